@@ -1,0 +1,71 @@
+// What a model file is to the rest of the engine: named tensors that can be read in pieces, and metadata.
+
+/** Random access to the bytes of one file, wherever it lives. Reads outside the file throw FormatError. */
+export interface ByteSource {
+  /** Shown in error messages: a file name, a URL. */
+  readonly name: string;
+  readonly byteLength: number;
+  /** Fills all of `into` with the bytes that start at `offset`. */
+  read(offset: number, into: Uint8Array): Promise<void>;
+  /** How another thread can open the same bytes; null when it cannot. */
+  readonly handle: SourceHandle | null;
+  close(): Promise<void>;
+}
+
+/** Survives structured cloning, so that worker threads read weights in parallel. */
+export type SourceHandle =
+  | { readonly kind: 'path'; readonly path: string }
+  | { readonly kind: 'blob'; readonly blob: Blob }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array };
+
+/** The element formats of weights in files, by their GGUF names. */
+export type TensorType =
+  | 'F32' | 'F16' | 'BF16'
+  | 'Q4_0' | 'Q4_1' | 'Q5_0' | 'Q5_1' | 'Q8_0'
+  | 'Q2_K' | 'Q3_K' | 'Q4_K' | 'Q5_K' | 'Q6_K'
+  | 'IQ4_NL' | 'IQ4_XS'
+  | 'TQ1_0' | 'TQ2_0' | 'MXFP4';
+
+/** One tensor of a checkpoint. Its rows are contiguous in the file; a row is a whole number of blocks. */
+export interface TensorEntry {
+  readonly name: string;
+  readonly type: TensorType;
+  /** Row-major, outermost dimension first (as Hugging Face prints it; the reverse of GGUF's `ne`). */
+  readonly shape: readonly number[];
+  readonly source: ByteSource;
+  readonly offset: number;
+  readonly byteLength: number;
+}
+
+export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
+export type JsonObject = { [key: string]: JsonValue };
+
+/** GGUF metadata values: 64-bit integers that are not exact as numbers stay bigint. */
+export type MetadataValue = number | bigint | boolean | string | MetadataValue[];
+
+/** An opened model: checked headers, no weights read yet. */
+export type Checkpoint = GgufCheckpoint | HuggingFaceCheckpoint;
+
+interface OpenedFiles {
+  /** For messages: the folder, file or hub name that was opened. */
+  readonly name: string;
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  close(): Promise<void>;
+}
+
+export interface GgufCheckpoint extends OpenedFiles {
+  readonly kind: 'gguf';
+  readonly version: number;
+  readonly metadata: ReadonlyMap<string, MetadataValue>;
+}
+
+export interface HuggingFaceCheckpoint extends OpenedFiles {
+  readonly kind: 'huggingface';
+  readonly config: JsonObject;
+  readonly generationConfig: JsonObject | null;
+  /** Read on demand: these can be tens of megabytes. Null when the folder has none. */
+  tokenizerJson(): Promise<JsonObject | null>;
+  tokenizerConfig(): Promise<JsonObject | null>;
+  /** chat_template.jinja, or the template inside tokenizer_config.json. */
+  chatTemplate(): Promise<string | null>;
+}

@@ -1,0 +1,52 @@
+// Compiles the AssemblyScript kernels to WebAssembly, once per instruction set:
+//   relaxed   relaxed SIMD (int8 dot products, fused multiply-add)
+//   baseline  plain SIMD, for engines without relaxed SIMD
+// The result carries a digest of its sources, so an unchanged tree is not compiled again.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const assembly = join(root, 'packages/engine/src/backends/wasm/assembly');
+const output = join(root, 'packages/engine/src/backends/wasm/build');
+const VARIANTS = ['relaxed', 'baseline'] as const;
+const FLAGS =
+  '-O3 --noAssert --runtime stub --importMemory --sharedMemory --initialMemory 16 --maximumMemory 65536 --enable simd --enable threads';
+
+function digest(): string {
+  const hash = createHash('sha256').update(FLAGS).update(readFileSync(fileURLToPath(import.meta.url)));
+  for (const file of globSync('**/*.ts', { cwd: assembly }).sort())
+    hash.update(file).update(readFileSync(join(assembly, file)));
+  return hash.digest('hex');
+}
+
+function compile(variant: (typeof VARIANTS)[number]): Promise<void> {
+  const args = [
+    join(root, 'node_modules/assemblyscript/bin/asc.js'),
+    relative(root, join(assembly, 'index.ts')),
+    '-o',
+    relative(root, join(output, `kernels.${variant}.wasm`)),
+    ...FLAGS.split(' '),
+    ...(variant === 'relaxed' ? ['--enable', 'relaxed-simd'] : []),
+  ];
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    child.on('close', (code) =>
+      code === 0 ? resolve() : reject(new Error(`kernels: compiling ${variant} failed with exit code ${code}`)),
+    );
+  });
+}
+
+export async function buildKernels(): Promise<void> {
+  const stamp = join(output, 'digest.txt');
+  const now = digest();
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === now) return;
+  process.stderr.write('Compiling the WebAssembly kernels …\n');
+  mkdirSync(output, { recursive: true });
+  await Promise.all(VARIANTS.map(compile));
+  writeFileSync(stamp, now);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildKernels();

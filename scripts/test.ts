@@ -1,0 +1,15 @@
+// Runs every test: `npm test`, or `npm test -- PATH…` for some files. Builds the kernels first when they are stale.
+import { spawnSync } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { buildKernels } from './build-kernels.ts';
+
+await buildKernels();
+const named = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
+const flags = process.argv.slice(2).filter((arg) => arg.startsWith('--'));
+const files = named.length
+  ? named
+  : globSync(['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'test/**/*.test.ts']).sort();
+const result = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...flags, ...files], {
+  stdio: 'inherit',
+});
+process.exit(result.status ?? 1);
