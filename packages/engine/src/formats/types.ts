@@ -20,11 +20,24 @@ export type SourceHandle =
 
 /** The element formats of weights in files, by their GGUF names. */
 export type TensorType =
-  | 'F32' | 'F16' | 'BF16'
-  | 'Q4_0' | 'Q4_1' | 'Q5_0' | 'Q5_1' | 'Q8_0'
-  | 'Q2_K' | 'Q3_K' | 'Q4_K' | 'Q5_K' | 'Q6_K'
-  | 'IQ4_NL' | 'IQ4_XS'
-  | 'TQ1_0' | 'TQ2_0' | 'MXFP4';
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'Q4_0'
+  | 'Q4_1'
+  | 'Q5_0'
+  | 'Q5_1'
+  | 'Q8_0'
+  | 'Q2_K'
+  | 'Q3_K'
+  | 'Q4_K'
+  | 'Q5_K'
+  | 'Q6_K'
+  | 'IQ4_NL'
+  | 'IQ4_XS'
+  | 'TQ1_0'
+  | 'TQ2_0'
+  | 'MXFP4';
 
 /** One tensor of a checkpoint. Its rows are contiguous in the file; a row is a whole number of blocks. */
 export interface TensorEntry {

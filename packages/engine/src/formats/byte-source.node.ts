@@ -1,0 +1,90 @@
+// A file of the disk as a byte source. Reads are positional, so many can be under way at once and worker threads can
+// open the same path again; they may go straight into shared memory, which is how weights reach the arena uncopied.
+
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { FormatError } from '../errors.ts';
+import { checkRange, openHandle as openPortableHandle } from './byte-source.ts';
+import type { ByteSource, SourceHandle } from './types.ts';
+
+/** One system call reads at most 2 GiB; half of that also keeps the offsets inside a call in 31 bits. */
+const MAX_READ = 1 << 30;
+
+/** Opens a regular file. Errors call it by its file name. */
+export async function fileSource(path: string, name: string = basename(path)): Promise<ByteSource> {
+  const file = await openRegular(path, name);
+  const { size } = await file.stat();
+  let closed = false;
+  return {
+    name,
+    byteLength: size,
+    handle: { kind: 'path', path },
+    async read(offset, into) {
+      checkRange(name, size, offset, into.byteLength);
+      if (closed) throw new FormatError(`${name}: expected an open file, found a closed one. Open it again.`);
+      for (let done = 0; done < into.byteLength; ) {
+        const length = Math.min(MAX_READ, into.byteLength - done);
+        const { bytesRead } = await readPart(file, name, into, done, length, offset + done);
+        if (bytesRead === 0) {
+          throw new FormatError(
+            `${name}: expected ${into.byteLength} bytes at offset ${offset}, found ${done}. ` +
+              'The file shrank while it was open; fetch it again.',
+          );
+        }
+        done += bytesRead;
+      }
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      await file.close();
+    },
+  };
+}
+
+/** Opens what another thread sent, paths included. */
+export async function openHandle(handle: SourceHandle, name: string): Promise<ByteSource> {
+  return handle.kind === 'path' ? fileSource(handle.path, name) : openPortableHandle(handle, name);
+}
+
+async function openRegular(path: string, name: string): Promise<FileHandle> {
+  try {
+    // Looked at before opening: opening a pipe that nobody writes to would wait for ever.
+    const isFile = (await stat(path)).isFile();
+    if (isFile) return await open(path, 'r');
+  } catch (cause) {
+    throw new FormatError(
+      `${name}: expected a readable file, found ${describe(cause)} (${path}). Check the path.`,
+      { cause },
+    );
+  }
+  throw new FormatError(
+    `${name}: expected a regular file, found a folder or device (${path}). Check the path.`,
+  );
+}
+
+async function readPart(
+  file: FileHandle,
+  name: string,
+  into: Uint8Array,
+  at: number,
+  length: number,
+  position: number,
+): Promise<{ bytesRead: number }> {
+  try {
+    return await file.read(into, at, length, position);
+  } catch (cause) {
+    throw new FormatError(
+      `${name}: expected ${length} readable bytes at offset ${position}, found ${describe(cause)}. ` +
+        'The disk or its connection failed; try again.',
+      { cause },
+    );
+  }
+}
+
+function describe(cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'ENOENT') return 'no such file';
+  if (code === 'EACCES') return 'no permission to read it';
+  return typeof code === 'string' ? code : String(cause);
+}
