@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { opLayoutSource } from '../packages/engine/src/plan/ops.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const assembly = join(root, 'packages/engine/src/backends/wasm/assembly');
@@ -40,6 +41,8 @@ function compile(variant: (typeof VARIANTS)[number]): Promise<void> {
 }
 
 export async function buildKernels(): Promise<void> {
+  const layout = join(assembly, 'op-layout.ts');
+  if (!existsSync(layout) || readFileSync(layout, 'utf8') !== opLayoutSource()) writeFileSync(layout, opLayoutSource());
   const stamp = join(output, 'digest.txt');
   const now = digest();
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === now) return;

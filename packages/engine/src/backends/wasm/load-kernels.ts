@@ -1,0 +1,32 @@
+// Loads the compiled kernels and instantiates them over a memory. One compiled module serves every thread.
+import { readAsset } from '#platform';
+
+export type KernelVariant = 'relaxed' | 'baseline';
+export type Kernel = (op: number, thread: number, threads: number) => void;
+export type KernelExports = Record<string, (...args: number[]) => number>;
+
+/** Static data of the kernels lies below this address; the arena starts here. */
+export const ARENA_BASE = 65_536;
+
+/** A module of three instructions: an engine that accepts it has relaxed SIMD (i32x4.relaxed_dot_i8x16_i7x16_add_s). */
+const RELAXED_PROBE = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2,
+  253, 147, 2, 11,
+]);
+
+export const hasRelaxedSimd = (): boolean => WebAssembly.validate(RELAXED_PROBE);
+
+export async function compileKernels(variant: KernelVariant): Promise<WebAssembly.Module> {
+  const bytes = await readAsset(new URL(`./build/kernels.${variant}.wasm`, import.meta.url));
+  return WebAssembly.compile(bytes);
+}
+
+export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
+  const env = {
+    memory,
+    abort: (_message: number, _file: number, line: number) => {
+      throw new Error(`kernel aborted at line ${line}`);
+    },
+  };
+  return new WebAssembly.Instance(module, { env }).exports as KernelExports;
+}
