@@ -1,0 +1,90 @@
+// Reference kernels of the Mamba-1 mixer (Gu & Dao 2023, section 3; Algorithm 2), with the state carried between steps.
+import type { OpFields } from '../../plan/ops.ts';
+import { SEGMENT, SEGMENT_WORDS } from '../../plan/step.ts';
+import { silu } from './kernels-dense.ts';
+import { floatsAt, liveRows, type MemoryViews } from './memory-views.ts';
+
+export interface Segment {
+  readonly rowStart: number;
+  readonly rowCount: number;
+  readonly position: number;
+  readonly recurrent: number;
+  readonly pageTables: readonly number[];
+}
+
+/** The live segments of a step. `segments` is the address of the step block's segment table; its count lies 12 bytes before. */
+export function segmentsOf(m: MemoryViews, segments: number): Segment[] {
+  const count = m.u32[(segments >>> 2) - 3]!;
+  return Array.from({ length: count }, (_, s) => {
+    const at = (segments >>> 2) + s * SEGMENT_WORDS;
+    return {
+      rowStart: m.u32[at + SEGMENT.rowStart]!,
+      rowCount: m.u32[at + SEGMENT.rowCount]!,
+      position: m.u32[at + SEGMENT.position]!,
+      recurrent: m.u32[at + SEGMENT.recurrent]!,
+      pageTables: [...m.u32.subarray(at + SEGMENT.pageTables, at + SEGMENT_WORDS)],
+    };
+  });
+}
+
+export function causalConv(m: MemoryViews, op: OpFields<'causalConv'>): void {
+  if (liveRows(m, op.rows) === 0) return;
+  const { channels, width } = op;
+  const weight = floatsAt(m, op.weight, width * channels);
+  const bias = op.bias ? floatsAt(m, op.bias, channels) : null;
+  for (const segment of segmentsOf(m, op.segments)) {
+    const state = floatsAt(m, segment.recurrent + op.stateOffset, (width - 1) * channels);
+    const input = (t: number, c: number): number =>
+      t >= 0
+        ? m.f32[(op.x >>> 2) + (segment.rowStart + t) * op.xStride + c]!
+        : state[(t + width - 1) * channels + c]!;
+    for (let t = 0; t < segment.rowCount; t++) {
+      const y = floatsAt(m, op.y + (segment.rowStart + t) * op.yStride * 4, channels);
+      for (let c = 0; c < channels; c++) {
+        let sum = bias ? bias[c]! : 0;
+        for (let k = 0; k < width; k++) sum += weight[k * channels + c]! * input(t + k - (width - 1), c);
+        y[c] = silu(sum);
+      }
+    }
+    const next = Float32Array.from(state, (_, i) => {
+      const k = Math.floor(i / channels);
+      return input(segment.rowCount + k - (width - 1), i % channels);
+    });
+    state.set(next);
+  }
+}
+
+const softplus = (x: number): number => (x > 20 ? x : Math.log1p(Math.exp(x)));
+
+export function selectiveScan(m: MemoryViews, op: OpFields<'selectiveScan'>): void {
+  if (liveRows(m, op.rows) === 0) return;
+  const { channels, states } = op;
+  const stateLength = Math.ceil(channels / 4) * states * 4;
+  const a = floatsAt(m, op.a, stateLength);
+  const d = floatsAt(m, op.d, channels);
+  const dtBias = op.dtBias ? floatsAt(m, op.dtBias, channels) : null;
+  for (const segment of segmentsOf(m, op.segments)) {
+    const state = floatsAt(m, segment.recurrent + op.stateOffset, stateLength);
+    const h = Float64Array.from(state);
+    for (let t = segment.rowStart; t < segment.rowStart + segment.rowCount; t++) {
+      const row = (address: number, stride: number, length: number) => floatsAt(m, address + t * stride * 4, length);
+      const u = row(op.u, op.uStride, channels);
+      const dtRaw = row(op.dt, op.dtStride, channels);
+      const z = row(op.z, op.zStride, channels);
+      const b = row(op.b, op.bcStride, states);
+      const c = row(op.c, op.bcStride, states);
+      const y = row(op.y, op.yStride, channels);
+      for (let i = 0; i < channels; i++) {
+        const dt = softplus(dtRaw[i]! + (dtBias ? dtBias[i]! : 0));
+        let sum = d[i]! * u[i]!;
+        for (let n = 0; n < states; n++) {
+          const at = ((i >>> 2) * states + n) * 4 + (i & 3);
+          h[at] = Math.exp(dt * a[at]!) * h[at]! + dt * b[n]! * u[i]!;
+          sum += c[n]! * h[at]!;
+        }
+        y[i] = sum * silu(z[i]!);
+      }
+    }
+    state.set(h);
+  }
+}

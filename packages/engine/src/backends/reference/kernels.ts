@@ -1,0 +1,29 @@
+// Every op in plain TypeScript with double accumulation: the truth that faster kernels are compared with.
+import type { OpFields, OpKind } from '../../plan/ops.ts';
+import * as attention from './kernels-attention.ts';
+import * as dense from './kernels-dense.ts';
+import * as experts from './kernels-experts.ts';
+import * as mamba from './kernels-mamba.ts';
+import type { MemoryViews } from './memory-views.ts';
+
+/** Ops that exist only for packed weights, which this backend never has. */
+type FastPathOnly = 'quantizeRows';
+
+type KernelTable = { readonly [K in Exclude<OpKind, FastPathOnly>]: (m: MemoryViews, op: OpFields<K>) => void };
+
+export const referenceKernels: KernelTable = {
+  embed: dense.embed,
+  rmsNorm: dense.rmsNorm,
+  linear: dense.linear,
+  causalConv: mamba.causalConv,
+  selectiveScan: mamba.selectiveScan,
+  rope: attention.rope,
+  cacheStore: attention.cacheStore,
+  attention: attention.attention,
+  gatedActivation: dense.gatedActivation,
+  add: dense.add,
+  route: experts.route,
+  expertLinear: dense.expertLinear,
+  combineExperts: experts.combineExperts,
+  gatherRows: dense.gatherRows,
+};
