@@ -1,0 +1,88 @@
+// A scripted model for tests: a session that predicts what it is told to, and a tokenizer of byte pieces. Deterministic,
+// without weights.
+
+import type { GenerationTokenizer, TokenModel, TokenSession } from './types.ts';
+
+export interface ScriptedSession extends TokenSession {
+  /** How often `prefillForLogits` was called, and with how many tokens. */
+  readonly calls: readonly number[];
+}
+
+export interface ScriptedOptions {
+  vocabularySize: number;
+  /** The logits that follow a sequence of tokens. */
+  predict: (tokens: readonly number[]) => Float32Array;
+  /** Tokens that the session carries from before. */
+  carried?: readonly number[];
+  /** Called before each prompt token is taken in: a place to abort at. */
+  onToken?: (position: number) => void;
+}
+
+/** Takes tokens in one at a time and gives way to timers in between, so that an abort can come at any of them. */
+export function createScriptedSession(options: ScriptedOptions): ScriptedSession {
+  const tokens: number[] = [...(options.carried ?? [])];
+  const calls: number[] = [];
+  const view = new Float32Array(options.vocabularySize);
+  return {
+    tokens,
+    calls,
+    get position() {
+      return tokens.length;
+    },
+    async prefillForLogits(added, signal) {
+      calls.push(added.length);
+      for (const token of added) {
+        options.onToken?.(tokens.length);
+        signal?.throwIfAborted();
+        tokens.push(token);
+        await Promise.resolve();
+      }
+      // One view for all calls, as a real session has: whoever keeps it too long sees it change.
+      view.set(options.predict(tokens));
+      return view;
+    },
+  };
+}
+
+/** Predicts `script` after a prompt of `promptLength` tokens, then token 0 for ever. */
+export function followScript(script: readonly number[], promptLength: number, vocabularySize: number) {
+  return (tokens: readonly number[]): Float32Array => {
+    const logits = new Float32Array(vocabularySize);
+    logits[script[tokens.length - promptLength] ?? 0] = 10;
+    return logits;
+  };
+}
+
+/** Token i stands for the bytes of `pieces[i]`; the tokens after them are special, with these names. */
+export function createPieceTokenizer(
+  pieces: readonly (string | Uint8Array)[],
+  special: readonly string[] = [],
+): GenerationTokenizer {
+  const encoder = new TextEncoder();
+  const bytes = pieces.map((piece) => (typeof piece === 'string' ? encoder.encode(piece) : piece));
+  const nothing = new Uint8Array(0);
+  return {
+    isSpecial: (token) => token >= bytes.length,
+    tokenBytes: (token) => bytes[token] ?? nothing,
+    // Deliberately not the text, as in real vocabularies.
+    tokenText: (token) => special[token - bytes.length] ?? `Ġ${token}`,
+    createStreamDecoder(options) {
+      const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+      return {
+        push(token) {
+          const name = options?.skipSpecial ? undefined : special[token - bytes.length];
+          return decoder.decode(name === undefined ? bytes[token] : encoder.encode(name), { stream: true });
+        },
+        end: () => decoder.decode(),
+      };
+    },
+  };
+}
+
+export function createScriptedModel(
+  vocabularySize: number,
+  tokenizer: GenerationTokenizer | null = null,
+  overrides: Partial<TokenModel> = {},
+): TokenModel {
+  return { vocabularySize, tokenizer, endTokens: [], contextLength: Infinity, ...overrides };
+}
