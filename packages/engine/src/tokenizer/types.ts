@@ -1,0 +1,74 @@
+// What a tokenizer is to the rest of the engine. Whatever file it came from (tokenizer.json, GGUF metadata), text goes
+// in, token numbers come out, and every token can be turned back into the exact bytes it stands for.
+
+export interface EncodeOptions {
+  /** How markers such as <|im_end|> inside the text are read: as plain text (default), or as their tokens. */
+  readonly specialTokens?: 'text' | 'parse';
+  /** Default: the model's own convention (`addBos`). */
+  readonly addBos?: boolean;
+  /**
+   * With `specialTokens: 'parse'`: a string that is dropped from the text after markers were looked for. Put inside a
+   * marker it keeps it plain text. Chat templates use it to defuse what users wrote.
+   */
+  readonly guard?: string;
+}
+
+export interface DecodeOptions {
+  /** Leaves special tokens out. Default: false. */
+  readonly skipSpecial?: boolean;
+}
+
+export interface StreamDecoderOptions extends DecodeOptions {
+  /** The tokens continue a text that was already shown, so a leading space is kept. Default: false, as `decode`. */
+  readonly continues?: boolean;
+}
+
+/** The pieces of a stream, joined, equal `decode` of all its tokens. */
+export interface StreamDecoder {
+  /** What this token completes; '' while a character is still incomplete. */
+  push(token: number): string;
+  /** What is left: an incomplete character comes out as U+FFFD. */
+  end(): string;
+}
+
+export interface Tokenizer {
+  /** Highest token number + 1. */
+  readonly vocabularySize: number;
+  readonly special: {
+    readonly bos: number | null;
+    readonly eos: readonly number[];
+    readonly unknown: number | null;
+    readonly pad: number | null;
+  };
+  /** Whether the model's own convention puts `bos` in front of a prompt. */
+  readonly addBos: boolean;
+  readonly addEos: boolean;
+  /** What a reader should know about this tokenizer (an unknown kind that was approximated); usually empty. */
+  readonly notes: readonly string[];
+  encode(text: string, options?: EncodeOptions): number[];
+  decode(tokens: ArrayLike<number>, options?: DecodeOptions): string;
+  /** Raw bytes of one token, for streaming and constraints; empty for special tokens. */
+  tokenBytes(token: number): Uint8Array;
+  /** As in the vocabulary, for display. */
+  tokenText(token: number): string;
+  /** Exact vocabulary entry, special tokens included. */
+  tokenId(text: string): number | null;
+  isSpecial(token: number): boolean;
+  /** Added tokens: the special ones, and ordinary texts that always stand for one token. */
+  addedTokens(): readonly AddedToken[];
+  createStreamDecoder(options?: StreamDecoderOptions): StreamDecoder;
+}
+
+/** A text that is matched before anything else is done (Hugging Face's `added_tokens`). */
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  readonly special: boolean;
+  /** Also swallows whitespace on its left / right. */
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  /** Only where no word character touches it. */
+  readonly singleWord: boolean;
+  /** Looked for in the normalised text instead of the text as given. */
+  readonly normalized: boolean;
+}
