@@ -5,6 +5,7 @@
 import type { FormatError } from '../errors.ts';
 import { MOST_RANKS } from './bpe.ts';
 import type { Merge } from './bpe-model.ts';
+import { byteOfToken } from './byte-level.ts';
 import { asCount, asList, asObject, asString, describe, field, flag, type Place } from './fields.ts';
 import type { AddedToken } from './types.ts';
 
@@ -161,7 +162,7 @@ export function mergesOfScores(plain: ReadonlyMap<string, number>, score: (id: n
   for (const [text, result] of plain) {
     const rank = ranks.get(score(result))!;
     // A hostile entry of a megabyte would have a million cuts of half a megabyte each; no real one is this long.
-    if (text.length > LONGEST_PIECE) continue;
+    if (text.length > LONGEST_PIECE || byteOfToken(text) !== null) continue;
     for (let cut = 1; cut < text.length; cut++) {
       const left = text.slice(0, cut);
       const leftId = plain.get(left);

@@ -1,0 +1,281 @@
+// The tokenizer inside GGUF metadata → Tokenizer. Keys: ggml's docs/gguf.md ("Tokenizer"); defaults (which tokens end a
+// text, the leading space of SentencePiece vocabularies) are llama.cpp's, so that both read the same file the same way.
+
+import type { MetadataValue } from '../formats/types.ts';
+import { BpeModel } from './bpe-model.ts';
+import { byteLevelDecoder, sentencePieceDecoder } from './decoder.ts';
+import { Place } from './fields.ts';
+import { preKind } from './gguf-pre.ts';
+import { chain, splitBy } from './pre-tokenizer.ts';
+import { translateRegex } from './regex.ts';
+import { assembleTokenizer, type TokenizerParts } from './tokenizer.ts';
+import type { AddedToken, Tokenizer } from './types.ts';
+import { mergesOfScores, plainVocabulary, readMerges } from './vocabulary.ts';
+
+type Metadata = ReadonlyMap<string, MetadataValue>;
+
+/** llama.h, `enum llama_token_type`. */
+const UNKNOWN = 2;
+const CONTROL = 3;
+const USER_DEFINED = 4;
+
+/** Control tokens that end a turn in some family, and so end a text as well (llama.cpp's "end of generation" list). */
+const turnEnds = [
+  '<|im_end|>',
+  '<|eot_id|>',
+  '<|eom_id|>',
+  '<|end|>',
+  '<end_of_turn>',
+  '<|endoftext|>',
+  '<|end_of_text|>',
+  '<EOT>',
+  '<|eot|>',
+];
+
+/** Null when the file has no tokenizer ("none", or no such key). `name`: of the file, for messages. */
+export function tokenizerFromGguf(metadata: Metadata, name: string): Tokenizer | null {
+  const reader = new Reader(metadata, new Place(name));
+  const model = reader.text('model');
+  if (model === null || model === 'none' || model === 'no_vocab') return null;
+  if (model === 'llama') return sentencePiece(reader, name);
+  if (model === 'gpt2') return byteLevel(reader, name);
+  throw reader
+    .at('model')
+    .expected(
+      'llama (SentencePiece-style BPE) or gpt2 (byte-level BPE); other kinds are not supported',
+      model,
+    );
+}
+
+/** Typed access to the `tokenizer.ggml.*` keys. */
+class Reader {
+  readonly metadata: Metadata;
+  readonly place: Place;
+
+  constructor(metadata: Metadata, place: Place) {
+    this.metadata = metadata;
+    this.place = place;
+  }
+
+  at(key: string): Place {
+    return this.place.at(`tokenizer.ggml.${key}`);
+  }
+
+  get(key: string): MetadataValue | undefined {
+    return this.metadata.get(`tokenizer.ggml.${key}`);
+  }
+
+  text(key: string): string | null {
+    const value = this.get(key);
+    if (value !== undefined && typeof value !== 'string') throw this.at(key).expected('a text', value);
+    return value ?? null;
+  }
+
+  flag(key: string, fallback: boolean): boolean {
+    const value = this.get(key);
+    if (value !== undefined && typeof value !== 'boolean')
+      throw this.at(key).expected('true or false', value);
+    return value ?? fallback;
+  }
+
+  /** Token numbers outside the vocabulary are refused; −1 and its unsigned forms mean none. */
+  token(key: string, fallback: number | null, size: number): number | null {
+    const value = this.get(key) ?? fallback;
+    if (value === null || value === -1 || value === 0xffffffff) return null;
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value >= size) {
+      if (this.get(key) === undefined) return null;
+      throw this.at(key).expected(`a token number below ${size}`, value);
+    }
+    return value;
+  }
+
+  texts(): string[] {
+    const list = this.list('tokens', null);
+    if (list === null || list.length === 0)
+      throw this.at('tokens').expected('a list of texts', this.get('tokens'));
+    return list.map((text, i) => {
+      if (typeof text !== 'string') throw this.at('tokens').at(i).expected('a text', text);
+      return text;
+    });
+  }
+
+  numbers(key: string, length: number): number[] | null {
+    const list = this.list(key, length);
+    return (
+      list?.map((value, i) => {
+        if (typeof value !== 'number' || Number.isNaN(value))
+          throw this.at(key).at(i).expected('a number', value);
+        return value;
+      }) ?? null
+    );
+  }
+
+  list(key: string, length: number | null): MetadataValue[] | null {
+    const value = this.get(key);
+    if (value === undefined) return null;
+    if (!Array.isArray(value)) throw this.at(key).expected('a list', value);
+    if (length !== null && value.length !== length)
+      throw this.at(key).expected(`one entry for each of the ${length} tokens`, value);
+    return value;
+  }
+}
+
+interface Table {
+  readonly texts: readonly string[];
+  readonly ids: ReadonlyMap<string, number>;
+  readonly added: readonly AddedToken[];
+  readonly specialIds: ReadonlySet<number>;
+  readonly plain: ReadonlyMap<string, number>;
+  readonly types: readonly number[];
+}
+
+function readTable(reader: Reader): Table {
+  const texts = reader.texts();
+  const types = reader.numbers('token_type', texts.length) ?? texts.map(() => 1);
+  const ids = new Map<string, number>();
+  const added: AddedToken[] = [];
+  const specialIds = new Set<number>();
+  for (const [id, content] of texts.entries()) {
+    // Padding entries may repeat; the first is the one that text becomes, as in llama.cpp.
+    if (!ids.has(content)) ids.set(content, id);
+    const special = types[id] === CONTROL || types[id] === UNKNOWN;
+    if (special) specialIds.add(id);
+    if (!special && types[id] !== USER_DEFINED) continue;
+    if (content === '' || ids.get(content) !== id) continue;
+    added.push({ id, content, special, lstrip: false, rstrip: false, singleWord: false, normalized: false });
+  }
+  return { texts, ids, added, specialIds, plain: plainVocabulary(ids, specialIds), types };
+}
+
+function finish(
+  reader: Reader,
+  table: Table,
+  defaults: { bos: number | null; eos: number | null; unknown: number | null; addBos: boolean },
+  parts: Pick<TokenizerParts, 'name' | 'normalizer' | 'preTokenizer' | 'model' | 'decoder' | 'notes'>,
+): Tokenizer {
+  const size = table.texts.length;
+  const bos = reader.token('bos_token_id', defaults.bos, size);
+  const eos = new Set<number>();
+  for (const key of ['eos_token_id', 'eot_token_id', 'eom_token_id']) {
+    const id = reader.token(key, key === 'eos_token_id' ? defaults.eos : null, size);
+    if (id !== null) eos.add(id);
+  }
+  for (const text of turnEnds) {
+    const id = table.ids.get(text);
+    if (id !== undefined && table.types[id] === CONTROL) eos.add(id);
+  }
+  return assembleTokenizer({
+    ...parts,
+    texts: table.texts,
+    ids: table.ids,
+    added: table.added,
+    specialIds: table.specialIds,
+    rawIds: new Set(table.added.map((token) => token.id)),
+    special: {
+      bos,
+      eos: [...eos],
+      unknown: reader.token('unknown_token_id', defaults.unknown, size),
+      pad: reader.token('padding_token_id', null, size),
+    },
+    prefix: bos === null ? [] : [bos],
+    addBos: reader.flag('add_bos_token', defaults.addBos) && bos !== null,
+    addEos: reader.flag('add_eos_token', false),
+  });
+}
+
+function sentencePiece(reader: Reader, name: string): Tokenizer {
+  const table = readTable(reader);
+  const scores = reader.numbers('scores', table.texts.length) ?? [];
+  const notes: string[] = [];
+  const score = orderOf(table, scores, notes);
+  const prefix = reader.flag('add_space_prefix', true);
+  const unknown = reader.token('unknown_token_id', 0, table.texts.length);
+  const merges =
+    reader.get('merges') === undefined
+      ? mergesOfScores(table.plain, score)
+      : readMerges(reader.get('merges'), table.ids, table.specialIds, reader.at('merges'));
+  const model = new BpeModel({
+    vocabulary: table.plain,
+    merges,
+    byteLevel: false,
+    byteFallback: true,
+    unknown,
+    fuseUnknown: false,
+    ignoreMerges: false,
+  });
+  if (model.missingBytes() > 0)
+    notes.push(`${model.missingBytes()} of 256 bytes have no token: characters that need them are unknown`);
+  const mark = (text: string) => text.replaceAll(' ', '▁');
+  return finish(
+    reader,
+    table,
+    { bos: 1, eos: 2, unknown, addBos: true },
+    {
+      name,
+      // As in llama.cpp (and Hugging Face's "legacy" Llama): every stretch between special tokens gets the space.
+      normalizer: prefix ? (text) => `▁${mark(text)}` : mark,
+      preTokenizer: { split: null, byteLevel: false },
+      model,
+      decoder: sentencePieceDecoder(prefix ? 1 : 0),
+      notes,
+    },
+  );
+}
+
+/**
+ * Converters without access to the SentencePiece file write the same score for every token. The order in which such a
+ * vocabulary was trained is that of its numbers, so these decide then.
+ */
+function orderOf(table: Table, scores: readonly number[], notes: string[]): (id: number) => number {
+  const distinct = new Set<number | undefined>();
+  for (const [text, id] of table.plain)
+    if (text.length > 1 && table.types[id] === 1) distinct.add(scores[id]);
+  if (distinct.size > 1 || table.plain.size < 3) return (id) => scores[id] ?? 0;
+  notes.push(
+    'the file has no scores (tokenizer.ggml.scores are all equal); merges follow the order of token numbers',
+  );
+  const runsOfSpaces = /^▁{2,}$/; // SentencePiece gives these a score of −1e9: joined last
+  return (id) => (runsOfSpaces.test(table.texts[id]!) ? -1e9 : -id);
+}
+
+function byteLevel(reader: Reader, name: string): Tokenizer {
+  const table = readTable(reader);
+  const { kind, note } = preKind(reader.text('pre'));
+  const notes = note === null ? [] : [note];
+  const merges = reader.get('merges');
+  if (merges === undefined)
+    throw reader.at('merges').expected('a list of merges, as byte-level BPE needs', merges);
+  const unknown = reader.token('unknown_token_id', null, table.texts.length);
+  const model = new BpeModel({
+    vocabulary: table.plain,
+    merges: readMerges(merges, table.ids, table.specialIds, reader.at('merges')),
+    byteLevel: true,
+    byteFallback: false,
+    unknown,
+    fuseUnknown: false,
+    ignoreMerges: kind.ignoreMerges,
+  });
+  if (model.missingBytes() > 0)
+    notes.push(
+      `${model.missingBytes()} of 256 bytes have no token: text with them is ${unknown === null ? 'dropped' : 'unknown'}`,
+    );
+  const spacePrefix = reader.flag('add_space_prefix', false);
+  const splitters = kind.patterns.map((pattern) =>
+    splitBy(translateRegex(pattern, reader.at('pre')), 'Isolated', false),
+  );
+  const normalize = (text: string) =>
+    kind.normalization === null ? text : text.normalize(kind.normalization);
+  return finish(
+    reader,
+    table,
+    { bos: null, eos: null, unknown: null, addBos: kind.addBos },
+    {
+      name,
+      normalizer: (text) => (spacePrefix ? ` ${normalize(text)}` : normalize(text)),
+      preTokenizer: { split: chain(splitters), byteLevel: true },
+      model,
+      decoder: byteLevelDecoder,
+      notes,
+    },
+  );
+}
