@@ -83,18 +83,16 @@ export function keepMinP(c: Candidates, minP: number): void {
 
 /**
  * What "exclude top choices" would take out: every candidate at least `least` heavy but `spared`, the lightest of these
- * (the last among equals). Null when fewer than two are that likely.
+ * (the last among equals). Null when none is that likely.
  */
 export function excludedTop(c: Candidates, threshold: number): { least: number; spared: number } | null {
   const least = threshold * totalWeight(c);
   let spared = -1;
-  let likely = 0;
   for (let i = 0; i < c.count; i++) {
     if (c.weights[i] < least) continue;
-    likely++;
     if (spared < 0 || c.weights[i] <= c.weights[spared]) spared = i;
   }
-  return likely < 2 ? null : { least, spared };
+  return spared < 0 ? null : { least, spared };
 }
 
 export function excludeTop(c: Candidates, excluded: { least: number; spared: number }): void {

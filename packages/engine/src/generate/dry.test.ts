@@ -110,6 +110,12 @@ test('a breaker is found inside a token, across tokens and across a cut characte
   }
 });
 
+test('the token after a breaker is not one, also beside longer breakers', () => {
+  const history = [0, 1, 2, 3, 0, 1, 2];
+  const settings = { ...defaults, breakers: ['b', 'zzz'] };
+  assert.ok(penalties(settings, history, 4, ['b', 'a', 'c', 'd'])[3] < 0);
+});
+
 test('a thousand repetitions neither overflow nor take for ever', () => {
   const history = Array.from({ length: 20_000 }, (_, i) => i % 2);
   const [zero, one] = penalties({ ...defaults, multiplier: 1 }, history, 2);

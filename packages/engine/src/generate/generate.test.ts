@@ -271,8 +271,9 @@ test('the reported seed repeats a sampled answer', async () => {
 test('timings add up', async () => {
   const { result } = await runPieces(['a', 'b', 'c', 'd']);
   const { promptMs, firstTokenMs, decodeMs, tokensPerSecond } = result.timings;
-  assert.ok(promptMs > 0 && firstTokenMs >= promptMs && decodeMs > 0);
-  assert.ok(Math.abs(tokensPerSecond - 3000 / decodeMs) < 1e-6 * tokensPerSecond);
+  assert.ok(promptMs >= 0 && firstTokenMs >= promptMs && decodeMs >= 0);
+  // Four tokens, of which the first belongs to the prompt.
+  assert.equal(tokensPerSecond, decodeMs > 0 ? (3 / decodeMs) * 1000 : 0);
 });
 
 test('wrong calls are refused at once, before the session is touched', () => {

@@ -59,7 +59,7 @@ export function createNgramDraft(options: NgramDraftOptions = {}): NgramDraft {
 
 /** Brings the history and its indexes to `tokens`, redoing only what differs. */
 function follow(history: number[], indexes: readonly NgramIndex[], tokens: readonly number[]): void {
-  // Compared as a whole: 0.2 ms for 262,144 tokens, and a change in the middle is never missed.
+  // Compared as a whole: 0.6 ms for 262,144 tokens, and a change in the middle is never missed.
   let shared = 0;
   while (shared < history.length && shared < tokens.length && history[shared] === tokens[shared]) shared++;
   while (history.length > shared) {

@@ -117,6 +117,17 @@ test('the n-gram index drafts what a scan finds, also after rewinds', () => {
   assert.ok(drafts > 1000);
 });
 
+test('n-grams of one hash are not taken for each other', () => {
+  // Both have the 32-bit FNV-1a hash of the index.
+  const [one, other] = [
+    [26180, 8226, 18836],
+    [50400, 15272, 12034],
+  ];
+  const lookup = createNgramDraft({ maxNgram: 3, minNgram: 3 });
+  assert.deepEqual(lookup.draft([...one, 7, ...other]), []);
+  assert.deepEqual(lookup.draft([...one, 7, ...other, 8, ...one]), [7, ...other, 8, ...one]);
+});
+
 test('n-gram lengths are checked', () => {
   assert.throws(() => createNgramDraft({ maxNgram: 0 }), {
     name: 'UsageError',
