@@ -22,7 +22,7 @@ const WORK_COUNTER: usize = 4;
 /** A field that holds an address. */
 // @ts-ignore: decorator
 @inline export function address(op: usize, field: usize): usize {
-  return <usize>load<u32>(op, field);
+  return <usize>load<u32>(op + field);
 }
 
 /** a * b + c: one rounding where the hardware has it, two on the baseline build. */
