@@ -120,6 +120,16 @@ export function parseListing(body: unknown, subject: string): HubFile[] {
   return files;
 }
 
+/** The form that parseListing reads, for the cache. */
+export function formatListing(files: readonly HubFile[]): unknown[] {
+  return files.map(({ path, byteLength, digest }) => ({
+    type: 'file',
+    path,
+    size: byteLength,
+    ...(digest.algorithm === 'sha256' ? { lfs: { oid: digest.hex, size: byteLength } } : { oid: digest.hex }),
+  }));
+}
+
 function parseEntry(entry: Record<string, unknown>, subject: string): HubFile {
   const { path } = entry;
   if (typeof path !== 'string')
@@ -218,13 +228,17 @@ function contradiction(answer: HubResponse, commit: string, file: HubFile): stri
 
 /** Where the body of an answer begins, once its headers are known to make sense. Throws TransientError where they do not. */
 export function bodyOffset(
-  response: Response,
+  answer: HubResponse,
   file: HubFile,
   resume: Resume | null,
   knownEtag: string | null,
 ): number {
+  const { response } = answer;
   let offset = 0;
-  if (response.status === 206) {
+  if (response.status === 206 && answer.headersHidden && !response.headers.has('content-range')) {
+    // Only the checksum can tell then.
+    offset = resume?.offset ?? 0;
+  } else if (response.status === 206) {
     const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(response.headers.get('content-range') ?? '');
     const [, first, last, total] = range ?? [];
     const fits = Number(first) === resume?.offset && Number(last) === file.byteLength - 1;

@@ -21,8 +21,9 @@ import {
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { HubError } from '../errors.ts';
-import { type HubFile, parseListing } from './api.ts';
-import { type Choice, chooseFiles } from './choose.ts';
+import { formatListing, type HubFile, parseListing } from './api.ts';
+import { chooseFiles } from './choose.ts';
+import type { RepositoryCache } from './locate.ts';
 import { isHeld } from './lock.node.ts';
 import { isCommit, isRepositoryPart, isRevision } from './names.ts';
 import { formatReference, type HubReference, parseHubReference } from './reference.ts';
@@ -68,7 +69,7 @@ export function repositoryFolder(options: CacheOptions, repository: string): str
 }
 
 /** The commit recorded for a revision, or null. */
-export async function readRef(repositoryPath: string, revision: string): Promise<string | null> {
+async function readRef(repositoryPath: string, revision: string): Promise<string | null> {
   if (isCommit(revision)) return revision;
   const text = await readText(path.join(repositoryPath, 'refs', encodeURIComponent(revision)));
   return text !== null && isCommit(text.trim()) ? text.trim() : null;
@@ -80,7 +81,7 @@ export async function writeRef(repositoryPath: string, revision: string, commit:
 }
 
 /** The stored listing of a commit; null when there is none, or it is damaged and must be fetched again. */
-export async function readListing(commitFolder: string): Promise<HubFile[] | null> {
+async function readListing(commitFolder: string): Promise<HubFile[] | null> {
   const text = await readText(listingPath(commitFolder));
   if (text === null) return null;
   try {
@@ -91,13 +92,7 @@ export async function readListing(commitFolder: string): Promise<HubFile[] | nul
 }
 
 export async function writeListing(commitFolder: string, files: readonly HubFile[]): Promise<void> {
-  const entries = files.map(({ path: name, byteLength, digest }) => ({
-    type: 'file',
-    path: name,
-    size: byteLength,
-    ...(digest.algorithm === 'sha256' ? { lfs: { oid: digest.hex, size: byteLength } } : { oid: digest.hex }),
-  }));
-  await writeWhole(listingPath(commitFolder), JSON.stringify(entries));
+  await writeWhole(listingPath(commitFolder), JSON.stringify(formatListing(files)));
 }
 
 /** True when the file lies there under its final name. Its content was verified before it got that name. */
@@ -105,13 +100,12 @@ export async function isComplete(commitFolder: string, file: HubFile): Promise<b
   return (await sizeOf(path.join(commitFolder, file.path))) === file.byteLength;
 }
 
-/** What a reference chooses from a cached commit, if every file of it is there. */
-export async function findComplete(commitFolder: string, reference: HubReference): Promise<Choice | null> {
-  const listing = await readListing(commitFolder);
-  if (listing === null) return null;
-  const choice = chooseFiles(listing, reference);
-  const complete = await Promise.all(choice.files.map((file) => isComplete(commitFolder, file)));
-  return complete.every(Boolean) ? choice : null;
+export function repositoryCache(repositoryPath: string): RepositoryCache {
+  return {
+    commitOf: (revision) => readRef(repositoryPath, revision),
+    listing: (commit) => readListing(path.join(repositoryPath, commit)),
+    has: (commit, file) => isComplete(path.join(repositoryPath, commit), file),
+  };
 }
 
 /**

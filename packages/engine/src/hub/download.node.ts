@@ -4,25 +4,22 @@
 import { mkdir, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { HubError, UsageError } from '../errors.ts';
-import { connect, type HubFile, type HubOptions, listFiles, resolveCommit } from './api.ts';
+import { connect, type HubFile, type HubOptions } from './api.ts';
 import {
   type CacheOptions,
-  findComplete,
   isComplete,
-  readListing,
-  readRef,
+  repositoryCache,
   repositoryFolder,
   sizeOf,
   writeListing,
   writeRef,
 } from './cache.node.ts';
-import { type Choice, chooseFiles } from './choose.ts';
 import { explainDiskError, fetchFile } from './file.node.ts';
 import type { HubConnection } from './http.ts';
-import { isCommit, isRevision } from './names.ts';
-import { isUnreachable } from './pacing.ts';
+import { type Found, locate } from './locate.ts';
+import { isRevision } from './names.ts';
 import { ProgressMeter, type PullProgress } from './progress.ts';
-import { formatReference, type HubReference, parseHubReference } from './reference.ts';
+import { type HubReference, parseHubReference } from './reference.ts';
 
 /** Endpoint, token and cache folder come from HF_ENDPOINT, HF_TOKEN and MARIMBA_CACHE where they are not given. */
 export interface PullOptions extends HubOptions, CacheOptions {
@@ -46,14 +43,6 @@ export interface PulledModel {
   readonly commit: string;
   /** Set when the hub was not asked, or could not be: the copy in the cache may be older than the hub's. */
   readonly note: string | null;
-}
-
-interface Found {
-  readonly choice: Choice;
-  readonly commit: string;
-  readonly note: string | null;
-  /** Null when the choice is complete in the cache. */
-  readonly listing: readonly HubFile[] | null;
 }
 
 /**
@@ -80,7 +69,7 @@ export async function pullModel(
   const signal = options.signal ?? new AbortController().signal;
   const repositoryPath = repositoryFolder(options, wanted.repository);
   const offline = options.offline ?? /^(1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? '');
-  const found = await find(hub, wanted, revision, repositoryPath, offline, signal);
+  const found = await locate(hub, wanted, revision, repositoryCache(repositoryPath), offline, signal);
   const commitFolder = path.join(repositoryPath, found.commit);
   if (found.listing !== null) {
     await store(found.listing, commitFolder);
@@ -88,51 +77,6 @@ export async function pullModel(
   }
   if (found.note === null) await writeRef(repositoryPath, revision, found.commit);
   return describe(wanted, found, commitFolder);
-}
-
-/** Which commit, and which of its files: from the hub where possible, from the cache where not. */
-async function find(
-  hub: HubConnection,
-  wanted: HubReference,
-  revision: string,
-  repositoryPath: string,
-  offline: boolean,
-  signal: AbortSignal,
-): Promise<Found> {
-  const known = await readRef(repositoryPath, revision);
-  const cached = known === null ? null : await findComplete(path.join(repositoryPath, known), wanted);
-  const fromCache = (note: string | null): Found | null =>
-    known === null || cached === null ? null : { choice: cached, commit: known, note, listing: null };
-  // A commit never changes, so a complete copy needs no question.
-  const settled = isCommit(revision) ? fromCache(null) : null;
-  if (settled !== null) return settled;
-  if (offline) {
-    const copy = fromCache('offline: the copy in the cache is used');
-    if (copy !== null) return copy;
-    throw new HubError(
-      `${formatReference(wanted)}: not complete in the cache, and offline. Pull it once with a connection.`,
-    );
-  }
-  // With a copy at hand nobody should wait through eight attempts to learn that there is no network.
-  const patient =
-    cached === null
-      ? hub
-      : { ...hub, pacing: { ...hub.pacing, maxAttempts: Math.min(2, hub.pacing.maxAttempts) } };
-  try {
-    const commit = isCommit(revision)
-      ? revision
-      : await resolveCommit(patient, wanted.repository, revision, signal);
-    const commitFolder = path.join(repositoryPath, commit);
-    const listing =
-      (await readListing(commitFolder)) ?? (await listFiles(patient, wanted.repository, commit, signal));
-    return { choice: chooseFiles(listing, wanted), commit, note: null, listing };
-  } catch (error) {
-    const copy = isUnreachable(error)
-      ? fromCache(`${hub.endpoint} cannot be reached: the copy in the cache is used`)
-      : null;
-    if (copy === null) throw error;
-    return copy;
-  }
 }
 
 async function store(listing: readonly HubFile[], commitFolder: string): Promise<void> {

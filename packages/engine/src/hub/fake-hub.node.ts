@@ -169,11 +169,11 @@ export function serve({ request, response, body, etag, start }: Delivery): void 
 }
 
 export function rangeHeaders(body: Buffer, start: number): Record<string, string | number> {
-  const last = body.byteLength - 1;
-  return {
-    'content-range': `bytes ${start}-${last}/${body.byteLength}`,
-    'content-length': body.byteLength - start,
-  };
+  return { 'content-range': contentRange(body, start), 'content-length': body.byteLength - start };
+}
+
+function contentRange(body: Buffer, start: number): string {
+  return `bytes ${start}-${body.byteLength - 1}/${body.byteLength}`;
 }
 
 /** Ends the answer properly after so many bytes, as some proxies do; all that was sent arrives. */
@@ -181,7 +181,7 @@ export function endAfter(byteLength: number): Fault {
   return ({ response, body, etag, start }) => {
     const from = start ?? 0;
     if (start === null) response.writeHead(200, { etag });
-    else response.writeHead(206, { etag, 'content-range': rangeHeaders(body, start)['content-range'] });
+    else response.writeHead(206, { etag, 'content-range': contentRange(body, start) });
     response.end(body.subarray(from, from + byteLength));
   };
 }

@@ -182,7 +182,7 @@ async function begin(job: FileJob, partial: Partial): Promise<HubResponse> {
   let answer: HubResponse | null = null;
   try {
     answer = await requestFile(hub, job.repository, job.commit, file, resume, job.signal);
-    const offset = bodyOffset(answer.response, file, resume, partial.etag);
+    const offset = bodyOffset(answer, file, resume, partial.etag);
     if (offset === 0) await reset(partial, file);
     else partial.resumed = true;
     return answer;

@@ -20,6 +20,8 @@ export interface HubResponse {
   readonly guard: StallGuard;
   readonly linkedSize: string | null;
   readonly commit: string | null;
+  /** A browser followed a redirect to another origin, which may not show all of its headers to us. */
+  readonly headersHidden: boolean;
 }
 
 const MAX_REDIRECTS = 8;
@@ -60,10 +62,11 @@ async function follow(
     let response = await send(url, sent, 'manual', guard);
     // A browser hides redirects. It follows them itself, and drops Authorization on leaving the origin (Fetch standard,
     // HTTP-redirect fetch, step 13).
-    if (response.type === 'opaqueredirect') response = await send(url, sent, 'follow', guard);
+    const headersHidden = response.type === 'opaqueredirect';
+    if (headersHidden) response = await send(url, sent, 'follow', guard);
     linked.linkedSize ??= response.headers.get('x-linked-size');
     linked.commit ??= response.headers.get('x-repo-commit');
-    if (!REDIRECTS.has(response.status)) return { response, guard, ...linked };
+    if (!REDIRECTS.has(response.status)) return { response, guard, ...linked, headersHidden };
     await discard(response);
     const next = redirectTarget(url, response.headers.get('location'));
     if (next.origin !== url.origin) token = null;
