@@ -1,0 +1,54 @@
+// Opens a model by its path: a folder, a GGUF file or any part of one, or a safetensors file in its folder.
+
+import { readdir, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { FormatError } from '../errors.ts';
+import { fileSource } from './byte-source.node.ts';
+import { openFolder, openGguf } from './checkpoint.ts';
+import { openHuggingFace } from './huggingface-folder.ts';
+import type { ModelFolder } from './model-folder.ts';
+import type { Checkpoint } from './types.ts';
+
+/** Throws FormatError, also when there is nothing at the path. */
+export async function openCheckpointPath(path: string): Promise<Checkpoint> {
+  if (await isFolder(path)) return openFolder(await diskFolder(path));
+  const name = basename(path);
+  const folder = await diskFolder(dirname(path));
+  if (name.endsWith('.safetensors')) return openHuggingFace(folder, name);
+  if (name.endsWith('.gguf') || (await startsLikeGguf(path))) return openGguf(folder, name);
+  throw new FormatError(
+    `${name}: expected a .gguf file, a .safetensors file or a folder, found another file. Name a model's file or folder.`,
+  );
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (cause) {
+    throw new FormatError(
+      `${path}: expected a model's file or folder, found nothing that can be read. Check the path.`,
+      { cause },
+    );
+  }
+}
+
+/** The files directly inside a folder of the disk. */
+export async function diskFolder(path: string): Promise<ModelFolder> {
+  return {
+    name: basename(path) || path,
+    files: await readdir(path),
+    open: (fileName) => fileSource(join(path, fileName)),
+  };
+}
+
+/** Files of a download cache have no endings. */
+async function startsLikeGguf(path: string): Promise<boolean> {
+  const source = await fileSource(path);
+  try {
+    const start = new Uint8Array(Math.min(4, source.byteLength));
+    await source.read(0, start);
+    return String.fromCharCode(...start) === 'GGUF';
+  } finally {
+    await source.close();
+  }
+}

@@ -1,0 +1,175 @@
+// A checkpoint as Hugging Face publishes it: config.json, weights in one or several safetensors files
+// (model.safetensors.index.json says which tensor is where), and the tokenizer's files.
+
+import { FormatError } from '../errors.ts';
+import { readAll } from './byte-source.ts';
+import { quoted } from './gguf-types.ts';
+import { decodeUtf8, isJsonObject, readJsonObject } from './json.ts';
+import { checkPlainName, type ModelFolder, missingFile } from './model-folder.ts';
+import { readSafetensors } from './safetensors.ts';
+import type { ByteSource, HuggingFaceCheckpoint, JsonObject, TensorEntry } from './types.ts';
+
+const MIB = 2 ** 20;
+/** Far above what honest files take: a config is kilobytes, an index of 100,000 tensors 10 MB, a tokenizer 35 MB. */
+const MAX_CONFIG = 4 * MIB;
+const MAX_INDEX = 64 * MIB;
+const MAX_TOKENIZER = 256 * MIB;
+const MAX_TEMPLATE = 4 * MIB;
+
+const INDEX = 'model.safetensors.index.json';
+
+/**
+ * Reads configuration and weight headers. `weights` names one safetensors file when the folder holds several that do
+ * not belong together. Throws FormatError; then nothing stays open.
+ */
+export async function openHuggingFace(folder: ModelFolder, weights?: string): Promise<HuggingFaceCheckpoint> {
+  const config = await readJson(folder, 'config.json', MAX_CONFIG);
+  if (config === null) throw missingFile('config.json');
+  const generationConfig = await readJson(folder, 'generation_config.json', MAX_CONFIG);
+  const sources: ByteSource[] = [];
+  const close = async () => {
+    await Promise.all(sources.map((source) => source.close()));
+  };
+  try {
+    const tensors = await openWeights(folder, weights, sources);
+    const tokenizerConfig = () => readJson(folder, 'tokenizer_config.json', MAX_TOKENIZER);
+    return {
+      kind: 'huggingface',
+      name: folder.name,
+      config,
+      generationConfig,
+      tensors,
+      tokenizerJson: () => readJson(folder, 'tokenizer.json', MAX_TOKENIZER),
+      tokenizerConfig,
+      chatTemplate: async () =>
+        (await readText(folder, 'chat_template.jinja', MAX_TEMPLATE)) ?? templateOf(await tokenizerConfig()),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Opens a file for as long as `read` takes; null when the folder has none. */
+async function withFile<T>(
+  folder: ModelFolder,
+  fileName: string,
+  read: (source: ByteSource) => Promise<T>,
+): Promise<T | null> {
+  if (!folder.files.includes(fileName)) return null;
+  const source = await folder.open(fileName);
+  try {
+    return await read(source);
+  } finally {
+    await source.close();
+  }
+}
+
+function readJson(folder: ModelFolder, fileName: string, maxBytes: number): Promise<JsonObject | null> {
+  return withFile(folder, fileName, (source) => readJsonObject(source, { maxBytes }));
+}
+
+function readText(folder: ModelFolder, fileName: string, maxBytes: number): Promise<string | null> {
+  return withFile(folder, fileName, async (source) => decodeUtf8(fileName, await readAll(source, maxBytes)));
+}
+
+/** Either a template, or a list of named ones of which the one called "default" counts. */
+function templateOf(tokenizerConfig: JsonObject | null): string | null {
+  const value = tokenizerConfig?.chat_template;
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value)) return null;
+  const named = value.filter(isJsonObject);
+  const chosen = named.find((entry) => entry.name === 'default') ?? named[0];
+  return typeof chosen?.template === 'string' ? chosen.template : null;
+}
+
+async function openWeights(
+  folder: ModelFolder,
+  weights: string | undefined,
+  sources: ByteSource[],
+): Promise<ReadonlyMap<string, TensorEntry>> {
+  const index = await withFile(folder, INDEX, readIndex);
+  if (index !== null && (weights === undefined || index.files.has(weights))) {
+    return openShards(folder, index, sources);
+  }
+  const source = await folder.open(weights ?? singleFile(folder));
+  sources.push(source);
+  return readSafetensors(source);
+}
+
+function singleFile(folder: ModelFolder): string {
+  const candidates = folder.files.filter((name) => name.endsWith('.safetensors'));
+  const [only] = candidates;
+  if (candidates.includes('model.safetensors')) return 'model.safetensors';
+  if (candidates.length === 1 && only !== undefined) return only;
+  const remedy =
+    candidates.length > 1
+      ? `Name the file to open, or add ${INDEX}.`
+      : 'Weights in other formats (pytorch_model.bin) must be converted to safetensors or GGUF first.';
+  throw new FormatError(
+    `${folder.name}: expected model.safetensors or ${INDEX}, found ${candidates.length} other safetensors files. ${remedy}`,
+  );
+}
+
+interface WeightIndex {
+  /** Tensor name → file name. */
+  readonly weightMap: ReadonlyMap<string, string>;
+  readonly files: ReadonlySet<string>;
+}
+
+async function readIndex(source: ByteSource): Promise<WeightIndex> {
+  const json = await readJsonObject(source, { maxBytes: MAX_INDEX });
+  const { weight_map: map } = json;
+  if (!isJsonObject(map)) {
+    throw new FormatError(
+      `${source.name}: weight_map: expected an object, found another value. The file is damaged; fetch it again.`,
+    );
+  }
+  const weightMap = new Map<string, string>();
+  for (const [name, file] of Object.entries(map)) {
+    if (typeof file !== 'string' || !file.endsWith('.safetensors')) {
+      throw new FormatError(
+        `${source.name}: weight_map: tensor ${quoted(name)}: expected the name of a safetensors file, ` +
+          `found ${quoted(String(JSON.stringify(file)))}. The file is damaged; fetch it again.`,
+      );
+    }
+    checkPlainName(file, `${source.name}: weight_map: tensor ${quoted(name)}`);
+    weightMap.set(name, file);
+  }
+  return { weightMap, files: new Set(weightMap.values()) };
+}
+
+async function openShards(
+  folder: ModelFolder,
+  index: WeightIndex,
+  sources: ByteSource[],
+): Promise<ReadonlyMap<string, TensorEntry>> {
+  const present = new Set(folder.files);
+  for (const file of index.files) if (!present.has(file)) throw missingFile(file);
+  const tensors = new Map<string, TensorEntry>();
+  for (const file of index.files) {
+    const source = await folder.open(file);
+    sources.push(source);
+    for (const [name, tensor] of await readSafetensors(source)) {
+      const other = tensors.get(name);
+      if (other !== undefined) {
+        throw new FormatError(
+          `${file}: tensor ${quoted(name)}: expected every tensor in one file, found it in ${other.source.name} too. ` +
+            'The files belong to different models; fetch them again.',
+        );
+      }
+      tensors.set(name, tensor);
+    }
+  }
+  for (const [name, file] of index.weightMap) {
+    const found = tensors.get(name)?.source.name;
+    // Buffers of a dtype that is left out are listed in the index too, and are not missed by anyone.
+    if (found === undefined || found === file) continue;
+    throw new FormatError(
+      `${INDEX}: tensor ${quoted(name)}: expected it in ${file}, found it in ${found}. ` +
+        'The files belong to different models; fetch them again.',
+    );
+  }
+  return tensors;
+}

@@ -1,0 +1,189 @@
+// JSON from files that are not trusted. JSON.parse alone is not enough: its messages do not always say where the fault
+// is, it keeps the last of two equal keys silently, and it accepts any depth, on which later recursion would fail. So
+// the text is checked first, in one pass, by the grammar of RFC 8259.
+
+import { FormatError } from '../errors.ts';
+import { readAll } from './byte-source.ts';
+import type { ByteSource, JsonObject, JsonValue } from './types.ts';
+
+export interface JsonLimits {
+  readonly maxBytes: number;
+  /** Objects and arrays within each other. */
+  readonly maxDepth?: number;
+}
+
+const DEFAULT_DEPTH = 64;
+
+/** Reads and parses a whole file that must hold one JSON object. Throws FormatError with line and column. */
+export async function readJsonObject(source: ByteSource, limits: JsonLimits): Promise<JsonObject> {
+  return parseJsonObject(source.name, await readAll(source, limits.maxBytes), limits.maxDepth);
+}
+
+export function parseJsonObject(name: string, bytes: Uint8Array, maxDepth = DEFAULT_DEPTH): JsonObject {
+  const text = decodeUtf8(name, bytes);
+  const problem = new JsonCheck(text, maxDepth).run();
+  if (problem !== null) {
+    throw new FormatError(
+      `${name}: ${describePosition(text, problem.at)}: expected ${problem.expected}, ` +
+        `found ${describeFound(text, problem.at)}. The file is damaged; fetch it again.`,
+    );
+  }
+  const value: unknown = JSON.parse(text);
+  if (isJsonObject(value as JsonValue)) return value as JsonObject;
+  throw new FormatError(
+    `${name}: expected a JSON object, found another value. This is not a file of the expected kind.`,
+  );
+}
+
+export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Throws FormatError for bytes that are not UTF-8. A byte order mark is dropped. */
+export function decodeUtf8(name: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new FormatError(
+      `${name}: expected text in UTF-8, found other bytes. The file is damaged; fetch it again.`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function describePosition(text: string, at: number): string {
+  let line = 1;
+  let lineStart = 0;
+  for (let i = text.indexOf('\n'); i !== -1 && i < at; i = text.indexOf('\n', i + 1)) {
+    line++;
+    lineStart = i + 1;
+  }
+  return `line ${line}, column ${at - lineStart + 1} (position ${at})`;
+}
+
+function describeFound(text: string, at: number): string {
+  return at >= text.length ? 'the end of the file' : JSON.stringify(text.slice(at, at + 16));
+}
+
+interface JsonProblem {
+  readonly at: number;
+  readonly expected: string;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** A validating pass over JSON text; recursion is bounded by maxDepth. */
+class JsonCheck {
+  readonly #text: string;
+  readonly #maxDepth: number;
+  #at = 0;
+  #problem: JsonProblem | null = null;
+
+  constructor(text: string, maxDepth: number) {
+    this.#text = text;
+    this.#maxDepth = maxDepth;
+  }
+
+  run(): JsonProblem | null {
+    if (this.#value(0)) {
+      this.#space();
+      if (this.#at < this.#text.length) this.#fail('nothing after the value');
+    }
+    return this.#problem;
+  }
+
+  #fail(expected: string, at = this.#at): false {
+    this.#problem = { at, expected };
+    return false;
+  }
+
+  #space(): void {
+    for (;;) {
+      const code = this.#text.charCodeAt(this.#at);
+      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return;
+      this.#at++;
+    }
+  }
+
+  /** Skips space, then takes the character when it comes next. */
+  #take(character: string): boolean {
+    this.#space();
+    if (this.#text[this.#at] !== character) return false;
+    this.#at++;
+    return true;
+  }
+
+  #value(depth: number): boolean {
+    this.#space();
+    const character = this.#text[this.#at];
+    if (character === '"') return this.#string();
+    if (character !== '{' && character !== '[') return this.#literal();
+    if (depth === this.#maxDepth) return this.#fail(`values nested at most ${this.#maxDepth} deep`);
+    this.#at++;
+    return character === '{' ? this.#members(depth + 1) : this.#elements(depth + 1);
+  }
+
+  #members(depth: number): boolean {
+    if (this.#take('}')) return true;
+    const keys = new Set<string>();
+    for (;;) {
+      this.#space();
+      const start = this.#at;
+      if (this.#text[start] !== '"') return this.#fail('a key in quotes');
+      if (!this.#string()) return false;
+      const key = this.#text.slice(start, this.#at);
+      // Escapes can spell one key in two ways.
+      const name = key.includes('\\') ? (JSON.parse(key) as string) : key.slice(1, -1);
+      if (keys.has(name)) return this.#fail('every key once', start);
+      keys.add(name);
+      if (!this.#take(':')) return this.#fail("':'");
+      if (!this.#value(depth)) return false;
+      if (this.#take('}')) return true;
+      if (!this.#take(',')) return this.#fail("',' or '}'");
+    }
+  }
+
+  #elements(depth: number): boolean {
+    if (this.#take(']')) return true;
+    for (;;) {
+      if (!this.#value(depth)) return false;
+      if (this.#take(']')) return true;
+      if (!this.#take(',')) return this.#fail("',' or ']'");
+    }
+  }
+
+  #string(): boolean {
+    const text = this.#text;
+    const start = this.#at;
+    for (let at = start + 1; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (code === QUOTE) {
+        this.#at = at + 1;
+        return true;
+      }
+      if (code < 0x20) return this.#fail('control characters in text to be escaped', at);
+      if (code !== BACKSLASH) continue;
+      const next = text[at + 1] ?? '';
+      if (next === 'u') {
+        if (!/^[0-9a-fA-F]{4}$/.test(text.slice(at + 2, at + 6)))
+          return this.#fail('four hex digits after \\u', at);
+        at += 5;
+      } else {
+        if (next === '' || !'"\\/bfnrt'.includes(next)) return this.#fail('an escape that JSON knows', at);
+        at++;
+      }
+    }
+    return this.#fail('text that ends in quotes', start);
+  }
+
+  #literal(): boolean {
+    const pattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null/y;
+    pattern.lastIndex = this.#at;
+    if (!pattern.test(this.#text)) return this.#fail('a JSON value');
+    this.#at = pattern.lastIndex;
+    return true;
+  }
+}
