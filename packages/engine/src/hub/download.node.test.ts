@@ -236,6 +236,13 @@ test('a stalled connection is given up and continued', async () => {
   assert.match(ranges(hub)[1] ?? '', /^bytes=[1-9]/);
 });
 
+test('a server that accepts the connection and never answers is given up', async () => {
+  const { hub, pull } = await bench();
+  hub.faults.set(WEIGHTS, [() => undefined]);
+  await assertContent(hub, await pull('owner/name', { pacing: { stallTimeoutMs: 400 } }));
+  assert.equal(hub.deliveries(WEIGHTS).length, 2);
+});
+
 test('429 waits as long as the hub says, in every way of saying it', async () => {
   const { hub, pull, delays } = await bench();
   const window = { ratelimit: '"resolvers";r=0;t=33' };
