@@ -85,9 +85,10 @@ class VocabularyTokenizer implements Tokenizer {
     if (options.addBos ?? this.addBos) out.push(...this.#parts.prefix);
     const matchers = options.specialTokens === 'parse' ? this.#parsing : this.#plain;
     // Lone surrogates cannot be written in UTF-8: they become U+FFFD here, as they would in any file.
-    for (const part of matchers.given.split(text.toWellFormed())) {
+    const guard = options.guard ?? '';
+    for (const part of matchers.given.split(text.toWellFormed(), guard)) {
       if ('token' in part) out.push(part.token);
-      else this.#encodeStretch(part.text, part.start === 0, matchers.normalized, options.guard ?? '', out);
+      else this.#encodeStretch(part.text, part.start === 0, matchers.normalized, guard, out);
     }
     return out;
   }
@@ -102,7 +103,7 @@ class VocabularyTokenizer implements Tokenizer {
     const { normalizer, preTokenizer, model } = this.#parts;
     const unguard = (text: string) => (guard === '' ? text : text.replaceAll(guard, ''));
     const text = matcher.isEmpty ? unguard(stretch) : stretch;
-    for (const part of matcher.split(normalizer === null ? text : normalizer(text))) {
+    for (const part of matcher.split(normalizer === null ? text : normalizer(text), guard)) {
       if ('token' in part) {
         out.push(part.token);
         continue;

@@ -53,8 +53,8 @@ export class AddedTokenMatcher {
     return found;
   }
 
-  /** Cuts a text into tokens and the stretches between them. */
-  split(text: string): Part[] {
+  /** Cuts a text into tokens and the stretches between them. What `guard` stands in front of is not a token. */
+  split(text: string, guard = ''): Part[] {
     if (this.isEmpty) return text === '' ? [] : [{ text, start: 0 }];
     const parts: Part[] = [];
     let done = 0;
@@ -62,6 +62,10 @@ export class AddedTokenMatcher {
     while (position < text.length) {
       const token = this.root.next.has(text.charCodeAt(position)) ? this.longestAt(text, position) : null;
       if (token === null) {
+        position++;
+        continue;
+      }
+      if (guard !== '' && text.startsWith(guard, position - guard.length) && position >= guard.length) {
         position++;
         continue;
       }

@@ -7,8 +7,8 @@ export interface EncodeOptions {
   /** Default: the model's own convention (`addBos`). */
   readonly addBos?: boolean;
   /**
-   * With `specialTokens: 'parse'`: a string that is dropped from the text after markers were looked for. Put inside a
-   * marker it keeps it plain text. Chat templates use it to defuse what users wrote.
+   * With `specialTokens: 'parse'`: a string that keeps a marker plain text when it stands inside or right in front of it,
+   * and that is dropped afterwards. Chat templates use it to defuse what users wrote.
    */
   readonly guard?: string;
 }
@@ -42,6 +42,7 @@ export interface Tokenizer {
   };
   /** Whether the model's own convention puts `bos` in front of a prompt. */
   readonly addBos: boolean;
+  /** The convention for training texts. `encode` never appends it: a prompt must stay open. */
   readonly addEos: boolean;
   /** What a reader should know about this tokenizer (an unknown kind that was approximated); usually empty. */
   readonly notes: readonly string[];

@@ -1,0 +1,127 @@
+// Runs a Jinja chat template with limits. Templates come out of downloaded files: one that loops or grows without end is
+// stopped with an error instead of taking the process down. Parsing and evaluation are those of @huggingface/jinja; the
+// environment (whitespace control, raise_exception, strftime_now) follows transformers' `apply_chat_template`.
+
+import * as jinja from '@huggingface/jinja';
+import { FormatError, UsageError } from '../errors.ts';
+
+const LONGEST_TEMPLATE = 1 << 20;
+const LONGEST_TEXT = 1 << 27;
+/** A long conversation takes about 200 evaluations a message. */
+const MOST_EVALUATIONS = 5_000_000;
+const LONGEST_RANGE = 100_000;
+
+// What is used of the package. Its own declarations import each other without file endings, which `nodenext` does not
+// follow, so they come out as `any`.
+interface JinjaValue {
+  readonly value: unknown;
+}
+interface JinjaEnvironment {
+  readonly variables: Map<string, unknown>;
+  set(name: string, value: unknown): unknown;
+}
+interface JinjaInterpreter {
+  run(program: object): JinjaValue;
+  evaluate(statement: unknown, environment: unknown): JinjaValue;
+}
+const Environment: new () => JinjaEnvironment = jinja.Environment;
+const Interpreter: new (environment: JinjaEnvironment) => JinjaInterpreter = jinja.Interpreter;
+const parseTemplate: (source: string) => object = (source) =>
+  jinja.parse(jinja.tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
+
+/** What the template itself says about the messages (`raise_exception`). */
+class Refusal extends Error {}
+
+class LimitedInterpreter extends Interpreter {
+  #left = MOST_EVALUATIONS;
+
+  override evaluate(statement: unknown, environment: unknown): JinjaValue {
+    if (--this.#left < 0) throw new Error(`it does not end within ${MOST_EVALUATIONS} steps`);
+    const result = super.evaluate(statement, environment);
+    if (typeof result.value === 'string' && result.value.length > LONGEST_TEXT) {
+      throw new Error(`it makes a text longer than ${LONGEST_TEXT} characters`);
+    }
+    return result;
+  }
+}
+
+export class TemplateProgram {
+  readonly #name: string;
+  readonly #program: object;
+
+  /** Throws FormatError where the template is not valid Jinja. */
+  constructor(source: string, name: string) {
+    this.#name = name;
+    if (source.length > LONGEST_TEMPLATE) {
+      throw new FormatError(
+        `${name}: expected a template of at most ${LONGEST_TEMPLATE} characters, found ${source.length}`,
+      );
+    }
+    try {
+      this.#program = parseTemplate(source);
+    } catch (cause) {
+      throw new FormatError(`${name}: not a valid chat template: ${reason(cause)}. Pass another template.`);
+    }
+  }
+
+  /** Throws UsageError when the template refuses the messages, FormatError when it cannot be run. */
+  render(variables: Readonly<Record<string, unknown>>): string {
+    const environment = new Environment();
+    const all = { ...variables, ...constants, raise_exception: refuse, range, strftime_now: strftimeNow };
+    for (const [key, value] of Object.entries(all))
+      if (value !== undefined) environment.variables.delete(key);
+    try {
+      for (const [key, value] of Object.entries(all)) if (value !== undefined) environment.set(key, value);
+      const result = new LimitedInterpreter(environment).run(this.#program).value;
+      if (typeof result === 'string') return result;
+    } catch (cause) {
+      if (cause instanceof Refusal) {
+        throw new UsageError(`${this.#name}: the chat template refuses these messages: ${reason(cause)}`);
+      }
+      throw new FormatError(
+        `${this.#name}: the chat template cannot be run: ${reason(cause)}. Pass another template.`,
+      );
+    }
+    throw new FormatError(`${this.#name}: expected text from the chat template, found something else`);
+  }
+}
+
+const constants = { true: true, false: false, none: null, True: true, False: false, None: null };
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message.slice(0, 300) : 'unknown reason';
+}
+
+function refuse(message: unknown): never {
+  throw new Refusal(typeof message === 'string' ? message : 'no reason given');
+}
+
+function range(first: number, end?: number, step = 1): number[] {
+  const [from, to] = end === undefined ? [0, first] : [first, end];
+  const length = Math.max(0, Math.ceil((to - from) / step));
+  if (!(length <= LONGEST_RANGE))
+    throw new Error(`expected a range of at most ${LONGEST_RANGE} numbers, found ${length}`);
+  return Array.from({ length }, (_, i) => from + i * step);
+}
+
+const months = 'January February March April May June July August September October November December'.split(
+  ' ',
+);
+
+/** Python's strftime for the fields that templates use; English names whatever the machine's language. */
+function strftimeNow(format: string): string {
+  const now = new Date();
+  const two = (value: number) => String(value).padStart(2, '0');
+  const fields: Record<string, string> = {
+    Y: String(now.getFullYear()),
+    m: two(now.getMonth() + 1),
+    d: two(now.getDate()),
+    b: months[now.getMonth()]!.slice(0, 3),
+    B: months[now.getMonth()]!,
+    H: two(now.getHours()),
+    M: two(now.getMinutes()),
+    S: two(now.getSeconds()),
+    '%': '%',
+  };
+  return format.replace(/%([YmdbBHMS%])/g, (_, letter: string) => fields[letter]!);
+}
