@@ -1,8 +1,60 @@
 // What differs between Node and browsers, the browser's half. Node's half has the same exports.
+import { openCheckpointFiles } from '../formats/checkpoint.ts';
+import type { Checkpoint } from '../formats/types.ts';
+import { pullModelBlobs } from '../hub/download.browser.ts';
+import { parseReference } from '../hub/reference.ts';
+import type { LoadModelOptions, ModelSource } from '../load-model.ts';
+import { fetchBlob, namedBlobs } from './blobs.ts';
+import type { WorkerThread } from './platform.node.ts';
+
+export { openHandle } from '../formats/byte-source.ts';
+export type { WorkerThread };
 
 /** A file that ships with this package. */
 export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url}: expected the kernels of this package, the server answered ${response.status}`);
   return new Uint8Array(await response.arrayBuffer());
+}
+
+export const processorCount = (): number => navigator.hardwareConcurrency || 2;
+
+/** Whether memory can be shared with worker threads: only on cross-origin isolated pages. */
+export const canShareMemory = (): boolean => globalThis.crossOriginIsolated === true;
+
+export function startWorker(): WorkerThread {
+  const worker = new Worker(new URL('../backends/wasm/worker.ts', import.meta.url), { type: 'module' });
+  return {
+    post: (message) => worker.postMessage(message),
+    onNext(listener, failed) {
+      const ended = new AbortController();
+      const settle = (act: () => void) => {
+        ended.abort();
+        act();
+      };
+      const { signal } = ended;
+      worker.addEventListener('message', (event) => settle(() => listener(event.data)), { signal });
+      worker.addEventListener('error', (event) => settle(() => failed(new Error(event.message))), { signal });
+    },
+    onFailure: (listener) => worker.addEventListener('error', (event) => listener(new Error(event.message))),
+    hold: () => {},
+    terminate: async () => worker.terminate(),
+  };
+}
+
+/** Inside a worker: messages from whoever started it, and back. */
+export const onMessage = (listener: (message: unknown) => void): void =>
+  globalThis.addEventListener('message', (event) => listener((event as MessageEvent).data));
+export const postToOwner = (message: unknown): void => globalThis.postMessage(message);
+
+/** Opens a model wherever it is: hub name or address, or blobs. */
+export async function openSource(source: Exclude<ModelSource, Checkpoint>, options: LoadModelOptions): Promise<Checkpoint> {
+  if (typeof source !== 'string' && !(source instanceof URL)) return openCheckpointFiles(namedBlobs(source));
+  const reference = parseReference(String(source));
+  if (reference.kind === 'hub') {
+    const { token, endpoint, signal, onDownload: onProgress } = options;
+    return openCheckpointFiles((await pullModelBlobs(reference, { token, endpoint, signal, onProgress })).files);
+  }
+  const url = new URL(reference.kind === 'url' ? reference.url : reference.path, globalThis.location?.href);
+  return openCheckpointFiles([await fetchBlob(url.href, options.signal)]);
 }

@@ -1,7 +1,73 @@
 // What differs between Node and browsers, Node's half. The browser's half has the same exports.
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parentPort, Worker } from 'node:worker_threads';
+import { openCheckpointPath } from '../formats/checkpoint.node.ts';
+import { openCheckpointFiles } from '../formats/checkpoint.ts';
+import type { Checkpoint } from '../formats/types.ts';
+import { pullModel } from '../hub/download.node.ts';
+import { parseReference } from '../hub/reference.ts';
+import type { LoadModelOptions, ModelSource } from '../load-model.ts';
+import { fetchBlob, namedBlobs } from './blobs.ts';
+
+export { openHandle } from '../formats/byte-source.node.ts';
 
 /** A file that ships with this package. */
 export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await readFile(url));
+}
+
+export const processorCount = (): number => availableParallelism();
+
+/** Whether memory can be shared with worker threads. */
+export const canShareMemory = (): boolean => true;
+
+/** A worker thread, as far as the engine uses one. */
+export interface WorkerThread {
+  post(message: unknown): void;
+  /** The next message, or the thread's end. */
+  onNext(listener: (message: unknown) => void, failed: (error: Error) => void): void;
+  /** The thread died: out of memory, or a bug. */
+  onFailure(listener: (error: Error) => void): void;
+  /** Whether this thread alone keeps the process alive. */
+  hold(on: boolean): void;
+  terminate(): Promise<void>;
+}
+
+export function startWorker(): WorkerThread {
+  const worker = new Worker(new URL('../backends/wasm/worker.ts', import.meta.url));
+  return {
+    post: (message) => worker.postMessage(message),
+    onNext(listener, failed) {
+      const settle = (act: () => void) => {
+        worker.off('message', onMessage).off('error', onError);
+        act();
+      };
+      const onMessage = (message: unknown) => settle(() => listener(message));
+      const onError = (error: Error) => settle(() => failed(error));
+      worker.on('message', onMessage).on('error', onError);
+    },
+    onFailure: (listener) => worker.on('error', listener),
+    hold: (on) => (on ? worker.ref() : worker.unref()),
+    terminate: async () => void (await worker.terminate()),
+  };
+}
+
+/** Inside a worker: messages from whoever started it, and back. */
+export const onMessage = (listener: (message: unknown) => void): void => void parentPort?.on('message', listener);
+export const postToOwner = (message: unknown): void => parentPort?.postMessage(message);
+
+/** Opens a model wherever it is: path, hub name or address, or blobs. */
+export async function openSource(source: Exclude<ModelSource, Checkpoint>, options: LoadModelOptions): Promise<Checkpoint> {
+  if (typeof source !== 'string' && !(source instanceof URL)) return openCheckpointFiles(namedBlobs(source));
+  if (source instanceof URL && source.protocol === 'file:') return openCheckpointPath(fileURLToPath(source));
+  const reference = parseReference(String(source), existsSync);
+  if (reference.kind === 'path') return openCheckpointPath(reference.path);
+  if (reference.kind === 'url') return openCheckpointFiles([await fetchBlob(reference.url, options.signal)]);
+  const pulled = await pullModel(reference, {
+    token: options.token, endpoint: options.endpoint, signal: options.signal, onProgress: options.onDownload,
+  });
+  return openCheckpointPath(pulled.modelPath);
 }

@@ -16,9 +16,19 @@ const RELAXED_PROBE = new Uint8Array([
 
 export const hasRelaxedSimd = (): boolean => WebAssembly.validate(RELAXED_PROBE);
 
-export async function compileKernels(variant: KernelVariant): Promise<WebAssembly.Module> {
+/** The kernels of a variant; for memory that is not shared, the module's import is changed to say so. */
+export async function compileKernels(variant: KernelVariant, shared: boolean): Promise<WebAssembly.Module> {
   const bytes = await readAsset(new URL(`./build/kernels.${variant}.wasm`, import.meta.url));
+  if (!shared) unshareMemory(bytes);
   return WebAssembly.compile(bytes);
+}
+
+/** Clears the "shared" bit in the limits of the import env.memory (WebAssembly core specification, 5.5.5 and 5.3.7). */
+function unshareMemory(bytes: Uint8Array): void {
+  const name = [3, 101, 110, 118, 6, 109, 101, 109, 111, 114, 121, 2]; // "env" "memory", kind memory
+  const at = bytes.findIndex((_, i) => name.every((byte, k) => bytes[i + k] === byte));
+  if (at < 0 || bytes[at + name.length] !== 3) throw new Error('kernels: expected an import of shared memory, found none');
+  bytes[at + name.length] = 1;
 }
 
 export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {

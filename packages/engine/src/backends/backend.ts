@@ -1,0 +1,46 @@
+// The small contract between the engine and whatever runs its ops.
+import type { ActivationPrecision, PackingRules } from '../model/weights.ts';
+import type { PlanTraits } from '../plan/plan.ts';
+import type { LoadJob } from '../model/load-job.ts';
+import type { Arena } from './arena.ts';
+
+/** Encoded ops in the arena: their records' addresses, in order. */
+export interface Program {
+  readonly records: readonly number[];
+  /** Ops from here on are the head. */
+  readonly headStart: number;
+}
+
+/** Milliseconds of each op of a program since profiling was switched on. */
+export type OpTimes = Float64Array;
+
+export interface Backend {
+  readonly name: 'reference' | 'wasm';
+  readonly arena: Arena;
+  readonly threads: number;
+  /** Shown to users: which build of the kernels, how many threads. */
+  readonly description: string;
+  /** Tokens in one replay of a plan. */
+  readonly maxRows: number;
+  readonly traits: PlanTraits;
+  /** Rules of the int8 path; null when there is none. */
+  readonly packing: PackingRules | null;
+  /** Bytes of scratch that one op needs, for all threads. */
+  scratchBytes(kind: string, columns: number): number;
+  /** Reads weights into the arena. Calls `done` with the bytes read after each job. */
+  load(jobs: readonly LoadJob[], done: (byteLength: number) => void, signal?: AbortSignal): Promise<void>;
+  /** Makes a program known to all threads. */
+  install(program: Program): Promise<void>;
+  /** Runs the ops from `start` to `end` in order. One call at a time. */
+  run(start: number, end: number): Promise<void>;
+  /** Switches per-op timing on or off; returns the times so far. */
+  profile(on: boolean): OpTimes | null;
+  close(): Promise<void>;
+}
+
+export interface BackendOptions {
+  readonly threads?: number;
+  readonly variant?: 'relaxed' | 'baseline';
+  readonly precision?: ActivationPrecision;
+  readonly maxRows?: number;
+}

@@ -1,0 +1,75 @@
+// The backend that is right rather than fast: every op in plain TypeScript on the calling thread.
+import { openHandle } from '#platform';
+import type { ByteSource } from '../../formats/types.ts';
+import { type LoadJob, jobBytes, runLoadJob } from '../../model/load-job.ts';
+import { decodeOp, type OpFields, type OpKind } from '../../plan/ops.ts';
+import { Arena } from '../arena.ts';
+import type { Backend, OpTimes, Program } from '../backend.ts';
+import { referenceKernels } from './kernels.ts';
+import type { MemoryViews } from './memory-views.ts';
+
+const MAX_ROWS = 64;
+
+type AnyKernel = (m: MemoryViews, op: OpFields<OpKind>) => void;
+
+export class ReferenceBackend implements Backend {
+  readonly name = 'reference';
+  readonly description = 'reference: plain TypeScript, double accumulation';
+  readonly arena = new Arena(65_536, false);
+  readonly threads = 1;
+  readonly maxRows: number;
+  readonly packing = null;
+  readonly traits = { codesByteLength: () => 0 };
+  #program: Program = { records: [], headStart: 0 };
+  #times: Float64Array | null = null;
+
+  constructor(options: { maxRows?: number } = {}) {
+    this.maxRows = options.maxRows ?? MAX_ROWS;
+  }
+
+  scratchBytes(): number {
+    return 0;
+  }
+
+  async load(jobs: readonly LoadJob[], done: (byteLength: number) => void, signal?: AbortSignal): Promise<void> {
+    const sources = new Map<string | object, ByteSource>();
+    try {
+      for (const job of jobs) {
+        signal?.throwIfAborted();
+        const key = job.source.kind === 'path' ? job.source.path : job.source;
+        let source = sources.get(key);
+        if (!source) sources.set(key, (source = await openHandle(job.source, job.name)));
+        await runLoadJob(job, source, this.arena.memory.buffer, () => {
+          throw new Error('reference: packed layouts are not used here');
+        });
+        done(jobBytes(job));
+      }
+    } finally {
+      await Promise.all([...sources.values()].map((source) => source.close()));
+    }
+  }
+
+  async install(program: Program): Promise<void> {
+    this.#program = program;
+  }
+
+  async run(start: number, end: number): Promise<void> {
+    const views = this.arena.views;
+    for (let i = start; i < end; i++) {
+      const { kind, fields } = decodeOp(views.u32, this.#program.records[i]! >>> 2);
+      const began = this.#times ? performance.now() : 0;
+      const kernel = (referenceKernels as Partial<Record<OpKind, unknown>>)[kind] as AnyKernel | undefined;
+      if (!kernel) throw new Error(`reference: no kernel for op ${kind}`);
+      kernel(views, fields as OpFields<OpKind>);
+      if (this.#times) this.#times[i] = this.#times[i]! + performance.now() - began;
+    }
+  }
+
+  profile(on: boolean): OpTimes | null {
+    const times = this.#times;
+    this.#times = on ? new Float64Array(this.#program.records.length) : null;
+    return times;
+  }
+
+  async close(): Promise<void> {}
+}

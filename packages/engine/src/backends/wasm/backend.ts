@@ -1,0 +1,248 @@
+// The fast backend: WebAssembly kernels over shared memory, one worker a thread. Where memory cannot be shared (a page
+// without cross-origin isolation) the calling thread does all the work, pausing now and then to let the page breathe.
+import { canShareMemory, openHandle, processorCount, startWorker, type WorkerThread } from '#platform';
+import { FormatError, ModelError, UsageError } from '../../errors.ts';
+import type { ByteSource } from '../../formats/types.ts';
+import { type LoadJob, jobBytes, runLoadJob } from '../../model/load-job.ts';
+import { type OpKind, OP_KINDS } from '../../plan/ops.ts';
+import { Arena } from '../arena.ts';
+import type { Backend, BackendOptions, OpTimes, Program } from '../backend.ts';
+import { COMMAND, CONTROL, CONTROL_BYTES } from './control.ts';
+import { ARENA_BASE, compileKernels, hasRelaxedSimd, instantiateKernels, type KernelVariant } from './load-kernels.ts';
+import { packJob, packingRules } from './pack-job.ts';
+import { codesByteLength } from './packed/codes.ts';
+import { scratchBytesPerThread } from './scratch.ts';
+import { type InstalledProgram, KernelThread } from './thread.ts';
+import type { FromWorker, ToWorker } from './worker-messages.ts';
+
+const MAX_ROWS = 256;
+const MAX_THREADS = 64;
+/** Without workers, the caller's thread is given back after so long. */
+const YIELD_MS = 25;
+
+export class WasmBackend implements Backend {
+  readonly name = 'wasm';
+  readonly arena: Arena;
+  readonly threads: number;
+  readonly description: string;
+  readonly maxRows: number;
+  readonly packing;
+  readonly traits = { codesByteLength };
+  readonly #module: WebAssembly.Module;
+  readonly #workers: WorkerThread[] = [];
+  readonly #control: number;
+  readonly #local: KernelThread | null;
+  #program: InstalledProgram | null = null;
+  #serving = false;
+  #generation = 0;
+  #failure: Error | null = null;
+  #profiling = false;
+  #fail: (error: Error) => void = () => {};
+
+  static async create(options: BackendOptions = {}): Promise<WasmBackend> {
+    const variant = options.variant ?? (hasRelaxedSimd() ? 'relaxed' : 'baseline');
+    if (variant === 'relaxed' && !hasRelaxedSimd())
+      throw new UsageError('kernels: expected an engine with relaxed SIMD for the relaxed build, found one without. Use baseline.');
+    const threads = options.threads ?? Math.min(processorCount(), 8);
+    if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS)
+      throw new UsageError(`threads: expected a whole number from 1 to ${MAX_THREADS}, found ${threads}`);
+    const shared = canShareMemory();
+    const backend = new WasmBackend(variant, await compileKernels(variant, shared), shared ? threads : 1, shared, options.maxRows ?? MAX_ROWS);
+    await backend.#startWorkers(shared);
+    return backend;
+  }
+
+  private constructor(variant: KernelVariant, module: WebAssembly.Module, threads: number, shared: boolean, maxRows: number) {
+    this.#module = module;
+    this.threads = threads;
+    this.maxRows = maxRows;
+    this.packing = packingRules;
+    this.arena = new Arena(ARENA_BASE, shared);
+    this.#control = this.arena.allocate(CONTROL_BYTES, 'control block');
+    this.arena.views.u8.fill(0, this.#control, this.#control + CONTROL_BYTES);
+    this.description = `wasm: ${variant} SIMD, ${shared ? `${threads} thread${threads > 1 ? 's' : ''}` : 'calling thread only'}`;
+    this.#local = shared ? null : new KernelThread(instantiateKernels(module, this.arena.memory), this.arena.memory, 0, 1);
+  }
+
+  scratchBytes(kind: OpKind, columns: number): number {
+    return scratchBytesPerThread(kind, columns) * this.threads;
+  }
+
+  async #startWorkers(shared: boolean): Promise<void> {
+    if (!shared) return;
+    for (let thread = 0; thread < this.threads; thread++) {
+      const worker = startWorker();
+      worker.onFailure((error) => this.#broken(error));
+      this.#workers.push(worker);
+    }
+    await Promise.all(
+      this.#workers.map((worker, thread) =>
+        this.#ask(worker, { kind: 'start', module: this.#module, memory: this.arena.memory, thread, threads: this.threads }),
+      ),
+    );
+    this.#hold(false);
+  }
+
+  async load(jobs: readonly LoadJob[], done: (byteLength: number) => void, signal?: AbortSignal): Promise<void> {
+    if (!this.#workers.length) return this.#loadHere(jobs, done, signal);
+    await this.#pause();
+    this.#hold(true);
+    let next = 0;
+    const results = await Promise.allSettled(
+      this.#workers.map(async (worker) => {
+        while (next < jobs.length) {
+          signal?.throwIfAborted();
+          const job = jobs[next++]!;
+          try {
+            await this.#ask(worker, { kind: 'load', job });
+          } catch (error) {
+            next = jobs.length;
+            throw error;
+          }
+          done(jobBytes(job));
+        }
+      }),
+    );
+    this.#hold(false);
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  async #loadHere(jobs: readonly LoadJob[], done: (byteLength: number) => void, signal?: AbortSignal): Promise<void> {
+    const exports = instantiateKernels(this.#module, this.arena.memory);
+    const sources = new Map<string | object, ByteSource>();
+    try {
+      for (const job of jobs) {
+        signal?.throwIfAborted();
+        const key = job.source.kind === 'path' ? job.source.path : job.source;
+        let source = sources.get(key);
+        if (!source) sources.set(key, (source = await openHandle(job.source, job.name)));
+        await runLoadJob(job, source, this.arena.memory.buffer, (piece, raw) => packJob(piece, raw, this.arena.memory, exports));
+        done(jobBytes(job));
+      }
+    } finally {
+      await Promise.all([...sources.values()].map((source) => source.close()));
+    }
+  }
+
+  async install(program: Program): Promise<void> {
+    await this.#pause();
+    const times = this.arena.allocate(program.records.length * 8, 'profile');
+    const { u32 } = this.arena.views;
+    const kinds = program.records.map((address) => u32[address >>> 2]!);
+    this.#program = { records: program.records, kinds, control: this.#control, times };
+    const missing = kinds.find((kind) => OP_KINDS[kind] === undefined);
+    if (missing !== undefined) throw new Error(`kernels: no op of kind ${missing}`);
+    const message: ToWorker = { kind: 'serve', program: this.#program };
+    Atomics.store(this.#words(), CONTROL.generation, 0);
+    Atomics.store(this.#words(), CONTROL.done, 0);
+    this.#generation = 0;
+    await Promise.all(this.#workers.map((worker) => this.#ask(worker, message)));
+    this.#serving = this.#workers.length > 0;
+    this.#hold(false);
+  }
+
+  async run(start: number, end: number): Promise<void> {
+    const program = this.#program;
+    if (!program) throw new Error('wasm backend: no program is installed');
+    if (this.#failure) throw this.#failure;
+    const { u32 } = this.arena.views;
+    for (let i = start; i < end; i++) u32[(program.records[i]! >>> 2) + 1] = 0; // work counters
+    if (this.#local) return this.#runHere(this.#local, program, start, end);
+    this.#hold(true);
+    try {
+      await this.#command(COMMAND.run, start, end);
+    } finally {
+      this.#hold(false);
+    }
+  }
+
+  async #runHere(thread: KernelThread, program: InstalledProgram, start: number, end: number): Promise<void> {
+    let began = performance.now();
+    for (let i = start; i < end; i++) {
+      thread.run(program, i, i + 1, this.#profiling);
+      if (performance.now() - began > YIELD_MS) {
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        began = performance.now();
+      }
+    }
+  }
+
+  /** Hands a command to the workers and waits, without blocking, until they have carried it out. */
+  async #command(command: number, start: number, end: number): Promise<void> {
+    const control = this.#words();
+    control[CONTROL.command] = command;
+    control[CONTROL.start] = start;
+    control[CONTROL.end] = end;
+    control[CONTROL.profile] = this.#profiling ? 1 : 0;
+    const before = this.#generation;
+    this.#generation = (before + 1) | 0;
+    Atomics.store(control, CONTROL.generation, this.#generation);
+    Atomics.notify(control, CONTROL.generation);
+    if (command === COMMAND.pause) return;
+    const failed = new Promise<never>((_, reject) => (this.#fail = reject));
+    while (Atomics.load(control, CONTROL.done) !== this.#generation) {
+      const waiting = waitForChange(control, CONTROL.done, before);
+      if (waiting) await Promise.race([waiting, failed]);
+    }
+  }
+
+  profile(on: boolean): OpTimes | null {
+    if (!this.#program) return null;
+    const { records, times } = this.#program;
+    const view = new Float64Array(this.arena.memory.buffer, times, records.length);
+    const soFar = this.#profiling ? view.slice() : null;
+    view.fill(0);
+    this.#profiling = on;
+    return soFar;
+  }
+
+  async close(): Promise<void> {
+    this.#failure ??= new UsageError('model: expected an open model, found one that was closed');
+    if (this.#serving) await this.#pause();
+    await Promise.all(this.#workers.splice(0).map((worker) => worker.terminate()));
+  }
+
+  /** Brings serving workers back to their message loop. */
+  async #pause(): Promise<void> {
+    if (!this.#serving) return;
+    this.#serving = false;
+    const back = this.#workers.map((worker) => this.#ask(worker, null));
+    await this.#command(COMMAND.pause, 0, 0);
+    await Promise.all(back);
+  }
+
+  /** Sends a message (if any) and waits for the answer. */
+  #ask(worker: WorkerThread, message: ToWorker | null): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) return reject(this.#failure);
+      worker.onNext((answer) => {
+        const reply = answer as FromWorker;
+        if (reply.kind !== 'failed') resolve();
+        else reject(reply.name === 'FormatError' ? new FormatError(reply.message) : new Error(reply.message));
+      }, reject);
+      if (message) worker.post(message);
+    });
+  }
+
+  #broken(error: Error): void {
+    this.#failure = new ModelError(`worker thread: ${error.message}. The model must be loaded again.`);
+    this.#fail(this.#failure);
+    for (const worker of this.#workers.splice(0)) void worker.terminate();
+    this.#serving = false;
+  }
+
+  #hold(on: boolean): void {
+    for (const worker of this.#workers) worker.hold(on);
+  }
+
+  #words(): Int32Array {
+    return new Int32Array(this.arena.memory.buffer, this.#control, CONTROL_BYTES / 4);
+  }
+}
+
+/** Resolves when the word is no longer `value`; null when it already is not. */
+function waitForChange(words: Int32Array, index: number, value: number): Promise<unknown> | null {
+  if (typeof Atomics.waitAsync !== 'function') return new Promise((resolve) => setTimeout(resolve, 0));
+  const waiting = Atomics.waitAsync(words, index, value);
+  return waiting.async ? waiting.value : null;
+}

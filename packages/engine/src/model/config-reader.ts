@@ -1,0 +1,104 @@
+// Typed, bounded access to a model's configuration, whether it came from config.json or from GGUF metadata. A wrong value
+// is an error that names the file, the field, what was expected and what was found.
+import { ModelError } from '../errors.ts';
+import type { JsonObject, MetadataValue } from '../formats/types.ts';
+
+/** Larger than any size of any model; keeps products of two sizes exact. */
+const MAX_SIZE = 2 ** 24;
+
+export class ConfigReader {
+  readonly file: string;
+  readonly #get: (field: string) => unknown;
+
+  constructor(file: string, get: (field: string) => unknown) {
+    this.file = file;
+    this.#get = get;
+  }
+
+  static ofJson(file: string, config: JsonObject): ConfigReader {
+    return new ConfigReader(file, (field) => (Object.hasOwn(config, field) ? config[field] : undefined));
+  }
+
+  static ofMetadata(file: string, metadata: ReadonlyMap<string, MetadataValue>): ConfigReader {
+    return new ConfigReader(file, (field) => metadata.get(field));
+  }
+
+  fail(field: string, expected: string, found: unknown, remedy = 'The file is damaged or of a variant that is not supported.'): never {
+    const shown = typeof found === 'bigint' ? `${found}` : found === undefined ? 'nothing' : JSON.stringify(found)?.slice(0, 120);
+    throw new ModelError(`${this.file}: ${field}: expected ${expected}, found ${shown}. ${remedy}`);
+  }
+
+  has(field: string): boolean {
+    const value = this.#get(field);
+    return value !== undefined && value !== null;
+  }
+
+  raw(field: string): unknown {
+    return this.#get(field);
+  }
+
+  /** A whole number from 1 to `max`; with a fallback, an absent or null field is the fallback. */
+  size(field: string, fallback?: number, max = MAX_SIZE): number {
+    return this.integer(field, 1, max, fallback);
+  }
+
+  integer(field: string, min: number, max: number, fallback?: number): number {
+    const value = this.#get(field);
+    if ((value === undefined || value === null) && fallback !== undefined) return fallback;
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max)
+      this.fail(field, `a whole number from ${min} to ${max}`, value);
+    return value;
+  }
+
+  number(field: string, min: number, max: number, fallback?: number): number {
+    const value = this.#get(field);
+    if ((value === undefined || value === null) && fallback !== undefined) return fallback;
+    if (typeof value !== 'number' || !(value >= min && value <= max)) this.fail(field, `a number from ${min} to ${max}`, value);
+    return value;
+  }
+
+  flag(field: string, fallback: boolean): boolean {
+    const value = this.#get(field);
+    if (value === undefined || value === null) return fallback;
+    if (typeof value !== 'boolean') this.fail(field, 'true or false', value);
+    return value;
+  }
+
+  text<T extends string>(field: string, allowed: readonly T[], fallback?: T): T {
+    const value = this.#get(field);
+    if ((value === undefined || value === null) && fallback !== undefined) return fallback;
+    const known = allowed.find((a) => a === value);
+    if (known === undefined) this.fail(field, `one of ${allowed.join(', ')}`, value);
+    return known;
+  }
+
+  /** A number, or a list of `length` of them: GGUF gives per-layer values as a list. */
+  perLayer(field: string, length: number, min: number, max: number, fallback?: number): number[] {
+    const value = this.#get(field);
+    if (!Array.isArray(value)) return new Array<number>(length).fill(this.integer(field, min, max, fallback));
+    if (value.length !== length) this.fail(field, `${length} values, one a layer`, `${value.length} values`);
+    return value.map((v: unknown) => {
+      if (typeof v !== 'number' || !Number.isInteger(v) || v < min || v > max)
+        this.fail(field, `whole numbers from ${min} to ${max}`, v);
+      return v;
+    });
+  }
+
+  /** A token id, a list of them, or nothing. Ids outside the vocabulary are an error. */
+  tokens(field: string, vocabularySize: number): number[] {
+    const value = this.#get(field);
+    if (value === undefined || value === null) return [];
+    return (Array.isArray(value) ? value : [value]).map((v: unknown) => {
+      if (typeof v !== 'number' || !Number.isInteger(v) || v < 0 || v >= vocabularySize)
+        this.fail(field, `token ids below the vocabulary size ${vocabularySize}`, v);
+      return v;
+    });
+  }
+
+  object(field: string): ConfigReader | null {
+    const value = this.#get(field);
+    if (value === undefined || value === null) return null;
+    if (typeof value !== 'object' || Array.isArray(value)) this.fail(field, 'an object', value);
+    return ConfigReader.ofJson(`${this.file}: ${field}`, value as JsonObject);
+  }
+}

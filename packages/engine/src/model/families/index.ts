@@ -1,0 +1,42 @@
+// All families. Adding one: its file here, its line below (see CONTRIBUTING.md).
+import { ModelError } from '../../errors.ts';
+import type { Checkpoint } from '../../formats/types.ts';
+import { ConfigReader } from '../config-reader.ts';
+import type { Family } from '../family.ts';
+import type { ModelSpec } from '../spec.ts';
+import { hybrid } from './hybrid.ts';
+import { jamba } from './jamba.ts';
+import { llama } from './llama.ts';
+import { mamba } from './mamba.ts';
+
+const FAMILIES: readonly Family[] = [jamba, mamba, llama, hybrid];
+
+/** Which family a checkpoint belongs to, and its model. */
+export function readSpec(checkpoint: Checkpoint): { family: Family; spec: ModelSpec } {
+  if (checkpoint.kind === 'huggingface') {
+    const config = ConfigReader.ofJson(`${checkpoint.name}/config.json`, checkpoint.config);
+    const type = config.raw('model_type');
+    const family = FAMILIES.find((f) => f.huggingFaceTypes.some((t) => t === type));
+    if (!family) unknown(checkpoint.name, 'config.json: model_type', type, FAMILIES.flatMap((f) => f.huggingFaceTypes));
+    const spec = family.fromHuggingFace(config);
+    return { family, spec: { ...spec, endTokens: endTokens(checkpoint.name, checkpoint.generationConfig, spec) } };
+  }
+  const architecture = checkpoint.metadata.get('general.architecture');
+  const family = FAMILIES.find((f) => f.ggufArchitectures.some((a) => a === architecture));
+  if (!family || typeof architecture !== 'string')
+    unknown(checkpoint.name, 'general.architecture', architecture, FAMILIES.flatMap((f) => f.ggufArchitectures));
+  const config = ConfigReader.ofMetadata(checkpoint.name, checkpoint.metadata);
+  return { family, spec: family.fromGguf(config, architecture, (name) => checkpoint.tensors.get(name)?.shape) };
+}
+
+/** generation_config.json may list more end tokens than config.json. */
+function endTokens(name: string, generation: Record<string, unknown> | null, spec: ModelSpec): number[] {
+  const reader = new ConfigReader(`${name}/generation_config.json`, (field) => generation?.[field]);
+  return [...new Set([...spec.endTokens, ...reader.tokens('eos_token_id', spec.vocabularySize)])];
+}
+
+function unknown(name: string, field: string, found: unknown, known: readonly string[]): never {
+  throw new ModelError(
+    `${name}: ${field}: expected one of ${known.join(', ')}, found ${JSON.stringify(found) ?? 'nothing'}. This family is not supported.`,
+  );
+}

@@ -1,0 +1,138 @@
+// Llama-style transformers (Touvron et al. 2023): attention with RoPE and a gated feed-forward. Covers Llama 1–3, Mistral
+// (sliding window), Qwen 2 (biases on q, k, v) and Qwen 3 (head norms).
+import type { ConfigReader } from '../config-reader.ts';
+import type { Family, TensorShapes } from '../family.ts';
+import type { AttentionSpec, LayerSpec, ModelSpec, RopeScaling, RopeSpec } from '../spec.ts';
+import { ggufCommon } from './jamba.ts';
+
+function ropeScaling(c: ConfigReader): RopeScaling | null {
+  const scaling = c.object('rope_scaling');
+  if (!scaling) return null;
+  const field = scaling.has('rope_type') ? 'rope_type' : 'type';
+  const kind = scaling.text(field, ['default', 'linear', 'llama3']);
+  if (kind === 'default') return null;
+  const factor = scaling.number('factor', 1e-3, 1e6);
+  if (kind === 'linear') return { kind, factor };
+  return {
+    kind,
+    factor,
+    lowFrequencyFactor: scaling.number('low_freq_factor', 1e-3, 1e6),
+    highFrequencyFactor: scaling.number('high_freq_factor', 1e-3, 1e6),
+    originalContextLength: scaling.size('original_max_position_embeddings', undefined, 2 ** 31),
+  };
+}
+
+function fromHuggingFace(c: ConfigReader): ModelSpec {
+  const type = c.text('model_type', ['llama', 'mistral', 'qwen2', 'qwen3']);
+  const hiddenSize = c.size('hidden_size');
+  const heads = c.size('num_attention_heads');
+  const kvHeads = c.size('num_key_value_heads', heads);
+  if (heads % kvHeads) c.fail('num_key_value_heads', `a divisor of num_attention_heads ${heads}`, kvHeads);
+  if (!c.has('head_dim') && hiddenSize % heads) c.fail('num_attention_heads', `a divisor of hidden_size ${hiddenSize}`, heads);
+  const headSize = c.size('head_dim', Math.floor(hiddenSize / heads), 4096);
+  const rotary = headSize;
+  if (rotary % 2) c.fail('head_dim', 'an even number (RoPE rotates halves)', headSize);
+  const rope: RopeSpec = { theta: c.number('rope_theta', 1, 1e12, 10_000), rotary, scaling: ropeScaling(c) };
+  const window = c.flag('use_sliding_window', true) && c.has('sliding_window') ? c.size('sliding_window', undefined, 2 ** 31) : null;
+  const count = c.size('num_hidden_layers', undefined, 4096);
+  const windowed = layerWindows(c, type, count, window);
+  const bias = c.flag('attention_bias', false);
+  const size = c.size('intermediate_size');
+  const activation = c.text('hidden_act', ['silu'], 'silu');
+  const layers = windowed.map((w): LayerSpec => ({
+    mixer: {
+      kind: 'attention', heads, kvHeads, headSize, window: w, rope,
+      inputBias: bias || type === 'qwen2', outputBias: bias && type !== 'qwen2', headNorms: type === 'qwen3',
+    },
+    feedForward: { kind: 'dense', size, activation, bias: c.flag('mlp_bias', false) },
+  }));
+  const vocabularySize = c.size('vocab_size');
+  return {
+    family: 'llama', name: type, vocabularySize, hiddenSize, layers, embeddingScale: 1,
+    normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-6),
+    tiedHead: c.flag('tie_word_embeddings', false),
+    contextLength: c.size('max_position_embeddings', 2048, 2 ** 31),
+    beginToken: c.tokens('bos_token_id', vocabularySize)[0] ?? null,
+    endTokens: c.tokens('eos_token_id', vocabularySize),
+  };
+}
+
+/** Which layers see a window: `layer_types` where the config lists them, else all (Mistral) or none. */
+function layerWindows(c: ConfigReader, type: string, count: number, window: number | null): (number | null)[] {
+  const types = c.raw('layer_types');
+  if (Array.isArray(types)) {
+    if (types.length !== count) c.fail('layer_types', `${count} entries, one a layer`, `${types.length} entries`);
+    return types.map((t: unknown) => {
+      if (t === 'full_attention') return null;
+      if (t !== 'sliding_attention' || window === null)
+        c.fail('layer_types', 'full_attention, or sliding_attention with a sliding_window', t);
+      return window;
+    });
+  }
+  const sliding = type === 'mistral' || (type === 'llama' && window !== null);
+  return new Array<number | null>(count).fill(sliding ? window : null);
+}
+
+function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
+  const hiddenSize = c.size(`${arch}.embedding_length`);
+  const heads = c.size(`${arch}.attention.head_count`);
+  const kvHeads = c.size(`${arch}.attention.head_count_kv`, heads);
+  if (heads % kvHeads) c.fail(`${arch}.attention.head_count_kv`, `a divisor of head_count ${heads}`, kvHeads);
+  const headSize = c.size(`${arch}.attention.key_length`, Math.floor(hiddenSize / heads), 4096);
+  const rotary = c.size(`${arch}.rope.dimension_count`, headSize, headSize);
+  if (rotary % 2) c.fail(`${arch}.rope.dimension_count`, 'an even number', rotary);
+  const scale = c.text(`${arch}.rope.scaling.type`, ['none', 'linear'], 'none');
+  const scaling: RopeScaling | null = shapeOf('rope_freqs.weight')
+    ? { kind: 'tensor' }
+    : scale === 'linear'
+      ? { kind: 'linear', factor: c.number(`${arch}.rope.scaling.factor`, 1e-3, 1e6) }
+      : null;
+  const mixer: AttentionSpec = {
+    kind: 'attention', heads, kvHeads, headSize,
+    window: c.has(`${arch}.attention.sliding_window`) ? c.size(`${arch}.attention.sliding_window`, undefined, 2 ** 31) : null,
+    rope: { theta: c.number(`${arch}.rope.freq_base`, 1, 1e12, 10_000), rotary, scaling },
+    inputBias: shapeOf('blk.0.attn_q.bias') !== undefined, outputBias: shapeOf('blk.0.attn_output.bias') !== undefined, headNorms: shapeOf('blk.0.attn_q_norm.weight') !== undefined,
+  };
+  const size = c.size(`${arch}.feed_forward_length`);
+  const layer: LayerSpec = { mixer, feedForward: { kind: 'dense', size, activation: 'silu', bias: shapeOf('blk.0.ffn_gate.bias') !== undefined } };
+  return {
+    family: 'llama', name: arch, hiddenSize, embeddingScale: 1,
+    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-6),
+    layers: Array.from({ length: c.size(`${arch}.block_count`, undefined, 4096) }, () => layer),
+    ...ggufCommon(c, arch, shapeOf),
+  };
+}
+
+const LAYER = 'model.layers.N.';
+
+export const llama: Family = {
+  name: 'llama',
+  huggingFaceTypes: ['llama', 'mistral', 'qwen2', 'qwen3'],
+  ggufArchitectures: ['llama', 'mistral', 'qwen2', 'qwen3'],
+  fromHuggingFace,
+  fromGguf,
+  ggufPermutedQk: ['llama'],
+  huggingFaceNames: {
+    embedding: ['model.embed_tokens.weight'],
+    finalNorm: ['model.norm.weight'],
+    head: ['lm_head.weight'],
+    inputNorm: [`${LAYER}input_layernorm.weight`],
+    feedForwardNorm: [`${LAYER}post_attention_layernorm.weight`],
+    q: [`${LAYER}self_attn.q_proj.weight`],
+    k: [`${LAYER}self_attn.k_proj.weight`],
+    v: [`${LAYER}self_attn.v_proj.weight`],
+    o: [`${LAYER}self_attn.o_proj.weight`],
+    qBias: [`${LAYER}self_attn.q_proj.bias`],
+    kBias: [`${LAYER}self_attn.k_proj.bias`],
+    vBias: [`${LAYER}self_attn.v_proj.bias`],
+    oBias: [`${LAYER}self_attn.o_proj.bias`],
+    qNorm: [`${LAYER}self_attn.q_norm.weight`],
+    kNorm: [`${LAYER}self_attn.k_norm.weight`],
+    gate: [`${LAYER}mlp.gate_proj.weight`],
+    up: [`${LAYER}mlp.up_proj.weight`],
+    down: [`${LAYER}mlp.down_proj.weight`],
+    gateBias: [`${LAYER}mlp.gate_proj.bias`],
+    upBias: [`${LAYER}mlp.up_proj.bias`],
+    downBias: [`${LAYER}mlp.down_proj.bias`],
+  },
+};

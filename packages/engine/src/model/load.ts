@@ -1,0 +1,173 @@
+// Brings a model's weights into a backend's arena: chooses layouts, reserves memory, and streams the files straight into
+// place, so that peak memory stays close to the final size.
+import type { Backend } from '../backends/backend.ts';
+import { floatsAt } from '../backends/reference/memory-views.ts';
+import { ModelError } from '../errors.ts';
+import { dequantize } from '../formats/dequantize.ts';
+import { byteLengthOf } from '../formats/tensor-types.ts';
+import type { Checkpoint, TensorEntry } from '../formats/types.ts';
+import type { PlacedWeight } from '../plan/plan.ts';
+import type { Family } from './family.ts';
+import type { PlacedWeights } from './forward.ts';
+import type { LoadJob } from './load-job.ts';
+import type { Role } from './roles.ts';
+import { ropeInverseFrequencies } from './rope.ts';
+import type { ModelSpec } from './spec.ts';
+import {
+  type ActivationPrecision, chooseLayout, findWeights, type FoundWeight, matrixShape, type QuantizeType, targetType,
+} from './weights.ts';
+
+export interface LoadOptions {
+  readonly quantize?: QuantizeType | null;
+  readonly activations?: ActivationPrecision;
+  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface LoadProgress {
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface LoadedWeights extends PlacedWeights {
+  readonly byteLength: number;
+  readonly list: readonly (FoundWeight & { readonly placed: PlacedWeight })[];
+}
+
+/** Rows of one job: large enough to stream, small enough to share between threads and to stage. */
+const JOB_BYTES = 4 * 2 ** 20;
+/** Packed layouts interleave rows in groups; jobs start at multiples of this. */
+const ROW_GROUP = 64;
+
+export async function loadWeights(
+  checkpoint: Checkpoint, family: Family, spec: ModelSpec, backend: Backend, options: LoadOptions,
+): Promise<LoadedWeights> {
+  const found = findWeights(checkpoint, family, spec);
+  const permuted = isPermuted(checkpoint, family);
+  const table = new Map<string, PlacedWeight>();
+  const jobs: LoadJob[] = [];
+  const list: (FoundWeight & { placed: PlacedWeight })[] = [];
+  for (const weight of found) {
+    options.signal?.throwIfAborted();
+    const placed =
+      weight.kind === 'vector'
+        ? await loadVector(checkpoint, weight, backend)
+        : placeMatrix(weight, spec, backend, options, permuted, jobs);
+    table.set(`${weight.layer}.${weight.role}`, placed);
+    list.push({ ...weight, placed });
+  }
+  placeRopeFrequencies(spec, table, backend);
+  const totalBytes = found.reduce((sum, w) => sum + w.tensors.reduce((s, t) => s + t.byteLength, 0), 0);
+  let loadedBytes = 0;
+  await backend.load(
+    jobs,
+    (bytes) => {
+      loadedBytes += bytes;
+      options.onProgress?.({ loadedBytes, totalBytes });
+    },
+    options.signal,
+  );
+  options.onProgress?.({ loadedBytes: totalBytes, totalBytes });
+  const find = (layer: number, role: Role) => table.get(`${layer}.${role}`) ?? null;
+  return {
+    find,
+    get(layer, role) {
+      const weight = find(layer, role);
+      if (!weight) throw new ModelError(`model: expected a weight ${role} in layer ${layer}, found none`);
+      return weight;
+    },
+    byteLength: list.reduce((sum, w) => sum + w.placed.byteLength, 0),
+    list,
+  };
+}
+
+const isPermuted = (checkpoint: Checkpoint, family: Family): boolean =>
+  checkpoint.kind === 'gguf' && family.ggufPermutedQk.includes(`${checkpoint.metadata.get('general.architecture')}`);
+
+function placeMatrix(
+  weight: FoundWeight, spec: ModelSpec, backend: Backend, options: LoadOptions, permuted: boolean, jobs: LoadJob[],
+): PlacedWeight {
+  const { rows, columns } = matrixShape(weight);
+  const experts = weight.shape.length === 3 ? weight.shape[0]! : 1;
+  const type = targetType(weight, options.quantize ?? null);
+  const { layout, byteLength } = chooseLayout(type, rows / experts, columns, options.activations ?? 'auto', backend.packing);
+  const name = `layer ${weight.layer} ${weight.role}`;
+  const address = backend.arena.allocate(byteLength * experts, name);
+  const mixer = spec.layers[weight.layer]?.mixer;
+  const rotates = permuted && (weight.role === 'q' || weight.role === 'k') && mixer?.kind === 'attention' && mixer.rope;
+  const interleavedHead = rotates ? mixer.headSize : 0;
+  for (let e = 0; e < experts; e++) {
+    const entry = weight.tensors.length === experts ? weight.tensors[e]! : weight.tensors[0]!;
+    const firstRow = weight.tensors.length === experts ? 0 : e * (rows / experts);
+    const matrix = { address: address + e * byteLength, matrixRows: rows / experts, columns, target: type, packed: layout.packed };
+    jobs.push(...splitRows(entry, firstRow, matrix, interleavedHead));
+  }
+  return { address, layout, rows, columns, byteLength: byteLength * experts };
+}
+
+type Destination = Pick<LoadJob, 'address' | 'matrixRows' | 'columns' | 'target' | 'packed'>;
+
+function splitRows(entry: TensorEntry, firstRow: number, matrix: Destination, interleavedHead: number): LoadJob[] {
+  const source = entry.source.handle;
+  if (!source) throw new ModelError(`${entry.source.name}: expected a source that threads can open`);
+  const rowBytes = byteLengthOf(entry.type, matrix.columns);
+  const groups = Math.max(1, Math.floor(JOB_BYTES / (rowBytes * ROW_GROUP)));
+  const step = interleavedHead ? matrix.matrixRows : groups * ROW_GROUP;
+  const jobs: LoadJob[] = [];
+  for (let rowStart = 0; rowStart < matrix.matrixRows; rowStart += step) {
+    jobs.push({
+      source, name: `${entry.source.name}: tensor ${entry.name}`, offset: entry.offset + (firstRow + rowStart) * rowBytes,
+      type: entry.type, rows: Math.min(step, matrix.matrixRows - rowStart), rowStart, interleavedHead, ...matrix,
+    });
+  }
+  return jobs;
+}
+
+/** Vectors become f32, in the order that their kernel reads. */
+async function loadVector(checkpoint: Checkpoint, weight: FoundWeight, backend: Backend): Promise<PlacedWeight> {
+  const entry = weight.tensors[0]!;
+  const count = weight.shape.reduce((product, d) => product * d, 1);
+  const raw = new Uint8Array(entry.byteLength);
+  await entry.source.read(entry.offset, raw);
+  const values = new Float32Array(count);
+  dequantize(entry.type, raw, values);
+  const { data, rows, columns } = arrange(weight, values, checkpoint.kind === 'huggingface');
+  const address = backend.arena.allocate(data.byteLength, `layer ${weight.layer} ${weight.role}`);
+  floatsAt(backend.arena.views, address, data.length).set(data);
+  return { address, layout: { type: 'F32', packed: false }, rows, columns, byteLength: data.byteLength };
+}
+
+function arrange(weight: FoundWeight, values: Float32Array, huggingFace: boolean): { data: Float32Array; rows: number; columns: number } {
+  const [outer = 1, inner = 1] = weight.shape;
+  if (weight.role === 'convWeight') {
+    // [channels][width] → [width][channels], so that neighbouring channels are neighbouring floats.
+    const data = Float32Array.from({ length: values.length }, (_, i) => values[(i % outer) * inner + Math.floor(i / outer)]!);
+    return { data, rows: inner, columns: outer };
+  }
+  if (weight.role === 'a') {
+    // [channels][states] → [ceil(channels / 4)][states][4]. Hugging Face stores A_log, GGUF stores A = -exp(A_log).
+    const data = new Float32Array(Math.ceil(outer / 4) * inner * 4);
+    for (let c = 0; c < outer; c++) {
+      for (let n = 0; n < inner; n++) {
+        const value = values[c * inner + n]!;
+        data[((c >> 2) * inner + n) * 4 + (c & 3)] = huggingFace ? -Math.exp(value) : value;
+      }
+    }
+    return { data, rows: outer, columns: inner };
+  }
+  return { data: values, rows: 1, columns: values.length };
+}
+
+/** RoPE's inverse frequencies are the same for every layer of one kind: kept as that layer's ropeFactors. */
+function placeRopeFrequencies(spec: ModelSpec, table: Map<string, PlacedWeight>, backend: Backend): void {
+  spec.layers.forEach(({ mixer }, layer) => {
+    if (mixer.kind !== 'attention' || !mixer.rope) return;
+    const key = `${layer}.ropeFactors`;
+    const stored = table.get(key);
+    const factors = stored ? floatsAt(backend.arena.views, stored.address, stored.columns) : null;
+    const frequencies = ropeInverseFrequencies(mixer.rope, factors);
+    const address = backend.arena.allocate(frequencies.byteLength, 'RoPE frequencies');
+    floatsAt(backend.arena.views, address, frequencies.length).set(frequencies);
+    table.set(key, { address, layout: { type: 'F32', packed: false }, rows: 1, columns: frequencies.length, byteLength: frequencies.byteLength });
+  });
+}

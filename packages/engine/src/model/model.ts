@@ -1,0 +1,228 @@
+// A loaded model: what `loadModel` returns. It makes sessions, and takes steps for any number of them at once.
+import { StateError, UsageError } from '../errors.ts';
+import { generate } from '../generate/generate.ts';
+import type { GenerateEvent, GenerateOptions, GenerateResult } from '../generate/types.ts';
+import { decodeState, encodeState, stateHeader } from '../session/state-file.ts';
+import { PAGE_TOKENS } from '../session/cache-layout.ts';
+import { type Prompt, Session, type SessionOwner, type StepRequest, type StepResult } from '../session/session.ts';
+import type { SessionState } from '../session/session-state.ts';
+import type { ChatTemplate } from '../tokenizer/chat-template.ts';
+import type { Tokenizer } from '../tokenizer/types.ts';
+import type { LoadedWeights } from './load.ts';
+import type { Piece, Runtime } from './runtime.ts';
+import type { ModelSpec } from './spec.ts';
+
+export interface ModelParts {
+  readonly name: string;
+  readonly spec: ModelSpec;
+  readonly weights: LoadedWeights;
+  readonly runtime: Runtime;
+  readonly fingerprint: string;
+  readonly tokenizer: Tokenizer | null;
+  readonly chatTemplate: ChatTemplate | null;
+  /** What the model's files recommend: temperature, top-p and so on. Not applied unless passed to generate. */
+  readonly recommended: GenerateOptions;
+  readonly contextLength: number;
+}
+
+export class Model implements SessionOwner {
+  readonly name: string;
+  readonly spec: ModelSpec;
+  readonly weights: LoadedWeights;
+  readonly runtime: Runtime;
+  readonly fingerprint: string;
+  readonly tokenizer: Tokenizer | null;
+  readonly chatTemplate: ChatTemplate | null;
+  readonly recommended: GenerateOptions;
+  readonly contextLength: number;
+  readonly #sessions = new Set<Session>();
+  #queue: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  /** Use `loadModel`. */
+  constructor(parts: ModelParts) {
+    this.name = parts.name;
+    this.spec = parts.spec;
+    this.weights = parts.weights;
+    this.runtime = parts.runtime;
+    this.fingerprint = parts.fingerprint;
+    this.tokenizer = parts.tokenizer;
+    this.chatTemplate = parts.chatTemplate;
+    this.recommended = parts.recommended;
+    this.contextLength = parts.contextLength;
+  }
+
+  get vocabularySize(): number {
+    return this.spec.vocabularySize;
+  }
+
+  get endTokens(): readonly number[] {
+    return this.spec.endTokens;
+  }
+
+  createSession(): Session {
+    this.#open();
+    return this.#add(new Session(this, this.createState()));
+  }
+
+  /** A session from what `session.save()` wrote. Throws StateError, with the reason, for anything else. */
+  restoreSession(bytes: Uint8Array): Session {
+    this.#open();
+    const { layout, backend, pool } = this.runtime;
+    const { header, tokens, recurrent, pages } = decodeState(bytes, layout, this.fingerprint);
+    if (header.position > this.contextLength)
+      throw new StateError(`saved session: position: expected at most the context length ${this.contextLength}, found ${header.position}`);
+    const state = this.createState();
+    try {
+      const tables = pages.map((list, g) => {
+        const first = header.groups[g]!.firstPage;
+        const table = new Array<number>(first + list.length).fill(0);
+        list.forEach((page, i) => {
+          table[first + i] = pool.allocate(page.byteLength);
+          backend.arena.views.u8.set(page, table[first + i]);
+        });
+        return table;
+      });
+      backend.arena.views.u8.set(recurrent, state.recurrent);
+      state.adopt(header.position, tables);
+    } catch (error) {
+      state.dispose();
+      throw error;
+    }
+    return this.#add(new Session(this, state, tokens));
+  }
+
+  /**
+   * Reads tokens into several sessions with shared passes over the weights. Results never depend on what else is in the
+   * step. Calls are carried out one after the other. When aborted, rejects with the signal's reason; each session then
+   * holds the tokens it says it holds.
+   */
+  async step(requests: readonly StepRequest[], options: { signal?: AbortSignal } = {}): Promise<StepResult[]> {
+    this.#open();
+    this.#check(requests);
+    const { signal } = options;
+    const states = beginAll(requests);
+    const run = async (): Promise<StepResult[]> => {
+      try {
+        const pieces = requests.map((request, i) => piece(request, states[i]!));
+        return (await this.runtime.step(pieces, signal)).map((logits) => ({ logits }));
+      } finally {
+        for (const { session } of requests) session.end();
+      }
+    };
+    const result = this.#queue.then(run);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  generate(session: Session, prompt: Prompt, options: GenerateOptions): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+    return generate(session, this, this.#promptTokens(session, prompt), options);
+  }
+
+  /** The tokens of a prompt, as `session.generate` would append them to a session that has read `position` tokens. */
+  encode(prompt: string, position = 0): number[] {
+    return this.#needTokenizer().encode(prompt, position === 0 ? {} : { addBos: false });
+  }
+
+  createState(): SessionState {
+    return this.runtime.createState();
+  }
+
+  encodeSession(state: SessionState, tokens: readonly number[]): Uint8Array {
+    const { layout, backend } = this.runtime;
+    const { u8 } = backend.arena.views;
+    const header = stateHeader(layout, this.fingerprint, state.position);
+    const pages = layout.groups.map(({ pageBytes }, g) =>
+      state
+        .pages(g)
+        .slice(header.groups[g]!.firstPage, Math.ceil(state.position / PAGE_TOKENS))
+        .map((page) => u8.subarray(page, page + pageBytes)),
+    );
+    const recurrent = u8.subarray(state.recurrent, state.recurrent + layout.recurrentBytes);
+    return encodeState({ header, tokens: [...tokens], recurrent, pages });
+  }
+
+  forget(session: Session): void {
+    this.#sessions.delete(session);
+  }
+
+  /** Stops the threads and gives all memory back. Sessions of this model cannot be used any more. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#queue;
+    await this.runtime.backend.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #promptTokens(session: Session, prompt: Prompt): readonly number[] {
+    if (typeof prompt === 'string') return this.encode(prompt, session.position);
+    if (!('messages' in prompt)) return prompt;
+    if (!this.chatTemplate) throw new UsageError(`${this.name}: expected a model with a chat template, found none. Pass text or tokens.`);
+    const options = { addGenerationPrompt: true, ...(prompt.tools ? { tools: prompt.tools } : {}) };
+    const { tokens } = this.chatTemplate.encode(prompt.messages, this.#needTokenizer(), options);
+    session.alignTo(tokens, tokens.length - 1);
+    return tokens.slice(session.position);
+  }
+
+  #needTokenizer(): Tokenizer {
+    if (!this.tokenizer) throw new UsageError(`${this.name}: expected a model with a tokenizer, found none. Pass token ids instead of text.`);
+    return this.tokenizer;
+  }
+
+  #add(session: Session): Session {
+    this.#sessions.add(session);
+    return session;
+  }
+
+  #open(): void {
+    if (this.#closed) throw new UsageError(`${this.name}: expected an open model, found one that was closed`);
+  }
+
+  #check(requests: readonly StepRequest[]): void {
+    const sessions = new Set(requests.map((r) => r.session));
+    if (sessions.size < requests.length) throw new UsageError('step: expected each session once, found one twice');
+    for (const { session, tokens } of requests) {
+      if (!tokens.length) throw new UsageError('step: expected at least one token for each session, found none');
+      const bad = tokens.find((t) => !Number.isInteger(t) || t < 0 || t >= this.vocabularySize);
+      if (bad !== undefined)
+        throw new UsageError(`step: token ${bad}: expected whole numbers below the vocabulary size ${this.vocabularySize}`);
+      if (session.position + tokens.length > this.contextLength) {
+        throw new UsageError(
+          `step: expected at most ${this.contextLength} tokens of context, found ${session.position + tokens.length}. ` +
+            'Start a new session or raise contextLength.',
+        );
+      }
+    }
+  }
+}
+
+function beginAll(requests: readonly StepRequest[]): SessionState[] {
+  const begun: Session[] = [];
+  try {
+    return requests.map(({ session }) => {
+      const state = session.begin();
+      begun.push(session);
+      return state;
+    });
+  } catch (error) {
+    for (const session of begun) session.end();
+    throw error;
+  }
+}
+
+function piece({ session, tokens, logits = 'last' }: StepRequest, state: SessionState): Piece {
+  let done = 0;
+  return {
+    state,
+    tokens,
+    logits,
+    consumed(count) {
+      session.consumed(tokens.slice(done, count));
+      done = count;
+    },
+  };
+}

@@ -1,0 +1,188 @@
+// Runs a loaded model: owns the plan, its place in the arena, and the one entry through which all tokens go, step().
+import type { Backend } from '../backends/backend.ts';
+import { floatsAt } from '../backends/reference/memory-views.ts';
+import { ModelError } from '../errors.ts';
+import { encodePlan, placeBuffers } from '../plan/encode.ts';
+import { type Plan, PlanBuilder, type RowSet } from '../plan/plan.ts';
+import { SEGMENT, SEGMENT_WORDS, type StepLayout, stepLayout } from '../plan/step.ts';
+import { PagePool } from '../session/page-pool.ts';
+import { SessionState } from '../session/session-state.ts';
+import type { StateLayout } from '../session/state-layout.ts';
+import { forward, type PlacedWeights } from './forward.ts';
+import type { ModelSpec } from './spec.ts';
+
+/** Which logits a piece of a step wants back. */
+export type LogitsWanted = 'none' | 'last' | 'all';
+
+export interface Piece {
+  readonly state: SessionState;
+  readonly tokens: readonly number[];
+  readonly logits: LogitsWanted;
+  /** Told after each replay how many of the tokens have been consumed so far. */
+  readonly consumed?: (count: number) => void;
+}
+
+const MAX_SEGMENTS = 64;
+const MAX_LOGIT_ROWS = 32;
+const ALIGNMENT = 64;
+
+/** A run of one piece's tokens inside one replay. */
+interface Segment {
+  readonly piece: number;
+  readonly from: number;
+  readonly count: number;
+  readonly rowStart: number;
+}
+
+export class Runtime {
+  readonly backend: Backend;
+  readonly layout: StateLayout;
+  readonly plan: Plan;
+  readonly pool: PagePool;
+  readonly activationBytes: number;
+  readonly #spec: ModelSpec;
+  readonly #step: StepLayout;
+  /** Routed slots for each row. */
+  readonly #topK: number;
+  readonly #stepAddress: number;
+  readonly #logitsAddress: number;
+  readonly #install: () => Promise<void>;
+
+  constructor(backend: Backend, spec: ModelSpec, weights: PlacedWeights, layout: StateLayout) {
+    this.backend = backend;
+    this.layout = layout;
+    this.#spec = spec;
+    this.pool = new PagePool(backend.arena);
+    this.plan = forward(new PlanBuilder(backend.traits), spec, weights, layout);
+    this.#topK = expertsPerToken(spec);
+    const rows: Record<RowSet, number> = { rows: backend.maxRows, slots: backend.maxRows * this.#topK, logitRows: MAX_LOGIT_ROWS };
+    this.#step = stepLayout(backend.maxRows, MAX_SEGMENTS, MAX_LOGIT_ROWS);
+    this.#stepAddress = backend.arena.allocate(this.#step.byteLength, 'step data');
+    const placement = placeBuffers(this.plan, (set) => rows[set]);
+    const activations = backend.arena.allocate(placement.byteLength, 'activations');
+    const scratchBytes = this.plan.ops.reduce((max, op) => Math.max(max, this.#scratchOf(op.kind, op.fields)), 0);
+    const scratch = backend.arena.allocate(scratchBytes + ALIGNMENT, 'scratch');
+    this.activationBytes = placement.byteLength + scratchBytes;
+    const { words, starts } = encodePlan(this.plan, {
+      step: this.#stepAddress, stepLayout: this.#step, activations, placement, scratch, scratchBytes,
+    });
+    const program = backend.arena.allocate(words.byteLength, 'program');
+    backend.arena.views.u32.set(words, program >>> 2);
+    this.#logitsAddress = activations + placement.offsets[this.plan.logits.buffer]!;
+    const records = starts.map((start) => program + start * 4);
+    this.#install = () => backend.install({ records, headStart: this.plan.headStart });
+  }
+
+  static async create(backend: Backend, spec: ModelSpec, weights: PlacedWeights, layout: StateLayout): Promise<Runtime> {
+    const runtime = new Runtime(backend, spec, weights, layout);
+    await runtime.#install();
+    return runtime;
+  }
+
+  createState(): SessionState {
+    return new SessionState(this.layout, this.backend.arena, this.pool);
+  }
+
+  /**
+   * Feeds every piece's tokens to its session. Resolves to each piece's logits: one row for 'last', one a token for 'all'.
+   * Pieces share passes over the weights. Nothing that a piece computes depends on the others.
+   */
+  async step(pieces: readonly Piece[], signal?: AbortSignal): Promise<(Float32Array | null)[]> {
+    const v = this.#spec.vocabularySize;
+    const results = pieces.map(({ tokens, logits }) =>
+      logits === 'none' ? null : new Float32Array((logits === 'all' ? tokens.length : 1) * v),
+    );
+    const consumed = pieces.map(() => 0);
+    for (;;) {
+      const segments = this.#nextSegments(pieces, consumed);
+      if (!segments.length) return results;
+      signal?.throwIfAborted();
+      this.#writeStep(pieces, segments);
+      await this.backend.run(0, this.plan.headStart);
+      for (const { piece, count } of segments) {
+        pieces[piece]!.state.advance(count);
+        consumed[piece] = consumed[piece]! + count;
+      }
+      await this.#runHead(pieces, segments, results);
+      for (const { piece } of segments) pieces[piece]!.consumed?.(consumed[piece]!);
+    }
+  }
+
+  /** As many waiting tokens as one replay holds, every piece having a share before the longest gets the rest. */
+  #nextSegments(pieces: readonly Piece[], consumed: readonly number[]): Segment[] {
+    const waiting = pieces
+      .map((piece, index) => ({ index, left: piece.tokens.length - consumed[index]! }))
+      .filter((w) => w.left > 0)
+      .sort((x, y) => x.left - y.left || x.index - y.index)
+      .slice(0, Math.min(MAX_SEGMENTS, this.backend.maxRows));
+    let room = this.backend.maxRows;
+    let rowStart = 0;
+    return waiting.map(({ index, left }, i) => {
+      const count = Math.min(left, Math.floor(room / (waiting.length - i)));
+      const segment = { piece: index, from: consumed[index]!, count, rowStart };
+      room -= count;
+      rowStart += count;
+      return segment;
+    });
+  }
+
+  #writeStep(pieces: readonly Piece[], segments: readonly Segment[]): void {
+    for (const { piece, count } of segments) pieces[piece]!.state.prepare(count);
+    const { u32 } = this.backend.arena.views;
+    const word = (byteOffset: number) => (this.#stepAddress + byteOffset) >>> 2;
+    const { tokens, rowSegment, positions } = this.#step;
+    segments.forEach(({ piece, from, count, rowStart }, s) => {
+      const { state, tokens: list } = pieces[piece]!;
+      const at = word(this.#step.segments) + s * SEGMENT_WORDS;
+      u32[at + SEGMENT.rowStart] = rowStart;
+      u32[at + SEGMENT.rowCount] = count;
+      u32[at + SEGMENT.position] = state.position;
+      u32[at + SEGMENT.recurrent] = state.recurrent;
+      u32.set(state.tableAddresses, at + SEGMENT.pageTables);
+      for (let i = 0; i < count; i++) {
+        const token = list[from + i]!;
+        if (!(token >= 0 && token < this.#spec.vocabularySize))
+          throw new ModelError(`token ${token}: expected an id below the vocabulary size ${this.#spec.vocabularySize}`);
+        u32[word(tokens) + rowStart + i] = token;
+        u32[word(rowSegment) + rowStart + i] = s;
+        u32[word(positions) + rowStart + i] = state.position + i;
+      }
+    });
+    const rows = segments.reduce((sum, s) => sum + s.count, 0);
+    u32[word(this.#step.rows)] = rows;
+    u32[word(this.#step.slots)] = rows * this.#topK;
+    u32[word(this.#step.segmentCount)] = segments.length;
+  }
+
+  /** Runs the head for the rows that want logits, in batches, and copies the logits out. */
+  async #runHead(pieces: readonly Piece[], segments: readonly Segment[], results: (Float32Array | null)[]): Promise<void> {
+    const v = this.#spec.vocabularySize;
+    const wanted: { row: number; into: Float32Array; at: number }[] = [];
+    for (const { piece, from, count, rowStart } of segments) {
+      const { logits, tokens } = pieces[piece]!;
+      const into = results[piece]!;
+      if (logits === 'all') for (let i = 0; i < count; i++) wanted.push({ row: rowStart + i, into, at: (from + i) * v });
+      if (logits === 'last' && from + count === tokens.length) wanted.push({ row: rowStart + count - 1, into, at: 0 });
+    }
+    for (let start = 0; start < wanted.length; start += MAX_LOGIT_ROWS) {
+      const batch = wanted.slice(start, start + MAX_LOGIT_ROWS);
+      const { u32 } = this.backend.arena.views;
+      u32[(this.#stepAddress + this.#step.logitRows) >>> 2] = batch.length;
+      u32.set(batch.map((w) => w.row), (this.#stepAddress + this.#step.logitIndices) >>> 2);
+      await this.backend.run(this.plan.headStart, this.plan.ops.length);
+      const views = this.backend.arena.views;
+      batch.forEach(({ into, at }, i) => into.set(floatsAt(views, this.#logitsAddress + i * v * 4, v), at));
+    }
+  }
+
+  #scratchOf(kind: string, fields: Record<string, unknown>): number {
+    return 'scratch' in fields ? this.backend.scratchBytes(kind, Number(fields.columns ?? fields.headSize ?? 0)) : 0;
+  }
+}
+
+/** The number of live slots is one for the whole step, so all routed layers must choose equally many experts. */
+function expertsPerToken(spec: ModelSpec): number {
+  const counts = new Set(spec.layers.flatMap((l) => (l.feedForward?.kind === 'experts' ? [l.feedForward.topK] : [])));
+  if (counts.size > 1) throw new ModelError(`model: experts per token: expected one number for all layers, found ${[...counts].join(', ')}`);
+  return [...counts][0] ?? 1;
+}

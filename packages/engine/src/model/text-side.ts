@@ -1,0 +1,38 @@
+// A checkpoint's text side: its tokenizer and chat template, checked against the vocabulary.
+import type { Checkpoint } from '../formats/types.ts';
+import { type ChatTemplate, createChatTemplate } from '../tokenizer/chat-template.ts';
+import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts';
+import { tokenizerFromJson } from '../tokenizer/from-json.ts';
+import { assertFitsVocabulary } from '../tokenizer/tokenizer.ts';
+import type { Tokenizer } from '../tokenizer/types.ts';
+import type { ModelSpec } from './spec.ts';
+
+export interface TextSide {
+  readonly tokenizer: Tokenizer | null;
+  /** Null when the model has no template and its vocabulary no ChatML markers. */
+  readonly chatTemplate: ChatTemplate | null;
+}
+
+export async function readText(checkpoint: Checkpoint, spec: ModelSpec): Promise<TextSide> {
+  const tokenizer = await readTokenizer(checkpoint);
+  if (!tokenizer) return { tokenizer: null, chatTemplate: null };
+  assertFitsVocabulary(tokenizer, spec.vocabularySize, checkpoint.name);
+  const source = await templateSource(checkpoint);
+  if (source === null && tokenizer.tokenId('<|im_start|>') === null) return { tokenizer, chatTemplate: null };
+  const text = (token: number | null | undefined) => (token === null || token === undefined ? null : tokenizer.tokenText(token));
+  const { bos, eos, unknown, pad } = tokenizer.special;
+  const tokens = { bos: text(bos), eos: text(eos[0] ?? spec.endTokens[0]), unknown: text(unknown), pad: text(pad) };
+  return { tokenizer, chatTemplate: createChatTemplate(source, tokens, `${checkpoint.name}: chat template`) };
+}
+
+async function readTokenizer(checkpoint: Checkpoint): Promise<Tokenizer | null> {
+  if (checkpoint.kind === 'gguf') return tokenizerFromGguf(checkpoint.metadata, checkpoint.name);
+  const json = await checkpoint.tokenizerJson();
+  return json ? tokenizerFromJson(json, await checkpoint.tokenizerConfig(), `${checkpoint.name}/tokenizer.json`) : null;
+}
+
+async function templateSource(checkpoint: Checkpoint): Promise<string | null> {
+  if (checkpoint.kind === 'huggingface') return checkpoint.chatTemplate();
+  const template = checkpoint.metadata.get('tokenizer.chat_template');
+  return typeof template === 'string' ? template : null;
+}
