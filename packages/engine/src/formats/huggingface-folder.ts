@@ -6,7 +6,7 @@ import { readAll } from './byte-source.ts';
 import { quoted } from './gguf-types.ts';
 import { decodeUtf8, isJsonObject, readJsonObject } from './json.ts';
 import { checkPlainName, type ModelFolder, missingFile } from './model-folder.ts';
-import { readSafetensors } from './safetensors.ts';
+import { readSafetensors, readSafetensorsFile } from './safetensors.ts';
 import type { ByteSource, HuggingFaceCheckpoint, JsonObject, TensorEntry } from './types.ts';
 
 const MIB = 2 ** 20;
@@ -148,10 +148,13 @@ async function openShards(
   const present = new Set(folder.files);
   for (const file of index.files) if (!present.has(file)) throw missingFile(file);
   const tensors = new Map<string, TensorEntry>();
+  const leftOut = new Set<string>();
   for (const file of index.files) {
     const source = await folder.open(file);
     sources.push(source);
-    for (const [name, tensor] of await readSafetensors(source)) {
+    const shard = await readSafetensorsFile(source);
+    for (const name of shard.leftOut) leftOut.add(name);
+    for (const [name, tensor] of shard.tensors) {
       const other = tensors.get(name);
       if (other !== undefined) {
         throw new FormatError(
@@ -163,9 +166,8 @@ async function openShards(
     }
   }
   for (const [name, file] of index.weightMap) {
-    const found = tensors.get(name)?.source.name;
-    // Buffers of a dtype that is left out are listed in the index too, and are not missed by anyone.
-    if (found === undefined || found === file) continue;
+    const found = tensors.get(name)?.source.name ?? 'no file';
+    if (found === file || leftOut.has(name)) continue;
     throw new FormatError(
       `${INDEX}: tensor ${quoted(name)}: expected it in ${file}, found it in ${found}. ` +
         'The files belong to different models; fetch them again.',

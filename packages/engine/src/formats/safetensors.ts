@@ -31,10 +31,18 @@ const skipped: ReadonlyMap<string, number> = new Map([
  * F32, F16 and BF16 throws, as leaving it out would look like a missing weight. Throws FormatError.
  */
 export async function readSafetensors(source: ByteSource): Promise<Map<string, TensorEntry>> {
+  return (await readSafetensorsFile(source)).tensors;
+}
+
+/** The same, with the names that were left out. */
+export async function readSafetensorsFile(
+  source: ByteSource,
+): Promise<{ tensors: Map<string, TensorEntry>; leftOut: Set<string> }> {
   const header = await readHeader(source);
   const dataStart = 8 + header.byteLength;
-  const json = parseJsonObject(source.name, header, 4);
+  const json = parseJsonObject(`${source.name}: header`, header, 4);
   const tensors = new Map<string, TensorEntry>();
+  const leftOut = new Set<string>();
   const all: TensorEntry[] = [];
   for (const [name, value] of Object.entries(json)) {
     if (name === '__metadata__') {
@@ -44,6 +52,7 @@ export async function readSafetensors(source: ByteSource): Promise<Map<string, T
     const { entry, keep } = readEntry(source, name, value, dataStart);
     all.push(entry);
     if (keep) tensors.set(name, entry);
+    else leftOut.add(name);
   }
   checkOverlaps(source.name, all);
   const indexed = all.reduce((sum, { byteLength }) => sum + byteLength, 0);
@@ -53,7 +62,7 @@ export async function readSafetensors(source: ByteSource): Promise<Map<string, T
         `found ${source.byteLength - dataStart}. ${DAMAGED}`,
     );
   }
-  return tensors;
+  return { tensors, leftOut };
 }
 
 async function readHeader(source: ByteSource): Promise<Uint8Array> {

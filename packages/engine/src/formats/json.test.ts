@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FormatError } from '../errors.ts';
+import { bytesSource } from './byte-source.ts';
+import { parseJsonObject, readJsonObject } from './json.ts';
+
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+
+test('parses what JSON.parse parses', () => {
+  const texts = [
+    '{}',
+    ' { "a" : [ 1 , -0.5e+3 , true , false , null , "x\\n\\u00e9\\"" ] , "b" : { } }\r\n\t',
+    '{"__proto__": 1, "": [[]], "é😀": "\u007f"}',
+  ];
+  for (const text of texts) assert.deepEqual(parseJsonObject('c.json', bytesOf(text)), JSON.parse(text));
+  assert.deepEqual(parseJsonObject('c.json', bytesOf('\ufeff{"a":1}')), { a: 1 });
+});
+
+const broken: [string, RegExp][] = [
+  ['', /line 1, column 1 \(position 0\): expected a JSON value, found the end of the file/],
+  ['{"a": 1,\n "b" 2}', /line 2, column 6 \(position 14\): expected ':', found "2}"/],
+  ['{"a": 1,}', /column 9 .*expected a key in quotes/],
+  ['{"a": 1', /expected ',' or '}', found the end/],
+  ['{"a": [1 2]}', /expected ',' or ']'/],
+  ['{"a": NaN}', /expected a JSON value, found "NaN}"/],
+  ['{"a": 01}', /expected ',' or '}'/],
+  ['{"a": +1}', /expected a JSON value/],
+  ['{"a": "x\ny"}', /control characters/],
+  ['{"a": "\\x"}', /an escape that JSON knows/],
+  ['{"a": "\\u12g4"}', /four hex digits/],
+  ['{"a": "x', /text that ends in quotes/],
+  ['{"a": "\\', /an escape that JSON knows/],
+  ['{} {}', /nothing after the value/],
+  ['{"a": 1, "a": 2}', /column 10 .*every key once/],
+  ['{"a": 1, "\\u0061": 2}', /every key once/],
+  ['[1]', /expected a JSON object, found another value/],
+  [`{"a": ${'['.repeat(100_000)}`, /nested at most 64 deep/],
+];
+for (const [text, message] of broken) {
+  test(`refuses ${JSON.stringify(text.slice(0, 30))}`, () => {
+    assert.throws(
+      () => parseJsonObject('c.json', bytesOf(text)),
+      (error: unknown) => {
+        assert(error instanceof FormatError);
+        assert.match(error.message, /^c\.json: /);
+        assert.match(error.message, message);
+        return true;
+      },
+    );
+
+    const beyondJson = /deep|once|object/.test(message.source);
+    if (!beyondJson) assert.throws(() => JSON.parse(text), 'only what JSON refuses is refused as bad JSON');
+  });
+}
+
+test('refuses bytes that are not UTF-8 and files that are too large', async () => {
+  assert.throws(
+    () => parseJsonObject('c.json', Uint8Array.of(0x7b, 0xff, 0x7d)),
+    /c\.json: expected text in UTF-8/,
+  );
+  await assert.rejects(
+    readJsonObject(bytesSource('c.json', bytesOf('{ }')), { maxBytes: 2 }),
+    /at most 2 bytes/,
+  );
+});
