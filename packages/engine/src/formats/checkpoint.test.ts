@@ -121,7 +121,11 @@ const badMaps: [string, { [tensor: string]: unknown }, RegExp][] = [
   ['a Windows path', { a: 'C:\\x.safetensors' }, /same folder/],
   ['another kind of file', { a: 'config.json' }, /expected the name of a safetensors file/],
   ['a number', { a: 3 }, /expected the name of a safetensors file, found "3"/],
-  ['a missing file', { a: 'model-00003.safetensors' }, /model-00003\.safetensors: expected this file beside/],
+  [
+    'a missing file',
+    { a: 'model-00003.safetensors' },
+    /weight_map: expected every file that it names, found no "model-00003\.safetensors"/,
+  ],
   [
     'a tensor of another file',
     { a: 'model-00002-of-00002.safetensors', c: 'model-00001-of-00002.safetensors' },

@@ -146,7 +146,13 @@ async function openShards(
   sources: ByteSource[],
 ): Promise<ReadonlyMap<string, TensorEntry>> {
   const present = new Set(folder.files);
-  for (const file of index.files) if (!present.has(file)) throw missingFile(file);
+  for (const file of index.files) {
+    if (present.has(file)) continue;
+    throw new FormatError(
+      `${INDEX}: weight_map: expected every file that it names, found no ${quoted(file)} in ${folder.name}. ` +
+        'The download is incomplete; fetch the rest.',
+    );
+  }
   const tensors = new Map<string, TensorEntry>();
   const leftOut = new Set<string>();
   for (const file of index.files) {
