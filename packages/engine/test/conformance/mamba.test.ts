@@ -1,0 +1,243 @@
+// Conformance of the Mamba kernels (causalConv, selectiveScan), and the partition test: any cut of a sequence into steps,
+// in any company, gives the same outputs and the same state.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { encodeOp, type OpFields, wordsOf } from '../../src/plan/ops.ts';
+import { checkOp, Image, KernelMachine, randomSource, VARIANTS } from './harness.ts';
+
+const THREADS = [1, 3];
+const rowsOf = (
+  address: number,
+  rows: number,
+  stride: number,
+  columns: number,
+  relative: number,
+  absolute: number,
+) =>
+  Array.from({ length: rows }, (_, r) => ({
+    address: address + r * stride * 4,
+    byteLength: columns * 4,
+    type: 'f32' as const,
+    relative,
+    absolute,
+  }));
+const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+
+interface Case<K extends 'causalConv' | 'selectiveScan'> {
+  readonly image: Image;
+  readonly fields: OpFields<K>;
+  readonly states: readonly number[];
+  readonly stateLength: number;
+}
+
+function convCase(
+  channels: number,
+  width: number,
+  lengths: readonly number[],
+  seed: number,
+  bias = true,
+): Case<'causalConv'> {
+  const next = randomSource(seed);
+  const value = () => next() * 2 - 1;
+  const image = new Image();
+  const rows = sum(lengths);
+  const stateLength = (width - 1) * channels;
+  const states = lengths.map(() => image.floats(stateLength + 3, value));
+  const step = image.step(lengths.map((length, s) => ({ rows: length, recurrent: states[s]! - 128 })));
+  const xStride = channels * 2 + 1;
+  const yStride = channels + 3;
+  const fields = {
+    rows: step.rows,
+    segments: step.segments,
+    x: image.floats(rows * xStride, value),
+    xStride,
+    y: image.floats(rows * yStride, value),
+    yStride,
+    weight: image.floats(width * channels, value),
+    bias: bias ? image.floats(channels, value) : 0,
+    channels,
+    width,
+    stateOffset: 128,
+  };
+  return { image, fields, states, stateLength };
+}
+
+function scanCase(
+  channels: number,
+  states: number,
+  lengths: readonly number[],
+  seed: number,
+): Case<'selectiveScan'> {
+  const next = randomSource(seed);
+  const value = () => next() * 2 - 1;
+  const image = new Image();
+  const rows = sum(lengths);
+  const stateLength = Math.ceil(channels / 4) * states * 4;
+  const padded = (make: () => number) =>
+    Float32Array.from({ length: stateLength }, (_, i) =>
+      Math.floor(i / (states * 4)) * 4 + (i & 3) < channels ? make() : 0,
+    );
+  const addresses = lengths.map(() => image.put(padded(value)));
+  const step = image.step(lengths.map((length, s) => ({ rows: length, recurrent: addresses[s]! - 64 })));
+  const buffer = (extra: number, make = value) => image.floats(rows * (channels + extra), make);
+  const bcStride = 2 * states + 5;
+  const bc = image.floats(rows * bcStride, value);
+  const fields = {
+    rows: step.rows,
+    segments: step.segments,
+    u: buffer(2),
+    uStride: channels + 2,
+    dt: buffer(1, () => next() * 12 - 8),
+    dtStride: channels + 1,
+    dtBias: seed % 2 ? image.floats(channels, value) : 0,
+    b: bc,
+    c: bc + states * 4,
+    bcStride,
+    z: buffer(3, () => next() * 10 - 5),
+    zStride: channels + 3,
+    a: image.put(padded(() => -Math.exp(next() * 4 - 1))),
+    d: image.floats(channels, value),
+    y: buffer(4),
+    yStride: channels + 4,
+    channels,
+    states,
+    stateOffset: 64,
+  };
+  return { image, fields, states: addresses, stateLength };
+}
+
+const LENGTHS = [[0], [1], [2, 1], [3, 0, 5, 1], [33]];
+
+for (const variant of VARIANTS) {
+  describe(`Mamba kernels, ${variant}`, () => {
+    let machine: KernelMachine;
+    before(async () => (machine = await KernelMachine.create(variant, 3)));
+    after(() => machine.close());
+
+    it('causalConv: widths, odd channels, several segments, segments shorter than the width', () => {
+      for (const channels of [1, 3, 4, 42, 70, 129])
+        for (const width of [2, 3, 4, 5])
+          for (const [i, lengths] of LENGTHS.entries()) {
+            const { image, fields, states, stateLength } = convCase(
+              channels,
+              width,
+              lengths,
+              channels + width + i,
+              i % 2 === 0,
+            );
+            const outputs = [
+              ...rowsOf(fields.y, sum(lengths), fields.yStride, channels, 1e-6, 1e-6),
+              ...states.map((address) => ({ address, byteLength: stateLength * 4, type: 'u32' as const })),
+            ];
+            for (const threads of THREADS)
+              checkOp(machine, threads, {
+                image,
+                kind: 'causalConv',
+                fields,
+                outputs,
+                label: `${channels} channels, width ${width}, rows ${lengths}`,
+              });
+          }
+    });
+
+    it('selectiveScan: odd channels and states, several segments', () => {
+      for (const channels of [1, 3, 4, 7, 42, 70])
+        for (const states of [1, 4, 16, 20])
+          for (const [i, lengths] of LENGTHS.entries()) {
+            const {
+              image,
+              fields,
+              states: addresses,
+              stateLength,
+            } = scanCase(channels, states, lengths, channels + states + i);
+            const outputs = [
+              ...rowsOf(fields.y, sum(lengths), fields.yStride, channels, 1e-5, 1e-5),
+              ...addresses.map((address) => ({
+                address,
+                byteLength: stateLength * 4,
+                type: 'f32' as const,
+                relative: 3e-6,
+                absolute: 3e-6,
+              })),
+            ];
+            for (const threads of THREADS)
+              checkOp(machine, threads, {
+                image,
+                kind: 'selectiveScan',
+                fields,
+                outputs,
+                label: `${channels} channels, ${states} states, rows ${lengths}`,
+              });
+          }
+    });
+
+    it('selectiveScan: extreme steps neither overflow nor leave the range', () => {
+      const { image, fields, states, stateLength } = scanCase(9, 4, [40], 5);
+      const dt = new Float32Array(image.bytes.buffer, fields.dt, 40 * fields.dtStride);
+      dt.forEach((_, i) => (dt[i] = [-200, -88, -30, 0, 21, 90, 1e4][i % 7]!));
+      const outputs = [
+        ...rowsOf(fields.y, 40, fields.yStride, 9, 1e-5, 1e-4),
+        ...states.map((address) => ({
+          address,
+          byteLength: stateLength * 4,
+          type: 'f32' as const,
+          relative: 1e-5,
+          absolute: 1e-4,
+        })),
+      ];
+      checkOp(machine, 2, { image, kind: 'selectiveScan', fields, outputs, label: 'extremes' });
+    });
+
+    it('any cut of a sequence gives the same outputs and state', () => {
+      for (let seed = 0; seed < 12; seed++) {
+        const next = randomSource(seed + 77);
+        const channels = 1 + Math.floor(next() * 40);
+        const length = 23;
+        const cuts: number[] = [];
+        for (let left = length; left > 0; ) {
+          const part = Math.min(left, 1 + Math.floor(next() * 6));
+          cuts.push(part);
+          left -= part;
+        }
+        const conv = convCase(channels, 2 + (seed % 4), [length], seed);
+        assert.deepEqual(
+          runCut(machine, 'causalConv', conv, cuts),
+          runCut(machine, 'causalConv', conv, [length]),
+          `conv, cuts ${cuts}`,
+        );
+        const scan = scanCase(channels, 1 + (seed % 20), [length], seed);
+        assert.deepEqual(
+          runCut(machine, 'selectiveScan', scan, cuts),
+          runCut(machine, 'selectiveScan', scan, [length]),
+          `scan, cuts ${cuts}`,
+        );
+      }
+    });
+  });
+}
+
+/** Runs the rows of the case's one segment in several steps; returns all outputs and the final state, as bits. */
+function runCut<K extends 'causalConv' | 'selectiveScan'>(
+  machine: KernelMachine,
+  kind: K,
+  { image, fields, states, stateLength }: Case<K>,
+  cuts: readonly number[],
+): Uint32Array {
+  const op = Math.ceil(image.end / 64) * 64;
+  const memory = new Uint8Array(machine.memory.buffer);
+  memory.set(image.bytes.subarray(65_536, op), 65_536);
+  const words = new Uint32Array(machine.memory.buffer);
+  encodeOp(kind, fields, words, op >>> 2);
+  assert.ok(op + wordsOf(kind) * 4 < memory.byteLength);
+  let start = 0;
+  for (const rows of cuts) {
+    words[fields.rows >>> 2] = rows;
+    words[(fields.segments >>> 2) + 0] = start;
+    words[(fields.segments >>> 2) + 1] = rows;
+    machine.run(kind, op, 2);
+    start += rows;
+  }
+  const y = words.slice(fields.y >>> 2, (fields.y >>> 2) + start * fields.yStride);
+  const state = words.slice(states[0]! >>> 2, (states[0]! >>> 2) + stateLength);
+  return Uint32Array.of(...y, ...state);
+}
