@@ -1,0 +1,46 @@
+// One row of activations times 16 rows of packed weights: what generating one token at a time spends its time in, bound by
+// memory. Reads the packed tile as one contiguous stream. See packed/layout.ts for the tiles' picture, and
+// packed-tile.ts for why loops are not unrolled and for the order of float sums.
+import { madd } from './common';
+import { BLOCK_CODES, CODE_SCALE, START_8 } from './packed-codes';
+import { constant, dot, HALF_MASK, HALF_SCALE, halves, NIBBLES, ONES, total } from './packed-dot';
+import { Q4_0 } from './packed-layout';
+
+function decodeQ4_0(w: usize, x: usize, blocks: i32, sums: usize): void {
+  const nibbles = constant(NIBBLES), ones = constant(ONES), mask = constant(HALF_MASK), magic = constant(HALF_SCALE);
+  let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
+  for (; blocks > 0; blocks--) {
+    let a0 = v128.load32_splat(x, START_8), a1 = a0, a2 = a0, a3 = a0;
+    const stop = w + 256;
+    do {
+      const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
+      const low = v128.load32_splat(x), high = v128.load32_splat(x, 16);
+      a0 = dot(a0, low, v128.and(w0, nibbles));
+      a1 = dot(a1, low, v128.and(w1, nibbles));
+      a2 = dot(a2, low, v128.and(w2, nibbles));
+      a3 = dot(a3, low, v128.and(w3, nibbles));
+      a0 = dot(a0, high, v128.and(i16x8.shr_u(w0, 4), nibbles));
+      a1 = dot(a1, high, v128.and(i16x8.shr_u(w1, 4), nibbles));
+      a2 = dot(a2, high, v128.and(i16x8.shr_u(w2, 4), nibbles));
+      a3 = dot(a3, high, v128.and(i16x8.shr_u(w3, 4), nibbles));
+      w += 64;
+      x += 4;
+    } while (w < stop);
+    const scale = v128.load32_splat(x, CODE_SCALE - 16);
+    y0 = madd(f32x4.convert_i32x4_s(total(a0, ones)), f32x4.mul(scale, halves(w, mask, magic)), y0);
+    y1 = madd(f32x4.convert_i32x4_s(total(a1, ones)), f32x4.mul(scale, halves(w + 8, mask, magic)), y1);
+    y2 = madd(f32x4.convert_i32x4_s(total(a2, ones)), f32x4.mul(scale, halves(w + 16, mask, magic)), y2);
+    y3 = madd(f32x4.convert_i32x4_s(total(a3, ones)), f32x4.mul(scale, halves(w + 24, mask, magic)), y3);
+    w += 32;
+    x += BLOCK_CODES - 16;
+  }
+  v128.store(sums, y0);
+  v128.store(sums, y1, 16);
+  v128.store(sums, y2, 32);
+  v128.store(sums, y3, 48);
+}
+
+/** 16 rows of weights times one row of activations, into sums[16]. `room` is DECODE_ROOM bytes. */
+export function decodeTile(type: i32, w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
+  if (type == Q4_0) decodeQ4_0(w, x, blocks, sums);
+}

@@ -1,0 +1,94 @@
+// The int8 dot product that all packed kernels share. One "step" is 16 products: four consecutive columns of four rows.
+// Lane i of a vector of weights holds row i's four columns as bytes; the activations are the same four columns,
+// broadcast. Three ways to add a step to an accumulator, chosen when compiling, all with the same integers:
+//
+//   quads     i32x4.relaxed_dot_i8x16_i7x16_add_s, 4 x i32. One instruction where the processor has a byte dot product
+//             that V8 uses (AVX-VNNI, ARM). Elsewhere V8 spends five on it.
+//   pairs     i16x8.relaxed_dot_i8x16_i7x16_s and an i16 add, 8 x i16 (each row has two lanes). Two instructions on
+//             any x86; an i16 lane has room for a whole 32-column block, see below. 1.6 x faster than quads there.
+//   baseline  the same lanes as pairs, without relaxed SIMD.
+//
+// Weights are unsigned (0…127: the relaxed dot's second operand), activations signed, -127…127. The offset that
+// makes weights unsigned (8, 16, 32) is taken out through the accumulator's start value, -offset * sum(activations).
+//
+// Why i16 has room: a lane gathers 16 products of a 32-column block. Additions wrap, so only the final sum counts:
+// nibbles without offset 16 * 15 * 127 = 30,480; Q5 with its offset 16 * 16 * 127 = 32,512; Q6 in halves of 16 columns,
+// 8 * 32 * 127 = 32,512; all below 32,768. Q5 without an offset (Q5_K: 16 * 31 * 127 = 62,992) has not: it starts from -16 *
+// sum like Q5_0 and its minimum is corrected by 16 scales. A single pair is at most 2 * 63 * 127 = 16,002.
+
+/** Bytes below 16, below 64, …: vectors that kernels load once. V8 rebuilds v128 constants inside loops (1.4 x slower). */
+export const CONSTANTS: usize = memory.data<u16>(
+  [
+    0x0f0f, 0x0f0f, 0x0f0f, 0x0f0f, 0x0f0f, 0x0f0f, 0x0f0f, 0x0f0f, // nibble mask
+    1, 1, 1, 1, 1, 1, 1, 1, // widens pairs
+    16, 16, 16, 16, 16, 16, 16, 16, // widens pairs of high nibbles
+    0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, // fifth bit
+    0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, // fifth and sixth bit
+    0xffff, 0x8fff, 0xffff, 0x8fff, 0xffff, 0x8fff, 0xffff, 0x8fff, // sign, exponent and fraction of a moved f16
+    0, 0x7780, 0, 0x7780, 0, 0x7780, 0, 0x7780, // 2^112
+  ],
+  16,
+);
+// @ts-ignore: decorator
+@inline export const NIBBLES: usize = 0;
+// @ts-ignore: decorator
+@inline export const ONES: usize = 16;
+// @ts-ignore: decorator
+@inline export const SIXTEENS: usize = 32;
+// @ts-ignore: decorator
+@inline export const BIT_4: usize = 48;
+// @ts-ignore: decorator
+@inline export const BITS_45: usize = 64;
+// @ts-ignore: decorator
+@inline export const HALF_MASK: usize = 80;
+// @ts-ignore: decorator
+@inline export const HALF_SCALE: usize = 96;
+
+// @ts-ignore: decorator
+@inline export function constant(which: usize): v128 {
+  return v128.load(CONSTANTS + which);
+}
+
+/** Adds one step: x signed bytes, w unsigned below 128. */
+// @ts-ignore: decorator
+@inline export function dot(sum: v128, x: v128, w: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (PAIR_DOT) return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x, w));
+    return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, sum);
+  }
+  const even = i16x8.mul(i16x8.shr_s(i16x8.shl(x, 8), 8), i16x8.shr_u(i16x8.shl(w, 8), 8));
+  const odd = i16x8.mul(i16x8.shr_s(x, 8), i16x8.shr_u(w, 8));
+  return i16x8.add(sum, i16x8.add(even, odd));
+}
+
+/** An accumulator as one i32 per row. `ones` is the vector of that name (unused by quads). */
+// @ts-ignore: decorator
+@inline export function total(sum: v128, ones: v128): v128 {
+  return PAIR_DOT ? i32x4.dot_i16x8_s(sum, ones) : sum;
+}
+
+/** An accumulator times an integer factor per row: `factors` holds each row's twice as i16 (for quads too). */
+// @ts-ignore: decorator
+@inline export function scaledTotal(sum: v128, factors: v128): v128 {
+  if (PAIR_DOT) return i32x4.dot_i16x8_s(sum, factors);
+  return i32x4.mul(sum, i32x4.shr_s(factors, 16));
+}
+
+/** 16 times one accumulator plus another, as one i32 per row. */
+// @ts-ignore: decorator
+@inline export function nibbleTotal(high: v128, low: v128, ones: v128, sixteens: v128): v128 {
+  if (PAIR_DOT) return i32x4.add(i32x4.dot_i16x8_s(high, sixteens), i32x4.dot_i16x8_s(low, ones));
+  return i32x4.add(i32x4.shl(high, 4), low);
+}
+
+/** Four f16 values as f32: bits moved into place, then the exponent's bias corrected by one exact product. */
+// @ts-ignore: decorator
+@inline export function halves(p: usize, halfMask: v128, halfScale: v128): v128 {
+  return f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(p), 13), halfMask), halfScale);
+}
+
+/** The same for one f16. Infinities and NaN come out finite: no weight scale may hold them. */
+// @ts-ignore: decorator
+@inline export function half(p: usize): f32 {
+  return reinterpret<f32>((<i32>load<i16>(p) << 13) & 0x8fffffff) * reinterpret<f32>(0x77800000);
+}

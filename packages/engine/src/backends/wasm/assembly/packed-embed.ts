@@ -1,0 +1,76 @@
+// One row of a packed matrix as f32, for embeddings that share their weights with the output head. The values are those of the
+// file's dequantisation, bit for bit. A row is 1/16 of its tile, gathered 4 bytes at a time; no hot path.
+import { half } from './packed-dot';
+import { packedTileBytes, Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, TILE_OUTPUTS } from './packed-layout';
+
+/** Column c of 32: nibble, with bit 4 or bits 4 and 5 where the type has them. `codes` is where the 256 B of nibbles start. */
+function code(codes: usize, r: usize, c: usize, bits: i32): i32 {
+  const nibble = (<i32>load<u8>(codes + ((c & 15) >> 2) * 64 + r * 4 + (c & 3)) >> (c < 16 ? 0 : 4)) & 15;
+  if (bits == 5) return nibble | (((<i32>load<u8>(codes + 256 + r * 4 + (c & 3)) >> <i32>(c >> 2)) & 1) << 4);
+  if (bits == 6) {
+    const high = <i32>load<u8>(codes + 256 + (c >> 4) * 64 + r * 4 + (c & 3)) >> <i32>(((c & 15) >> 2) * 2);
+    return nibble | ((high & 3) << 4);
+  }
+  return nibble;
+}
+
+/** The k-th of a row's sixteen 6-bit values: 8 scales, 8 minima. */
+function sixBits(set: usize, r: usize, k: usize): i32 {
+  const p = set + (k >> 2) * 48 + r;
+  if ((k & 3) < 3) return <i32>load<u8>(p + (k & 3) * 16) & 63;
+  return (<i32>load<u8>(p) >> 6) | ((<i32>load<u8>(p, 16) >> 6) << 2) | ((<i32>load<u8>(p, 32) >> 6) << 4);
+}
+
+function embedBlocks32(type: i32, p: usize, r: usize, columns: i32, out: usize): void {
+  const bits = type == Q4_0 ? 4 : 5;
+  const offset = type == Q4_0 ? 8 : 16;
+  const scaleAt: usize = type == Q4_0 ? 256 : type == Q5_0 ? 320 : 512;
+  for (let b = columns >> 5; b > 0; b--) {
+    const d = half(p + scaleAt + r * 2);
+    for (let c: usize = 0; c < 32; c++) {
+      const q = scaleAt == 512 ? <i32>load<u8>(p + (c >> 2) * 64 + r * 4 + (c & 3)) - 128 : code(p, r, c, bits) - offset;
+      store<f32>(out, d * <f32>q);
+      out += 4;
+    }
+    p += scaleAt + 32;
+  }
+}
+
+function embedMinimum(type: i32, p: usize, r: usize, columns: i32, out: usize): void {
+  const bits = type == Q4_K ? 4 : 5;
+  const step: usize = type == Q4_K ? 256 : 320;
+  for (let b = columns >> 8; b > 0; b--) {
+    const d = half(p + r * 2), dmin = half(p + 32 + r * 2);
+    for (let i: usize = 0; i < 8; i++) {
+      const scale = d * <f32>sixBits(p + 64, r, i), minimum = dmin * <f32>sixBits(p + 64, r, i + 8);
+      for (let c: usize = 0; c < 32; c++) {
+        store<f32>(out, scale * <f32>code(p + 256 + i * step, r, c, bits) - minimum);
+        out += 4;
+      }
+    }
+    p += 256 + 8 * step;
+  }
+}
+
+function embedQ6_K(p: usize, r: usize, columns: i32, out: usize): void {
+  for (let b = columns >> 8; b > 0; b--) {
+    const d = half(p + r * 2);
+    for (let i: usize = 0; i < 8; i++) {
+      for (let c: usize = 0; c < 32; c++) {
+        const scale = d * <f32>(<i32>load<i8>(p + 32 + (2 * i + (c >> 4)) * 16 + r));
+        store<f32>(out, scale * <f32>(code(p + 288 + i * 384, r, c, 6) - 32));
+        out += 4;
+      }
+    }
+    p += 3360;
+  }
+}
+
+export function packedEmbedRow(table: usize, layout: i32, row: i32, columns: i32, out: usize): void {
+  const type = layout - 64;
+  const tile = table + <usize>(row / TILE_OUTPUTS) * packedTileBytes(type, columns);
+  const r = <usize>(row % TILE_OUTPUTS);
+  if (type == Q4_K || type == Q5_K) embedMinimum(type, tile, r, columns, out);
+  else if (type == Q6_K) embedQ6_K(tile, r, columns, out);
+  else embedBlocks32(type, tile, r, columns, out);
+}

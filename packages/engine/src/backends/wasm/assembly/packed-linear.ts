@@ -1,0 +1,171 @@
+// `linear` and `expertLinear` on packed weights. A tile is 16 outputs; threads claim chunks of whole tiles. One row of activations
+// reads the packed tile itself, several rows first spread it into a panel. Every output of every row is the same sum in the
+// same order whichever way it is made, so results depend neither on the number of rows nor on the number of threads.
+import { address, liveRows, nextChunk } from './common';
+import {
+  EXPERT_LINEAR_COLUMNS, EXPERT_LINEAR_EXPERT_BYTES, EXPERT_LINEAR_EXPERTS, EXPERT_LINEAR_LAYOUT, EXPERT_LINEAR_OFFSETS,
+  EXPERT_LINEAR_OUTPUTS, EXPERT_LINEAR_SCRATCH, EXPERT_LINEAR_SLOT_ROWS, EXPERT_LINEAR_WEIGHT, EXPERT_LINEAR_X,
+  EXPERT_LINEAR_Y, EXPERT_LINEAR_Y_STRIDE, LINEAR_ACCUMULATE, LINEAR_BIAS, LINEAR_COLUMNS, LINEAR_LAYOUT, LINEAR_OUTPUTS,
+  LINEAR_SCRATCH, LINEAR_WEIGHT, LINEAR_X, LINEAR_Y, LINEAR_Y_STRIDE,
+} from './op-layout';
+import { copyRowCodes, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
+import { decodeTile } from './packed-decode';
+import { makePanel, panelKind } from './packed-panel';
+import { multiplyTile, panelBlockBytes, SUMS_BYTES } from './packed-tile';
+import { packedTileBytes, TILE_OUTPUTS } from './packed-layout';
+
+// @ts-ignore: decorator
+@inline const PACKED_BASE: i32 = 64;
+/** Bytes of weights in a chunk of a single row: long enough a stream for the prefetcher, short enough to share evenly. */
+// @ts-ignore: decorator
+@inline const CHUNK_BYTES: i32 = 131072;
+
+/** Per thread in `scratch`: sums, room for unpacked scales, gathered codes of experts, a panel. See packed/scratch.ts. */
+// @ts-ignore: decorator
+@inline const FIXED_SCRATCH: usize = 2048;
+// @ts-ignore: decorator
+@inline const GATHERED_ROWS: i32 = 32;
+
+// @ts-ignore: decorator
+@inline function threadScratch(scratch: usize, thread: i32, columns: i32): usize {
+  return scratch + <usize>thread * scratchBytes(columns);
+}
+
+// @ts-ignore: decorator
+@inline function scratchBytes(columns: i32): usize {
+  return FIXED_SCRATCH + <usize>GATHERED_ROWS * rowCodes(columns) + <usize>(columns >> 5) * 1088;
+}
+
+/** y[0…count) = sums (+ bias) (+ y) for one row; whole vectors but for the last tile of a matrix. */
+function deliver(sums: usize, count: i32, y: usize, bias: usize, accumulate: bool): void {
+  let i: i32 = 0;
+  for (; i + 4 <= count; i += 4) {
+    let v = v128.load(sums);
+    if (bias) { v = f32x4.add(v, v128.load(bias)); bias += 16; }
+    if (accumulate) v = f32x4.add(v, v128.load(y));
+    v128.store(y, v);
+    sums += 16;
+    y += 16;
+  }
+  for (; i < count; i++) {
+    let v = load<f32>(sums);
+    if (bias) { v += load<f32>(bias); bias += 4; }
+    if (accumulate) v += load<f32>(y);
+    store<f32>(y, v);
+    sums += 4;
+    y += 4;
+  }
+}
+
+/** One tile of weights times `rows` rows whose codes lie at `x`, into y[row * stride + 0…count). */
+function multiplyRows(
+  type: i32, w: usize, x: usize, rows: i32, columns: i32, count: i32, y: usize, stride: usize, bias: usize,
+  accumulate: bool, scratch: usize,
+): void {
+  const blocks = columns >> 5;
+  if (rows == 1) {
+    decodeTile(type, w, x, blocks, scratch, scratch + SUMS_BYTES);
+    deliver(scratch, count, y, bias, accumulate);
+    return;
+  }
+  const kind = panelKind(type);
+  const panel = scratch + FIXED_SCRATCH + <usize>GATHERED_ROWS * rowCodes(columns);
+  const half = <usize>blocks * panelBlockBytes(kind);
+  makePanel(type, w, panel, blocks);
+  for (let row = 0; row < rows; row += TILE_ROWS) {
+    const width = tileWidth(row, rows);
+    const codes = x + <usize>row * rowCodes(columns);
+    for (let part = 0; part < 2 && part * 8 < count; part++) {
+      multiplyTile(kind, width, panel + <usize>part * half, codes, blocks, scratch);
+      const skip = <usize>part * 32;
+      for (let k = 0; k < width; k++) {
+        deliver(
+          scratch + <usize>k * 32, min(8, count - part * 8), y + <usize>(row + k) * stride + skip,
+          bias ? bias + skip : 0, accumulate,
+        );
+      }
+    }
+  }
+}
+
+/** Tiles per chunk: about CHUNK_BYTES, but at least 4 chunks a thread where the matrix has them. */
+// @ts-ignore: decorator
+@inline function tilesPerChunk(tiles: i32, tileBytes: usize, threads: i32): i32 {
+  const byBytes = max(1, CHUNK_BYTES / <i32>tileBytes);
+  return max(1, min(byBytes, tiles / (threads * 4)));
+}
+
+export function packedLinear(op: usize, thread: i32, threads: i32): void {
+  const rows = liveRows(op);
+  if (rows <= 0) return;
+  const type = load<i32>(op, LINEAR_LAYOUT) - PACKED_BASE;
+  const columns = load<i32>(op, LINEAR_COLUMNS);
+  const outputs = load<i32>(op, LINEAR_OUTPUTS);
+  const weight = address(op, LINEAR_WEIGHT), x = address(op, LINEAR_X);
+  const y = address(op, LINEAR_Y), stride = <usize>load<u32>(op, LINEAR_Y_STRIDE) << 2;
+  const bias = address(op, LINEAR_BIAS), accumulate = load<i32>(op, LINEAR_ACCUMULATE) != 0;
+  const scratch = threadScratch(address(op, LINEAR_SCRATCH), thread, columns);
+  const tiles = (outputs + TILE_OUTPUTS - 1) / TILE_OUTPUTS;
+  const tileBytes = packedTileBytes(type, columns);
+  const size = tilesPerChunk(tiles, tileBytes, threads);
+  const chunks = (tiles + size - 1) / size;
+  for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
+    const end = min(tiles, (chunk + 1) * size);
+    for (let tile = chunk * size; tile < end; tile++) {
+      const first = tile * TILE_OUTPUTS, skip = <usize>first << 2;
+      multiplyRows(
+        type, weight + <usize>tile * tileBytes, x, rows, columns, min(TILE_OUTPUTS, outputs - first), y + skip, stride,
+        bias ? bias + skip : 0, accumulate, scratch,
+      );
+    }
+  }
+}
+
+/** Gathers the codes of up to GATHERED_ROWS of an expert's slots into tiles of their own. */
+// @ts-ignore: decorator
+@inline function gather(slotRows: usize, first: i32, count: i32, x: usize, rows: i32, columns: i32, to: usize): void {
+  for (let i = 0; i < count; i++) {
+    const row = slotRows ? load<i32>(slotRows + (<usize>(first + i) << 2)) : first + i;
+    const tile = to + <usize>(i & -TILE_ROWS) * rowCodes(columns);
+    copyRowCodes(x, row, rows, columns, tile, i & (TILE_ROWS - 1), tileWidth(i, count));
+  }
+}
+
+/** Chunks are some tiles of one expert; a chunk goes over all slots of its expert, GATHERED_ROWS at a time. */
+export function packedExpertLinear(op: usize, thread: i32, threads: i32): void {
+  const experts = load<i32>(op, EXPERT_LINEAR_EXPERTS);
+  const offsets = address(op, EXPERT_LINEAR_OFFSETS), slotRows = address(op, EXPERT_LINEAR_SLOT_ROWS);
+  const slots = load<i32>(offsets + (<usize>experts << 2));
+  const rows = slotRows ? liveRows(op) : slots;
+  if (rows <= 0) return;
+  const type = load<i32>(op, EXPERT_LINEAR_LAYOUT) - PACKED_BASE;
+  const columns = load<i32>(op, EXPERT_LINEAR_COLUMNS);
+  const outputs = load<i32>(op, EXPERT_LINEAR_OUTPUTS);
+  const weight = address(op, EXPERT_LINEAR_WEIGHT), expertBytes = address(op, EXPERT_LINEAR_EXPERT_BYTES);
+  const x = address(op, EXPERT_LINEAR_X);
+  const y = address(op, EXPERT_LINEAR_Y), stride = <usize>load<u32>(op, EXPERT_LINEAR_Y_STRIDE) << 2;
+  const scratch = threadScratch(address(op, EXPERT_LINEAR_SCRATCH), thread, columns);
+  const gathered = scratch + FIXED_SCRATCH;
+  const tiles = (outputs + TILE_OUTPUTS - 1) / TILE_OUTPUTS;
+  const tileBytes = packedTileBytes(type, columns);
+  const size = tilesPerChunk(tiles, tileBytes, threads);
+  const perExpert = (tiles + size - 1) / size;
+  for (let chunk = nextChunk(op); chunk < experts * perExpert; chunk = nextChunk(op)) {
+    const expert = chunk / perExpert;
+    const firstTile = (chunk % perExpert) * size, endTile = min(tiles, firstTile + size);
+    const end = load<i32>(offsets + (<usize>(expert + 1) << 2));
+    let slot = load<i32>(offsets + (<usize>expert << 2));
+    while (slot < end) {
+      const count = min(GATHERED_ROWS, end - slot);
+      gather(slotRows, slot, count, x, rows, columns, gathered);
+      for (let tile = firstTile; tile < endTile; tile++) {
+        const first = tile * TILE_OUTPUTS;
+        multiplyRows(
+          type, weight + <usize>expert * expertBytes + <usize>tile * tileBytes, gathered, count, columns,
+          min(TILE_OUTPUTS, outputs - first), y + <usize>slot * stride + (<usize>first << 2), stride, 0, false, scratch,
+        );
+      }
+      slot += count;
+    }
+  }
+}

@@ -1,0 +1,120 @@
+// A panel: one tile of 16 rows of a packed matrix, spread out for the tile kernel. Codes become bytes (step s of a block: 8 rows x
+// columns 4s…4s+3), scales f32; rows 0…7 first over all blocks, then rows 8…15. Made once per tile and used for every
+// 4 rows of activations, in a scratch that stays in the second-level cache.
+import { BIT_4, BITS_45, constant, HALF_MASK, HALF_SCALE, halves, NIBBLES } from './packed-dot';
+import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K } from './packed-layout';
+import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_NIBBLES } from './packed-tile';
+
+/** Step q of 16 rows as nibbles: columns 4q… in the low, 16 + 4q… in the high ones. */
+// @ts-ignore: decorator
+@inline function spreadNibbles(w: usize, a: usize, b: usize, nibbles: v128): void {
+  for (let q: usize = 0; q < 4; q++) {
+    const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
+    v128.store(a, v128.and(w0, nibbles));
+    v128.store(a, v128.and(w1, nibbles), 16);
+    v128.store(b, v128.and(w2, nibbles));
+    v128.store(b, v128.and(w3, nibbles), 16);
+    v128.store(a, v128.and(i16x8.shr_u(w0, 4), nibbles), 128);
+    v128.store(a, v128.and(i16x8.shr_u(w1, 4), nibbles), 144);
+    v128.store(b, v128.and(i16x8.shr_u(w2, 4), nibbles), 128);
+    v128.store(b, v128.and(i16x8.shr_u(w3, 4), nibbles), 144);
+    w += 64;
+    a += 32;
+    b += 32;
+  }
+}
+
+/** Adds bit 4 to the nibbles of a block: per 4 rows 16 bytes, bit q of a byte for step q, bit 4 + q for step 4 + q. */
+// @ts-ignore: decorator
+@inline function spreadFifthBits(bits: usize, a: usize, b: usize): void {
+  const bit = constant(BIT_4);
+  let h0 = v128.load(bits), h1 = v128.load(bits, 16), h2 = v128.load(bits, 32), h3 = v128.load(bits, 48);
+  for (let q = 0; q < 4; q++) {
+    v128.store(a, v128.or(v128.load(a), v128.and(i16x8.shl(h0, 4), bit)));
+    v128.store(a, v128.or(v128.load(a, 16), v128.and(i16x8.shl(h1, 4), bit)), 16);
+    v128.store(b, v128.or(v128.load(b), v128.and(i16x8.shl(h2, 4), bit)));
+    v128.store(b, v128.or(v128.load(b, 16), v128.and(i16x8.shl(h3, 4), bit)), 16);
+    v128.store(a, v128.or(v128.load(a, 128), v128.and(h0, bit)), 128);
+    v128.store(a, v128.or(v128.load(a, 144), v128.and(h1, bit)), 144);
+    v128.store(b, v128.or(v128.load(b, 128), v128.and(h2, bit)), 128);
+    v128.store(b, v128.or(v128.load(b, 144), v128.and(h3, bit)), 144);
+    h0 = i16x8.shr_u(h0, 1); h1 = i16x8.shr_u(h1, 1); h2 = i16x8.shr_u(h2, 1); h3 = i16x8.shr_u(h3, 1);
+    a += 32;
+    b += 32;
+  }
+}
+
+// @ts-ignore: decorator
+@inline function spreadScales(w: usize, a: usize, b: usize): void {
+  const mask = constant(HALF_MASK), scale = constant(HALF_SCALE);
+  v128.store(a, halves(w, mask, scale));
+  v128.store(a, halves(w + 8, mask, scale), 16);
+  v128.store(b, halves(w + 16, mask, scale));
+  v128.store(b, halves(w + 24, mask, scale), 16);
+}
+
+function panelQ4_0(w: usize, panel: usize, blocks: i32): void {
+  const nibbles = constant(NIBBLES);
+  let a = panel, b = panel + <usize>blocks * panelBlockBytes(OFFSET_8);
+  for (; blocks > 0; blocks--) {
+    spreadNibbles(w, a, b, nibbles);
+    spreadScales(w + 256, a + 256, b + 256);
+    w += 288;
+    a += panelBlockBytes(OFFSET_8);
+    b += panelBlockBytes(OFFSET_8);
+  }
+}
+
+function panelQ5_0(w: usize, panel: usize, blocks: i32): void {
+  const nibbles = constant(NIBBLES);
+  let a = panel, b = panel + <usize>blocks * panelBlockBytes(OFFSET_16);
+  for (; blocks > 0; blocks--) {
+    spreadNibbles(w, a, b, nibbles);
+    spreadFifthBits(w + 256, a, b);
+    spreadScales(w + 320, a + 256, b + 256);
+    w += 352;
+    a += panelBlockBytes(OFFSET_16);
+    b += panelBlockBytes(OFFSET_16);
+  }
+}
+
+function panelQ8_0(w: usize, panel: usize, blocks: i32): void {
+  const nibbles = constant(NIBBLES);
+  let a = panel, b = panel + <usize>blocks * panelBlockBytes(TWO_NIBBLES);
+  for (; blocks > 0; blocks--) {
+    for (let q: usize = 0; q < 8; q++) {
+      const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
+      const c = a + q * 32, d = b + q * 32;
+      v128.store(c, v128.and(w0, nibbles));
+      v128.store(c, v128.and(w1, nibbles), 16);
+      v128.store(d, v128.and(w2, nibbles));
+      v128.store(d, v128.and(w3, nibbles), 16);
+      v128.store(c, v128.and(i16x8.shr_u(w0, 4), nibbles), 256);
+      v128.store(c, v128.and(i16x8.shr_u(w1, 4), nibbles), 272);
+      v128.store(d, v128.and(i16x8.shr_u(w2, 4), nibbles), 256);
+      v128.store(d, v128.and(i16x8.shr_u(w3, 4), nibbles), 272);
+      w += 64;
+    }
+    spreadScales(w, a + 512, b + 512);
+    w += 32;
+    a += panelBlockBytes(TWO_NIBBLES);
+    b += panelBlockBytes(TWO_NIBBLES);
+  }
+}
+
+/** Which kind of panel a type makes. */
+// @ts-ignore: decorator
+@inline export function panelKind(type: i32): i32 {
+  if (type == Q4_0) return OFFSET_8;
+  if (type == Q5_0) return OFFSET_16;
+  if (type == Q4_K) return MINIMUM;
+  if (type == Q5_K) return MINIMUM_16;
+  return type == Q6_K ? HALVES : TWO_NIBBLES;
+}
+
+/** Spreads the tile at `w` of `blocks` times 32 columns. */
+export function makePanel(type: i32, w: usize, panel: usize, blocks: i32): void {
+  if (type == Q4_0) panelQ4_0(w, panel, blocks);
+  else if (type == Q5_0) panelQ5_0(w, panel, blocks);
+  else panelQ8_0(w, panel, blocks);
+}
