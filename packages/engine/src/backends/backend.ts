@@ -1,6 +1,6 @@
 // The small contract between the engine and whatever runs its ops.
 import type { ActivationPrecision, PackingRules } from '../model/weights.ts';
-import type { PlanTraits } from '../plan/plan.ts';
+import type { PlanTraits, RecordedOp } from '../plan/plan.ts';
 import type { LoadJob } from '../model/load-job.ts';
 import type { Arena } from './arena.ts';
 
@@ -25,8 +25,8 @@ export interface Backend {
   readonly traits: PlanTraits;
   /** Rules of the int8 path; null when there is none. */
   readonly packing: PackingRules | null;
-  /** Bytes of scratch that one op needs, for all threads. */
-  scratchBytes(kind: string, columns: number): number;
+  /** Bytes of scratch that an op needs, for all threads. */
+  scratchBytes(op: RecordedOp): number;
   /** Reads weights into the arena. Calls `done` with the bytes read after each job. */
   load(jobs: readonly LoadJob[], done: (byteLength: number) => void, signal?: AbortSignal): Promise<void>;
   /** Makes a program known to all threads. */

@@ -60,7 +60,7 @@ export class Runtime {
     this.#stepAddress = backend.arena.allocate(this.#step.byteLength, 'step data');
     const placement = placeBuffers(this.plan, (set) => rows[set]);
     const activations = backend.arena.allocate(placement.byteLength, 'activations');
-    const scratchBytes = this.plan.ops.reduce((max, op) => Math.max(max, this.#scratchOf(op.kind, op.fields)), 0);
+    const scratchBytes = this.plan.ops.reduce((max, op) => Math.max(max, backend.scratchBytes(op)), 0);
     const scratch = backend.arena.allocate(scratchBytes + ALIGNMENT, 'scratch');
     this.activationBytes = placement.byteLength + scratchBytes;
     const { words, starts } = encodePlan(this.plan, {
@@ -173,10 +173,6 @@ export class Runtime {
       const views = this.backend.arena.views;
       batch.forEach(({ into, at }, i) => into.set(floatsAt(views, this.#logitsAddress + i * v * 4, v), at));
     }
-  }
-
-  #scratchOf(kind: string, fields: Record<string, unknown>): number {
-    return 'scratch' in fields ? this.backend.scratchBytes(kind, Number(fields.columns ?? fields.headSize ?? 0)) : 0;
   }
 }
 

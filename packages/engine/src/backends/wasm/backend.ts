@@ -4,14 +4,15 @@ import { canShareMemory, openHandle, processorCount, startWorker, type WorkerThr
 import { FormatError, ModelError, UsageError } from '../../errors.ts';
 import type { ByteSource } from '../../formats/types.ts';
 import { type LoadJob, jobBytes, runLoadJob } from '../../model/load-job.ts';
-import { type OpKind, OP_KINDS } from '../../plan/ops.ts';
+import { OP_KINDS } from '../../plan/ops.ts';
+import type { RecordedOp } from '../../plan/plan.ts';
 import { Arena } from '../arena.ts';
 import type { Backend, BackendOptions, OpTimes, Program } from '../backend.ts';
 import { COMMAND, CONTROL, CONTROL_BYTES } from './control.ts';
 import { ARENA_BASE, compileKernels, hasRelaxedSimd, instantiateKernels, type KernelVariant } from './load-kernels.ts';
 import { packJob, packingRules } from './pack-job.ts';
 import { codesByteLength } from './packed/codes.ts';
-import { scratchBytesPerThread } from './scratch.ts';
+import { opScratchBytes } from './op-scratch.ts';
 import { type InstalledProgram, KernelThread } from './thread.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
 
@@ -64,8 +65,8 @@ export class WasmBackend implements Backend {
     this.#local = shared ? null : new KernelThread(instantiateKernels(module, this.arena.memory), this.arena.memory, 0, 1);
   }
 
-  scratchBytes(kind: OpKind, columns: number): number {
-    return scratchBytesPerThread(kind, columns) * this.threads;
+  scratchBytes(op: RecordedOp): number {
+    return opScratchBytes(op, this.threads);
   }
 
   async #startWorkers(shared: boolean): Promise<void> {
@@ -197,8 +198,8 @@ export class WasmBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    this.#failure ??= new UsageError('model: expected an open model, found one that was closed');
     if (this.#serving) await this.#pause();
+    this.#failure ??= new UsageError('model: expected an open model, found one that was closed');
     await Promise.all(this.#workers.splice(0).map((worker) => worker.terminate()));
   }
 
