@@ -83,8 +83,7 @@ for (const variant of VARIANTS) {
         relative: 1e-6,
       }));
       const label = `${type} ${rows}×${columns}→${outputs}`;
-      for (const threads of THREADS)
-        checkOp(machine, threads, { image, kind: 'linear', fields, outputs: outputsOf, scratch, label });
+      checkOp(machine, THREADS, { image, kind: 'linear', fields, outputs: outputsOf, scratch, label });
     };
 
     it('linear: every raw layout, few and many rows', () => {
@@ -134,8 +133,7 @@ for (const variant of VARIANTS) {
           byteLength: columns * 4,
           type: 'f32' as const,
         }));
-        for (const threads of THREADS)
-          checkOp(machine, threads, { image, kind: 'embed', fields, outputs, label: type });
+        checkOp(machine, THREADS, { image, kind: 'embed', fields, outputs, label: type });
       }
     });
 
@@ -157,7 +155,7 @@ for (const variant of VARIANTS) {
           yStride: columns,
         };
         // A product of a float and a NaN keeps no payload: compare values, not bits.
-        checkOp(machine, 1, {
+        checkOp(machine, [1], {
           image,
           kind: 'embed',
           fields,
@@ -194,14 +192,13 @@ for (const variant of VARIANTS) {
             type: 'f32' as const,
             relative: 2e-6,
           }));
-          for (const threads of THREADS)
-            checkOp(machine, threads, {
-              image,
-              kind: 'rmsNorm',
-              fields,
-              outputs,
-              label: `${columns}×${groups}`,
-            });
+          checkOp(machine, THREADS, {
+            image,
+            kind: 'rmsNorm',
+            fields,
+            outputs,
+            label: `${columns}×${groups}`,
+          });
         }
     });
 
@@ -233,14 +230,13 @@ for (const variant of VARIANTS) {
             absolute: activation === 2 ? 3e-6 : 1e-9,
             relative: 1e-6,
           }));
-          for (const threads of THREADS)
-            checkOp(machine, threads, {
-              image,
-              kind: 'gatedActivation',
-              fields,
-              outputs,
-              label: `${activation} ${columns}`,
-            });
+          checkOp(machine, THREADS, {
+            image,
+            kind: 'gatedActivation',
+            fields,
+            outputs,
+            label: `${activation} ${columns}`,
+          });
         }
     });
 
@@ -260,16 +256,14 @@ for (const variant of VARIANTS) {
           relative: 1e-7,
         }));
         const common = { rows, x, xStride: stride, y, yStride: stride, columns };
-        for (const threads of THREADS) {
-          checkOp(machine, threads, { image, kind: 'add', fields: common, outputs, label: `${columns}` });
-          checkOp(machine, threads, {
-            image,
-            kind: 'gatherRows',
-            fields: { ...common, indices },
-            outputs,
-            label: `${columns}`,
-          });
-        }
+        checkOp(machine, THREADS, { image, kind: 'add', fields: common, outputs, label: `${columns}` });
+        checkOp(machine, THREADS, {
+          image,
+          kind: 'gatherRows',
+          fields: { ...common, indices },
+          outputs,
+          label: `${columns}`,
+        });
       }
     });
 
@@ -279,15 +273,15 @@ for (const variant of VARIANTS) {
       const x = image.floats(64, () => 1);
       const y = image.floats(64, () => 1);
       const common = { rows, x, xStride: 8, y, yStride: 8, columns: 8 };
-      checkOp(machine, 3, { image, kind: 'add', fields: common, outputs: [], label: 'no rows' });
-      checkOp(machine, 3, {
+      checkOp(machine, [3], { image, kind: 'add', fields: common, outputs: [], label: 'no rows' });
+      checkOp(machine, [3], {
         image,
         kind: 'gatherRows',
         fields: { ...common, indices: x },
         outputs: [],
         label: 'no rows',
       });
-      checkOp(machine, 3, {
+      checkOp(machine, [3], {
         image,
         kind: 'rmsNorm',
         fields: { ...common, weight: x, groups: 1, epsilon: 1, codes: 0 },

@@ -90,7 +90,7 @@ export class Image {
       u32[at + SEGMENT.rowCount] = segment.rows;
       u32[at + SEGMENT.position] = segment.position ?? 0;
       u32[at + SEGMENT.recurrent] = segment.recurrent ?? 0;
-      segment.pageTables?.forEach((table, g) => (u32[at + SEGMENT.pageTables + g] = table));
+      u32.set(segment.pageTables ?? [], at + SEGMENT.pageTables);
       for (let i = 0; i < segment.rows; i++, row++) {
         u32[(layout.rowSegment >>> 2) + row] = s;
         u32[(layout.positions >>> 2) + row] = (segment.position ?? 0) + i;
@@ -175,14 +175,13 @@ export interface Check<K extends OpKind> {
   readonly label: string;
 }
 
-/** Runs the op both ways and compares memory. Returns the image after the reference ran. */
+/** Runs the op on the reference once and on the kernels with each number of threads, and compares memory. */
 export function checkOp<K extends OpKind>(
   machine: KernelMachine,
-  threads: number,
+  threadCounts: readonly number[],
   check: Check<K>,
-): Uint8Array {
+): void {
   const { image, kind, fields } = check;
-  const label = `${kind} ${check.label}, ${machine.variant}, ${threads} threads`;
   const op = Math.ceil(image.end / 64) * 64;
   const end = op + wordsOf(kind) * 4;
   const before = image.bytes.slice(0, end);
@@ -194,14 +193,16 @@ export function checkOp<K extends OpKind>(
   reference(expected, fields);
   const pages = Math.ceil(end / 65_536) - machine.memory.buffer.byteLength / 65_536;
   if (pages > 0) machine.memory.grow(pages);
-  new Uint8Array(machine.memory.buffer).set(before.subarray(ARENA_BASE), ARENA_BASE);
-  encodeOp(kind, fields, new Uint32Array(machine.memory.buffer), op >>> 2);
-  machine.run(kind, op, threads);
   const found = viewsOf(machine.memory.buffer);
-  compareOutputs(expected, found, check.outputs, label);
   const ignored = [...check.outputs, ...(check.scratch ? [check.scratch] : [])];
-  compareRest(before, found.u8, op, ignored, label);
-  return expected.u8;
+  for (const threads of threadCounts) {
+    const label = `${kind} ${check.label}, ${machine.variant}, ${threads} threads`;
+    found.u8.set(before.subarray(ARENA_BASE), ARENA_BASE);
+    encodeOp(kind, fields, found.u32, op >>> 2);
+    machine.run(kind, op, threads);
+    compareOutputs(expected, found, check.outputs, label);
+    compareRest(before, found.u8, op, ignored, label);
+  }
 }
 
 type Views = ReturnType<typeof viewsOf>;

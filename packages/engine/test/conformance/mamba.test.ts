@@ -23,7 +23,9 @@ const rowsOf = (
   }));
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 
-interface Case<K extends 'causalConv' | 'selectiveScan'> {
+type StateOp = 'causalConv' | 'selectiveScan';
+
+interface Case<K extends StateOp> {
   readonly image: Image;
   readonly fields: OpFields<K>;
   readonly states: readonly number[];
@@ -129,14 +131,13 @@ for (const variant of VARIANTS) {
               ...rowsOf(fields.y, sum(lengths), fields.yStride, channels, 1e-6, 1e-6),
               ...states.map((address) => ({ address, byteLength: stateLength * 4, type: 'u32' as const })),
             ];
-            for (const threads of THREADS)
-              checkOp(machine, threads, {
-                image,
-                kind: 'causalConv',
-                fields,
-                outputs,
-                label: `${channels} channels, width ${width}, rows ${lengths}`,
-              });
+            checkOp(machine, THREADS, {
+              image,
+              kind: 'causalConv',
+              fields,
+              outputs,
+              label: `${channels} channels, width ${width}, rows ${lengths}`,
+            });
           }
     });
 
@@ -160,21 +161,20 @@ for (const variant of VARIANTS) {
                 absolute: 3e-6,
               })),
             ];
-            for (const threads of THREADS)
-              checkOp(machine, threads, {
-                image,
-                kind: 'selectiveScan',
-                fields,
-                outputs,
-                label: `${channels} channels, ${states} states, rows ${lengths}`,
-              });
+            checkOp(machine, THREADS, {
+              image,
+              kind: 'selectiveScan',
+              fields,
+              outputs,
+              label: `${channels} channels, ${states} states, rows ${lengths}`,
+            });
           }
     });
 
     it('selectiveScan: extreme steps neither overflow nor leave the range', () => {
       const { image, fields, states, stateLength } = scanCase(9, 4, [40], 5);
       const dt = new Float32Array(image.bytes.buffer, fields.dt, 40 * fields.dtStride);
-      dt.forEach((_, i) => (dt[i] = [-200, -88, -30, 0, 21, 90, 1e4][i % 7]!));
+      dt.set(Array.from(dt, (_, i) => [-200, -88, -30, 0, 21, 90, 1e4][i % 7]!));
       const outputs = [
         ...rowsOf(fields.y, 40, fields.yStride, 9, 1e-5, 1e-4),
         ...states.map((address) => ({
@@ -185,7 +185,7 @@ for (const variant of VARIANTS) {
           absolute: 1e-4,
         })),
       ];
-      checkOp(machine, 2, { image, kind: 'selectiveScan', fields, outputs, label: 'extremes' });
+      checkOp(machine, [2], { image, kind: 'selectiveScan', fields, outputs, label: 'extremes' });
     });
 
     it('any cut of a sequence gives the same outputs and state', () => {
@@ -217,7 +217,7 @@ for (const variant of VARIANTS) {
 }
 
 /** Runs the rows of the case's one segment in several steps; returns all outputs and the final state, as bits. */
-function runCut<K extends 'causalConv' | 'selectiveScan'>(
+function runCut<K extends StateOp>(
   machine: KernelMachine,
   kind: K,
   { image, fields, states, stateLength }: Case<K>,
@@ -228,16 +228,17 @@ function runCut<K extends 'causalConv' | 'selectiveScan'>(
   memory.set(image.bytes.subarray(65_536, op), 65_536);
   const words = new Uint32Array(machine.memory.buffer);
   encodeOp(kind, fields, words, op >>> 2);
+  const { rows: rowsAt, segments, y: yAt, yStride } = fields as OpFields<StateOp>;
   assert.ok(op + wordsOf(kind) * 4 < memory.byteLength);
   let start = 0;
   for (const rows of cuts) {
-    words[fields.rows >>> 2] = rows;
-    words[(fields.segments >>> 2) + 0] = start;
-    words[(fields.segments >>> 2) + 1] = rows;
+    words[rowsAt >>> 2] = rows;
+    words[segments >>> 2] = start;
+    words[(segments >>> 2) + 1] = rows;
     machine.run(kind, op, 2);
     start += rows;
   }
-  const y = words.slice(fields.y >>> 2, (fields.y >>> 2) + start * fields.yStride);
+  const y = words.slice(yAt >>> 2, (yAt >>> 2) + start * yStride);
   const state = words.slice(states[0]! >>> 2, (states[0]! >>> 2) + stateLength);
   return Uint32Array.of(...y, ...state);
 }
