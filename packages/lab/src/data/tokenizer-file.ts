@@ -1,0 +1,137 @@
+// A trained byte-level BPE as `tokenizer.json`, in the form that Hugging Face tokenizers (and this engine) read: model
+// BPE, pre-tokenizer and decoder ByteLevel with GPT-2's expression, special tokens first. Format: the serialisation of
+// huggingface/tokenizers 0.15 and later (merges as pairs would need 0.20; "a b" strings are read by all).
+import { FormatError, type Tokenizer, UsageError } from '@marimba/engine';
+import { byteCharacters } from '@marimba/engine/internal/tokenizer/byte-level';
+import { Place } from '@marimba/engine/internal/tokenizer/fields';
+import { tokenizerFromJson } from '@marimba/engine/internal/tokenizer/from-json';
+import { gpt2Pattern } from '@marimba/engine/internal/tokenizer/pre-tokenizer';
+import { translateRegex } from '@marimba/engine/internal/tokenizer/regex';
+import { type BpeMerges, trainBpe, WordCounter } from './bpe-trainer.ts';
+
+export const DEFAULT_SPECIAL_TOKENS = ['<|endoftext|>'] as const;
+
+export interface TokenizerTraining {
+  /** Size of the vocabulary, special tokens and the 256 bytes included. */
+  readonly vocabularySize: number;
+  /** First ones of the vocabulary; the first of all ends documents. Default: <|endoftext|>. */
+  readonly specialTokens?: readonly string[];
+  readonly minFrequency?: number;
+  readonly onProgress?: (made: number, wanted: number) => void;
+}
+
+export interface TrainedTokenizer {
+  readonly tokenizer: Tokenizer;
+  /** The content of tokenizer.json and tokenizer_config.json. */
+  readonly json: Record<string, unknown>;
+  readonly config: Record<string, unknown>;
+}
+
+/** Learns a vocabulary from texts. Throws UsageError when there is no text to learn from. */
+export function trainTokenizer(texts: Iterable<string>, options: TokenizerTraining): TrainedTokenizer {
+  const specials = options.specialTokens ?? DEFAULT_SPECIAL_TOKENS;
+  checkSpecials(specials);
+  const least = 256 + specials.length;
+  if (!Number.isInteger(options.vocabularySize) || options.vocabularySize < least)
+    throw new UsageError(
+      `vocabulary size: expected at least ${least} (256 bytes and ${specials.length} special tokens), found ${options.vocabularySize}`,
+    );
+  const words = new WordCounter(wordSplitter());
+  for (const text of texts) words.add(text.toWellFormed());
+  if (!words.counts.size) throw new UsageError('tokenizer: expected text to learn from, found none');
+  const merges = trainBpe(words.counts, {
+    symbolCount: options.vocabularySize - specials.length,
+    ...(options.minFrequency === undefined ? {} : { minFrequency: options.minFrequency }),
+    ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+  });
+  const json = tokenizerJson(merges, specials);
+  const config = {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    eos_token: specials[0],
+    clean_up_tokenization_spaces: false,
+  };
+  return { json, config, tokenizer: tokenizerFromJson(json, config, 'trained tokenizer') };
+}
+
+/** Text → the words that BPE never merges across. */
+function wordSplitter(): (text: string) => readonly string[] {
+  const expression = translateRegex(gpt2Pattern, new Place('tokenizer'));
+  return (text) => text.match(expression) ?? [];
+}
+
+export function tokenizerJson(
+  { merges, symbols }: BpeMerges,
+  specials: readonly string[],
+): Record<string, unknown> {
+  const spelled = symbols.map((bytes) => Array.from(bytes, (byte) => byteCharacters[byte]).join(''));
+  const vocabulary: Record<string, number> = Object.create(null);
+  specials.forEach((special, id) => {
+    vocabulary[special] = id;
+  });
+  spelled.forEach((text, i) => {
+    if (Object.hasOwn(vocabulary, text))
+      throw new UsageError(
+        `special tokens: ${JSON.stringify(text)} is also a word of the text. Choose one that the text does not hold.`,
+      );
+    vocabulary[text] = specials.length + i;
+  });
+  const byteLevel = (regex: boolean) => ({
+    type: 'ByteLevel',
+    add_prefix_space: false,
+    trim_offsets: true,
+    use_regex: regex,
+  });
+  return {
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: specials.map((content, id) => ({
+      id,
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    })),
+    normalizer: null,
+    pre_tokenizer: byteLevel(true),
+    post_processor: byteLevel(true),
+    decoder: byteLevel(true),
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: false,
+      vocab: vocabulary,
+      merges: merges.map(([left, right]) => `${spelled[left]} ${spelled[right]}`),
+    },
+  };
+}
+
+function checkSpecials(specials: readonly string[]): void {
+  if (!specials.length)
+    throw new UsageError('special tokens: expected at least one (it ends documents), found none');
+  if (new Set(specials).size < specials.length)
+    throw new UsageError(`special tokens: expected different ones, found ${specials.join(', ')}`);
+  // One character could be the spelling of a byte, and then one entry would have to mean both.
+  const short = specials.find((s) => s.length < 2);
+  if (short !== undefined)
+    throw new UsageError(
+      `special tokens: expected at least two characters each, found ${JSON.stringify(short)}`,
+    );
+}
+
+/** Reads a tokenizer.json that was parsed already, with a message that names the file. */
+export function readTokenizer(json: unknown, config: unknown, name: string): Tokenizer {
+  const tokenizer = tokenizerFromJson(json, config, name);
+  if (!tokenizer.special.eos.length)
+    throw new FormatError(
+      `${name}: expected an end token (eos_token, or an added token such as <|endoftext|>), found none. Documents could not be told apart.`,
+    );
+  return tokenizer;
+}
