@@ -5,9 +5,11 @@ import type { InstalledProgram } from './thread.ts';
 export type ToWorker =
   | { readonly kind: 'start'; readonly module: WebAssembly.Module; readonly memory: WebAssembly.Memory; readonly thread: number; readonly threads: number }
   | { readonly kind: 'load'; readonly job: LoadJob }
-  | { readonly kind: 'serve'; readonly program: InstalledProgram };
+  | { readonly kind: 'serve'; readonly program: InstalledProgram }
+  | { readonly kind: 'probe'; readonly address: number; readonly byteLength: number };
 
 export type FromWorker =
   | { readonly kind: 'ready' }
+  | { readonly kind: 'probed' }
   | { readonly kind: 'loaded'; readonly byteLength: number }
   | { readonly kind: 'failed'; readonly name: string; readonly message: string };

@@ -26,6 +26,9 @@ async function handle(message: ToWorker): Promise<void> {
     if (!sources.has(key)) sources.set(key, openHandle(job.source, job.name));
     await runLoadJob(job, await sources.get(key)!, memory.buffer, (piece, raw) => packJob(piece, raw, memory, exports));
     post({ kind: 'loaded', byteLength: jobBytes(job) });
+  } else if (message.kind === 'probe') {
+    exports.readBytes!(message.address, message.byteLength);
+    post({ kind: 'probed' });
   } else {
     await Promise.all([...sources.values()].map(async (source) => (await source).close()));
     sources.clear();

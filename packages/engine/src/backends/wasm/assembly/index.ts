@@ -10,3 +10,4 @@ export { rope } from './rope';
 export { selectiveScan } from './scan';
 export { quantizeRows } from './packed-codes';
 export { barrier } from './barrier';
+export { readBytes } from './probe';

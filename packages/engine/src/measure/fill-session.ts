@@ -1,0 +1,92 @@
+// Puts a session at a depth without reading that many tokens: its state is filled with random values of a believable
+// size. What it then generates means nothing; how long it takes is what a real context of that length would take. For
+// measurements only.
+
+import { UsageError } from '../errors.ts';
+import { createRandom, type Random } from '../generate/random.ts';
+import type { Model } from '../model/model.ts';
+import {
+  type CACHE_TYPE_ID,
+  type CacheType,
+  headPlaneBytes,
+  PAGE_SHIFT,
+  PAGE_TOKENS,
+} from '../session/cache-layout.ts';
+import type { Session } from '../session/session.ts';
+import type { SessionState } from '../session/session-state.ts';
+import type { StateLayout } from '../session/state-layout.ts';
+
+/** Positions made ready at once; windows let go of their oldest pages in between. */
+const CHUNK = 4096;
+/** Different random pages; more would only take longer to make. */
+const TEMPLATES = 4;
+
+/** Advances `session` by `count` positions of random tokens, random cache pages and a random recurrent state. */
+export function fillSession(model: Model, session: Session, count: number, seed = 1): void {
+  if (!Number.isInteger(count) || count < 0 || session.position + count > model.contextLength)
+    throw new UsageError(
+      `fill: expected 0 to ${model.contextLength - session.position} positions within the context, found ${count}`,
+    );
+  const random = createRandom(seed);
+  const { layout, backend } = model.runtime;
+  const templates = layout.groups.map((_, g) =>
+    Array.from({ length: TEMPLATES }, () => randomPage(layout, g, random)),
+  );
+  const state = session.begin();
+  try {
+    for (let done = 0; done < count; done += CHUNK) {
+      const length = Math.min(CHUNK, count - done);
+      state.prepare(length);
+      copyPages(state, length, templates, backend.arena.views.u8);
+      state.advance(length);
+      session.consumed(Array.from({ length }, () => Math.floor(random() * model.vocabularySize)));
+    }
+    const floats = new Float32Array(layout.recurrentBytes / 4);
+    for (let i = 0; i < floats.length; i++) floats[i] = random() - 0.5;
+    if (count > 0) backend.arena.views.u8.set(new Uint8Array(floats.buffer), state.recurrent);
+  } finally {
+    session.end();
+  }
+}
+
+function copyPages(state: SessionState, length: number, templates: Uint8Array[][], memory: Uint8Array): void {
+  const first = Math.ceil(state.position / PAGE_TOKENS); // a page that is partly read keeps what it has
+  const last = (state.position + length - 1) >> PAGE_SHIFT;
+  templates.forEach((choices, g) => {
+    const pages = state.pages(g);
+    for (let i = first; i <= last; i++) memory.set(choices[i % choices.length]!, pages[i]);
+  });
+}
+
+/** One page of group `g`: keys and values of every layer, each KV head's plane in the cache's own format. */
+function randomPage(layout: StateLayout, g: number, random: Random): Uint8Array {
+  const page = new Uint8Array(layout.groups[g]!.pageBytes);
+  for (const layer of layout.groups[g]!.layers) {
+    const { mixer } = layout.spec.layers[layer]!;
+    if (mixer.kind !== 'attention') continue;
+    const planeLength = headPlaneBytes(layout.cacheType, mixer.headSize);
+    const { layerOffset } = layout.attention(layer);
+    for (let plane = 0; plane < 2 * mixer.kvHeads; plane++) {
+      const at = layerOffset + plane * planeLength;
+      fillPlane(layout.cacheType, page.subarray(at, at + planeLength), mixer.headSize, random);
+    }
+  }
+  return page;
+}
+
+/** Values between −1 and 1 (f32, f16), or codes with scales that lead there (q8). */
+function fillPlane(type: CacheType, plane: Uint8Array, headSize: number, random: Random): void {
+  const view = new DataView(plane.buffer, plane.byteOffset, plane.byteLength);
+  const elements = PAGE_TOKENS * headSize;
+  const fill = {
+    f32: (i: number) => view.setFloat32(i * 4, random() * 2 - 1, true),
+    // Sign, an exponent of 2^-4 to 2^-1, any fraction.
+    f16: (i: number) =>
+      view.setUint16(i * 2, ((random() * 2) << 15) | ((11 + random() * 4) << 10) | (random() * 1024), true),
+    q8: (i: number) => view.setInt8(i, Math.round((random() * 2 - 1) * 127)),
+  } satisfies Record<keyof typeof CACHE_TYPE_ID, (i: number) => void>;
+  for (let i = 0; i < elements; i++) fill[type](i);
+  if (type !== 'q8') return;
+  for (let i = 0; i < PAGE_TOKENS; i++)
+    view.setFloat32(plane.byteLength - (PAGE_TOKENS - i) * 4, 1 / 127, true);
+}

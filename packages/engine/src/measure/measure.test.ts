@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { loadModel } from '../load-model.ts';
+import { CACHE_TYPE_ID, type CacheType } from '../session/cache-layout.ts';
+import { fillSession } from './fill-session.ts';
+import { measureReadLimit } from './read-limit.ts';
+
+const golden = join(import.meta.dirname, '../../../../fixtures/golden');
+
+for (const cacheType of Object.keys(CACHE_TYPE_ID) as CacheType[]) {
+  test(`a filled session stands at its depth and can be read on (${cacheType})`, async () => {
+    await using model = await loadModel(join(golden, 'jamba-period4'), { backend: 'reference', cacheType });
+    const session = model.createSession();
+    await session.prefill([1, 2, 3]);
+    fillSession(model, session, 1000);
+    assert.equal(session.position, 1003);
+    assert.deepEqual(session.tokens.slice(0, 3), [1, 2, 3]);
+    const logits = await session.prefill([4]);
+    assert.ok(logits.every(Number.isFinite));
+    const other = model.createSession();
+    fillSession(model, other, 1003, 2);
+    const difference = (await other.prefill([4])).reduce(
+      (max, x, i) => Math.max(max, Math.abs(x - logits[i]!)),
+      0,
+    );
+    assert.ok(difference > 1e-3, 'a different filling must lead to different logits');
+  });
+}
+
+test('filling beyond the context is refused', async () => {
+  await using model = await loadModel(join(golden, 'jamba-period4'), {
+    backend: 'reference',
+    contextLength: 100,
+  });
+  assert.throws(() => fillSession(model, model.createSession(), 101), /expected 0 to 100 positions/);
+});
+
+test('the read limit reports one figure for each pass', async () => {
+  const limit = await measureReadLimit({ threads: 2, byteLength: 2 ** 20, passes: 3 });
+  assert.equal(limit.byteLength, 2 ** 20);
+  assert.equal(limit.bytesPerSecond.length, 3);
+  assert.ok(limit.bytesPerSecond.every((rate) => rate > 0 && Number.isFinite(rate)));
+});
