@@ -26,6 +26,7 @@ export const CONSTANTS: usize = memory.data<u16>(
     0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, // fifth and sixth bit
     0xffff, 0x8fff, 0xffff, 0x8fff, 0xffff, 0x8fff, 0xffff, 0x8fff, // sign, exponent and fraction of a moved f16
     0, 0x7780, 0, 0x7780, 0, 0x7780, 0, 0x7780, // 2^112
+    0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, // six bits
   ],
   16,
 );
@@ -43,6 +44,8 @@ export const CONSTANTS: usize = memory.data<u16>(
 @inline export const HALF_MASK: usize = 80;
 // @ts-ignore: decorator
 @inline export const HALF_SCALE: usize = 96;
+// @ts-ignore: decorator
+@inline export const SIX_BITS: usize = 112;
 
 // @ts-ignore: decorator
 @inline export function constant(which: usize): v128 {

@@ -71,7 +71,7 @@ function multiplyRows(
   const kind = panelKind(type);
   const panel = scratch + FIXED_SCRATCH + <usize>GATHERED_ROWS * rowCodes(columns);
   const half = <usize>blocks * panelBlockBytes(kind);
-  makePanel(type, w, panel, blocks);
+  makePanel(type, w, panel, blocks, scratch + SUMS_BYTES);
   for (let row = 0; row < rows; row += TILE_ROWS) {
     const width = tileWidth(row, rows);
     const codes = x + <usize>row * rowCodes(columns);

@@ -3,6 +3,7 @@
 // 4 rows of activations, in a scratch that stays in the second-level cache.
 import { BIT_4, BITS_45, constant, HALF_MASK, HALF_SCALE, halves, NIBBLES } from './packed-dot';
 import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K } from './packed-layout';
+import { doubledBytes, spreadMinimumScales } from './packed-scales';
 import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_NIBBLES } from './packed-tile';
 
 /** Step q of 16 rows as nibbles: columns 4q… in the low, 16 + 4q… in the high ones. */
@@ -102,6 +103,92 @@ function panelQ8_0(w: usize, panel: usize, blocks: i32): void {
   }
 }
 
+/** Q4_K and Q5_K: all 8 blocks' scales at once, into the panel's places by way of `room`. */
+// @ts-ignore: decorator
+@inline function panelMinimum(bits: i32, w: usize, panel: usize, blocks: i32, room: usize): void {
+  const nibbles = constant(NIBBLES);
+  const step: usize = bits == 4 ? 256 : 320;
+  let a = panel, b = panel + <usize>blocks * panelBlockBytes(MINIMUM);
+  for (; blocks > 0; blocks -= 8) {
+    spreadMinimumScales(w, room, bits == 4 ? 0 : 16);
+    w += 256;
+    for (let i: usize = 0; i < 8; i++) {
+      spreadNibbles(w, a, b, nibbles);
+      if (bits == 5) spreadFifthBits(w + 256, a, b);
+      const from = room + i * 128;
+      v128.store(a, v128.load(from), 256);
+      v128.store(a, v128.load(from, 16), 272);
+      v128.store(b, v128.load(from, 32), 256);
+      v128.store(b, v128.load(from, 48), 272);
+      v128.store(a, v128.load(from, 64), 288);
+      v128.store(a, v128.load(from, 80), 304);
+      v128.store(b, v128.load(from, 96), 288);
+      v128.store(b, v128.load(from, 112), 304);
+      w += step;
+      a += panelBlockBytes(MINIMUM);
+      b += panelBlockBytes(MINIMUM);
+    }
+  }
+}
+
+function panelQ4_K(w: usize, panel: usize, blocks: i32, room: usize): void {
+  panelMinimum(4, w, panel, blocks, room);
+}
+
+function panelQ5_K(w: usize, panel: usize, blocks: i32, room: usize): void {
+  panelMinimum(5, w, panel, blocks, room);
+}
+
+/** Adds bits 4 and 5 to the nibbles of 16 columns: 16 rows' 64 B, two bits for each of 4 steps. */
+// @ts-ignore: decorator
+@inline function spreadTopBits(bits: usize, a: usize, b: usize): void {
+  const mask = constant(BITS_45);
+  let h0 = v128.load(bits), h1 = v128.load(bits, 16), h2 = v128.load(bits, 32), h3 = v128.load(bits, 48);
+  for (let q = 0; q < 4; q++) {
+    v128.store(a, v128.or(v128.load(a), v128.and(i16x8.shl(h0, 4), mask)));
+    v128.store(a, v128.or(v128.load(a, 16), v128.and(i16x8.shl(h1, 4), mask)), 16);
+    v128.store(b, v128.or(v128.load(b), v128.and(i16x8.shl(h2, 4), mask)));
+    v128.store(b, v128.or(v128.load(b, 16), v128.and(i16x8.shl(h3, 4), mask)), 16);
+    h0 = i16x8.shr_u(h0, 2);
+    h1 = i16x8.shr_u(h1, 2);
+    h2 = i16x8.shr_u(h2, 2);
+    h3 = i16x8.shr_u(h3, 2);
+    a += 32;
+    b += 32;
+  }
+}
+
+/** The factors of 16 columns, 8 rows at `from`, as i16 pairs. */
+// @ts-ignore: decorator
+@inline function spreadFactors(from: usize, to: usize): void {
+  const v = doubledBytes(from);
+  v128.store(to, i16x8.extend_low_i8x16_s(v));
+  v128.store(to, i16x8.extend_high_i8x16_s(v), 16);
+}
+
+function panelQ6_K(w: usize, panel: usize, blocks: i32): void {
+  const nibbles = constant(NIBBLES);
+  let a = panel, b = panel + <usize>blocks * panelBlockBytes(HALVES);
+  for (; blocks > 0; blocks -= 8) {
+    let codes = w + 288;
+    for (let i: usize = 0; i < 8; i++) {
+      spreadNibbles(codes, a, b, nibbles);
+      spreadTopBits(codes + 256, a, b);
+      spreadTopBits(codes + 320, a + 128, b + 128);
+      const factors = w + 32 + i * 32;
+      spreadFactors(factors, a + 256);
+      spreadFactors(factors + 8, b + 256);
+      spreadFactors(factors + 16, a + 288);
+      spreadFactors(factors + 24, b + 288);
+      spreadScales(w, a + 320, b + 320);
+      codes += 384;
+      a += panelBlockBytes(HALVES);
+      b += panelBlockBytes(HALVES);
+    }
+    w += 3360;
+  }
+}
+
 /** Which kind of panel a type makes. */
 // @ts-ignore: decorator
 @inline export function panelKind(type: i32): i32 {
@@ -112,9 +199,12 @@ function panelQ8_0(w: usize, panel: usize, blocks: i32): void {
   return type == Q6_K ? HALVES : TWO_NIBBLES;
 }
 
-/** Spreads the tile at `w` of `blocks` times 32 columns. */
-export function makePanel(type: i32, w: usize, panel: usize, blocks: i32): void {
+/** Spreads the tile at `w` of `blocks` times 32 columns. `room` is SCALE_ROOM bytes. */
+export function makePanel(type: i32, w: usize, panel: usize, blocks: i32, room: usize): void {
   if (type == Q4_0) panelQ4_0(w, panel, blocks);
+  else if (type == Q4_K) panelQ4_K(w, panel, blocks, room);
   else if (type == Q5_0) panelQ5_0(w, panel, blocks);
+  else if (type == Q5_K) panelQ5_K(w, panel, blocks, room);
+  else if (type == Q6_K) panelQ6_K(w, panel, blocks);
   else panelQ8_0(w, panel, blocks);
 }

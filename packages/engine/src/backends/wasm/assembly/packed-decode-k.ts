@@ -1,0 +1,146 @@
+// Decode kernels of the K-quants; see packed-decode.ts. The scales of a group of 256 columns are spread first, 16 rows at once.
+import { madd } from './common';
+import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32 } from './packed-codes';
+import {
+  BIT_4, BITS_45, constant, dot, HALF_MASK, HALF_SCALE, halves, NIBBLES, ONES, scaledTotal, total,
+} from './packed-dot';
+import { doubledBytes, spreadMinimumScales } from './packed-scales';
+
+export function decodeQ4_K(w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
+  const nibbles = constant(NIBBLES), ones = constant(ONES);
+  let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
+  for (; blocks > 0; blocks -= 8) {
+    spreadMinimumScales(w, room, 0);
+    w += 256;
+    const roomEnd = room + 1024;
+    for (let s = room; s < roomEnd; s += 128) {
+      let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
+      const stop = w + 256;
+      do {
+        const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
+        const low = v128.load32_splat(x), high = v128.load32_splat(x, 16);
+        a0 = dot(a0, low, v128.and(w0, nibbles));
+        a1 = dot(a1, low, v128.and(w1, nibbles));
+        a2 = dot(a2, low, v128.and(w2, nibbles));
+        a3 = dot(a3, low, v128.and(w3, nibbles));
+        a0 = dot(a0, high, v128.and(i16x8.shr_u(w0, 4), nibbles));
+        a1 = dot(a1, high, v128.and(i16x8.shr_u(w1, 4), nibbles));
+        a2 = dot(a2, high, v128.and(i16x8.shr_u(w2, 4), nibbles));
+        a3 = dot(a3, high, v128.and(i16x8.shr_u(w3, 4), nibbles));
+        w += 64;
+        x += 4;
+      } while (w < stop);
+      const scale = v128.load32_splat(x, CODE_SCALE - 16), sum = v128.load32_splat(x, CODE_SUM - 16);
+      y0 = madd(f32x4.convert_i32x4_s(total(a0, ones)), f32x4.mul(scale, v128.load(s)), y0);
+      y1 = madd(f32x4.convert_i32x4_s(total(a1, ones)), f32x4.mul(scale, v128.load(s, 16)), y1);
+      y2 = madd(f32x4.convert_i32x4_s(total(a2, ones)), f32x4.mul(scale, v128.load(s, 32)), y2);
+      y3 = madd(f32x4.convert_i32x4_s(total(a3, ones)), f32x4.mul(scale, v128.load(s, 48)), y3);
+      y0 = madd(sum, v128.load(s, 64), y0);
+      y1 = madd(sum, v128.load(s, 80), y1);
+      y2 = madd(sum, v128.load(s, 96), y2);
+      y3 = madd(sum, v128.load(s, 112), y3);
+      x += BLOCK_CODES - 16;
+    }
+  }
+  v128.store(sums, y0);
+  v128.store(sums, y1, 16);
+  v128.store(sums, y2, 32);
+  v128.store(sums, y3, 48);
+}
+
+export function decodeQ5_K(w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
+  const nibbles = constant(NIBBLES), ones = constant(ONES), bit = constant(BIT_4);
+  let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
+  for (; blocks > 0; blocks -= 8) {
+    spreadMinimumScales(w, room, 16);
+    w += 256;
+    const roomEnd = room + 1024;
+    for (let s = room; s < roomEnd; s += 128) {
+      let a0 = v128.load32_splat(x, START_16), a1 = a0, a2 = a0, a3 = a0;
+      let h0 = v128.load(w, 256), h1 = v128.load(w, 272), h2 = v128.load(w, 288), h3 = v128.load(w, 304);
+      const stop = w + 256;
+      do {
+        const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
+        const low = v128.load32_splat(x), high = v128.load32_splat(x, 16);
+        a0 = dot(a0, low, v128.or(v128.and(w0, nibbles), v128.and(i16x8.shl(h0, 4), bit)));
+        a1 = dot(a1, low, v128.or(v128.and(w1, nibbles), v128.and(i16x8.shl(h1, 4), bit)));
+        a2 = dot(a2, low, v128.or(v128.and(w2, nibbles), v128.and(i16x8.shl(h2, 4), bit)));
+        a3 = dot(a3, low, v128.or(v128.and(w3, nibbles), v128.and(i16x8.shl(h3, 4), bit)));
+        a0 = dot(a0, high, v128.or(v128.and(i16x8.shr_u(w0, 4), nibbles), v128.and(h0, bit)));
+        a1 = dot(a1, high, v128.or(v128.and(i16x8.shr_u(w1, 4), nibbles), v128.and(h1, bit)));
+        a2 = dot(a2, high, v128.or(v128.and(i16x8.shr_u(w2, 4), nibbles), v128.and(h2, bit)));
+        a3 = dot(a3, high, v128.or(v128.and(i16x8.shr_u(w3, 4), nibbles), v128.and(h3, bit)));
+        h0 = i16x8.shr_u(h0, 1);
+        h1 = i16x8.shr_u(h1, 1);
+        h2 = i16x8.shr_u(h2, 1);
+        h3 = i16x8.shr_u(h3, 1);
+        w += 64;
+        x += 4;
+      } while (w < stop);
+      const scale = v128.load32_splat(x, CODE_SCALE - 16), sum = v128.load32_splat(x, CODE_SUM - 16);
+      y0 = madd(f32x4.convert_i32x4_s(total(a0, ones)), f32x4.mul(scale, v128.load(s)), y0);
+      y1 = madd(f32x4.convert_i32x4_s(total(a1, ones)), f32x4.mul(scale, v128.load(s, 16)), y1);
+      y2 = madd(f32x4.convert_i32x4_s(total(a2, ones)), f32x4.mul(scale, v128.load(s, 32)), y2);
+      y3 = madd(f32x4.convert_i32x4_s(total(a3, ones)), f32x4.mul(scale, v128.load(s, 48)), y3);
+      y0 = madd(sum, v128.load(s, 64), y0);
+      y1 = madd(sum, v128.load(s, 80), y1);
+      y2 = madd(sum, v128.load(s, 96), y2);
+      y3 = madd(sum, v128.load(s, 112), y3);
+      w += 64;
+      x += BLOCK_CODES - 16;
+    }
+  }
+  v128.store(sums, y0);
+  v128.store(sums, y1, 16);
+  v128.store(sums, y2, 32);
+  v128.store(sums, y3, 48);
+}
+
+/** 8 rows of a block of 32 columns: `w` and `bits` are already those rows'. 16 rows at once would need 16 accumulators and bits. */
+// @ts-ignore: decorator
+@inline function addQ6Rows(w: usize, x: usize, factors: usize, d: usize, sums: usize): void {
+  const nibbles = constant(NIBBLES), mask = constant(BITS_45);
+  let a0 = v128.load32_splat(x, START_32), a1 = a0;
+  let b0 = v128.load32_splat(x, START_32 + 4), b1 = b0;
+  let h0 = v128.load(w, 256), h1 = v128.load(w, 272), k0 = v128.load(w, 320), k1 = v128.load(w, 336);
+  const words = x;
+  const stop = w + 256;
+  do {
+    const w0 = v128.load(w), w1 = v128.load(w, 16);
+    const low = v128.load32_splat(x), high = v128.load32_splat(x, 16);
+    a0 = dot(a0, low, v128.or(v128.and(w0, nibbles), v128.and(i16x8.shl(h0, 4), mask)));
+    a1 = dot(a1, low, v128.or(v128.and(w1, nibbles), v128.and(i16x8.shl(h1, 4), mask)));
+    b0 = dot(b0, high, v128.or(v128.and(i16x8.shr_u(w0, 4), nibbles), v128.and(i16x8.shl(k0, 4), mask)));
+    b1 = dot(b1, high, v128.or(v128.and(i16x8.shr_u(w1, 4), nibbles), v128.and(i16x8.shl(k1, 4), mask)));
+    h0 = i16x8.shr_u(h0, 2);
+    h1 = i16x8.shr_u(h1, 2);
+    k0 = i16x8.shr_u(k0, 2);
+    k1 = i16x8.shr_u(k1, 2);
+    w += 64;
+    x += 4;
+  } while (w < stop);
+  const f = doubledBytes(factors), g = doubledBytes(factors + 16);
+  const i0 = i32x4.add(scaledTotal(a0, i16x8.extend_low_i8x16_s(f)), scaledTotal(b0, i16x8.extend_low_i8x16_s(g)));
+  const i1 = i32x4.add(scaledTotal(a1, i16x8.extend_high_i8x16_s(f)), scaledTotal(b1, i16x8.extend_high_i8x16_s(g)));
+  const scale = v128.load32_splat(words, CODE_SCALE);
+  const halfMask = constant(HALF_MASK), magic = constant(HALF_SCALE);
+  const y0 = madd(f32x4.convert_i32x4_s(i0), f32x4.mul(scale, halves(d, halfMask, magic)), v128.load(sums));
+  const y1 = madd(f32x4.convert_i32x4_s(i1), f32x4.mul(scale, halves(d + 8, halfMask, magic)), v128.load(sums, 16));
+  v128.store(sums, y0);
+  v128.store(sums, y1, 16);
+}
+
+export function decodeQ6_K(w: usize, x: usize, blocks: i32, sums: usize): void {
+  memory.fill(sums, 0, 64);
+  for (; blocks > 0; blocks -= 8) {
+    let codes = w + 288;
+    const end = w + 288;
+    for (let factors = w + 32; factors < end; factors += 32) {
+      addQ6Rows(codes, x, factors, w, sums);
+      addQ6Rows(codes + 32, x, factors + 8, w + 16, sums + 32);
+      codes += 384;
+      x += BLOCK_CODES;
+    }
+    w += 3360;
+  }
+}

@@ -1,0 +1,71 @@
+// The scales inside a group of 256 columns of K-quants, spread out to one f32 or i16 pair per row.
+import { constant, HALF_MASK, HALF_SCALE, halves, SIX_BITS } from './packed-dot';
+
+/** Bytes that `spreadMinimumScales` fills: 8 blocks x (16 scales, 16 minima) f32. */
+export const SCALE_ROOM: usize = 1024;
+
+/** 16 unsigned bytes, a row each, times four vectors of factors, as f32 at `out`. */
+// @ts-ignore: decorator
+@inline function scaleBytes(v: v128, d0: v128, d1: v128, d2: v128, d3: v128, out: usize): void {
+  const low = i16x8.extend_low_i8x16_u(v), high = i16x8.extend_high_i8x16_u(v);
+  const y0 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(low)), d0);
+  const y1 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(low)), d1);
+  const y2 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(high)), d2);
+  const y3 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(high)), d3);
+  v128.store(out, y0);
+  v128.store(out, y1, 16);
+  v128.store(out, y2, 32);
+  v128.store(out, y3, 48);
+}
+
+/** Four 6-bit values of 16 rows (48 B at `set`) times d, 128 bytes apart at `out`. */
+// @ts-ignore: decorator
+@inline function scaleSet(set: usize, d0: v128, d1: v128, d2: v128, d3: v128, out: usize): void {
+  const six = constant(SIX_BITS);
+  const v0 = v128.load(set), v1 = v128.load(set, 16), v2 = v128.load(set, 32);
+  scaleBytes(v128.and(v0, six), d0, d1, d2, d3, out);
+  scaleBytes(v128.and(v1, six), d0, d1, d2, d3, out + 128);
+  scaleBytes(v128.and(v2, six), d0, d1, d2, d3, out + 256);
+  // The two top bits of each byte, put side by side.
+  const top = i8x16.splat(3);
+  const low = v128.and(i16x8.shr_u(v0, 6), top);
+  const middle = i16x8.shl(v128.and(i16x8.shr_u(v1, 6), top), 2);
+  const high = i16x8.shl(v128.and(i16x8.shr_u(v2, 6), top), 4);
+  scaleBytes(v128.or(v128.or(low, middle), high), d0, d1, d2, d3, out + 384);
+}
+
+/**
+ * Q4_K and Q5_K: the group at `w` (f16 d, f16 dmin, 6-bit values) to out[block][0…16) = d * scale, out[block][16…32) = -dmin *
+ * minimum. With `offset` 16, for codes whose products start at -16 * sum, 16 scales are added to the latter.
+ */
+// @ts-ignore: decorator
+@inline export function spreadMinimumScales(w: usize, out: usize, offset: i32): void {
+  const mask = constant(HALF_MASK), magic = constant(HALF_SCALE);
+  const d0 = halves(w, mask, magic), d1 = halves(w + 8, mask, magic);
+  const d2 = halves(w + 16, mask, magic), d3 = halves(w + 24, mask, magic);
+  scaleSet(w + 64, d0, d1, d2, d3, out);
+  scaleSet(w + 112, d0, d1, d2, d3, out + 512);
+  const m0 = f32x4.neg(halves(w + 32, mask, magic)), m1 = f32x4.neg(halves(w + 40, mask, magic));
+  const m2 = f32x4.neg(halves(w + 48, mask, magic)), m3 = f32x4.neg(halves(w + 56, mask, magic));
+  scaleSet(w + 160, m0, m1, m2, m3, out + 64);
+  scaleSet(w + 208, m0, m1, m2, m3, out + 576);
+  if (offset == 0) return;
+  const sixteen = f32x4.splat(16);
+  for (let end = out + SCALE_ROOM; out < end; out += 128) {
+    const y0 = f32x4.add(f32x4.mul(v128.load(out), sixteen), v128.load(out, 64));
+    const y1 = f32x4.add(f32x4.mul(v128.load(out, 16), sixteen), v128.load(out, 80));
+    const y2 = f32x4.add(f32x4.mul(v128.load(out, 32), sixteen), v128.load(out, 96));
+    const y3 = f32x4.add(f32x4.mul(v128.load(out, 48), sixteen), v128.load(out, 112));
+    v128.store(out, y0, 64);
+    v128.store(out, y1, 80);
+    v128.store(out, y2, 96);
+    v128.store(out, y3, 112);
+  }
+}
+
+/** Q6_K: 8 rows' int8 factors, each twice as i16. */
+// @ts-ignore: decorator
+@inline export function doubledBytes(p: usize): v128 {
+  const v = v128.load64_zero(p);
+  return i8x16.shuffle(v, v, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+}
