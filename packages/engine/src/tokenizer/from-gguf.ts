@@ -125,26 +125,33 @@ interface Table {
   readonly ids: ReadonlyMap<string, number>;
   readonly added: readonly AddedToken[];
   readonly specialIds: ReadonlySet<number>;
+  /** Entries that words are made of, and the same without special ones. */
+  readonly words: ReadonlyMap<string, number>;
   readonly plain: ReadonlyMap<string, number>;
   readonly types: readonly number[];
 }
 
-function readTable(reader: Reader): Table {
+/** `rawAdded`: user-defined tokens are raw text among entries in another spelling, so words never become them. */
+function readTable(reader: Reader, rawAdded: boolean): Table {
   const texts = reader.texts();
   const types = reader.numbers('token_type', texts.length) ?? texts.map(() => 1);
   const ids = new Map<string, number>();
+  const words = new Map<string, number>();
   const added: AddedToken[] = [];
+  const addedTexts = new Set<string>();
   const specialIds = new Set<number>();
   for (const [id, content] of texts.entries()) {
     // Padding entries may repeat; the first is the one that text becomes, as in llama.cpp.
     if (!ids.has(content)) ids.set(content, id);
     const special = types[id] === CONTROL || types[id] === UNKNOWN;
     if (special) specialIds.add(id);
-    if (!special && types[id] !== USER_DEFINED) continue;
-    if (content === '' || ids.get(content) !== id) continue;
+    const isAdded = special || types[id] === USER_DEFINED;
+    if (!(isAdded && rawAdded) && !words.has(content)) words.set(content, id);
+    if (!isAdded || content === '' || addedTexts.has(content)) continue;
+    addedTexts.add(content);
     added.push({ id, content, special, lstrip: false, rstrip: false, singleWord: false, normalized: false });
   }
-  return { texts, ids, added, specialIds, plain: plainVocabulary(ids, specialIds), types };
+  return { texts, ids, added, specialIds, words, plain: plainVocabulary(words, specialIds), types };
 }
 
 function finish(
@@ -184,7 +191,7 @@ function finish(
 }
 
 function sentencePiece(reader: Reader, name: string): Tokenizer {
-  const table = readTable(reader);
+  const table = readTable(reader, false);
   const scores = reader.numbers('scores', table.texts.length) ?? [];
   const notes: string[] = [];
   const score = orderOf(table, scores, notes);
@@ -193,7 +200,7 @@ function sentencePiece(reader: Reader, name: string): Tokenizer {
   const merges =
     reader.get('merges') === undefined
       ? mergesOfScores(table.plain, score)
-      : readMerges(reader.get('merges'), table.ids, table.specialIds, reader.at('merges'));
+      : readMerges(reader.get('merges'), table.words, table.specialIds, reader.at('merges'));
   const model = new BpeModel({
     vocabulary: table.plain,
     merges,
@@ -239,7 +246,7 @@ function orderOf(table: Table, scores: readonly number[], notes: string[]): (id:
 }
 
 function byteLevel(reader: Reader, name: string): Tokenizer {
-  const table = readTable(reader);
+  const table = readTable(reader, true);
   const { kind, note } = preKind(reader.text('pre'));
   const notes = note === null ? [] : [note];
   const merges = reader.get('merges');
@@ -248,7 +255,7 @@ function byteLevel(reader: Reader, name: string): Tokenizer {
   const unknown = reader.token('unknown_token_id', null, table.texts.length);
   const model = new BpeModel({
     vocabulary: table.plain,
-    merges: readMerges(merges, table.ids, table.specialIds, reader.at('merges')),
+    merges: readMerges(merges, table.words, table.specialIds, reader.at('merges')),
     byteLevel: true,
     byteFallback: false,
     unknown,

@@ -42,6 +42,8 @@ export function tokenizerFromJson(tokenizerJson: unknown, tokenizerConfig: unkno
   const modelType = modelTypeOf(model, place.at('model'));
   const scores: number[] = [];
   const vocabulary = readModelVocabulary(model, modelType, scores, place.at('model'));
+  // Taken before added tokens come in: one of them may be spelled like an entry of the model (byte characters!).
+  const modelIds = new Map(vocabulary.ids);
   const added = readAddedTokens(field(root, 'added_tokens'), vocabulary, place.at('added_tokens'));
   const specialIds = new Set(added.filter((token) => token.special).map((token) => token.id));
   const preTokenizer = parsePreTokenizer(field(root, 'pre_tokenizer'), place.at('pre_tokenizer'));
@@ -49,7 +51,7 @@ export function tokenizerFromJson(tokenizerJson: unknown, tokenizerConfig: unkno
   const unknown = readUnknown(model, vocabulary, place.at('model'));
   const context: ModelContext = {
     model,
-    vocabulary,
+    modelIds,
     specialIds,
     byteLevel: preTokenizer.byteLevel,
     unknown,
@@ -106,14 +108,18 @@ function readModelVocabulary(model: Fields, type: ModelType, scores: number[], p
 
 function readUnknown(model: Fields, vocabulary: Vocabulary, place: Place): number | null {
   const id = field(model, 'unk_id');
-  if (id !== undefined && id !== null) return asCount(id, vocabulary.texts.length - 1, place.at('unk_id'));
+  if (id !== undefined && id !== null) {
+    const known = asCount(id, vocabulary.texts.length - 1, place.at('unk_id'));
+    if (vocabulary.texts[known] === undefined) throw place.at('unk_id').expected('the number of a token', id);
+    return known;
+  }
   const text = optionalString(model, 'unk_token', place);
   return text === null ? null : (vocabulary.ids.get(text) ?? null);
 }
 
 interface ModelContext {
   readonly model: Fields;
-  readonly vocabulary: Vocabulary;
+  readonly modelIds: ReadonlyMap<string, number>;
   readonly specialIds: ReadonlySet<number>;
   readonly byteLevel: boolean;
   readonly unknown: number | null;
@@ -122,9 +128,9 @@ interface ModelContext {
 }
 
 function buildModel(type: ModelType, context: ModelContext, place: Place): WordModel {
-  const { vocabulary, specialIds, unknown, byteLevel, scores, model } = context;
+  const { modelIds, specialIds, unknown, byteLevel, scores, model } = context;
   if (type === 'BPE') return buildBpe(context, place);
-  const plain = plainVocabulary(vocabulary.ids, specialIds);
+  const plain = plainVocabulary(modelIds, specialIds);
   const byteFallback = flag(model, 'byte_fallback', false, place);
   const words =
     type === 'WordLevel'
@@ -134,7 +140,7 @@ function buildModel(type: ModelType, context: ModelContext, place: Place): WordM
 }
 
 function buildBpe(
-  { model, vocabulary, specialIds, unknown, byteLevel, notes }: ModelContext,
+  { model, modelIds, specialIds, unknown, byteLevel, notes }: ModelContext,
   place: Place,
 ): WordModel {
   for (const key of ['continuing_subword_prefix', 'end_of_word_suffix']) {
@@ -144,8 +150,8 @@ function buildBpe(
   }
   const byteFallback = flag(model, 'byte_fallback', false, place);
   const bpe = new BpeModel({
-    vocabulary: plainVocabulary(vocabulary.ids, specialIds),
-    merges: readMerges(field(model, 'merges'), vocabulary.ids, specialIds, place.at('merges')),
+    vocabulary: plainVocabulary(modelIds, specialIds),
+    merges: readMerges(field(model, 'merges'), modelIds, specialIds, place.at('merges')),
     byteLevel,
     byteFallback,
     unknown,

@@ -49,13 +49,19 @@ export class MarkerGuard {
     return pieces.length === 0 ? text : pieces.join('') + text.slice(done);
   }
 
-  /** Where to break a marker that begins at `i`; −1 when none does. A marker of one character is guarded in front. */
+  /**
+   * Where to break a marker that begins at `i`; −1 when none does. One of which only the first character is here is guarded
+   * in front: behind it, at the end of the content, the guard would stand before the template's next marker.
+   */
   #breakAt(heads: ReadonlySet<string>, text: string, i: number, end: number): number {
     let at = -1;
     for (const head of heads) {
-      const whole = text.startsWith(head, i);
-      if (whole && head.length === 1) return i;
-      if (whole || (i < end && end - i < head.length && head.startsWith(text.slice(i, end)))) at = i + 1;
+      if (text.startsWith(head, i)) {
+        if (head.length === 1) return i;
+        at = i + 1;
+      } else if (i < end && end - i < head.length && head.startsWith(text.slice(i, end))) {
+        at = Math.max(at, end - i === 1 ? i : i + 1);
+      }
     }
     return at;
   }

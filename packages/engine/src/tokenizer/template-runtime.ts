@@ -8,8 +8,9 @@ import { FormatError, UsageError } from '../errors.ts';
 const LONGEST_TEMPLATE = 1 << 20;
 const LONGEST_TEXT = 1 << 27;
 /** A long conversation takes about 200 evaluations a message. */
-const MOST_EVALUATIONS = 5_000_000;
+const MOST_EVALUATIONS = 2_000_000;
 const LONGEST_RANGE = 100_000;
+const LONGEST_LIST = 1 << 20;
 
 // What is used of the package. Its own declarations import each other without file endings, which `nodenext` does not
 // follow, so they come out as `any`.
@@ -34,15 +35,42 @@ class Refusal extends Error {}
 
 class LimitedInterpreter extends Interpreter {
   #left = MOST_EVALUATIONS;
+  /** What loops run over: counted by length, since an empty body is not evaluated. */
+  readonly #iterables = new WeakSet<object>();
 
   override evaluate(statement: unknown, environment: unknown): JinjaValue {
-    if (--this.#left < 0) throw new Error(`it does not end within ${MOST_EVALUATIONS} steps`);
+    this.#spend(1);
+    this.#noteLoop(statement);
     const result = super.evaluate(statement, environment);
-    if (typeof result.value === 'string' && result.value.length > LONGEST_TEXT) {
-      throw new Error(`it makes a text longer than ${LONGEST_TEXT} characters`);
-    }
+    const length = lengthOf(result.value);
+    if (length > LONGEST_LIST) this.#checkLength(result.value, length);
+    if (typeof statement === 'object' && statement !== null && this.#iterables.has(statement))
+      this.#spend(2 * length);
     return result;
   }
+
+  #spend(steps: number): void {
+    this.#left -= steps;
+    if (this.#left < 0) throw new Error(`it does not end within ${MOST_EVALUATIONS} steps`);
+  }
+
+  #noteLoop(statement: unknown): void {
+    const { type, iterable } = (statement ?? {}) as { type?: unknown; iterable?: { lhs?: unknown } };
+    if (type !== 'For' || typeof iterable !== 'object') return;
+    this.#iterables.add(iterable);
+    // `for x in list if …`: the list is the left side of a selection.
+    if (typeof iterable.lhs === 'object' && iterable.lhs !== null) this.#iterables.add(iterable.lhs);
+  }
+
+  #checkLength(value: unknown, length: number): void {
+    if (typeof value !== 'string') throw new Error(`it makes a list longer than ${LONGEST_LIST}`);
+    if (length > LONGEST_TEXT) throw new Error(`it makes a text longer than ${LONGEST_TEXT} characters`);
+  }
+}
+
+function lengthOf(value: unknown): number {
+  if (typeof value === 'string' || Array.isArray(value)) return value.length;
+  return value instanceof Map ? value.size : 0;
 }
 
 export class TemplateProgram {

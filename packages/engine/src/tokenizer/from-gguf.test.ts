@@ -1,0 +1,161 @@
+// Vocabularies inside GGUF metadata: against the tokens of the same vocabulary as tokenizer.json, and by hand.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { FormatError } from '../errors.ts';
+import type { MetadataValue } from '../formats/types.ts';
+import { tokenizerFromGguf } from './from-gguf.ts';
+
+interface Fixture {
+  readonly tokenizer: {
+    readonly model: { readonly vocab: Record<string, number>; readonly merges: (string | string[])[] };
+    readonly added_tokens: readonly { id: number; content: string; special: boolean }[];
+  };
+  readonly cases: readonly { text: string; tokens: number[] }[];
+}
+
+function fixture(name: string): Fixture {
+  const file = new URL(`../../../../fixtures/tokenizers/${name}.json`, import.meta.url);
+  return JSON.parse(readFileSync(file, 'utf8')) as Fixture;
+}
+
+function keys(values: Record<string, MetadataValue>): Map<string, MetadataValue> {
+  return new Map(Object.entries(values).map(([key, value]) => [`tokenizer.ggml.${key}`, value]));
+}
+
+function asGguf({ tokenizer }: Fixture, extra: Record<string, MetadataValue>): Map<string, MetadataValue> {
+  const tokens: string[] = [];
+  for (const [text, id] of Object.entries(tokenizer.model.vocab)) tokens[id] = text;
+  const types: number[] = tokens.map((text) => (/^<0x..>$/.test(text) ? 6 : 1));
+  for (const { id, content, special } of tokenizer.added_tokens) {
+    tokens[id] = content;
+    types[id] = special ? 3 : 4;
+  }
+  const merges = tokenizer.model.merges.map((merge) => (typeof merge === 'string' ? merge : merge.join(' ')));
+  return keys({ tokens, token_type: types, merges, ...extra });
+}
+
+for (const [name, pre] of [
+  ['byte-level-gpt2', 'gpt-2'],
+  ['byte-level-llama3', 'llama-bpe'],
+] as const) {
+  test(`${name} as GGUF gives the tokens of tokenizer.json`, () => {
+    const data = fixture(name);
+    const tokenizer = tokenizerFromGguf(asGguf(data, { model: 'gpt2', pre }), 'model.gguf')!;
+    assert.deepEqual(tokenizer.notes, []);
+    for (const { text, tokens } of data.cases) {
+      if (text !== text.normalize()) continue; // GGUF does not say that this one normalises
+      assert.deepEqual(
+        tokenizer.encode(text, { specialTokens: 'parse', addBos: false }),
+        tokens,
+        JSON.stringify(text),
+      );
+      assert.equal(tokenizer.decode(tokens), text);
+    }
+  });
+}
+
+test('SentencePiece-style with merges gives the tokens of tokenizer.json', () => {
+  const data = fixture('sentencepiece-prepend');
+  const tokenizer = tokenizerFromGguf(asGguf(data, { model: 'llama' }), 'model.gguf')!;
+  for (const { text, tokens } of data.cases) {
+    assert.deepEqual(
+      tokenizer.encode(text, { specialTokens: 'parse', addBos: false }),
+      tokens,
+      JSON.stringify(text),
+    );
+  }
+});
+
+/** Scores decide: "▁ab" can only come from "▁a"+"b", and "bc" (better) takes the b away. */
+const small = {
+  model: 'llama',
+  tokens: [
+    '<unk>',
+    '<s>',
+    '</s>',
+    '<0x0A>',
+    '▁',
+    'a',
+    'b',
+    'c',
+    'bc',
+    '▁a',
+    '▁ab',
+    '▁▁',
+    '<|im_end|>',
+    '<0xC3>',
+    '<0xA9>',
+  ],
+  scores: [0, 0, 0, 0, -10, -11, -12, -13, -1, -2, -3, -9, 0, 0, 0],
+  token_type: [2, 3, 3, 6, 1, 1, 1, 1, 1, 1, 1, 1, 3, 6, 6],
+} satisfies Record<string, MetadataValue>;
+
+test('SentencePiece-style by scores: highest first, leftmost among equals, bytes, unknown', () => {
+  const tokenizer = tokenizerFromGguf(keys(small), 'model.gguf')!;
+  const texts = (text: string) =>
+    tokenizer.encode(text, { addBos: false }).map((id) => tokenizer.tokenText(id));
+  assert.deepEqual(texts('abc'), ['▁a', 'bc']);
+  assert.deepEqual(texts('ab'), ['▁ab']);
+  assert.deepEqual(texts('a\n'), ['▁a', '<0x0A>']);
+  assert.deepEqual(texts('aé'), ['▁a', '<0xC3>', '<0xA9>']);
+  assert.deepEqual(texts('a→'), ['▁a', '<unk>']);
+  assert.deepEqual(texts('    '), ['▁▁', '▁▁', '▁']);
+  assert.deepEqual(tokenizer.encode(''), [1]);
+  assert.deepEqual(tokenizer.special, { bos: 1, eos: [2, 12], unknown: 0, pad: null });
+  assert.equal(tokenizer.decode(tokenizer.encode('a c é\n', { addBos: false })), 'a c é\n');
+});
+
+test('flags: no leading space, no first token, several end tokens', () => {
+  const values = { ...small, add_space_prefix: false, add_bos_token: false, eot_token_id: 5 };
+  const tokenizer = tokenizerFromGguf(keys(values), 'model.gguf')!;
+  assert.deepEqual(tokenizer.encode('a'), [5]);
+  assert.equal(tokenizer.decode([4, 5]), ' a');
+  assert.deepEqual(tokenizer.special.eos, [2, 5, 12]);
+});
+
+test('a file without scores follows the order of numbers and says so', () => {
+  const flat = { ...small, scores: small.scores.map(() => -1000) };
+  const tokenizer = tokenizerFromGguf(keys(flat), 'model.gguf')!;
+  assert.match(tokenizer.notes[0]!, /no scores/);
+  assert.deepEqual(tokenizer.encode('abc', { addBos: false }), [9, 8]);
+});
+
+test('no tokenizer is null; an unknown word splitting is used with a note', () => {
+  assert.equal(tokenizerFromGguf(new Map(), 'model.gguf'), null);
+  assert.equal(tokenizerFromGguf(keys({ model: 'none' }), 'model.gguf'), null);
+  const tokenizer = tokenizerFromGguf(
+    asGguf(fixture('byte-level-gpt2'), { model: 'gpt2', pre: 'jamba' }),
+    'model.gguf',
+  )!;
+  assert.match(tokenizer.notes[0]!, /unknown word splitting "jamba"/);
+  assert.equal(tokenizer.decode(tokenizer.encode('Hello, 123')), 'Hello, 123');
+});
+
+test('broken metadata is refused with file and key', () => {
+  const broken: Record<string, MetadataValue>[] = [
+    { ...small, model: 'bert' },
+    { ...small, model: 5 },
+    { ...small, tokens: 'abc' },
+    { ...small, tokens: [] },
+    { ...small, tokens: small.tokens.map((text, i) => (i === 3 ? 7 : text)) },
+    { ...small, scores: [1, 2] },
+    { ...small, scores: small.scores.map(() => Number.NaN) },
+    { ...small, token_type: [1] },
+    { ...small, bos_token_id: 15 },
+    { ...small, eos_token_id: -7 },
+    { ...small, add_bos_token: 'yes' },
+    { ...small, merges: ['a x'] },
+    { ...small, model: 'gpt2' },
+    { ...small, model: 'gpt2', merges: [['a'], 'b'] },
+  ];
+  for (const [i, values] of broken.entries()) {
+    assert.throws(
+      () => tokenizerFromGguf(keys(values), 'model.gguf'),
+      (error: unknown) =>
+        error instanceof FormatError && error.message.startsWith('model.gguf: tokenizer.ggml.'),
+      `case ${i}`,
+    );
+  }
+});
