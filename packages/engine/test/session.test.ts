@@ -1,0 +1,185 @@
+// Sessions as values: fork, snapshot, rewind, save and restore continue exactly as if nothing had happened.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { loadModel, type LoadModelOptions, type Model, StateError, UsageError } from '../src/index.ts';
+import { GOLDEN_MODELS, type GoldenModel, largestDifference, modelFolder, readGolden, TOLERANCE } from './golden.ts';
+
+const EXACT: LoadModelOptions = { threads: 1, cacheType: 'f32', activations: 'f32' };
+const open = (name: GoldenModel, options: LoadModelOptions = {}) => loadModel(modelFolder(name), { ...EXACT, ...options });
+
+async function same(model: Model, tokens: readonly number[], logits: ArrayLike<number>, what: string): Promise<void> {
+  const fresh = model.createSession();
+  const difference = largestDifference(await fresh.prefill(tokens), logits);
+  assert.ok(difference <= TOLERANCE, `${what}: logits differ by ${difference}`);
+  fresh.close();
+}
+
+/** Root mean square of the differences over that of the expected values. */
+function relativeError(found: ArrayLike<number>, expected: readonly number[]): number {
+  const squares = (f: (v: number, i: number) => number) => expected.reduce((sum, v, i) => sum + f(v, i) ** 2, 0);
+  return Math.sqrt(squares((v, i) => v - found[i]!) / squares((v) => v));
+}
+
+describe('sessions', () => {
+  for (const name of GOLDEN_MODELS) {
+    const { prompts } = readGolden(name);
+    const text = prompts.len200;
+
+    it(`${name}: a fork and its origin go separate ways`, async () => {
+      await using model = await open(name);
+      const origin = model.createSession();
+      await origin.prefill(text.slice(0, 70));
+      const fork = origin.fork();
+      const left = await origin.prefill(text.slice(70, 90));
+      const right = await fork.prefill(text.slice(120, 150));
+      await same(model, text.slice(0, 90), left, 'origin');
+      await same(model, [...text.slice(0, 70), ...text.slice(120, 150)], right, 'fork');
+    });
+
+    it(`${name}: a snapshot can be restored more than once`, async () => {
+      await using model = await open(name);
+      const session = model.createSession();
+      await session.prefill(text.slice(0, 65));
+      const snapshot = session.snapshot();
+      for (const end of [80, 131]) {
+        await session.prefill(text.slice(65, end));
+        session.restore(snapshot);
+        assert.equal(session.position, 65);
+        await same(model, text.slice(0, end), await session.prefill(text.slice(65, end)), `after restore, to ${end}`);
+        session.restore(snapshot);
+      }
+      snapshot.dispose();
+      assert.throws(() => session.restore(snapshot), StateError);
+    });
+
+    it(`${name}: rewind reads only what changed`, async () => {
+      await using model = await open(name);
+      const session = model.createSession();
+      await session.prefill(text.slice(0, 100));
+      await session.prefill(text.slice(100, 150));
+      const report = await session.rewind(120);
+      assert.deepEqual([report.reusedTokens, report.computedTokens], [100, 20]);
+      await same(model, text.slice(0, 140), await session.prefill(text.slice(120, 140)), 'after rewind');
+      const back = await session.rewind(100);
+      assert.deepEqual([back.reusedTokens, back.computedTokens, back.reason], [100, 0, null]);
+    });
+
+    it(`${name}: prompts shorter than the conv width, one token at a time`, async () => {
+      await using model = await open(name);
+      const session = model.createSession();
+      for (let i = 0; i < 6; i++) {
+        const restored = model.restoreSession(session.save());
+        const logits = await restored.prefill(text.slice(i, i + 1));
+        await same(model, text.slice(0, i + 1), logits, `token ${i}`);
+        await session.prefill(text.slice(i, i + 1));
+      }
+    });
+
+    for (const cacheType of ['f32', 'f16', 'q8'] as const) {
+      it(`${name}: saved, restored in a new process, continued (${cacheType} cache)`, async () => {
+        const folder = mkdtempSync(join(tmpdir(), 'marimba-state-'));
+        try {
+          const options = { ...EXACT, cacheType };
+          await using model = await loadModel(modelFolder(name), options);
+          const session = model.createSession();
+          await session.prefill(text.slice(0, 150));
+          writeFileSync(join(folder, 'session'), session.save());
+          const logits = await session.prefill(text.slice(150));
+          const script = fileURLToPath(new URL('continue-session.ts', import.meta.url));
+          const args = [script, modelFolder(name), JSON.stringify(options), join(folder, 'session'), JSON.stringify(text.slice(150)), join(folder, 'logits')];
+          execFileSync(process.execPath, args, { stdio: 'pipe' });
+          const bytes = readFileSync(join(folder, 'logits'));
+          const continued = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+          assert.ok(largestDifference(continued, logits) <= TOLERANCE);
+        } finally {
+          rmSync(folder, { recursive: true });
+        }
+      });
+    }
+  }
+
+  it('a 16-bit cache moves logits by less than 0.1 % of their spread, an 8-bit one by less than 5 %', async () => {
+    for (const name of GOLDEN_MODELS) {
+      if (name === 'mamba-tiny') continue; // has no attention
+      const { prompts, logits_last } = readGolden(name);
+      const error: Record<string, number> = {};
+      for (const cacheType of ['f16', 'q8'] as const) {
+        await using model = await open(name, { cacheType });
+        error[cacheType] = relativeError(await model.createSession().prefill(prompts.len200), logits_last.len200);
+      }
+      assert.ok(error.f16! > 1e-5 && error.f16! <= 1e-3, `${name}: f16 cache: ${error.f16}`);
+      assert.ok(error.q8! > error.f16! && error.q8! <= 5e-2, `${name}: q8 cache: ${error.q8}`);
+    }
+  });
+});
+
+describe('saved sessions that do not fit are refused', () => {
+  it('every byte of a small one flipped in turn', async () => {
+    await using model = await open('mamba-tiny');
+    const session = model.createSession();
+    await session.prefill([1, 2, 3]);
+    const saved = session.save();
+    const step = Math.max(1, Math.floor(saved.length / 4000));
+    for (let i = 0; i < saved.length; i += i < 2000 ? 1 : step) {
+      const damaged = saved.slice();
+      damaged[i] = damaged[i]! ^ 0x41;
+      assert.throws(() => model.restoreSession(damaged), StateError, `byte ${i}`);
+    }
+    for (const length of [0, 1, 19, saved.length - 1]) assert.throws(() => model.restoreSession(saved.subarray(0, length)), StateError);
+    assert.throws(() => model.restoreSession(new Uint8Array([...saved, 0])), StateError);
+  });
+
+  it('the state of another model, or of another cache type', async () => {
+    await using moe = await open('jamba-moe');
+    await using dense = await open('jamba-dense-mqa');
+    await using half = await open('jamba-moe', { cacheType: 'f16' });
+    const session = moe.createSession();
+    await session.prefill([1, 2, 3]);
+    assert.throws(() => dense.restoreSession(session.save()), /fingerprint/);
+    assert.throws(() => half.restoreSession(session.save()), /cache type/);
+  });
+});
+
+describe('wrong use of sessions', () => {
+  it('is refused with a reason, and the session stays as it was', async () => {
+    await using model = await open('jamba-corners');
+    const session = model.createSession();
+    await assert.rejects(session.prefill([]), UsageError);
+    await assert.rejects(session.prefill([192]), /vocabulary size 192/);
+    await assert.rejects(session.prefill([-1]), UsageError);
+    await assert.rejects(model.step([{ session, tokens: [1] }, { session, tokens: [2] }]), /found one twice/);
+    await assert.rejects(session.rewind(5), StateError);
+    assert.equal(session.position, 0);
+    const reading = session.prefill([1, 2, 3]);
+    assert.throws(() => session.snapshot(), /step under way/);
+    await reading;
+    assert.equal(session.position, 3);
+    session.close();
+    await assert.rejects(session.prefill([1]), /closed/);
+  });
+
+  it('more context than allowed is refused', async () => {
+    await using model = await open('jamba-corners', { contextLength: 10 });
+    const session = model.createSession();
+    await assert.rejects(session.prefill(new Array<number>(11).fill(1)), /10 tokens of context/);
+  });
+
+  it('an abort between replays leaves the session at a position that it knows', async () => {
+    await using model = await open('jamba-corners', { batchTokens: 8 });
+    const { prompts } = readGolden('jamba-corners');
+    const session = model.createSession();
+    const abort = new AbortController();
+    const reading = session.prefill(prompts.len200, { signal: abort.signal });
+    abort.abort(new Error('enough'));
+    await assert.rejects(reading, /enough/);
+    const { position } = session;
+    assert.ok(position < 200 && position % 8 === 0);
+    const rest = await session.prefill(prompts.len200.slice(position));
+    await same(model, prompts.len200, rest, 'after the abort');
+  });
+});
