@@ -21,26 +21,26 @@ interface Layer {
 
 export function forward(p: PlanBuilder, spec: ModelSpec, weights: PlacedWeights, state: StateLayout): Plan {
   p.label('embedding');
-  const hidden = p.embed(weights.get(-1, 'embedding'), spec.embeddingScale); // [T, H]
+  let hidden = p.embed(weights.get(-1, 'embedding'), spec.embeddingScale); // [T, H]
   spec.layers.forEach((layer, index) => {
     const here: Layer = { index, weights };
     p.label(`layer ${index} ${layer.mixer.kind}`);
     const x = p.rmsNorm(hidden, weights.get(index, 'inputNorm'), spec.normEpsilon);
-    if (layer.mixer.kind === 'mamba') mamba(p, here, layer.mixer, x, hidden, state);
-    else attention(p, here, layer.mixer, x, hidden, state);
+    if (layer.mixer.kind === 'mamba') hidden = mamba(p, here, layer.mixer, x, hidden, state);
+    else hidden = attention(p, here, layer.mixer, x, hidden, state);
     if (!layer.feedForward) return;
     p.label(`layer ${index} ${layer.feedForward.kind}`);
     const y = p.rmsNorm(hidden, weights.get(index, 'feedForwardNorm'), spec.normEpsilon);
-    if (layer.feedForward.kind === 'dense') dense(p, here, layer.feedForward, y, hidden);
-    else experts(p, here, layer.feedForward, y, hidden);
+    if (layer.feedForward.kind === 'dense') hidden = dense(p, here, layer.feedForward, y, hidden);
+    else hidden = experts(p, here, layer.feedForward, y, hidden);
   });
   p.label('head');
   const last = p.rmsNorm(p.gatherLogitRows(hidden), weights.get(-1, 'finalNorm'), spec.normEpsilon);
   return p.finish(p.linear(last, weights.get(-1, spec.tiedHead ? 'embedding' : 'head')));
 }
 
-/** The Mamba-1 mixer (Gu & Dao 2023, figure 3; Jamba adds the norms on dt, B and C). Adds to `hidden`. */
-function mamba(p: PlanBuilder, { index, weights }: Layer, m: MambaSpec, input: Value, hidden: Value, state: StateLayout): void {
+/** The Mamba-1 mixer (Gu & Dao 2023, figure 3; Jamba adds the norms on dt, B and C). Returns its sum with `hidden`. */
+function mamba(p: PlanBuilder, { index, weights }: Layer, m: MambaSpec, input: Value, hidden: Value, state: StateLayout): Value {
   const w = (role: Role): PlacedWeight => weights.get(index, role);
   const bias = (role: Role): PlacedWeight | null => weights.find(index, role);
   const place = state.mamba(index);
@@ -48,53 +48,53 @@ function mamba(p: PlanBuilder, { index, weights }: Layer, m: MambaSpec, input: V
   const x = p.causalConv(p.slice(xz, 0, m.innerSize), w('convWeight'), bias('convBias'), place.convOffset);
   const z = p.slice(xz, m.innerSize, m.innerSize);
   const dtBC = p.linear(x, w('xProj')); // [T, dtRank + 2 states]
-  const dtLow = p.slice(dtBC, 0, m.dtRank);
-  const b = p.slice(dtBC, m.dtRank, m.stateSize);
-  const c = p.slice(dtBC, m.dtRank + m.stateSize, m.stateSize);
+  let dtLow = p.slice(dtBC, 0, m.dtRank);
+  let b = p.slice(dtBC, m.dtRank, m.stateSize);
+  let c = p.slice(dtBC, m.dtRank + m.stateSize, m.stateSize);
   if (m.innerNorms !== 'none') {
-    p.rmsNorm(dtLow, w('dtNorm'), m.innerNormEpsilon, { into: dtLow });
-    p.rmsNorm(b, w('bNorm'), m.innerNormEpsilon, { into: b });
-    p.rmsNorm(c, w('cNorm'), m.innerNormEpsilon, { into: c });
+    dtLow = p.rmsNorm(dtLow, w('dtNorm'), m.innerNormEpsilon, { into: dtLow });
+    b = p.rmsNorm(b, w('bNorm'), m.innerNormEpsilon, { into: b });
+    c = p.rmsNorm(c, w('cNorm'), m.innerNormEpsilon, { into: c });
   }
   const dt = p.linear(dtLow, w('dtProj')); // [T, inner]; its bias joins inside the scan
   const y = p.selectiveScan({
     u: x, dt, dtBias: bias('dtProjBias'), b, c, z, a: w('a'), d: w('d'), states: m.stateSize, stateOffset: place.scanOffset,
   });
-  p.linear(y, w('outProj'), { bias: bias('outProjBias'), addTo: hidden });
+  return p.linear(y, w('outProj'), { bias: bias('outProjBias'), addTo: hidden });
 }
 
-function attention(p: PlanBuilder, { index, weights }: Layer, a: AttentionSpec, x: Value, hidden: Value, state: StateLayout): void {
+function attention(p: PlanBuilder, { index, weights }: Layer, a: AttentionSpec, x: Value, hidden: Value, state: StateLayout): Value {
   const w = (role: Role): PlacedWeight => weights.get(index, role);
   const bias = (role: Role): PlacedWeight | null => weights.find(index, role);
-  const q = p.linear(x, w('q'), { bias: bias('qBias') }); // [T, heads * headSize]
-  const k = p.linear(x, w('k'), { bias: bias('kBias') }); // [T, kvHeads * headSize]
+  let q = p.linear(x, w('q'), { bias: bias('qBias') }); // [T, heads * headSize]
+  let k = p.linear(x, w('k'), { bias: bias('kBias') }); // [T, kvHeads * headSize]
   const v = p.linear(x, w('v'), { bias: bias('vBias') });
   if (a.headNorms) {
-    p.rmsNorm(q, w('qNorm'), state.spec.normEpsilon, { groups: a.heads, into: q });
-    p.rmsNorm(k, w('kNorm'), state.spec.normEpsilon, { groups: a.kvHeads, into: k });
+    q = p.rmsNorm(q, w('qNorm'), state.spec.normEpsilon, { groups: a.heads, into: q });
+    k = p.rmsNorm(k, w('kNorm'), state.spec.normEpsilon, { groups: a.kvHeads, into: k });
   }
   if (a.rope) {
     const rotation = { headSize: a.headSize, rotary: a.rope.rotary, inverseFrequencies: w('ropeFactors').address, attentionScale: 1 };
-    p.rope(q, { heads: a.heads, ...rotation });
-    p.rope(k, { heads: a.kvHeads, ...rotation });
+    q = p.rope(q, { heads: a.heads, ...rotation });
+    k = p.rope(k, { heads: a.kvHeads, ...rotation });
   }
   const cache: CachePlace = state.attention(index);
   const y = p.attention(q, k, v, { heads: a.heads, kvHeads: a.kvHeads, headSize: a.headSize, window: a.window, cache });
-  p.linear(y, w('o'), { bias: bias('oBias'), addTo: hidden });
+  return p.linear(y, w('o'), { bias: bias('oBias'), addTo: hidden });
 }
 
-function dense(p: PlanBuilder, { index, weights }: Layer, spec: DenseSpec, x: Value, hidden: Value): void {
+function dense(p: PlanBuilder, { index, weights }: Layer, spec: DenseSpec, x: Value, hidden: Value): Value {
   const gate = p.linear(x, weights.get(index, 'gate'), { bias: weights.find(index, 'gateBias') });
   const up = p.linear(x, weights.get(index, 'up'), { bias: weights.find(index, 'upBias') });
   const y = p.gatedActivation(gate, up, spec.activation);
-  p.linear(y, weights.get(index, 'down'), { bias: weights.find(index, 'downBias'), addTo: hidden });
+  return p.linear(y, weights.get(index, 'down'), { bias: weights.find(index, 'downBias'), addTo: hidden });
 }
 
-/** Routed experts (Jamba: softmax over all, top k, not renormalised). Adds to `hidden`. */
-function experts(p: PlanBuilder, { index, weights }: Layer, spec: ExpertsSpec, x: Value, hidden: Value): void {
+/** Routed experts (Jamba: softmax over all, top k, not renormalised). Returns its sum with `hidden`. */
+function experts(p: PlanBuilder, { index, weights }: Layer, spec: ExpertsSpec, x: Value, hidden: Value): Value {
   const routing = p.route(p.linear(x, weights.get(index, 'router')), spec.topK, spec.renormalize);
   const gate = p.expertLinear(x, routing, weights.get(index, 'expertGate')); // [slots, size]
   const up = p.expertLinear(x, routing, weights.get(index, 'expertUp'));
   const y = p.gatedActivation(gate, up, spec.activation);
-  p.combineExperts(hidden, p.expertLinear(y, routing, weights.get(index, 'expertDown')), routing);
+  return p.combineExperts(hidden, p.expertLinear(y, routing, weights.get(index, 'expertDown')), routing);
 }

@@ -62,7 +62,109 @@ const SCHEMA = {
   combineExperts: ['rows', 'topK', 'slotOf', 'weights', 'x', 'xStride', 'y', 'yStride', 'columns'],
   /** y[r] = x[indices[r]] */
   gatherRows: ['rows', 'indices', 'x', 'xStride', 'y', 'yStride', 'columns'],
+
+  // Training from here on: the backward of the ops above, the loss and the optimiser. `dx` is the gradient of `x`, with x's
+  // shape. `accumulate`: add to what dx holds. Gradients of weights are always added to; weights are F32. Segments start
+  // at position 0 with zero state. Sums are made in an order that does not depend on the number of threads.
+  /** y = x */
+  copy: ['rows', 'x', 'xStride', 'y', 'yStride', 'columns'],
+  /**
+   * Softmax cross-entropy of each row against targets[r]: losses[r] = log sum exp x - x[target], and x becomes its
+   * gradient times the f32 at `meanScale` (1 / number of targets).
+   */
+  crossEntropy: ['rows', 'x', 'xStride', 'columns', 'targets', 'losses', 'meanScale'],
+  /** dTable[tokens[r]] += scale * dy[r], but for rows whose token is `skipToken` (a padding token that is not trained). */
+  embedBackward: ['rows', 'tokens', 'dy', 'dyStride', 'columns', 'vocabulary', 'scale', 'skipToken', 'dTable'],
+  /** Gradient of the norm's input; `inverse` [rows][groups] receives 1 / rms for rmsNormWeightBackward. */
+  rmsNormBackward: [
+    'rows', 'x', 'xStride', 'weight', 'columns', 'groups', 'epsilon', 'dy', 'dyStride', 'dx', 'dxStride', 'accumulate', 'inverse',
+  ],
+  /** dWeight += sum over rows and groups of dy * x * inverse */
+  rmsNormWeightBackward: ['rows', 'x', 'xStride', 'dy', 'dyStride', 'inverse', 'columns', 'groups', 'dWeight'],
+  /** dx = (accumulate ? dx : 0) + dy W */
+  linearBackwardInput: ['rows', 'dy', 'dyStride', 'weight', 'outputs', 'columns', 'dx', 'dxStride', 'accumulate', 'scratch'],
+  /** dWeight += dy^T x; dBias += column sums of dy (0: no bias) */
+  linearBackwardWeight: ['rows', 'dy', 'dyStride', 'x', 'xStride', 'outputs', 'columns', 'dWeight', 'dBias', 'scratch'],
+  /** dx[slot] = dy[slot] W_expert */
+  expertLinearBackwardInput: [
+    'rows', 'offsets', 'experts', 'dy', 'dyStride', 'weight', 'expertBytes', 'outputs', 'columns', 'dx', 'dxStride', 'scratch',
+  ],
+  /** dWeight_expert += sum over its slots of dy[slot]^T x[slotRows ? slotRows[slot] : slot] */
+  expertLinearBackwardWeight: [
+    'rows', 'offsets', 'slotRows', 'experts', 'dy', 'dyStride', 'x', 'xStride', 'dWeight', 'expertBytes', 'outputs',
+    'columns', 'scratch',
+  ],
+  /** y[r] = (accumulate ? y[r] : 0) + sum over k of x[slotOf[r,k]] */
+  sumSlots: ['rows', 'topK', 'slotOf', 'x', 'xStride', 'y', 'yStride', 'columns', 'accumulate'],
+  /** dx[slotOf[r,k]] = weights[r,k] dy[r]; dWeights[r,k] = dy[r] . x[slotOf[r,k]] */
+  combineExpertsBackward: [
+    'rows', 'topK', 'slotOf', 'weights', 'x', 'xStride', 'dy', 'dyStride', 'columns', 'dx', 'dxStride', 'dWeights',
+  ],
+  /**
+   * Gradient of the router's logits x through the softmax, plus that of the load-balancing loss (Fedus et al. 2022, eq. 4)
+   * scale * experts * sum over e of (slots of e / rows) * mean softmax_e. losses[r] is row r's share of that loss.
+   */
+  routeBackward: [
+    'rows', 'x', 'xStride', 'experts', 'topK', 'renormalize', 'ids', 'offsets', 'dWeights', 'dx', 'dxStride', 'scale', 'losses',
+  ],
+  /** Through SiLU and the convolution; dy is overwritten with the gradient before SiLU. */
+  causalConvBackward: [
+    'rows', 'segments', 'x', 'xStride', 'weight', 'bias', 'channels', 'width', 'dy', 'dyStride', 'dx', 'dxStride', 'dWeight',
+    'dBias',
+  ],
+  /**
+   * States are computed again from the inputs. `dALog` is the gradient of log(-a), laid out as a. The gradients of b and c
+   * are left as one partial sum for each of SCAN_GROUPS runs of channel blocks, for scanReduce:
+   * partials [groups][rows][b, c][states rounded up to 4].
+   */
+  selectiveScanBackward: [
+    'rows', 'segments', 'u', 'uStride', 'dt', 'dtStride', 'dtBias', 'b', 'c', 'bcStride', 'z', 'zStride', 'a', 'd',
+    'channels', 'states', 'dy', 'dyStride', 'du', 'duStride', 'ddt', 'ddtStride', 'dz', 'dzStride', 'dALog', 'dD', 'dDtBias',
+    'partials', 'groups', 'scratch', 'scratchBytes',
+  ],
+  /** db and dc from the partial sums of selectiveScanBackward. */
+  scanReduce: ['rows', 'partials', 'groups', 'states', 'db', 'dc', 'bcStride'],
+  /** Probabilities are computed again from q and k, the values that the cache was given. */
+  attentionBackward: [
+    'rows', 'segments', 'q', 'qStride', 'k', 'kStride', 'v', 'vStride', 'y', 'yStride', 'dy', 'dyStride', 'dq', 'dqStride',
+    'dk', 'dkStride', 'dv', 'dvStride', 'heads', 'kvHeads', 'headSize', 'scale', 'window', 'scratch', 'scratchBytes',
+  ],
+  gatedActivationBackward: [
+    'rows', 'gate', 'gateStride', 'up', 'upStride', 'dy', 'dyStride', 'dGate', 'dGateStride', 'dUp', 'dUpStride', 'columns',
+    'activation',
+  ],
+  /** dx[indices[i]] = dy[i] for i < the u32 at `count`, other rows of dx 0. Indices ascend. */
+  gatherRowsBackward: ['rows', 'count', 'indices', 'dy', 'dyStride', 'dx', 'dxStride', 'columns'],
+  /** a = -exp(aLog), both [ceil(channels/4)][states][4]; lanes behind the last channel 0. */
+  decayFromLog: ['aLog', 'a', 'channels', 'states'],
+  /** x[0…count] = 0 */
+  clear: ['x', 'count'],
+  /** partials[i] (f64) = sum of squares of the i-th SUM_CHUNK floats of x. */
+  sumSquares: ['x', 'count', 'partials'],
+  /** Norm of the gradient and how much to scale it by, into `state` (see OPTIMIZER_STATE). */
+  clipGradient: ['partials', 'chunks', 'state'],
+  /** AdamW (Loshchilov & Hutter 2019) with the numbers in `state`; `decays` 0: without weight decay. */
+  adamW: ['parameters', 'gradients', 'first', 'second', 'count', 'decays', 'state'],
 } as const;
+
+/** Partial sums of selectiveScanBackward: enough that threads share the work, few enough that adding them is cheap. */
+export const SCAN_GROUPS = 16;
+/** Floats of one partial sum of sumSquares. */
+export const SUM_CHUNK = 16_384;
+/**
+ * The f32 words that the optimiser's ops share. The caller writes all but scale and norm before each step. `scale` is
+ * what gradients are multiplied by; negative when the norm is not finite, and then nothing is changed.
+ */
+export const OPTIMIZER_STATE = {
+  scale: 0, norm: 1, maxNorm: 2, beta1: 3, beta2: 4, epsilon: 5,
+  /** 1 - learning rate * weight decay */
+  keep: 6,
+  /** learning rate / (1 - beta1^t) */
+  rate: 7,
+  /** 1 / sqrt(1 - beta2^t) */
+  rootCorrection: 8,
+} as const;
+export const OPTIMIZER_STATE_BYTES = 64;
 
 export type OpKind = keyof typeof SCHEMA;
 export type OpFields<K extends OpKind> = Record<(typeof SCHEMA)[K][number], number>;

@@ -73,6 +73,14 @@ export interface Plan {
   readonly logits: Value;
 }
 
+export interface PlanOptions {
+  /**
+   * For training: no value that the backward needs is overwritten; ops that would work in place write a fresh value. (Rotary
+   * positions stay in place: their gradient needs no input.)
+   */
+  readonly keepValues?: boolean;
+}
+
 const FREE: OpCost = {
   weightBytes: 0, macsPerRow: 0, bytesPerRow: 0, exponentialsPerRow: 0, cacheBytesPerPosition: 0, macsPerPosition: 0, window: 0,
 };
@@ -115,6 +123,7 @@ export interface Routing {
 
 export class PlanBuilder {
   readonly #traits: PlanTraits;
+  readonly #keepValues: boolean;
   readonly #ops: RecordedOp[] = [];
   readonly #buffers: PlanBuffer[] = [];
   /** Codes of a value, valid until its buffer is written again. */
@@ -122,8 +131,9 @@ export class PlanBuilder {
   #headStart = -1;
   #label = '';
 
-  constructor(traits: PlanTraits) {
+  constructor(traits: PlanTraits, options: PlanOptions = {}) {
     this.#traits = traits;
+    this.#keepValues = options.keepValues ?? false;
   }
 
   /** Names the ops that follow, for profiles and graphs. */
@@ -149,9 +159,9 @@ export class PlanBuilder {
     return y;
   }
 
-  /** Norm of each of `groups` equal slices of x; into a new value unless `into` is given (which may be x). */
+  /** Norm of each of `groups` equal slices of x; `into` (which may be x) says where the result may go. */
   rmsNorm(x: Value, weight: PlacedWeight, epsilon: number, options: { groups?: number; into?: Value } = {}): Value {
-    const y = options.into ?? this.value(x.columns, x.set);
+    const y = (this.#keepValues ? undefined : options.into) ?? this.value(x.columns, x.set);
     const groups = options.groups ?? 1;
     this.#record('rmsNorm', x.set, [x], [y], {
       x: at(x), xStride: x.stride, y: at(y), yStride: y.stride, weight: weight.address, columns: x.columns / groups,
@@ -160,9 +170,9 @@ export class PlanBuilder {
     return y;
   }
 
-  /** x W^T + bias; with `into`, written there; with `addTo`, added to it. */
+  /** x W^T + bias; with `into`, written there; with `addTo`, the sum with it (in its place unless values are kept). */
   linear(x: Value, weight: PlacedWeight, options: { bias?: PlacedWeight | null; into?: Value; addTo?: Value } = {}): Value {
-    const y = options.addTo ?? options.into ?? this.value(weight.rows, x.set);
+    const y = options.addTo ? this.#target(options.addTo) : (options.into ?? this.value(weight.rows, x.set));
     const input = this.#linearInput(x, weight);
     const reads = options.addTo ? [...input.reads, y] : input.reads;
     this.#record('linear', x.set, reads, [y], {
@@ -198,10 +208,11 @@ export class PlanBuilder {
     return y;
   }
 
-  rope(x: Value, options: { heads: number; headSize: number; rotary: number; inverseFrequencies: number; attentionScale: number }): void {
+  rope(x: Value, options: { heads: number; headSize: number; rotary: number; inverseFrequencies: number; attentionScale: number }): Value {
     this.#record('rope', x.set, [x], [x], {
       positions: { step: 'positions' }, x: at(x), xStride: x.stride, ...options,
     }, { macsPerRow: 2 * x.columns, bytesPerRow: x.columns * 8 });
+    return x;
   }
 
   /** Appends k and v to the cache, then attends. */
@@ -227,17 +238,20 @@ export class PlanBuilder {
   }
 
   gatedActivation(gate: Value, up: Value, activation: Activation): Value {
-    this.#record('gatedActivation', gate.set, [gate, up], [gate], {
-      gate: at(gate), gateStride: gate.stride, up: at(up), upStride: up.stride, y: at(gate), yStride: gate.stride,
+    const y = this.#keepValues ? this.value(gate.columns, gate.set) : gate;
+    this.#record('gatedActivation', gate.set, [gate, up], [y], {
+      gate: at(gate), gateStride: gate.stride, up: at(up), upStride: up.stride, y: at(y), yStride: y.stride,
       columns: gate.columns, activation: ACTIVATION_ID[activation], codes: 0,
     }, { bytesPerRow: gate.columns * 12, exponentialsPerRow: gate.columns });
-    return gate;
+    return y;
   }
 
-  add(y: Value, x: Value): void {
+  add(to: Value, x: Value): Value {
+    const y = this.#target(to);
     this.#record('add', y.set, [x, y], [y], {
       x: at(x), xStride: x.stride, y: at(y), yStride: y.stride, columns: x.columns,
     }, { bytesPerRow: x.columns * 12 });
+    return y;
   }
 
   route(logits: Value, topK: number, renormalize: boolean): Routing {
@@ -273,11 +287,13 @@ export class PlanBuilder {
     return y;
   }
 
-  combineExperts(y: Value, x: Value, routing: Routing): void {
+  combineExperts(to: Value, x: Value, routing: Routing): Value {
+    const y = this.#target(to);
     this.#record('combineExperts', 'rows', [x, y, routing.slotOf, routing.weights], [y], {
       topK: routing.topK, slotOf: at(routing.slotOf), weights: at(routing.weights), x: at(x), xStride: x.stride, y: at(y),
       yStride: y.stride, columns: y.columns,
     }, { bytesPerRow: y.columns * 4 * (routing.topK + 2) });
+    return y;
   }
 
   /** Starts the head: from here on, ops work on the rows that want logits. */
@@ -292,6 +308,16 @@ export class PlanBuilder {
 
   finish(logits: Value): Plan {
     return { ops: this.#ops, buffers: this.#buffers, headStart: this.#headStart, logits };
+  }
+
+  /** Where a sum with `value` goes: in its place, or into a copy when values are kept. */
+  #target(value: Value): Value {
+    if (!this.#keepValues) return value;
+    const y = this.value(value.columns, value.set);
+    this.#record('copy', value.set, [value], [y], {
+      x: at(value), xStride: value.stride, y: at(y), yStride: y.stride, columns: y.columns,
+    }, { bytesPerRow: y.columns * 8 });
+    return y;
   }
 
   /** The input of a matrix product: f32 for raw weights, int8 codes (made once per value) for packed ones. */

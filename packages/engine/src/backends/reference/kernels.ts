@@ -1,9 +1,14 @@
 // Every op in plain TypeScript with double accumulation: the truth that faster kernels are compared with.
 import type { OpFields, OpKind } from '../../plan/ops.ts';
 import * as attention from './kernels-attention.ts';
+import * as attentionBackward from './kernels-backward-attention.ts';
+import * as denseBackward from './kernels-backward-dense.ts';
+import * as expertsBackward from './kernels-backward-experts.ts';
+import * as mambaBackward from './kernels-backward-mamba.ts';
 import * as dense from './kernels-dense.ts';
 import * as experts from './kernels-experts.ts';
 import * as mamba from './kernels-mamba.ts';
+import * as training from './kernels-training.ts';
 import type { MemoryViews } from './memory-views.ts';
 
 /** Ops that exist only for packed weights, which this backend never has. */
@@ -26,4 +31,27 @@ export const referenceKernels: KernelTable = {
   expertLinear: dense.expertLinear,
   combineExperts: experts.combineExperts,
   gatherRows: dense.gatherRows,
+  copy: denseBackward.copy,
+  embedBackward: denseBackward.embedBackward,
+  rmsNormBackward: denseBackward.rmsNormBackward,
+  rmsNormWeightBackward: denseBackward.rmsNormWeightBackward,
+  linearBackwardInput: denseBackward.linearBackwardInput,
+  linearBackwardWeight: denseBackward.linearBackwardWeight,
+  expertLinearBackwardInput: denseBackward.expertLinearBackwardInput,
+  expertLinearBackwardWeight: denseBackward.expertLinearBackwardWeight,
+  gatedActivationBackward: denseBackward.gatedActivationBackward,
+  gatherRowsBackward: denseBackward.gatherRowsBackward,
+  sumSlots: expertsBackward.sumSlots,
+  combineExpertsBackward: expertsBackward.combineExpertsBackward,
+  routeBackward: expertsBackward.routeBackward,
+  causalConvBackward: mambaBackward.causalConvBackward,
+  selectiveScanBackward: mambaBackward.selectiveScanBackward,
+  scanReduce: mambaBackward.scanReduce,
+  attentionBackward: attentionBackward.attentionBackward,
+  crossEntropy: training.crossEntropy,
+  decayFromLog: training.decayFromLog,
+  clear: training.clear,
+  sumSquares: training.sumSquares,
+  clipGradient: training.clipGradient,
+  adamW: training.adamW,
 };
