@@ -71,7 +71,9 @@ async function encodeAll(
     onProgress?.(byteLengths.length, starts.at(-1)!);
   }
   const tokens = wide ? new Uint32Array(starts.at(-1)!) : new Uint16Array(starts.at(-1)!);
-  chunks.forEach((chunk, i) => tokens.set(chunk, starts[i]!));
+  chunks.forEach((chunk, i) => {
+    tokens.set(chunk, starts[i]!);
+  });
   return {
     tokens,
     starts: Uint32Array.from(starts),
