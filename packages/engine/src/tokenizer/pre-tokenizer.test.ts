@@ -85,3 +85,11 @@ test('normalizers', () => {
   const doubling = { type: 'Replace', pattern: { String: 'a' }, content: 'aa' };
   assert.throws(() => normalize(sequence(...Array(60).fill(doubling)), 'aaaaaaaaaaaa'), FormatError);
 });
+
+test('a word of millions of characters does not overflow the expression engine', () => {
+  const pattern = { Regex: ' ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s+(?!\\S)|\\s+' };
+  const text = '<'.repeat(5_000_000);
+  const cut = words({ type: 'Split', pattern, behavior: 'Isolated', invert: false }, text);
+  assert.ok(cut.join('') === text);
+  assert.ok(cut.every((word) => word.length > 65_000));
+});

@@ -131,7 +131,7 @@ function metaspace(step: Fields, place: Place): Splitter {
 
 /** Splits at the matches of a global expression; `invert`: what lies between the matches is the separator. */
 export function splitBy(expression: RegExp, behaviour: Behaviour, invert: boolean): Splitter {
-  return (piece) => {
+  const split = (piece: string): string[] => {
     if (behaviour === 'Isolated') {
       // Expressions of byte-level BPE match everything: then the list of matches is the answer.
       const words = piece.match(expression);
@@ -142,7 +142,22 @@ export function splitBy(expression: RegExp, behaviour: Behaviour, invert: boolea
     }
     return join(piece, segments(piece, expression, invert), behaviour);
   };
+  return (piece) => inPieces(piece, split);
 }
+
+/** A match of millions of characters overflows V8's expression stack; a text this long without a word end is cut. */
+function inPieces(text: string, split: (piece: string) => string[]): string[] {
+  try {
+    return split(text);
+  } catch (error) {
+    if (!(error instanceof RangeError) || text.length < LEAST_CUT) throw error;
+    let middle = text.length >> 1;
+    if ((text.charCodeAt(middle) & 0xfc00) === 0xdc00) middle++;
+    return inPieces(text.slice(0, middle), split).concat(inPieces(text.slice(middle), split));
+  }
+}
+
+const LEAST_CUT = 1 << 16;
 
 interface Segment {
   start: number;
