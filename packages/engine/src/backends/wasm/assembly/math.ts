@@ -18,6 +18,8 @@ const CONSTANTS: usize = memory.data<f32>([
   0.5123958587646484, -0.30218708515167236, 0.05359194427728653,
   // 96: 2^112; the least argument of expNegative, just above -126 ln 2
   5.192296858534828e33, -87.33,
+  // 104: 1, 2
+  1.0, 2.0,
 ], 16);
 
 export const EXP2_COEFFICIENTS: usize = CONSTANTS;
@@ -60,14 +62,14 @@ export const LOG2_E: usize = CONSTANTS + 32;
   p = madd(p, f, constant(8));
   p = madd(p, f, constant(4));
   p = madd(p, f, constant(0));
-  p = madd(p, f, f32x4.splat(1));
+  p = madd(p, f, constant(104));
   return i32x4.add(p, i32x4.shl(shifted, 23));
 }
 
 // @ts-ignore: decorator
 @inline export function sigmoid(x: v128): v128 {
   const e = expNegative(f32x4.neg(f32x4.abs(x)));
-  const one = f32x4.splat(1);
+  const one = constant(104);
   const numerator = v128.bitselect(e, one, i32x4.shr_s(x, 31));
   return f32x4.div(numerator, f32x4.add(one, e));
 }
@@ -81,7 +83,7 @@ export const LOG2_E: usize = CONSTANTS + 32;
 // @ts-ignore: decorator
 @inline export function softplus(x: v128): v128 {
   const e = expNegative(f32x4.neg(f32x4.abs(x)));
-  const s = f32x4.div(e, f32x4.add(e, f32x4.splat(2)));
+  const s = f32x4.div(e, f32x4.add(e, constant(108)));
   const w = f32x4.mul(s, s);
   let p = madd(constant(60), w, constant(56));
   p = madd(p, w, constant(52));
@@ -100,7 +102,7 @@ export const LOG2_E: usize = CONSTANTS + 32;
 /** x * 0.5 (1 + erf(x / sqrt 2)); the lower tail comes from erfc, so it keeps its relative precision. */
 // @ts-ignore: decorator
 @inline export function geluErf(x: v128): v128 {
-  const one = f32x4.splat(1);
+  const one = constant(104);
   const z = f32x4.mul(f32x4.abs(x), f32x4.splat(0.7071067811865476));
   const t = f32x4.div(one, madd(z, f32x4.splat(0.4), one));
   let p = madd(constant(92), t, constant(88));

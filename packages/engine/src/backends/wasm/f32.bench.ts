@@ -1,0 +1,229 @@
+// Speed of the f32 kernels on one thread, best of several runs: node src/backends/wasm/f32.bench.ts [relaxed|baseline] [PATTERN]
+// Sizes are those of the 3B Jamba. GMAC/s are multiply-adds; the scan counts one exponential per state and row.
+
+import { layoutId } from '../../plan/layouts.ts';
+import { encodeOp, type OpFields, type OpKind } from '../../plan/ops.ts';
+import { SEGMENT, SEGMENT_WORDS, stepLayout } from '../../plan/step.ts';
+import { CACHE_TYPE_ID, headPlaneBytes, PAGE_TOKENS, planeBytes } from '../../session/cache-layout.ts';
+import { Arena } from '../arena.ts';
+import { ARENA_BASE, compileKernels, instantiateKernels, type KernelVariant } from './load-kernels.ts';
+import { attentionScratchBytes, rawLinearScratchBytes } from './scratch.ts';
+
+const variant: KernelVariant = process.argv[2] === 'baseline' ? 'baseline' : 'relaxed';
+const pattern = process.argv[3] ?? '';
+const arena = new Arena(ARENA_BASE, true);
+const kernels = instantiateKernels(await compileKernels(variant, true), arena.memory);
+
+const floats = (
+  length: number,
+  value: (i: number) => number = (i) => ((i * 7919) % 1000) / 1000 - 0.5,
+): number => {
+  const address = arena.allocate(length * 4, 'bench');
+  const { f32 } = arena.views;
+  for (let i = 0; i < length; i++) f32[(address >>> 2) + i] = value(i);
+  return address;
+};
+
+/** One segment of `rows` rows at `position`. */
+function step(rows: number, position: number, recurrent: number, pageTable: number) {
+  const layout = stepLayout(rows, 1, 1);
+  const base = arena.allocate(layout.byteLength, 'step');
+  const { u32 } = arena.views;
+  u32.fill(0, base >>> 2, (base + layout.byteLength) >>> 2);
+  u32[(base + layout.rows) >>> 2] = rows;
+  u32[(base + layout.segmentCount) >>> 2] = 1;
+  const segment = (base + layout.segments) >>> 2;
+  u32.set([0, rows, position, recurrent], segment + SEGMENT.rowStart);
+  u32.fill(pageTable, segment + SEGMENT.pageTables, segment + SEGMENT_WORDS);
+  for (let r = 0; r < rows; r++) u32[((base + layout.positions) >>> 2) + r] = position + r;
+  return {
+    rows: base + layout.rows,
+    segments: base + layout.segments,
+    rowSegment: base + layout.rowSegment,
+    positions: base + layout.positions,
+  };
+}
+
+/** Milliseconds of the fastest of enough runs to fill about a second, after warming up. */
+function best<K extends OpKind>(kind: K, fields: OpFields<K>): number {
+  const op = arena.allocate(256, 'op');
+  encodeOp(kind, fields, arena.views.u32, op >>> 2);
+  let least = Number.POSITIVE_INFINITY;
+  for (let run = 0, until = performance.now() + 1200; performance.now() < until || run < 3; run++) {
+    arena.views.u32[(op >>> 2) + 1] = 0;
+    const began = performance.now();
+    const cpu = process.threadCpuUsage();
+    kernels[kind]!(op, 0, 1);
+    const elapsed = performance.now() - began;
+    // Long runs share the processor with others: count the time that this thread had it.
+    const { user, system } = process.threadCpuUsage(cpu);
+    least = Math.min(least, elapsed > 20 ? (user + system) / 1000 : elapsed);
+  }
+  return least;
+}
+
+function report(name: string, work: number, unit: string, run: () => number): void {
+  if (!name.includes(pattern)) return;
+  const ms = run();
+  console.log(
+    `${name.padEnd(44)} ${ms.toFixed(3).padStart(9)} ms ${(work / ms / 1e6).toFixed(2).padStart(8)} ${unit}`,
+  );
+}
+
+function linear(type: 'F32' | 'F16' | 'Q4_K', rows: number, columns: number, outputs: number): () => number {
+  return () => {
+    const bytes = { F32: columns * 4, F16: columns * 2, Q4_K: (columns / 256) * 144 }[type] * outputs;
+    const weight = type === 'F32' ? floats(columns * outputs) : arena.allocate(bytes, 'weights');
+    if (type !== 'F32') arena.views.u8.fill(0x2c, weight, weight + bytes);
+    const y = floats(rows * outputs);
+    const scratch = arena.allocate(rawLinearScratchBytes(columns), 'scratch');
+    const count = arena.allocate(4, 'rows');
+    arena.views.u32[count >>> 2] = rows;
+    return best('linear', {
+      rows: count,
+      x: floats(rows * columns),
+      xStride: columns,
+      weight,
+      layout: layoutId({ type, packed: false }),
+      outputs,
+      columns,
+      bias: 0,
+      y,
+      yStride: outputs,
+      accumulate: 0,
+      scratch,
+    });
+  };
+}
+
+function scan(rows: number, channels: number, states: number): () => number {
+  return () => {
+    const length = channels * states;
+    const { segments, rows: count } = step(rows, 0, floats(length), 0);
+    const bc = floats(rows * states * 2);
+    return best('selectiveScan', {
+      rows: count,
+      segments,
+      u: floats(rows * channels),
+      uStride: channels,
+      dt: floats(rows * channels, (i) => (i % 100) / 20 - 5),
+      dtStride: channels,
+      dtBias: 0,
+      b: bc,
+      c: bc + states * 4,
+      bcStride: states * 2,
+      z: floats(rows * channels),
+      zStride: channels,
+      a: floats(length, (i) => -1 - ((i >> 2) % states)),
+      d: floats(channels),
+      y: floats(rows * channels),
+      yStride: channels,
+      channels,
+      states,
+      stateOffset: 0,
+    });
+  };
+}
+
+function conv(rows: number, channels: number): () => number {
+  return () => {
+    const { segments, rows: count } = step(rows, 0, floats(channels * 3), 0);
+    return best('causalConv', {
+      rows: count,
+      segments,
+      x: floats(rows * channels * 2),
+      xStride: channels * 2,
+      y: floats(rows * channels),
+      yStride: channels,
+      weight: floats(channels * 4),
+      bias: floats(channels),
+      channels,
+      width: 4,
+      stateOffset: 0,
+    });
+  };
+}
+
+function attention(
+  type: 'f32' | 'f16' | 'q8',
+  rows: number,
+  depth: number,
+  heads: number,
+  kvHeads: number,
+  headSize: number,
+): () => number {
+  return () => {
+    const pageBytes = 2 * planeBytes(type, kvHeads, headSize);
+    const pages = Math.ceil((depth + rows) / PAGE_TOKENS);
+    const cache = arena.allocate(pages * pageBytes, 'cache');
+    const table = arena.allocate(pages * 4, 'pages');
+    const { u8, u16, u32, f32 } = arena.views;
+    u8.fill(1, cache, cache + pages * pageBytes);
+    if (type === 'f16')
+      for (let i = 0; i < (pages * pageBytes) / 2; i++) u16[(cache >>> 1) + i] = 0x2c00 + (i % 1000);
+    if (type === 'f32')
+      for (let i = 0; i < (pages * pageBytes) / 4; i++) f32[(cache >>> 2) + i] = (i % 1000) / 1000;
+    if (type === 'q8')
+      for (let plane = 0; plane < pages * 2 * kvHeads; plane++)
+        f32.fill(
+          0.01,
+          ((cache + (plane + 1) * headPlaneBytes(type, headSize)) >>> 2) - PAGE_TOKENS,
+          (cache + (plane + 1) * headPlaneBytes(type, headSize)) >>> 2,
+        );
+    for (let p = 0; p < pages; p++) u32[(table >>> 2) + p] = cache + p * pageBytes;
+    const scratchBytes = attentionScratchBytes({ heads, kvHeads, headSize }, 1);
+    const width = heads * headSize;
+    return best('attention', {
+      ...step(rows, depth, 0, table),
+      q: floats(rows * width),
+      qStride: width,
+      y: floats(rows * width),
+      yStride: width,
+      heads,
+      kvHeads,
+      headSize,
+      scale: headSize ** -0.5,
+      window: 0,
+      group: 0,
+      layerOffset: 0,
+      cacheType: CACHE_TYPE_ID[type],
+      scratch: arena.allocate(scratchBytes, 'scratch'),
+      scratchBytes,
+    });
+  };
+}
+
+for (const type of ['F32', 'F16', 'Q4_K'] as const)
+  for (const rows of [1, 2, 4, 8, 16, 256])
+    report(`linear ${type} ${rows}×2560→2560`, rows * 2560 * 2560, 'GMAC/s', linear(type, rows, 2560, 2560));
+report('linear F32 256×8192→512', 256 * 8192 * 512, 'GMAC/s', linear('F32', 256, 8192, 512));
+report('linear F32 256×160→5120', 256 * 160 * 5120, 'GMAC/s', linear('F32', 256, 160, 5120));
+for (const rows of [1, 16, 64, 256])
+  report(`selectiveScan ${rows}×5120×16`, rows * 5120 * 16, 'Gexp/s', scan(rows, 5120, 16));
+for (const rows of [1, 256]) report(`causalConv ${rows}×5120`, rows * 5120 * 4, 'GMAC/s', conv(rows, 5120));
+for (const type of ['f32', 'f16', 'q8'] as const) {
+  report(
+    `attention ${type} 1 row, 20/1×128 at 16K`,
+    16384 * 20 * 256,
+    'GMAC/s',
+    attention(type, 1, 16384, 20, 1, 128),
+  );
+  report(
+    `attention ${type} 1 row, 8/8×128 at 16K`,
+    16384 * 8 * 256,
+    'GMAC/s',
+    attention(type, 1, 16384, 8, 8, 128),
+  );
+  report(
+    `attention ${type} 1 row, 24/8×128 at 16K`,
+    16384 * 24 * 256,
+    'GMAC/s',
+    attention(type, 1, 16384, 24, 8, 128),
+  );
+}
+report(
+  'attention f16 256 rows, 20/1×128 at 16K',
+  256 * 16384 * 20 * 256,
+  'GMAC/s',
+  attention('f16', 256, 16384, 20, 1, 128),
+);
