@@ -1,0 +1,82 @@
+// What passes over a plan cost by the plan's own account: bytes that must be moved, products and exponentials that must be
+// computed. A measured time over these gives GB/s and GMAC/s. For measurements only.
+import type { Plan, RecordedOp } from '../plan/plan.ts';
+
+/** One replay: for each session in it how many rows it had, and how many tokens it had consumed before. */
+export interface Pass {
+  readonly segments: readonly { readonly rows: number; readonly position: number }[];
+  /** Rows that went through the head. */
+  readonly logitRows: number;
+}
+
+export interface Cost {
+  /** Weights once a pass, cache once a session, activations in and out. */
+  readonly bytes: number;
+  /** The part of `bytes` that no cache can hold: weights and attention cache. */
+  readonly streamedBytes: number;
+  readonly macs: number;
+  readonly exponentials: number;
+}
+
+export function costOfOp({ cost }: RecordedOp, isHead: boolean, passes: readonly Pass[]): Cost {
+  let streamedBytes = 0;
+  let activationBytes = 0;
+  let macs = 0;
+  let exponentials = 0;
+  for (const { segments, logitRows } of passes) {
+    const rows = isHead ? logitRows : segments.reduce((sum, s) => sum + s.rows, 0);
+    if (rows === 0) continue;
+    streamedBytes += cost.weightBytes;
+    activationBytes += rows * cost.bytesPerRow;
+    macs += rows * cost.macsPerRow;
+    exponentials += rows * cost.exponentialsPerRow;
+    for (const segment of segments) {
+      streamedBytes += reach(segment.position + segment.rows, cost.window) * cost.cacheBytesPerPosition;
+      if (cost.macsPerPosition > 0) macs += attended(segment, cost.window) * cost.macsPerPosition;
+    }
+  }
+  return { bytes: streamedBytes + activationBytes, streamedBytes, macs, exponentials };
+}
+
+export function costOfPlan(plan: Plan, passes: readonly Pass[]): Cost {
+  const total = { bytes: 0, streamedBytes: 0, macs: 0, exponentials: 0 };
+  plan.ops.forEach((op, index) => {
+    const cost = costOfOp(op, index >= plan.headStart, passes);
+    total.bytes += cost.bytes;
+    total.streamedBytes += cost.streamedBytes;
+    total.macs += cost.macs;
+    total.exponentials += cost.exponentials;
+  });
+  return total;
+}
+
+/** The passes that reading `tokens` tokens from `position` takes, when one holds `maxRows`. The last gives logits. */
+export function promptPasses(tokens: number, position: number, maxRows: number): Pass[] {
+  const passes: Pass[] = [];
+  for (let from = 0; from < tokens; from += maxRows) {
+    const rows = Math.min(maxRows, tokens - from);
+    passes.push({
+      segments: [{ rows, position: position + from }],
+      logitRows: from + rows === tokens ? 1 : 0,
+    });
+  }
+  return passes;
+}
+
+/** `steps` single tokens of each of `sessions` sessions from `position` on, all with logits. */
+export function decodePasses(steps: number, sessions: number, position: number): Pass[] {
+  return Array.from({ length: steps }, (_, step) => ({
+    segments: Array.from({ length: sessions }, () => ({ rows: 1, position: position + step })),
+    logitRows: sessions,
+  }));
+}
+
+const reach = (positions: number, window: number): number =>
+  window > 0 ? Math.min(positions, window) : positions;
+
+/** Positions that all rows of a segment see together, each row its own included. */
+function attended({ rows, position }: Pass['segments'][number], window: number): number {
+  let sum = 0;
+  for (let row = 1; row <= rows; row++) sum += reach(position + row, window);
+  return sum;
+}

@@ -1,0 +1,67 @@
+// `marimba bench MODEL`: how fast a model runs on this machine, how near that is to what memory allows, and which ops the
+// time goes to.
+import type { Command } from 'commander';
+import { type BenchOptions, runBench } from '../bench/measure.ts';
+import { formatBench } from '../bench/print.ts';
+import { watchInterrupt } from '../interrupt.ts';
+import { addModelOptions, contextSize, loadOptions, type ModelFlags, wholeNumber } from '../options.ts';
+import { examples } from '../program.ts';
+
+interface Flags extends ModelFlags, BenchOptions {
+  readonly json?: boolean;
+}
+
+export function register(program: Command): void {
+  const command = program
+    .command('bench')
+    .summary('measure load, prompt and decoding speed, with a profile')
+    .description(
+      'Measures how fast a model runs here: loading, reading a prompt, decoding. Compares with the speed of bare memory\n' +
+        'reads on as many threads, and shows which operations the time goes to. The tokens are random.',
+    )
+    .argument('MODEL', 'folder, file or hub name')
+    .option('--prompt N', 'tokens of the prompt', wholeNumber(1), 256)
+    .option('--new N', 'tokens to decode', wholeNumber(1), 48)
+    .option('--sessions N', 'sessions that decode at once', wholeNumber(1, 64), 1)
+    .option(
+      '--depth N',
+      'context before the prompt, such as 64K; filled with random values, not read',
+      depth,
+      0,
+    )
+    .option('--repeat N', 'repetitions; the median counts', wholeNumber(1, 1000), 3)
+    .option(
+      '--json',
+      'print an object: loadMs, firstTokenMs, promptTokensPerSecond, decodeTokensPerSecond, residentBytes, …',
+    )
+    .addHelpText(
+      'after',
+      examples([
+        ['marimba bench model.gguf', 'the usual figures'],
+        ['marimba bench model.gguf --sessions 8', 'eight conversations at once; tokens/s of all together'],
+        ['marimba bench model.gguf --depth 64K --cache-type q8', 'deep in a long conversation'],
+      ]),
+    )
+    .action(async (source: string, flags: Flags) => {
+      const interrupt = watchInterrupt();
+      try {
+        const { prompt, new: steps, sessions, repeat } = flags;
+        const options: BenchOptions = { prompt, new: steps, sessions, depth: flags.depth, repeat };
+        const result = await runBench(source, loadOptions(flags), options, announce, interrupt.signal);
+        process.stdout.write(
+          flags.json ? `${JSON.stringify(result, null, 2)}\n` : `${formatBench(result)}\n`,
+        );
+      } finally {
+        interrupt.release();
+      }
+    });
+  addModelOptions(command);
+}
+
+const depth = (text: string): number => (text === '0' ? 0 : contextSize(text));
+
+/** On a terminal, one line that is rewritten; elsewhere silent. */
+function announce(part: string): void {
+  if (process.stderr.isTTY)
+    process.stderr.write(`\r\u001b[2K${part}${part === 'Reading memory' ? '\r\u001b[2K' : ' …'}`);
+}
