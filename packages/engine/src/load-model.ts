@@ -38,6 +38,8 @@ export interface LoadModelOptions {
   /** Tokens of a prompt that are read in one pass. Default 256 (wasm). */
   readonly batchTokens?: number | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** Memory for prefixes that sessions of this model share with each other. Default 256 MiB; 0 switches it off. */
+  readonly prefixCacheBytes?: number | undefined;
   /** For hub names. */
   readonly token?: string | undefined;
   readonly endpoint?: string | undefined;
@@ -70,6 +72,7 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
       fingerprint: await fingerprint(checkpoint, spec, weights.list),
       recommended: recommendedOptions(checkpoint),
       contextLength: options.contextLength ?? spec.contextLength,
+      prefixCacheBytes: options.prefixCacheBytes ?? 256 * 2 ** 20,
     });
   } catch (error) {
     await backend?.close();
@@ -108,6 +111,8 @@ function checkOptions(options: LoadModelOptions): void {
   oneOf('cacheType', options.cacheType, Object.keys(CACHE_TYPE_ID));
   positive('contextLength', options.contextLength, 2 ** 31);
   positive('batchTokens', options.batchTokens, 4096);
+  const { prefixCacheBytes: prefix } = options;
+  if (prefix !== undefined && !(prefix >= 0)) throw new UsageError(`prefixCacheBytes: expected 0 or more, found ${prefix}`);
 }
 
 /** The sampling that the model's own files recommend (generation_config.json). */

@@ -75,6 +75,7 @@ const generateNames: Record<keyof GenerateOptions, true> = {
   ignoreEos: true,
   logprobs: true,
   signal: true,
+  speculate: true,
 };
 const dryNames: Record<keyof DryOptions, true> = {
   multiplier: true,

@@ -72,6 +72,11 @@ export interface GenerateOptions extends SamplingOptions {
   logprobs?: number;
   /** Ends generation with finish reason `abort`, without throwing. */
   signal?: AbortSignal;
+  /**
+   * Reads guessed tokens (what followed the latest ones earlier in the text) along with the sampled one. The answer is the
+   * same either way; `auto` (default) does it while it is faster, `true` whenever there is a guess.
+   */
+  speculate?: boolean | 'auto';
 }
 
 /** `stop`: an end token or a stop string. `context`: no position is left for another token. */

@@ -1,7 +1,10 @@
 // A loaded model: what `loadModel` returns. It makes sessions, and takes steps for any number of them at once.
 import { StateError, UsageError } from '../errors.ts';
 import { generate } from '../generate/generate.ts';
+import { LookaheadSession } from '../generate/lookahead.ts';
+import { createNgramDraft } from '../generate/ngram-draft.ts';
 import type { GenerateEvent, GenerateOptions, GenerateResult } from '../generate/types.ts';
+import { PrefixStore } from '../session/prefix-store.ts';
 import { decodeState, encodeState, stateHeader } from '../session/state-file.ts';
 import { PAGE_TOKENS } from '../session/cache-layout.ts';
 import { type Prompt, Session, type SessionOwner, type StepRequest, type StepResult } from '../session/session.ts';
@@ -23,6 +26,8 @@ export interface ModelParts {
   /** What the model's files recommend: temperature, top-p and so on. Not applied unless passed to generate. */
   readonly recommended: GenerateOptions;
   readonly contextLength: number;
+  /** Memory for prefixes that sessions share; 0 for none. */
+  readonly prefixCacheBytes: number;
 }
 
 export class Model implements SessionOwner {
@@ -35,6 +40,7 @@ export class Model implements SessionOwner {
   readonly chatTemplate: ChatTemplate | null;
   readonly recommended: GenerateOptions;
   readonly contextLength: number;
+  readonly prefixes: PrefixStore | null;
   readonly #sessions = new Set<Session>();
   #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -50,14 +56,16 @@ export class Model implements SessionOwner {
     this.chatTemplate = parts.chatTemplate;
     this.recommended = parts.recommended;
     this.contextLength = parts.contextLength;
+    this.prefixes = parts.prefixCacheBytes > 0 ? new PrefixStore(parts.prefixCacheBytes) : null;
   }
 
   get vocabularySize(): number {
     return this.spec.vocabularySize;
   }
 
+  /** Where generation ends: the configuration's end tokens and those that the tokenizer knows. */
   get endTokens(): readonly number[] {
-    return this.spec.endTokens;
+    return [...new Set([...this.spec.endTokens, ...(this.tokenizer?.special.eos ?? [])])];
   }
 
   createSession(): Session {
@@ -116,7 +124,11 @@ export class Model implements SessionOwner {
   }
 
   generate(session: Session, prompt: Prompt, options: GenerateOptions): AsyncGenerator<GenerateEvent, GenerateResult, void> {
-    return generate(session, this, this.#promptTokens(session, prompt), options);
+    const tokens = this.#promptTokens(session, prompt);
+    const { speculate = 'auto', ...rest } = options;
+    if (speculate === false) return shareAfter(session, generate(session, this, tokens, rest));
+    const ahead = new LookaheadSession(session, createNgramDraft(), { always: speculate === true, contextLength: this.contextLength });
+    return shareAfter(session, generate(ahead, this, tokens, rest), () => ahead.settle());
   }
 
   /** The tokens of a prompt, as `session.generate` would append them to a session that has read `position` tokens. */
@@ -225,4 +237,16 @@ function piece({ session, tokens, logits = 'last' }: StepRequest, state: Session
       done = count;
     },
   };
+}
+
+/** Runs a generation; whichever way it ends, its session is brought to order and what it has read is shared. */
+async function* shareAfter(
+  session: Session, stream: AsyncGenerator<GenerateEvent, GenerateResult, void>, settle: () => Promise<void> = async () => {},
+): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+  try {
+    return yield* stream;
+  } finally {
+    await settle();
+    session.share();
+  }
 }

@@ -11,8 +11,15 @@ import type { StateLayout } from '../session/state-layout.ts';
 import { forward, type PlacedWeights } from './forward.ts';
 import type { ModelSpec } from './spec.ts';
 
-/** Which logits a piece of a step wants back. */
-export type LogitsWanted = 'none' | 'last' | 'all';
+/** Which logits a piece of a step wants back; a number: those of the last so many tokens. */
+export type LogitsWanted = 'none' | 'last' | 'all' | number;
+
+/** For how many of its last tokens a piece wants logits. */
+function logitRows({ tokens, logits }: Pick<Piece, 'tokens' | 'logits'>): number {
+  if (logits === 'none') return 0;
+  if (logits === 'last') return Math.min(1, tokens.length);
+  return logits === 'all' ? tokens.length : Math.min(logits, tokens.length);
+}
 
 export interface Piece {
   readonly state: SessionState;
@@ -89,9 +96,7 @@ export class Runtime {
    */
   async step(pieces: readonly Piece[], signal?: AbortSignal): Promise<(Float32Array | null)[]> {
     const v = this.#spec.vocabularySize;
-    const results = pieces.map(({ tokens, logits }) =>
-      logits === 'none' ? null : new Float32Array((logits === 'all' ? tokens.length : 1) * v),
-    );
+    const results = pieces.map((piece) => (piece.logits === 'none' ? null : new Float32Array(logitRows(piece) * v)));
     const consumed = pieces.map(() => 0);
     for (;;) {
       const segments = this.#nextSegments(pieces, consumed);
@@ -159,10 +164,10 @@ export class Runtime {
     const v = this.#spec.vocabularySize;
     const wanted: { row: number; into: Float32Array; at: number }[] = [];
     for (const { piece, from, count, rowStart } of segments) {
-      const { logits, tokens } = pieces[piece]!;
       const into = results[piece]!;
-      if (logits === 'all') for (let i = 0; i < count; i++) wanted.push({ row: rowStart + i, into, at: (from + i) * v });
-      if (logits === 'last' && from + count === tokens.length) wanted.push({ row: rowStart + count - 1, into, at: 0 });
+      const first = pieces[piece]!.tokens.length - logitRows(pieces[piece]!);
+      for (let i = Math.max(first, from); i < from + count; i++)
+        wanted.push({ row: rowStart + i - from, into, at: (i - first) * v });
     }
     for (let start = 0; start < wanted.length; start += MAX_LOGIT_ROWS) {
       const batch = wanted.slice(start, start + MAX_LOGIT_ROWS);

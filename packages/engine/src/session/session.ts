@@ -5,6 +5,7 @@ import type { JsonObject } from '../formats/types.ts';
 import type { GenerateEvent, GenerateOptions, GenerateResult } from '../generate/types.ts';
 import type { ChatMessage } from '../tokenizer/chat-template.ts';
 import type { LogitsWanted } from '../model/runtime.ts';
+import type { PrefixStore } from './prefix-store.ts';
 import type { SessionState, StateSnapshot } from './session-state.ts';
 
 /** What a session needs of the model that it belongs to. */
@@ -16,6 +17,8 @@ export interface SessionOwner {
   encodeSession(state: SessionState, tokens: readonly number[]): Uint8Array;
   generate(session: Session, prompt: Prompt, options: GenerateOptions): AsyncGenerator<GenerateEvent, GenerateResult, void>;
   forget(session: Session): void;
+  /** Where sessions share what they have read; null when that is switched off. */
+  readonly prefixes: PrefixStore | null;
 }
 
 /** What to generate from: text, tokens, or a conversation that the model's chat template lays out. */
@@ -29,7 +32,7 @@ export interface StepRequest {
 }
 
 export interface StepResult {
-  /** [vocabulary] for 'last', [tokens × vocabulary] for 'all', null for 'none'. The caller's to keep. */
+  /** One row of [vocabulary] for each token that was asked for, null for 'none'. The caller's to keep. */
   readonly logits: Float32Array | null;
 }
 
@@ -52,6 +55,12 @@ export class Snapshot {
   /** Bytes that this snapshot alone occupies; its cache pages are shared with the session. */
   get byteLength(): number {
     return this.#snapshot?.recurrent.byteLength ?? 0;
+  }
+
+  /** Address and size of each cache page that it holds on to. */
+  *pages(): Generator<[page: number, byteLength: number]> {
+    for (const [g, pages] of (this.#snapshot?.pages ?? []).entries())
+      for (const page of pages) if (page) yield [page, this.#state.layout.groups[g]!.pageBytes];
   }
 
   applyTo(state: SessionState): void {
@@ -185,6 +194,8 @@ export class Session {
       this.#tokens.length = checkpoint?.position ?? 0;
       this.#dropCheckpointsBeyond(this.position, this.#tokens);
     }
+    const shared = this.#owner.prefixes?.longest(tokens, limit);
+    if (shared && shared.position > this.position) this.restore(shared);
     const reusedTokens = this.position;
     const reason = reusedTokens < common ? `the nearest checkpoint before position ${common} is at ${reusedTokens}` : null;
     return { reusedTokens, computedTokens: tokens.length - reusedTokens, reason };
@@ -198,7 +209,14 @@ export class Session {
     }
     const logits = await this.prefill(tokens, signal ? { signal } : {});
     this.#keepCheckpoint();
+    this.share();
     return logits;
+  }
+
+  /** For speculation: reads a few tokens and returns the logits after the last `logitRows` of them. */
+  async read(tokens: readonly number[], logitRows: number): Promise<Float32Array> {
+    const [result] = await this.#owner.step([{ session: this, tokens, logits: logitRows }]);
+    return result!.logits!;
   }
 
   /**
@@ -208,6 +226,11 @@ export class Session {
   generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<GenerateEvent, GenerateResult, void> {
     this.#ready();
     return this.#owner.generate(this, prompt, options);
+  }
+
+  /** Lets other sessions of the model start from here. Generation does so after the prompt and after the answer. */
+  share(): void {
+    if (this.position) this.#owner.prefixes?.add(this.snapshot());
   }
 
   /** The session as bytes, for `model.restoreSession`. */

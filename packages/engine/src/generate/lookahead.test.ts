@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { LookaheadSession, type RewindableSession, type StatePoint } from './lookahead.ts';
+import { createNgramDraft } from './ngram-draft.ts';
+
+const VOCABULARY = 50;
+
+/** Logits that depend on the whole history: any lost, doubled or wrong token shows. */
+function logitsOf(tokens: readonly number[]): Float32Array {
+  const sum = tokens.reduce((hash, t) => (hash * 31 + t + 1) % 1_000_003, 7);
+  return Float32Array.from({ length: VOCABULARY }, (_, i) => ((sum * (i + 3)) % 1009) / 100);
+}
+
+class ScriptedSession implements RewindableSession {
+  tokens: number[] = [];
+  passes = 0;
+  open = 0;
+
+  get position(): number {
+    return this.tokens.length;
+  }
+
+  async prefillForLogits(tokens: readonly number[]): Promise<Float32Array> {
+    return this.read(tokens, 1);
+  }
+
+  async read(tokens: readonly number[], logitRows: number): Promise<Float32Array> {
+    this.passes++;
+    const out = new Float32Array(logitRows * VOCABULARY);
+    tokens.forEach((token, i) => {
+      this.tokens.push(token);
+      const row = i - (tokens.length - logitRows);
+      if (row >= 0) out.set(logitsOf(this.tokens), row * VOCABULARY);
+    });
+    return out;
+  }
+
+  snapshot(): StatePoint & { tokens: number[] } {
+    this.open++;
+    return { tokens: [...this.tokens], dispose: () => void this.open-- };
+  }
+
+  restore(point: StatePoint): void {
+    this.tokens = [...(point as StatePoint & { tokens: number[] }).tokens];
+  }
+}
+
+describe('lookahead', () => {
+  // A text of repeated phrases with changes in them: drafts are accepted whole, in part and not at all.
+  const phrase = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5];
+  const text = Array.from({ length: 200 }, (_, i) => (i % 37 === 36 ? (i * 7) % VOCABULARY : phrase[i % phrase.length]!));
+
+  for (const always of [true, false]) {
+    it(`gives the logits of plain reading, token by token (${always ? 'always' : 'where it pays'})`, async () => {
+      const session = new ScriptedSession();
+      let clock = 0;
+      const ahead = new LookaheadSession(session, createNgramDraft(), { always, now: () => (clock += 1) });
+      await ahead.prefillForLogits(text.slice(0, 20));
+      for (let i = 20; i < text.length; i++) {
+        const logits = await ahead.prefillForLogits([text[i]!]);
+        assert.deepEqual([...logits], [...logitsOf(text.slice(0, i + 1))], `after token ${i}`);
+        assert.deepEqual(ahead.tokens, text.slice(0, i + 1));
+      }
+      await ahead.settle();
+      assert.deepEqual(session.tokens, text);
+      assert.equal(session.open, 0);
+      assert.ok(ahead.statistics.accepted > 50, `accepted ${ahead.statistics.accepted}`);
+      assert.ok(session.passes < 140, `${session.passes} passes for 180 tokens`);
+    });
+  }
+
+  it('settles to the exact position wherever it is stopped', async () => {
+    for (let stop = 21; stop < 80; stop++) {
+      const session = new ScriptedSession();
+      const ahead = new LookaheadSession(session, createNgramDraft(), { always: true });
+      await ahead.prefillForLogits(text.slice(0, 20));
+      for (let i = 20; i < stop; i++) await ahead.prefillForLogits([text[i]!]);
+      await ahead.settle();
+      assert.deepEqual(session.tokens, text.slice(0, stop));
+    }
+  });
+
+  it('stops drafting where drafts are slower than single steps', async () => {
+    const session = new ScriptedSession();
+    // Time grows with the rows that were read: a draft gains nothing.
+    const ahead = new LookaheadSession(session, createNgramDraft(), { now: () => session.tokens.length + session.passes });
+    await ahead.prefillForLogits(text.slice(0, 20));
+    const noise = Array.from({ length: 300 }, (_, i) => (i % 3 ? phrase[i % 7]! : (i * 13) % VOCABULARY));
+    for (const token of noise) await ahead.prefillForLogits([token]);
+    assert.ok(ahead.statistics.drafted < 150, `drafted ${ahead.statistics.drafted}`);
+  });
+});

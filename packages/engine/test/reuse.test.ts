@@ -1,0 +1,92 @@
+// What sessions reuse: prefixes that other sessions have read, and drafts taken from the text itself. Neither changes a token.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type GenerateOptions, loadModel, type LoadModelOptions, type Model } from '../src/index.ts';
+import { GOLDEN_MODELS, largestDifference, modelFolder, readGolden, TOLERANCE } from './golden.ts';
+
+const EXACT: LoadModelOptions = { threads: 1, cacheType: 'f32', activations: 'f32' };
+
+async function run(model: Model, prompt: readonly number[], options: GenerateOptions) {
+  const session = model.createSession();
+  const stream = session.generate(prompt, { ignoreEos: true, ...options });
+  const tokens: number[] = [];
+  for (let step = await stream.next(); ; step = await stream.next()) {
+    if (step.done) return { session, tokens, result: step.value };
+    tokens.push(step.value.token);
+  }
+}
+
+describe('speculation', () => {
+  for (const name of GOLDEN_MODELS) {
+    it(`${name}: greedy output and the state afterwards are the same with and without`, async () => {
+      const { prompts, greedy } = readGolden(name);
+      await using model = await loadModel(modelFolder(name), { ...EXACT, prefixCacheBytes: 0 });
+      // A prompt that repeats itself gives the draft something to find.
+      const prompt = [...prompts.len33, ...greedy.len33.tokens.slice(0, 8), ...prompts.len33];
+      const plain = await run(model, prompt, { temperature: 0, maxTokens: 60, speculate: false });
+      const drafted = await run(model, prompt, { temperature: 0, maxTokens: 60, speculate: true });
+      assert.deepEqual(drafted.tokens, plain.tokens);
+      assert.deepEqual([...drafted.session.tokens], [...plain.session.tokens]);
+      const next = await Promise.all([drafted, plain].map(({ session }) => session.prefill([7, 8, 9])));
+      assert.ok(largestDifference(next[0]!, next[1]!) <= TOLERANCE);
+    });
+  }
+
+  it('sampled with a seed, the tokens are the same with and without', async () => {
+    await using model = await loadModel(modelFolder('jamba-moe'), { ...EXACT, prefixCacheBytes: 0 });
+    const prompt = [...readGolden('jamba-moe').prompts.len33, ...readGolden('jamba-moe').prompts.len33];
+    for (const seed of [1, 2, 3, 4, 5]) {
+      const options = { temperature: 0.4, topK: 3, seed, maxTokens: 50 };
+      const plain = await run(model, prompt, { ...options, speculate: false });
+      const drafted = await run(model, prompt, { ...options, speculate: true });
+      assert.deepEqual(drafted.tokens, plain.tokens, `seed ${seed}`);
+    }
+  });
+
+  it('an early end leaves the session at exactly the tokens it says', async () => {
+    await using model = await loadModel(modelFolder('jamba-corners'), { ...EXACT, prefixCacheBytes: 0 });
+    const { prompts } = readGolden('jamba-corners');
+    const prompt = [...prompts.len7, ...prompts.len7, ...prompts.len7];
+    const session = model.createSession();
+    let count = 0;
+    for await (const _ of session.generate(prompt, { temperature: 0, ignoreEos: true, speculate: true })) if (++count === 9) break;
+    const fresh = model.createSession();
+    await fresh.prefill(session.tokens);
+    assert.equal(session.position, prompt.length + 8);
+    assert.ok(largestDifference(await session.prefill([5]), await fresh.prefill([5])) <= TOLERANCE);
+  });
+});
+
+describe('prefixes that sessions share', () => {
+  it('a new session starts from the longest prefix that was read, exactly', async () => {
+    await using model = await loadModel(modelFolder('jamba-dense-mqa'), EXACT);
+    const { prompts } = readGolden('jamba-dense-mqa');
+    const first = await run(model, prompts.len33, { temperature: 0, maxTokens: 10 });
+    first.session.close();
+    const session = model.createSession();
+    const conversation = [...prompts.len33, ...first.tokens.slice(0, 9), 1, 2, 3];
+    const report = session.alignTo(conversation, conversation.length - 1);
+    assert.deepEqual([report.reusedTokens, report.computedTokens, report.reason], [42, 3, null]);
+    const logits = await session.prefill(conversation.slice(42));
+    await using plain = await loadModel(modelFolder('jamba-dense-mqa'), { ...EXACT, prefixCacheBytes: 0 });
+    assert.ok(largestDifference(logits, await plain.createSession().prefill(conversation)) <= TOLERANCE);
+    const other = model.createSession().alignTo([...prompts.len33.slice(0, 20), 9, 9], 21);
+    assert.equal(other.reusedTokens, 0);
+  });
+
+  it('stays within its memory budget, dropping what was not used for longest', async () => {
+    await using model = await loadModel(modelFolder('jamba-dense-mqa'), { ...EXACT, prefixCacheBytes: 1_000_000 });
+    const used = model.runtime.backend.arena.usedBytes;
+    for (let i = 0; i < 30; i++) {
+      const { session } = await run(model, [i, i + 1, i + 2, i + 3], { temperature: 0, maxTokens: 4 });
+      session.close();
+      assert.ok(model.prefixes!.usedBytes <= 1_000_000, `${model.prefixes!.usedBytes} bytes`);
+    }
+    assert.ok(model.prefixes!.size >= 2);
+    assert.equal(model.createSession().alignTo([29, 30, 31, 32, 0], 4).reusedTokens, 4);
+    assert.equal(model.createSession().alignTo([0, 1, 2, 3, 0], 4).reusedTokens, 0);
+    model.prefixes!.clear();
+    assert.equal(model.prefixes!.usedBytes, 0);
+    assert.ok(model.runtime.backend.arena.usedBytes - used < 500_000, 'pages were given back');
+  });
+});
