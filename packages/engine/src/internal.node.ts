@@ -1,0 +1,33 @@
+// What the project's own command line needs beyond the public exports: headers without weights, the recorded plan, the
+// hub's cache. Unstable on purpose: any release may change or remove it. Applications use '@marimba/engine'.
+
+export type { Backend } from './backends/backend.ts';
+export { packingRules } from './backends/wasm/pack-job.ts';
+export { codesByteLength } from './backends/wasm/packed/codes.ts';
+export { parseJsonObject } from './formats/json.ts';
+export { byteLengthOf, TENSOR_TYPE_NAMES } from './formats/tensor-types.ts';
+export {
+  type CachedModel,
+  defaultCacheFolder,
+  listCachedModels,
+  removeCachedModel,
+} from './hub/cache.node.ts';
+export { type PulledModel, type PullOptions, pullModel } from './hub/download.node.ts';
+export type { PullProgress } from './hub/progress.ts';
+export { createBackend } from './load-model.ts';
+export { readSpec } from './model/families/index.ts';
+export { forward, type PlacedWeights } from './model/forward.ts';
+export { Runtime } from './model/runtime.ts';
+export { readText, type TextSide } from './model/text-side.ts';
+export {
+  chooseLayout,
+  type FoundWeight,
+  findWeights,
+  matrixShape,
+  neededWeights,
+  targetType,
+} from './model/weights.ts';
+export { type PlacedWeight, type Plan, PlanBuilder } from './plan/plan.ts';
+export { openSource } from './platform/platform.node.ts';
+export { PAGE_TOKENS } from './session/cache-layout.ts';
+export { type StateLayout, stateLayout } from './session/state-layout.ts';

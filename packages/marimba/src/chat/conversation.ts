@@ -1,0 +1,158 @@
+// A conversation with a model and the session that holds its state. With a chat template the messages are the truth and
+// the session is brought in line with them, reusing what it has read; without one, turns are appended as they are.
+import {
+  type ChatMessage,
+  continueFrom,
+  type GenerateEvent,
+  type GenerateOptions,
+  type GenerateResult,
+  type Model,
+  type Session,
+  UsageError,
+} from '@marimba/engine';
+import { decodeChat, encodeChat } from './file.ts';
+
+/** Where a turn without template began, so that it can be taken back. */
+interface Turn {
+  readonly position: number;
+  readonly pending: number | undefined;
+  readonly input: readonly number[];
+}
+
+export class Conversation {
+  readonly model: Model;
+  #session: Session;
+  #messages: ChatMessage[] = [];
+  #turns: Turn[] = [];
+  #pending: number | undefined;
+  #last: GenerateResult | null = null;
+
+  constructor(model: Model) {
+    this.model = model;
+    this.#session = model.createSession();
+  }
+
+  /** Text through a template, text as it is, or bare token ids. */
+  get mode(): 'chat' | 'text' | 'tokens' {
+    if (!this.model.tokenizer) return 'tokens';
+    return this.model.chatTemplate ? 'chat' : 'text';
+  }
+
+  get position(): number {
+    return this.#session.position;
+  }
+
+  get last(): GenerateResult | null {
+    return this.#last;
+  }
+
+  get turnCount(): number {
+    return this.mode === 'chat'
+      ? this.#messages.filter(({ role }) => role === 'user').length
+      : this.#turns.length;
+  }
+
+  setSystem(text: string): void {
+    if (this.mode !== 'chat')
+      throw new UsageError('/system: expected a model with a chat template, found none');
+    const rest = this.#messages.filter(({ role }) => role !== 'system');
+    this.#messages = text ? [{ role: 'system', content: text }, ...rest] : rest;
+  }
+
+  /** Answers a line of input. Events as in `session.generate`. */
+  async *send(input: string, options: GenerateOptions): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+    if (this.mode === 'chat') {
+      this.#messages.push({ role: 'user', content: input });
+      return yield* this.#answer(options);
+    }
+    const tokens = this.mode === 'text' ? this.model.encode(input, this.position) : parseTokens(input);
+    this.#turns.push({ position: this.position, pending: this.#pending, input: tokens });
+    return yield* this.#append(tokens, options);
+  }
+
+  /** Another answer to the last input. */
+  async *regenerate(options: GenerateOptions): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+    if (this.turnCount === 0)
+      throw new UsageError('/regenerate: expected an answer to replace, found none yet');
+    if (this.mode === 'chat') {
+      while (this.#messages.at(-1)?.role !== 'user') this.#messages.pop();
+      return yield* this.#answer(options);
+    }
+    const turn = this.#turns.at(-1)!;
+    await this.#backTo(turn);
+    return yield* this.#append(turn.input, options);
+  }
+
+  /** Takes back the last `count` turns. */
+  async rewind(count: number): Promise<void> {
+    if (count < 1 || count > this.turnCount)
+      throw new UsageError(`/rewind: expected 1 to ${this.turnCount} turns, found ${count}`);
+    for (let i = 0; i < count; i++) {
+      if (this.mode === 'chat') {
+        while (this.#messages.at(-1)?.role !== 'user') this.#messages.pop();
+        this.#messages.pop();
+      } else {
+        await this.#backTo(this.#turns.pop()!);
+      }
+    }
+    this.#last = null;
+  }
+
+  save(): Uint8Array {
+    const { model, messages, turns, pending } = {
+      model: this.model.name,
+      messages: this.#messages,
+      turns: this.#turns,
+      pending: this.#pending,
+    };
+    return encodeChat({ model, messages, turns, pending: pending ?? null }, this.#session.save());
+  }
+
+  /** Replaces everything by what `save` wrote. Throws, and changes nothing, for a file of another model or a damaged one. */
+  load(bytes: Uint8Array): void {
+    const { header, state } = decodeChat(bytes);
+    const session = this.model.restoreSession(state);
+    this.#session.close();
+    this.#session = session;
+    this.#messages = [...header.messages];
+    this.#turns = [...header.turns];
+    this.#pending = header.pending ?? undefined;
+    this.#last = null;
+  }
+
+  async *#answer(options: GenerateOptions): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+    const before = this.#messages.length;
+    try {
+      const result = yield* this.#session.generate({ messages: this.#messages }, options);
+      this.#messages.push({ role: 'assistant', content: result.text });
+      return (this.#last = result);
+    } finally {
+      // A failed answer leaves no question behind.
+      if (this.#messages.length === before) this.#messages.pop();
+    }
+  }
+
+  async *#append(
+    tokens: readonly number[],
+    options: GenerateOptions,
+  ): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+    const pending = this.#pending === undefined ? {} : { pendingToken: this.#pending };
+    const result = yield* this.#session.generate(continueFrom(pending, tokens), options);
+    this.#pending = result.pendingToken;
+    return (this.#last = result);
+  }
+
+  async #backTo(turn: Turn): Promise<void> {
+    await this.#session.rewind(turn.position);
+    this.#pending = turn.pending;
+  }
+}
+
+function parseTokens(input: string): number[] {
+  const parts = input.split(/[\s,]+/).filter(Boolean);
+  if (!parts.length || !parts.every((part) => /^\d+$/.test(part)))
+    throw new UsageError(
+      `this model has no tokenizer: expected token ids such as "1 2 3", found ${JSON.stringify(input)}`,
+    );
+  return parts.map(Number);
+}

@@ -1,0 +1,170 @@
+// The conversation loop: a prompt, an answer as it comes, and commands that begin with a slash.
+import { readFile, writeFile } from 'node:fs/promises';
+import {
+  type GenerateEvent,
+  type GenerateOptions,
+  type GenerateResult,
+  type Model,
+  UsageError,
+} from '@marimba/engine';
+import { EXIT } from '../exit.ts';
+import { bold, bytes, cyan, dim, duration, threeDigits, yellow } from '../terminal.ts';
+import { Conversation } from './conversation.ts';
+import { type LineReader, readLines } from './lines.ts';
+
+const HELP: readonly (readonly [string, string])[] = [
+  ['/regenerate', 'another answer to the last message'],
+  ['/rewind [N]', 'take back the last N turns (default 1)'],
+  ['/system [TEXT]', 'set or clear the system message'],
+  ['/save FILE', 'keep this conversation with its state'],
+  ['/load FILE', 'go on where a saved one stopped'],
+  ['/stats', 'tokens, speed and memory'],
+  ['/help', 'this list'],
+  ['/exit', 'leave (also Ctrl-D)'],
+];
+
+export interface ChatSettings {
+  /** A fresh seed for each answer unless the user gave one. */
+  readonly options: GenerateOptions;
+  readonly system?: string | undefined;
+}
+
+/** Runs until the end of input, /exit or Ctrl-C at the prompt. Resolves to the exit code. */
+export async function chat(model: Model, settings: ChatSettings): Promise<number> {
+  return new ChatLoop(model, settings, readLines()).run();
+}
+
+class ChatLoop {
+  readonly #conversation: Conversation;
+  readonly #settings: ChatSettings;
+  readonly #lines: LineReader;
+  #running: AbortController | null = null;
+  #code: number = EXIT.done;
+  #ended = false;
+
+  constructor(model: Model, settings: ChatSettings, lines: LineReader) {
+    this.#conversation = new Conversation(model);
+    this.#settings = settings;
+    this.#lines = lines;
+    if (settings.system !== undefined) this.#conversation.setSystem(settings.system);
+  }
+
+  async run(): Promise<number> {
+    this.#lines.onInterrupt(() => {
+      if (this.#running) return this.#running.abort();
+      this.#ended = true;
+      this.#code = EXIT.interrupted;
+      this.#lines.close();
+    });
+    try {
+      while (!this.#ended) {
+        const line = await this.#lines.next(bold(cyan('› ')));
+        if (line === null) break;
+        await this.#handle(line).catch((error: unknown) => this.#complain(error));
+      }
+      if (process.stdout.isTTY) process.stdout.write('\n');
+    } finally {
+      this.#lines.close();
+    }
+    return this.#code;
+  }
+
+  async #handle(line: string): Promise<void> {
+    if (line.trim() === '') return;
+    if (!line.startsWith('/')) return this.#show((options) => this.#conversation.send(line, options));
+    const [, name = '', argument = ''] = /^\/(\S*)\s*(.*)$/s.exec(line) ?? [];
+    switch (name) {
+      case 'exit':
+      case 'quit':
+        this.#ended = true;
+        return;
+      case 'help':
+        return say(HELP.map(([command, what]) => `  ${cyan(command.padEnd(15))} ${what}`).join('\n'));
+      case 'regenerate':
+        return this.#show((options) => this.#conversation.regenerate(options));
+      case 'rewind':
+        await this.#conversation.rewind(argument ? Number(argument) : 1);
+        return say(dim(`${this.#conversation.turnCount} turns left`));
+      case 'system':
+        this.#conversation.setSystem(argument);
+        return say(dim(argument ? 'system message set' : 'system message cleared'));
+      case 'save':
+        return this.#save(fileName(argument, name));
+      case 'load':
+        this.#conversation.load(await readFile(fileName(argument, name)));
+        return say(
+          dim(
+            `${this.#conversation.turnCount} turns, ${this.#conversation.position} tokens, nothing to read again`,
+          ),
+        );
+      case 'stats':
+        return say(stats(this.#conversation));
+      default:
+        throw new UsageError(`/${name}: expected a command that /help lists`);
+    }
+  }
+
+  async #save(path: string): Promise<void> {
+    const saved = this.#conversation.save();
+    await writeFile(path, saved);
+    say(dim(`${path}: ${bytes(saved.byteLength)}`));
+  }
+
+  /** Prints an answer as it comes; Ctrl-C ends it and keeps what is there. */
+  async #show(
+    answer: (options: GenerateOptions) => AsyncGenerator<GenerateEvent, GenerateResult, void>,
+  ): Promise<void> {
+    const controller = (this.#running = new AbortController());
+    const ids = this.#conversation.mode === 'tokens';
+    try {
+      const events = answer({ ...this.#settings.options, signal: controller.signal });
+      for (;;) {
+        const next = await events.next();
+        if (next.done) break;
+        process.stdout.write(ids ? `${next.value.token} ` : next.value.text);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      process.stdout.write('\n');
+      const { last } = this.#conversation;
+      if (last?.finishReason === 'abort') say(dim('(stopped)'));
+      if (last?.finishReason === 'context') say(yellow('The context is full. /rewind makes room.'));
+    } finally {
+      this.#running = null;
+    }
+  }
+
+  /** A mistake at the prompt costs nothing; in a pipe nobody could correct it. */
+  #complain(error: unknown): void {
+    if (!process.stdin.isTTY) throw error;
+    process.stderr.write(
+      `${yellow(error instanceof Error ? error.message : String(error), process.stderr)}\n`,
+    );
+  }
+}
+
+function fileName(argument: string, command: string): string {
+  if (!argument) throw new UsageError(`/${command}: expected the name of a file`);
+  return argument;
+}
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+function stats(conversation: Conversation): string {
+  const { model, position, last } = conversation;
+  const { backend, layout } = model.runtime;
+  const lines = [
+    `context   ${position} of ${model.contextLength} tokens`,
+    `memory    ${bytes(backend.arena.usedBytes)} in use, weights ${bytes(model.weights.byteLength)}, ` +
+      `state ${bytes(layout.recurrentBytes)} a session`,
+    `backend   ${backend.description}`,
+  ];
+  if (last) {
+    const { timings, promptTokens, reusedTokens, tokens, seed } = last;
+    const speed = timings.tokensPerSecond > 0 ? ` at ${threeDigits(timings.tokensPerSecond)}/s` : '';
+    lines.push(
+      `prompt    ${promptTokens} tokens, ${reusedTokens} reused, the rest read in ${duration(timings.promptMs)}`,
+      `answer    ${tokens.length} tokens${speed}, seed ${seed}`,
+    );
+  }
+  return lines.map((line) => dim(`  ${line}`)).join('\n');
+}

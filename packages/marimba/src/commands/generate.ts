@@ -1,0 +1,112 @@
+// marimba generate MODEL: continues a text or a list of tokens, streaming to stdout.
+import { type GenerateResult, type Model, type Prompt, UsageError } from '@marimba/engine';
+import type { Command } from 'commander';
+import { Interrupted } from '../exit.ts';
+import { watchInterrupt } from '../interrupt.ts';
+import { loadForCommand } from '../open.ts';
+import { addModelOptions, loadOptions, type ModelFlags, tokenList } from '../options.ts';
+import { examples } from '../program.ts';
+import { addSamplingOptions, generateOptions, promptFrom, type SamplingFlags } from '../sampling.ts';
+import { dim, duration, printJson, threeDigits } from '../terminal.ts';
+
+interface GenerateFlags extends ModelFlags, SamplingFlags {
+  readonly prompt?: string;
+  readonly file?: string;
+  readonly tokens?: number[];
+  readonly chat?: boolean;
+  readonly system?: string;
+  readonly json?: boolean;
+}
+
+export function register(program: Command): void {
+  const command = program
+    .command('generate')
+    .summary('continue a text')
+    .description('Continue a text. Streams to stdout; figures go to stderr.')
+    .argument('<MODEL>', 'folder, file or hub name')
+    .option('--prompt <TEXT>', 'what to continue (default: standard input)')
+    .option('--file <PATH>', 'the prompt from a file')
+    .option('--tokens <IDS>', 'token ids instead of text, such as 1,2,3', tokenList)
+    .option('--chat', 'treat the prompt as a message, laid out by the model’s chat template')
+    .option('--system <TEXT>', 'system message, with --chat')
+    .option('--json', 'print one object at the end instead of streaming');
+  addModelOptions(addSamplingOptions(command))
+    .addHelpText(
+      'after',
+      examples(
+        [
+          ['marimba generate model.gguf --prompt "Once upon a time" --max-tokens 100', 'continue a text'],
+          [
+            'git diff | marimba generate ./model --chat --system "Write a commit message."',
+            'a message from a pipe',
+          ],
+          [
+            'marimba generate ./model --tokens 1,2,3 --max-tokens 32 --ignore-eos --json',
+            'for parity checks',
+          ],
+        ],
+        'Sampling: what the model’s generation_config.json recommends, else temperature 0.7 and top-p 0.95. With --tokens and',
+        'no --temperature: greedy. A model without a tokenizer prints token ids. Ctrl-C stops and keeps what is there.',
+      ),
+    )
+    .action(run);
+}
+
+async function run(source: string, flags: GenerateFlags): Promise<void> {
+  if (flags.system !== undefined && !flags.chat)
+    throw new UsageError('generate: --system: expected --chat with it');
+  const text = promptFrom(flags, 'generate');
+  const interrupt = watchInterrupt();
+  const model = await loadForCommand(source, loadOptions(flags), interrupt);
+  try {
+    const prompt = layOut(text, flags);
+    const greedy = flags.tokens !== undefined && flags.temperature === undefined;
+    const options = { ...generateOptions(flags, model, greedy), signal: interrupt.signal };
+    const result = await stream(model, prompt, options, flags.json !== true);
+    if (flags.json) printJson({ ...result, model: model.name });
+    else figures(result);
+    if (result.finishReason === 'abort') throw new Interrupted('stopped');
+  } finally {
+    interrupt.release();
+    await model.close();
+  }
+}
+
+function layOut(text: string | number[], { chat, system }: GenerateFlags): Prompt {
+  if (!chat) return text;
+  if (typeof text !== 'string') throw new UsageError('generate: --chat: expected a text, found token ids');
+  const messages = [{ role: 'user' as const, content: text }];
+  return { messages: system === undefined ? messages : [{ role: 'system', content: system }, ...messages] };
+}
+
+/** Token ids stand in for text where there is no tokenizer. */
+async function stream(
+  model: Model,
+  prompt: Prompt,
+  options: ReturnType<typeof generateOptions>,
+  show: boolean,
+): Promise<GenerateResult> {
+  const events = model.createSession().generate(prompt, options);
+  for (let first = true; ; first = false) {
+    const next = await events.next();
+    if (next.done) {
+      if (show) process.stdout.write('\n');
+      return next.value;
+    }
+    const { token, text } = next.value;
+    if (show) process.stdout.write(model.tokenizer ? text : `${first ? '' : ' '}${token}`);
+    // Between tokens signals and pipes have their turn, also with a backend that never leaves this thread.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function figures({ tokens, promptTokens, finishReason, timings, seed }: GenerateResult): void {
+  if (!process.stderr.isTTY) return;
+  const parts = [
+    `prompt ${promptTokens} tokens in ${duration(timings.promptMs)}`,
+    `${tokens.length} tokens${timings.tokensPerSecond > 0 ? ` at ${threeDigits(timings.tokensPerSecond)}/s` : ''}`,
+    `ended by ${finishReason}`,
+    `seed ${seed}`,
+  ];
+  process.stderr.write(`${dim(parts.join(' · '), process.stderr)}\n`);
+}

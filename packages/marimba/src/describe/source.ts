@@ -1,0 +1,85 @@
+// What MODEL means to `inspect` and `plan`: a model's layers and weights by their headers, without loading anything. For
+// `plan` a configuration is enough: a built-in name, or a config.json by itself.
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Checkpoint, HuggingFaceCheckpoint, ModelSpec, TensorEntry, TensorType } from '@marimba/engine';
+import {
+  byteLengthOf,
+  type FoundWeight,
+  findWeights,
+  neededWeights,
+  parseJsonObject,
+  readSpec,
+} from '@marimba/engine/internal';
+import { builtinModel, configOnly } from './builtin.ts';
+
+export type JsonObject = HuggingFaceCheckpoint['config'];
+
+export interface DescribedModel {
+  readonly name: string;
+  readonly spec: ModelSpec;
+  readonly weights: readonly FoundWeight[];
+  /** False when only a configuration is known, and the weights' format is assumed. */
+  readonly hasFiles: boolean;
+}
+
+export function describeCheckpoint(checkpoint: Checkpoint): DescribedModel {
+  const { family, spec } = readSpec(checkpoint);
+  return { name: checkpoint.name, spec, weights: findWeights(checkpoint, family, spec), hasFiles: true };
+}
+
+/** A model of which only the layers are known: its matrices are taken to be BF16, as checkpoints are published. */
+export function describeSpec(name: string, spec: ModelSpec): DescribedModel {
+  const weights = neededWeights(spec).map((weight): FoundWeight => {
+    const type: TensorType = weight.kind === 'matrix' ? 'BF16' : 'F32';
+    return { ...weight, tensors: [imaginaryTensor(weight.role, type, weight.shape)] };
+  });
+  return { name, spec, weights, hasFiles: false };
+}
+
+function imaginaryTensor(name: string, type: TensorType, shape: readonly number[]): TensorEntry {
+  const byteLength = byteLengthOf(
+    type,
+    shape.reduce((product, d) => product * d, 1),
+  );
+  const source = {
+    name,
+    byteLength,
+    handle: null,
+    read: () => Promise.reject(new Error(`${name}: a configuration has no weights to read`)),
+    close: async () => {},
+  };
+  return { name, type, shape, source, offset: 0, byteLength };
+}
+
+/** A configuration without weights, when that is what `text` names; null otherwise. */
+export async function configurationOf(text: string): Promise<Checkpoint | null> {
+  if (existsSync(text)) {
+    if (basename(text) === 'config.json') return readConfig(text);
+    const inside = join(text, 'config.json');
+    return existsSync(inside) && !hasWeights(text) ? readConfig(inside) : null;
+  }
+  return builtinModel(text);
+}
+
+const hasWeights = (folder: string): boolean =>
+  ['model.safetensors', 'model.safetensors.index.json'].some((name) => existsSync(join(folder, name)));
+
+async function readConfig(path: string): Promise<Checkpoint> {
+  return configOnly(basename(dirname(resolve(path))), parseJsonObject(path, await readFile(path)));
+}
+
+/** The same size as a pure transformer: every Mamba mixer becomes attention with the model's own heads. */
+export function asTransformer(spec: ModelSpec): ModelSpec | null {
+  if (spec.layers.every((layer) => layer.mixer.kind === 'attention')) return null;
+  const own = spec.layers.map((layer) => layer.mixer).find((mixer) => mixer.kind === 'attention');
+  const headSize = own?.headSize ?? (spec.hiddenSize % 128 === 0 ? 128 : 64);
+  const heads = own?.heads ?? Math.max(1, Math.floor(spec.hiddenSize / headSize));
+  const plain = { window: null, rope: null, inputBias: false, outputBias: false, headNorms: false };
+  const attention = own ?? { kind: 'attention' as const, heads, kvHeads: heads, headSize, ...plain };
+  const layers = spec.layers.map((layer) =>
+    layer.mixer.kind === 'attention' ? layer : { ...layer, mixer: attention },
+  );
+  return { ...spec, name: `${spec.name}, all attention`, layers };
+}

@@ -1,0 +1,29 @@
+// The command `marimba`: sets up what every subcommand shares (pipes that close early, Ctrl-C, exit codes), then runs one.
+// Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C.
+import { existsSync } from 'node:fs';
+import { endWith } from './exit.ts';
+import { createProgram } from './program.ts';
+
+// A reader that has seen enough (`marimba generate … | head`) is no failure.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+}
+
+/** In the project's own tree the kernels are compiled when their sources have changed; a package brings its own. */
+async function buildKernelsFromSource(): Promise<void> {
+  const script = new URL('../../../scripts/build-kernels.ts', import.meta.url);
+  if (!import.meta.url.endsWith('.ts') || !existsSync(script)) return;
+  const { buildKernels } = (await import(script.href)) as { buildKernels: () => Promise<void> };
+  await buildKernels();
+}
+
+try {
+  const program = createProgram();
+  program.hook('preAction', buildKernelsFromSource);
+  await program.parseAsync();
+} catch (error) {
+  endWith(error);
+}

@@ -1,0 +1,54 @@
+// The command tree. Each file in commands/ adds one subcommand; the list of them is commands/index.ts.
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { commands } from './commands/index.ts';
+import { bold, cyan, dim } from './terminal.ts';
+
+function version(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  const { version: found } = JSON.parse(text) as { version?: unknown };
+  return String(found);
+}
+
+export function createProgram(): Command {
+  const program = new Command('marimba')
+    .description('Run, inspect and measure hybrid language models: Jamba, Mamba and transformers.')
+    .version(version(), '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .exitOverride()
+    .showSuggestionAfterError()
+    .showHelpAfterError(dim('(see --help)', process.stderr))
+    .configureHelp({
+      subcommandTerm: (command) => command.name(),
+      styleTitle: (text) => bold(text),
+      styleCommandText: (text) => cyan(text),
+      styleSubcommandText: (text) => cyan(text),
+      styleOptionText: (text) => cyan(text),
+      styleArgumentText: (text) => cyan(text),
+    })
+    .addHelpText(
+      'after',
+      examples(
+        [
+          ['marimba chat ai21labs/AI21-Jamba2-3B --quantize q4_K', 'talk to a model from the hub'],
+          ['marimba generate model.gguf --prompt "Once upon a time"', 'continue a text'],
+          ['marimba inspect ./model', 'what is inside, without loading it'],
+          ['marimba plan jamba-3b --context 262144', 'what it needs, before you download it'],
+        ],
+        'MODEL is a folder, a file (.gguf, .safetensors) or a hub name (owner/name, owner/name:Q4_K_M).',
+        'Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C.',
+      ),
+    );
+  for (const register of commands) register(program);
+  return program;
+}
+
+/** The examples section of a help text (a command line, and what it is for), and notes below it. */
+export function examples(
+  list: readonly (readonly [command: string, purpose: string])[],
+  ...notes: readonly string[]
+): string {
+  const lines = list.map(([command, purpose]) => `  ${dim('# ')}${dim(purpose)}\n  ${cyan(command)}`);
+  return `\n${bold('Examples:')}\n${lines.join('\n')}\n${notes.length ? `\n${notes.join('\n')}\n` : ''}`;
+}

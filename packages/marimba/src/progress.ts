@@ -1,0 +1,44 @@
+// Progress of long work, on stderr so that stdout stays clean: one line that is rewritten on a terminal, a plain line at
+// the start of each part elsewhere.
+import { bytes, dim, duration } from './terminal.ts';
+
+const BAR_WIDTH = 24;
+
+export class Progress {
+  readonly #stream = process.stderr;
+  #shown = false;
+  #announced = '';
+
+  /** `part` names what is under way; elsewhere than on a terminal it is printed once. */
+  show(part: string, done: number, total: number, rest = ''): void {
+    if (!this.#stream.isTTY) {
+      if (part !== this.#announced) this.#stream.write(`${part} (${bytes(total)}) …\n`);
+      this.#announced = part;
+      return;
+    }
+    const fraction = total > 0 ? Math.min(1, done / total) : 0;
+    const filled = Math.round(fraction * BAR_WIDTH);
+    const bar = '█'.repeat(filled) + dim('░'.repeat(BAR_WIDTH - filled), this.#stream);
+    const figures = `${Math.floor(fraction * 100)}%  ${bytes(done)} of ${bytes(total)}${rest ? `  ${rest}` : ''}`;
+    this.#stream.write(`\r\u001b[2K${part} ${bar} ${figures}`);
+    this.#shown = true;
+  }
+
+  /** A line of its own, above the progress line. */
+  note(text: string): void {
+    this.clear();
+    this.#stream.write(`${text}\n`);
+  }
+
+  clear(): void {
+    if (this.#shown) this.#stream.write('\r\u001b[2K');
+    this.#shown = false;
+  }
+}
+
+/** "12.3 MiB/s, 40 s left"; empty while nothing is known. */
+export function pace(doneBytes: number, totalBytes: number, bytesPerSecond: number): string {
+  if (!(bytesPerSecond > 0)) return '';
+  const left = ((totalBytes - doneBytes) / bytesPerSecond) * 1000;
+  return `${bytes(bytesPerSecond)}/s, ${duration(left)} left`;
+}

@@ -1,0 +1,101 @@
+// Colours and figures for people. Colours only where a terminal reads them, and never against NO_COLOR.
+
+type Stream = Pick<NodeJS.WriteStream, 'isTTY'>;
+
+function style(open: number, close: number): (text: string, stream?: Stream) => string {
+  return (text, stream = process.stdout) =>
+    hasColours(stream) ? `\u001b[${open}m${text}\u001b[${close}m` : text;
+}
+
+export function hasColours(stream: Stream): boolean {
+  if (process.env.NO_COLOR) return false;
+  return Boolean(process.env.FORCE_COLOR) || Boolean(stream.isTTY);
+}
+
+export const bold = style(1, 22);
+export const dim = style(2, 22);
+export const red = style(31, 39);
+export const green = style(32, 39);
+export const yellow = style(33, 39);
+export const blue = style(34, 39);
+export const magenta = style(35, 39);
+export const cyan = style(36, 39);
+
+/** "1.70 GiB": three significant digits, binary units. */
+export function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let unit = 0;
+  let value = count;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : threeDigits(value)} ${units[unit]}`;
+}
+
+/** "3.03 B" for parameters; decimal units. */
+export function count(value: number): string {
+  for (const [size, unit] of [
+    [1e12, ' T'],
+    [1e9, ' B'],
+    [1e6, ' M'],
+    [1e3, ' K'],
+  ] as const)
+    if (value >= size) return `${threeDigits(value / size)}${unit}`;
+  return `${value}`;
+}
+
+export const threeDigits = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+
+/** "256K": token counts of contexts, in powers of two where they are. */
+export const tokens = (value: number): string =>
+  value >= 2 ** 20 && value % 2 ** 20 === 0
+    ? `${value / 2 ** 20}M`
+    : value >= 1024 && value % 1024 === 0
+      ? `${value / 1024}K`
+      : `${value}`;
+
+export function duration(ms: number): string {
+  if (ms < 1000) return `${ms.toFixed(0)} ms`;
+  const seconds = ms / 1000;
+  if (seconds < 60) return `${threeDigits(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60
+    ? `${minutes} min ${Math.round(seconds % 60)} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** Rows as columns: the first left-aligned, the others right-aligned. Widths ignore colour codes. */
+export function table(rows: readonly (readonly string[])[], indent = '  '): string {
+  const columns = Math.max(0, ...rows.map((row) => row.length));
+  const widths = Array.from({ length: columns }, (_, c) =>
+    Math.max(...rows.map((row) => width(row[c] ?? ''))),
+  );
+  return rows
+    .map((row) => {
+      const cells = row.map((cell, c) => {
+        const space = ' '.repeat(widths[c]! - width(cell));
+        return c === 0 ? cell + space : space + cell;
+      });
+      return indent + cells.join('  ').trimEnd();
+    })
+    .join('\n');
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character is what colour codes start with
+const width = (text: string): number => [...text.replace(/\u001b\[\d+m/g, '')].length;
+
+export const terminalWidth = (): number => Math.min(process.stdout.columns || 80, 120);
+
+/** Data for scripts: indented, lists of numbers on one line. */
+export function printJson(value: unknown): void {
+  // A raw line break cannot stand inside a JSON string, so only real lists match.
+  const text = JSON.stringify(value, null, 2).replace(
+    /\[\n\s+(-?[\d.][^[\]"{}]*?)\n\s+\]/g,
+    (_, list: string) => {
+      return `[${list.replace(/\n\s+/g, ' ')}]`;
+    },
+  );
+  process.stdout.write(`${text}\n`);
+}
