@@ -1,0 +1,21 @@
+// How much scratch memory the kernels of training want, in bytes for each thread. The recorder of the backward asks here;
+// the kernels compute the same sizes from their records (assembly/gemm.ts, backward-scan.ts, backward-attention.ts).
+
+/** Packed panels of both operands, and one tile for edges. */
+export const GEMM_SCRATCH_BYTES = (128 * 256 + 128 * 256 + 64) * 4;
+
+/** Rows whose states are kept at a time by selectiveScanBackward. */
+const SCAN_CHUNK = 64;
+/** Queries that attentionBackward works on at a time. */
+const QUERIES = 32;
+
+/** `rows` is the longest segment. Per chunk row: a state and a decay; per chunk: the state before it; and running sums. */
+export function scanBackwardScratchBytes(rows: number, states: number): number {
+  const block = states * 16;
+  return block * (2 * SCAN_CHUNK + Math.ceil(rows / SCAN_CHUNK) + 4) + SCAN_CHUNK * 16 * 8;
+}
+
+/** Probabilities and score gradients of a block of queries against a segment of `rows`, and room for products. */
+export function attentionBackwardScratchBytes(rows: number): number {
+  return GEMM_SCRATCH_BYTES + (2 * QUERIES * ((rows + 7) & ~7) + 2 * QUERIES) * 4;
+}
