@@ -57,6 +57,7 @@ export async function loadWeights(
     list.push({ ...weight, placed });
   }
   placeRopeFrequencies(spec, table, backend);
+  placePlainNorms(spec, table, backend);
   const totalBytes = found.reduce((sum, w) => sum + w.tensors.reduce((s, t) => s + t.byteLength, 0), 0);
   let loadedBytes = 0;
   await backend.load(
@@ -158,6 +159,25 @@ function arrange(weight: FoundWeight, values: Float32Array, huggingFace: boolean
   return { data: values, rows: 1, columns: values.length };
 }
 
+/** Norms without weights (FalconMamba) are norms whose weights are 1. */
+function placePlainNorms(spec: ModelSpec, table: Map<string, PlacedWeight>, backend: Backend): void {
+  spec.layers.forEach(({ mixer }, layer) => {
+    if (mixer.kind !== 'mamba' || mixer.innerNorms !== 'plain') return;
+    const ones = new Float32Array(Math.max(mixer.dtRank, mixer.stateSize)).fill(1);
+    const place = (columns: number) => placeFloats(ones.subarray(0, columns), backend, 'norm');
+    table.set(`${layer}.dtNorm`, place(mixer.dtRank));
+    table.set(`${layer}.bNorm`, place(mixer.stateSize));
+    table.set(`${layer}.cNorm`, place(mixer.stateSize));
+  });
+}
+
+/** A vector that the model needs and no file holds. */
+function placeFloats(values: Float32Array, backend: Backend, what: string): PlacedWeight {
+  const address = backend.arena.allocate(values.byteLength, what);
+  floatsAt(backend.arena.views, address, values.length).set(values);
+  return { address, layout: { type: 'F32', packed: false }, rows: 1, columns: values.length, byteLength: values.byteLength };
+}
+
 /** RoPE's inverse frequencies are the same for every layer of one kind: kept as that layer's ropeFactors. */
 function placeRopeFrequencies(spec: ModelSpec, table: Map<string, PlacedWeight>, backend: Backend): void {
   spec.layers.forEach(({ mixer }, layer) => {
@@ -165,9 +185,6 @@ function placeRopeFrequencies(spec: ModelSpec, table: Map<string, PlacedWeight>,
     const key = `${layer}.ropeFactors`;
     const stored = table.get(key);
     const factors = stored ? floatsAt(backend.arena.views, stored.address, stored.columns) : null;
-    const frequencies = ropeInverseFrequencies(mixer.rope, factors);
-    const address = backend.arena.allocate(frequencies.byteLength, 'RoPE frequencies');
-    floatsAt(backend.arena.views, address, frequencies.length).set(frequencies);
-    table.set(key, { address, layout: { type: 'F32', packed: false }, rows: 1, columns: frequencies.length, byteLength: frequencies.byteLength });
+    table.set(key, placeFloats(ropeInverseFrequencies(mixer.rope, factors), backend, 'RoPE frequencies'));
   });
 }
