@@ -20,6 +20,7 @@ export interface SamplingFlags {
   readonly xtc?: number;
   readonly logitBias?: Record<number, number>;
   readonly seed?: number;
+  readonly speculate?: boolean;
   readonly stop?: string[];
   readonly stopTokens?: number[];
   readonly ignoreEos?: boolean;
@@ -50,6 +51,8 @@ export function addSamplingOptions(command: Command): Command {
     .option('--xtc <P>', 'how often to exclude the top choices', realNumber(0, 1))
     .option('--logit-bias <ID=BIAS>', 'make a token more or less likely (repeatable)', logitBias)
     .option('--seed <N>', 'the same seed gives the same tokens', wholeNumber(0))
+    .option('--speculate', 'look up likely continuations in the text so far, always')
+    .option('--no-speculate', 'never (default: where it pays; the tokens are the same)')
     .optionsGroup('Stopping:')
     .option('--max-tokens <N>', 'stop after so many tokens', wholeNumber(0))
     .option('--stop <TEXT>', 'stop before this text (repeatable)', collect)
@@ -77,6 +80,7 @@ export function generateOptions(flags: SamplingFlags, model: Model, greedy = fal
     frequencyPenalty: flags.frequencyPenalty,
     presencePenalty: flags.presencePenalty,
     logitBias: flags.logitBias,
+    speculate: flags.speculate,
     dry: flags.dry === undefined ? undefined : { multiplier: flags.dry },
     xtc: flags.xtc === undefined ? undefined : { probability: flags.xtc },
   };

@@ -1,0 +1,98 @@
+// The numbers that leave the command line are the golden ones of Hugging Face's own code, for every model and backend.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { golden, largestDifference, MODELS, marimba, modelPath, readFloats, root } from './run.ts';
+
+const TOLERANCE = 3e-4;
+const BACKENDS: readonly string[][] = [
+  ['--backend', 'reference'],
+  ['--kernels', 'relaxed', '--threads', '2'],
+  ['--kernels', 'baseline', '--threads', '1'],
+];
+
+let folder = '';
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'marimba-'));
+});
+after(() => rmSync(folder, { recursive: true }));
+
+for (const name of MODELS) {
+  const { prompts, logits_last, greedy } = golden(name);
+
+  test(`logits of ${name}: last row and all rows, on every backend`, async () => {
+    for (const flags of BACKENDS) {
+      const output = join(folder, `${name}.f32`);
+      const ask = async (prompt: string, ...rest: string[]) => {
+        const tokens = prompts[prompt]!.join(',');
+        const result = await marimba([
+          'logits',
+          modelPath(name),
+          '--tokens',
+          tokens,
+          '--output',
+          output,
+          ...flags,
+          ...rest,
+        ]);
+        assert.equal(result.code, 0, result.stderr);
+        assert.equal(result.stdout, '');
+        return readFloats(output);
+      };
+      const last = largestDifference(await ask('len200'), logits_last.len200!);
+      assert.ok(last <= TOLERANCE, `${flags.join(' ')}: last row differs by ${last}`);
+      const expected = readFloats(`${root}/${modelPath(name)}/logits_len33.f32`);
+      const all = largestDifference(await ask('len33', '--all'), expected);
+      assert.ok(all <= TOLERANCE, `${flags.join(' ')}: all rows differ by ${all}`);
+    }
+  });
+
+  test(`generate --json gives the greedy tokens of ${name}`, async () => {
+    for (const prompt of ['len1', 'len33']) {
+      const tokens = prompts[prompt]!.join(',');
+      const args = [
+        'generate',
+        modelPath(name),
+        '--tokens',
+        tokens,
+        '--max-tokens',
+        '32',
+        '--ignore-eos',
+        '--json',
+      ];
+      const { code, stdout, stderr } = await marimba([
+        ...args,
+        '--temperature',
+        '0',
+        '--activations',
+        'f32',
+        '--cache-type',
+        'f32',
+      ]);
+      assert.equal(code, 0, stderr);
+      const result = JSON.parse(stdout) as Record<string, unknown>;
+      assert.deepEqual(result.tokens, greedy[prompt]!.tokens, prompt);
+      assert.equal(result.finishReason, 'length');
+      assert.equal(result.promptTokens, prompts[prompt]!.length);
+      for (const key of ['text', 'timings', 'reusedTokens', 'seed']) assert.ok(key in result, key);
+    }
+  });
+}
+
+test('logits without --output lists the most likely tokens, best first', async () => {
+  const { prompts, logits_last } = golden('jamba-moe');
+  const tokens = prompts.len7!.join(',');
+  const { code, stdout } = await marimba(['logits', modelPath('jamba-moe'), '--tokens', tokens, '--json']);
+  assert.equal(code, 0);
+  const { top, shape } = JSON.parse(stdout) as {
+    shape: number[];
+    top: { token: number; probability: number }[];
+  };
+  assert.deepEqual(shape, [1, 256]);
+  assert.equal(top.length, 10);
+  const best = logits_last.len7!.indexOf(Math.max(...logits_last.len7!));
+  assert.equal(top[0]!.token, best);
+  assert.ok(top.every(({ probability }, i) => i === 0 || probability <= top[i - 1]!.probability));
+});

@@ -1,0 +1,71 @@
+// How commands end early: Ctrl-C, pipes that close, the end of input.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { finish, marimba, modelPath, start } from './run.ts';
+
+const MODEL = modelPath('jamba-dense-mqa');
+const ENDLESS = ['generate', MODEL, '--tokens', '1,2,3', '--max-tokens', '4000', '--ignore-eos'];
+
+for (const backend of ['wasm', 'reference']) {
+  test(`Ctrl-C ends generation on ${backend}, keeps what is there, exit code 130`, async () => {
+    const child = start([...ENDLESS, '--backend', backend]);
+    const outcome = finish(child);
+    await once(child.stdout!, 'data');
+    child.kill('SIGINT');
+    const { code, stdout, stderr } = await outcome;
+    assert.equal(code, 130, stderr);
+    assert.match(stdout, /^\d+( \d+)*\n$/);
+    assert.equal(stderr, '');
+  });
+}
+
+test('with --json, Ctrl-C still prints the object', async () => {
+  const child = start([...ENDLESS, '--json', '--max-tokens', '3000', '--backend', 'reference']);
+  const outcome = finish(child);
+  setTimeout(() => child.kill('SIGINT'), 1500);
+  const { code, stdout } = await outcome;
+  if (stdout === '') return void assert.equal(code, 130); // stopped while loading
+  assert.equal(code, 130);
+  assert.equal((JSON.parse(stdout) as { finishReason: string }).finishReason, 'abort');
+});
+
+test('a reader that stops reading is no error', async () => {
+  const child = start(ENDLESS);
+  const outcome = finish(child);
+  await once(child.stdout!, 'data');
+  child.stdout!.destroy();
+  const { code, stderr } = await outcome;
+  assert.equal(code, 0, stderr);
+  assert.equal(stderr, '');
+});
+
+test('chat answers lines from a pipe, saves, loads and rewinds', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'marimba-'));
+  try {
+    const file = join(folder, 'chat.state');
+    const flags = [MODEL, '--max-tokens', '6', '--ignore-eos', '--temperature', '0'];
+    const first = await marimba(['chat', ...flags], `1 2 3\n/save ${file}\n4 5\n`);
+    assert.equal(first.code, 0, first.stderr);
+    const answers = first.stdout.split('\n').filter((line) => /^[\d ]+$/.test(line));
+    assert.equal(answers.length, 2);
+    const second = await marimba(['chat', ...flags], `/load ${file}\n4 5\n/regenerate\n/rewind\n4 5\n`);
+    assert.equal(second.code, 0, second.stderr);
+    const again = second.stdout.split('\n').filter((line) => /^[\d ]+$/.test(line));
+    assert.deepEqual(again, [answers[1], answers[1], answers[1]]);
+    const foreign = await marimba(['chat', modelPath('jamba-moe')], `/load ${file}\n`);
+    assert.equal(foreign.code, 1);
+    assert.match(foreign.stderr, /^error: .*expected/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a mistake in piped chat input fails', async () => {
+  assert.equal((await marimba(['chat', MODEL], '/nothing\n')).code, 2);
+  assert.equal((await marimba(['chat', MODEL], '/rewind 3\n')).code, 2);
+  assert.equal((await marimba(['chat', MODEL], '/exit\n/nothing\n')).code, 0);
+});
