@@ -145,6 +145,24 @@ describe('saved sessions that do not fit are refused', () => {
   });
 });
 
+describe('sessions that generate at the same time', () => {
+  it('share passes over the weights, and get what they would get alone', async () => {
+    const { prompts, greedy } = readGolden('jamba-moe');
+    await using model = await open('jamba-moe');
+    const answers = await Promise.all(
+      (['len1', 'len7', 'len33', 'len200'] as const).map(async (name) => {
+        const tokens: number[] = [];
+        const options = { temperature: 0, maxTokens: 32, ignoreEos: true, speculate: false };
+        for await (const event of model.createSession().generate(prompts[name], options)) tokens.push(event.token);
+        return [name, tokens] as const;
+      }),
+    );
+    for (const [name, tokens] of answers) assert.deepEqual(tokens, greedy[name].tokens, name);
+    // 31 decoding steps each, and the prompts: alone they would be 4 × 32 passes.
+    assert.ok(model.runtime.replays < 50, `${model.runtime.replays} passes`);
+  });
+});
+
 describe('wrong use of sessions', () => {
   it('is refused with a reason, and the session stays as it was', async () => {
     await using model = await open('jamba-corners');

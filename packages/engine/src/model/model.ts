@@ -42,7 +42,6 @@ export class Model implements SessionOwner {
   readonly contextLength: number;
   readonly prefixes: PrefixStore | null;
   readonly #sessions = new Set<Session>();
-  #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   /** Use `loadModel`. */
@@ -102,25 +101,22 @@ export class Model implements SessionOwner {
 
   /**
    * Reads tokens into several sessions with shared passes over the weights. Results never depend on what else is in the
-   * step. Calls are carried out one after the other. When aborted, rejects with the signal's reason; each session then
+   * step. Calls that overlap share passes over the weights, whoever made them. When aborted, rejects with the signal's reason; each session then
    * holds the tokens it says it holds.
    */
   async step(requests: readonly StepRequest[], options: { signal?: AbortSignal } = {}): Promise<StepResult[]> {
     this.#open();
     this.#check(requests);
-    const { signal } = options;
+    const targets = requests.map(({ session }) => session.position);
     const states = beginAll(requests);
-    const run = async (): Promise<StepResult[]> => {
-      try {
-        const pieces = requests.map((request, i) => piece(request, states[i]!));
-        return (await this.runtime.step(pieces, signal)).map((logits) => ({ logits }));
-      } finally {
-        for (const { session } of requests) session.end();
-      }
-    };
-    const result = this.#queue.then(run);
-    this.#queue = result.catch(() => {});
-    return result;
+    try {
+      const pieces = requests.map((request, i) => piece(request, states[i]!));
+      return (await this.runtime.step(pieces, options.signal)).map((logits) => ({ logits }));
+    } finally {
+      // A rejected piece may leave others of the same call under way: they are through once the runtime is idle.
+      if (requests.some(({ session, tokens }, i) => session.position !== targets[i]! + tokens.length)) await this.runtime.idle();
+      for (const { session } of requests) session.end();
+    }
   }
 
   generate(session: Session, prompt: Prompt, options: GenerateOptions): AsyncGenerator<GenerateEvent, GenerateResult, void> {
@@ -162,7 +158,7 @@ export class Model implements SessionOwner {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#queue;
+    await this.runtime.idle();
     await this.runtime.backend.close();
   }
 

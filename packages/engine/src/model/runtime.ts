@@ -33,9 +33,23 @@ const MAX_SEGMENTS = 64;
 const MAX_LOGIT_ROWS = 32;
 const ALIGNMENT = 64;
 
+/** A piece that has been submitted and is not through. */
+interface ActivePiece {
+  readonly piece: Piece;
+  /** Index of the first token whose logits are wanted. */
+  readonly firstLogit: number;
+  readonly logits: Float32Array | null;
+  consumed: number;
+  readonly signal: AbortSignal | undefined;
+  readonly resolve: (logits: Float32Array | null) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+const left = ({ piece, consumed }: ActivePiece): number => piece.tokens.length - consumed;
+
 /** A run of one piece's tokens inside one replay. */
 interface Segment {
-  readonly piece: number;
+  readonly active: ActivePiece;
   readonly from: number;
   readonly count: number;
   readonly rowStart: number;
@@ -54,6 +68,10 @@ export class Runtime {
   readonly #stepAddress: number;
   readonly #logitsAddress: number;
   readonly #install: () => Promise<void>;
+  /** Passes over the weights so far. */
+  replays = 0;
+  #active: ActivePiece[] = [];
+  #replaying: Promise<void> | null = null;
 
   constructor(backend: Backend, spec: ModelSpec, weights: PlacedWeights, layout: StateLayout) {
     this.backend = backend;
@@ -91,53 +109,79 @@ export class Runtime {
   }
 
   /**
-   * Feeds every piece's tokens to its session. Resolves to each piece's logits: one row for 'last', one a token for 'all'.
-   * Pieces share passes over the weights. Nothing that a piece computes depends on the others.
+   * Feeds every piece's tokens to its session. Resolves to each piece's logits, one row a token. Pieces of all calls under
+   * way share passes over the weights; nothing that a piece computes depends on the others.
    */
   async step(pieces: readonly Piece[], signal?: AbortSignal): Promise<(Float32Array | null)[]> {
-    const v = this.#spec.vocabularySize;
-    const results = pieces.map((piece) => (piece.logits === 'none' ? null : new Float32Array(logitRows(piece) * v)));
-    const consumed = pieces.map(() => 0);
+    const results = Promise.all(pieces.map((piece) => this.#submit(piece, signal)));
+    if (!this.#replaying) this.#replaying = this.#replay().finally(() => (this.#replaying = null));
+    return results;
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    await this.#replaying;
+  }
+
+  #submit(piece: Piece, signal: AbortSignal | undefined): Promise<Float32Array | null> {
+    const rows = logitRows(piece);
+    const logits = piece.logits === 'none' ? null : new Float32Array(rows * this.#spec.vocabularySize);
+    return new Promise((resolve, reject) => {
+      this.#active.push({ piece, firstLogit: piece.tokens.length - rows, logits, consumed: 0, signal, resolve, reject });
+    });
+  }
+
+  /** Replays the plan until no piece has tokens left. Calls that arrive meanwhile join at the next replay. */
+  async #replay(): Promise<void> {
+    await null; // let everything that is submitted in the same turn join the first replay
     for (;;) {
-      const segments = this.#nextSegments(pieces, consumed);
-      if (!segments.length) return results;
-      signal?.throwIfAborted();
-      this.#writeStep(pieces, segments);
-      await this.backend.run(0, this.plan.headStart);
-      for (const { piece, count } of segments) {
-        pieces[piece]!.state.advance(count);
-        consumed[piece] = consumed[piece]! + count;
+      for (const { signal, reject } of this.#active.filter((a) => a.signal?.aborted)) reject(signal?.reason);
+      this.#active = this.#active.filter((a) => !a.signal?.aborted);
+      if (!this.#active.length) return;
+      const taking = this.#nextSegments();
+      try {
+        this.#writeStep(taking);
+        this.replays++;
+        await this.backend.run(0, this.plan.headStart);
+        for (const { active, count } of taking) {
+          active.piece.state.advance(count);
+          active.consumed += count;
+        }
+        await this.#runHead(taking);
+      } catch (error) {
+        for (const { active } of taking) active.reject(error);
+        this.#active = this.#active.filter((a) => !taking.some(({ active }) => active === a));
+        continue;
       }
-      await this.#runHead(pieces, segments, results);
-      for (const { piece } of segments) pieces[piece]!.consumed?.(consumed[piece]!);
+      for (const { active } of taking) active.piece.consumed?.(active.consumed);
+      for (const done of this.#active.filter((a) => a.consumed === a.piece.tokens.length)) done.resolve(done.logits);
+      this.#active = this.#active.filter((a) => a.consumed < a.piece.tokens.length);
     }
   }
 
   /** As many waiting tokens as one replay holds, every piece having a share before the longest gets the rest. */
-  #nextSegments(pieces: readonly Piece[], consumed: readonly number[]): Segment[] {
-    const waiting = pieces
-      .map((piece, index) => ({ index, left: piece.tokens.length - consumed[index]! }))
-      .filter((w) => w.left > 0)
-      .sort((x, y) => x.left - y.left || x.index - y.index)
+  #nextSegments(): Segment[] {
+    const waiting = [...this.#active]
+      .sort((x, y) => left(x) - left(y))
       .slice(0, Math.min(MAX_SEGMENTS, this.backend.maxRows));
     let room = this.backend.maxRows;
     let rowStart = 0;
-    return waiting.map(({ index, left }, i) => {
-      const count = Math.min(left, Math.floor(room / (waiting.length - i)));
-      const segment = { piece: index, from: consumed[index]!, count, rowStart };
+    return waiting.map((active, i) => {
+      const count = Math.min(left(active), Math.floor(room / (waiting.length - i)));
+      const segment = { active, from: active.consumed, count, rowStart };
       room -= count;
       rowStart += count;
       return segment;
     });
   }
 
-  #writeStep(pieces: readonly Piece[], segments: readonly Segment[]): void {
-    for (const { piece, count } of segments) pieces[piece]!.state.prepare(count);
+  #writeStep(segments: readonly Segment[]): void {
+    for (const { active, count } of segments) active.piece.state.prepare(count);
     const { u32 } = this.backend.arena.views;
     const word = (byteOffset: number) => (this.#stepAddress + byteOffset) >>> 2;
     const { tokens, rowSegment, positions } = this.#step;
-    segments.forEach(({ piece, from, count, rowStart }, s) => {
-      const { state, tokens: list } = pieces[piece]!;
+    segments.forEach(({ active, from, count, rowStart }, s) => {
+      const { state, tokens: list } = active.piece;
       const at = word(this.#step.segments) + s * SEGMENT_WORDS;
       u32[at + SEGMENT.rowStart] = rowStart;
       u32[at + SEGMENT.rowCount] = count;
@@ -160,14 +204,14 @@ export class Runtime {
   }
 
   /** Runs the head for the rows that want logits, in batches, and copies the logits out. */
-  async #runHead(pieces: readonly Piece[], segments: readonly Segment[], results: (Float32Array | null)[]): Promise<void> {
+  async #runHead(segments: readonly Segment[]): Promise<void> {
     const v = this.#spec.vocabularySize;
     const wanted: { row: number; into: Float32Array; at: number }[] = [];
-    for (const { piece, from, count, rowStart } of segments) {
-      const into = results[piece]!;
-      const first = pieces[piece]!.tokens.length - logitRows(pieces[piece]!);
-      for (let i = Math.max(first, from); i < from + count; i++)
-        wanted.push({ row: rowStart + i - from, into, at: (i - first) * v });
+    for (const { active, from, count, rowStart } of segments) {
+      const { firstLogit, logits } = active;
+      if (!logits) continue;
+      for (let i = Math.max(firstLogit, from); i < from + count; i++)
+        wanted.push({ row: rowStart + i - from, into: logits, at: (i - firstLogit) * v });
     }
     for (let start = 0; start < wanted.length; start += MAX_LOGIT_ROWS) {
       const batch = wanted.slice(start, start + MAX_LOGIT_ROWS);

@@ -1,9 +1,10 @@
 // Which weights a model needs, where a checkpoint has them, and in which layout each will lie in the arena. Nothing is
 // read here: this is the plan that load.ts carries out, checked in full before the first byte is loaded.
 import { ModelError } from '../errors.ts';
-import { byteLengthOf, TENSOR_TYPES } from '../formats/tensor-types.ts';
+import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { Checkpoint, TensorEntry, TensorType } from '../formats/types.ts';
 import type { WeightLayout } from '../plan/layouts.ts';
+import { QUANTIZE_TYPES, type QuantizeType, storedType, wantsMoreBits } from '../quantize/recipe.ts';
 import type { Family } from './family.ts';
 import { GGUF_NAMES, type Role } from './roles.ts';
 import type { LayerSpec, ModelSpec } from './spec.ts';
@@ -14,6 +15,8 @@ export interface NeededWeight {
   readonly role: Role;
   readonly shape: readonly number[];
   readonly kind: 'matrix' | 'vector';
+  /** Gets more bits than others when quantised to a mix. */
+  readonly moreBits: boolean;
 }
 
 /** The same with its place in the checkpoint: one tensor, or one for each expert. */
@@ -21,19 +24,23 @@ export interface FoundWeight extends NeededWeight {
   readonly tensors: readonly TensorEntry[];
 }
 
+export { QUANTIZE_TYPES, type QuantizeType };
+
+type Weight = Omit<NeededWeight, 'moreBits'>;
+
 export function neededWeights(spec: ModelSpec): NeededWeight[] {
   const { hiddenSize: h, vocabularySize } = spec;
-  const needed: NeededWeight[] = [
+  const needed: Weight[] = [
     { layer: -1, role: 'embedding', shape: [vocabularySize, h], kind: 'matrix' },
     { layer: -1, role: 'finalNorm', shape: [h], kind: 'vector' },
   ];
   if (!spec.tiedHead) needed.push({ layer: -1, role: 'head', shape: [vocabularySize, h], kind: 'matrix' });
   spec.layers.forEach((layer, index) => needed.push(...layerWeights(layer, index, h)));
-  return needed;
+  return needed.map((weight) => ({ ...weight, moreBits: wantsMoreBits(weight.role, weight.layer, spec.layers.length) }));
 }
 
-function layerWeights({ mixer, feedForward }: LayerSpec, layer: number, h: number): NeededWeight[] {
-  const list: NeededWeight[] = [];
+function layerWeights({ mixer, feedForward }: LayerSpec, layer: number, h: number): Weight[] {
+  const list: Weight[] = [];
   const matrix = (role: Role, ...shape: number[]) => list.push({ layer, role, shape, kind: 'matrix' });
   const vector = (role: Role, ...shape: number[]) => list.push({ layer, role, shape, kind: 'vector' });
   vector('inputNorm', h);
@@ -132,25 +139,11 @@ function need(checkpoint: Checkpoint, name: string, shape: readonly number[]): T
   return tensor;
 }
 
-/** Formats that a 16- or 32-bit checkpoint can be quantised to while it loads, by the names users type. */
-export const QUANTIZE_TYPES = ['q8_0', 'q4_0', 'q4_1', 'q5_0', 'q5_1', 'q4_K', 'q5_K', 'q6_K', 'q3_K', 'q2_K', 'f16'] as const;
-export type QuantizeType = (typeof QUANTIZE_TYPES)[number];
-
-/** Small and fragile, or read once a step: kept at 8 bits or more (8-bit ssm weights already hurt some hybrids). */
-const AT_LEAST_8_BITS: ReadonlySet<Role> = new Set<Role>(['xProj', 'dtProj']);
-
 /** The format a matrix will have in memory. */
 export function targetType(weight: FoundWeight, quantize: QuantizeType | null): TensorType {
   const source = weight.tensors[0]!.type;
   if (!quantize || weight.role === 'router' || !['F32', 'F16', 'BF16'].includes(source)) return source;
-  const wanted = quantize.replace(/^[a-z]+/, (letters) => letters.toUpperCase()) as TensorType;
-  const columns = weight.shape.at(-1)!;
-  const fits = (type: TensorType) => columns % TENSOR_TYPES[type].blockLength === 0;
-  const candidates: TensorType[] = AT_LEAST_8_BITS.has(weight.role) ? ['Q8_0', 'F16'] : [wanted, 'Q8_0', 'F16'];
-  if (wanted === 'F16') return 'F16';
-  const embeds = weight.role === 'embedding' || weight.role === 'head';
-  if (embeds && /^Q[2345]_K$/.test(wanted)) candidates.unshift('Q6_K');
-  return candidates.find(fits)!;
+  return storedType(weight, quantize);
 }
 
 /** Rows and columns of a weight as the arena holds it: experts one under the other. */
