@@ -1,4 +1,5 @@
 // Runs a loaded model: owns the plan, its place in the arena, and the one entry through which all tokens go, step().
+import { nextTurn } from '#platform';
 import type { Backend } from '../backends/backend.ts';
 import { floatsAt } from '../backends/reference/memory-views.ts';
 import { ModelError } from '../errors.ts';
@@ -139,6 +140,7 @@ export class Runtime {
       this.#active = this.#active.filter((a) => !a.signal?.aborted);
       if (!this.#active.length) return;
       const taking = this.#nextSegments();
+      const waiting = this.#active.length - taking.length;
       try {
         this.#writeStep(taking);
         this.replays++;
@@ -156,6 +158,8 @@ export class Runtime {
       for (const { active } of taking) active.piece.consumed?.(active.consumed);
       for (const done of this.#active.filter((a) => a.consumed === a.piece.tokens.length)) done.resolve(done.logits);
       this.#active = this.#active.filter((a) => a.consumed < a.piece.tokens.length);
+      // Whoever was answered may want another token: without this turn, two groups of sessions would take turns for ever.
+      if (this.#active.length && this.#active.length < taking.length + waiting) await nextTurn();
     }
   }
 

@@ -17,6 +17,17 @@ export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await response.arrayBuffer());
 }
 
+/** After what is already waiting to run has run: a message, since nested timers are held back for 4 ms. */
+export const nextTurn = (): Promise<void> =>
+  new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+
 export const processorCount = (): number => navigator.hardwareConcurrency || 2;
 
 /** Whether memory can be shared with worker threads: only on cross-origin isolated pages. */

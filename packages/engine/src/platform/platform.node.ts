@@ -19,6 +19,9 @@ export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await readFile(url));
 }
 
+/** After what is already waiting to run has run. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
 export const processorCount = (): number => availableParallelism();
 
 /** Whether memory can be shared with worker threads. */
