@@ -1,0 +1,86 @@
+// What a model costs, from the same recorded plan that runs it: operations and bytes for each op, and the layout of its state.
+// Weights and attention cache count as f16 (2 bytes), recurrent state as f32, which is how such models are served.
+import type { ModelSpec } from '@marimba/engine';
+import { forward, type PlacedWeights } from '@marimba/engine/internal/model/forward';
+import type { Role } from '@marimba/engine/internal/model/roles';
+import { neededWeights } from '@marimba/engine/internal/model/weights';
+import { type OpCost, type PlacedWeight, type Plan, PlanBuilder } from '@marimba/engine/internal/plan/plan';
+import { stateLayout } from '@marimba/engine/internal/session/state-layout';
+
+export interface ContextCost {
+  readonly context: number;
+  /** To decode one token at this context: bytes read, and multiply-adds. */
+  readonly decodeBytes: number;
+  readonly decodeMacs: number;
+  /** Attention cache of one session. */
+  readonly cacheBytes: number;
+}
+
+export interface ModelCost {
+  /** Recurrent state of one session; the same at every context. */
+  readonly stateBytes: number;
+  readonly contexts: readonly ContextCost[];
+}
+
+const BYTES_PER_WEIGHT = 2;
+
+export function modelCost(spec: ModelSpec, contexts: readonly number[]): ModelCost {
+  const layout = stateLayout(spec, 'f16');
+  const plan = recordPlan(spec);
+  return {
+    stateBytes: layout.recurrentBytes,
+    contexts: contexts.map((context) => ({
+      context,
+      decodeBytes: sum(
+        plan,
+        (c) => c.weightBytes + c.bytesPerRow + c.cacheBytesPerPosition * seen(c, context),
+      ),
+      decodeMacs: sum(plan, (c) => c.macsPerRow + c.macsPerPosition * seen(c, context)),
+      cacheBytes: sum(plan, (c) => c.cacheBytesPerPosition * seen(c, context)),
+    })),
+  };
+}
+
+/** Floating-point operations of training on `tokens` tokens in sequences of `length`: forward, and twice that backward. */
+export function trainingFlops(spec: ModelSpec, tokens: number, length: number): number {
+  const plan = recordPlan(spec);
+  const perToken = sum(plan, (c) => {
+    // Attention at position p sees min(p + 1, window) positions; this is their mean over a sequence.
+    const window = c.window === 0 ? length : Math.min(c.window, length);
+    const meanSeen = (window * (window + 1)) / 2 + window * (length - window);
+    return c.macsPerRow + (c.macsPerPosition * meanSeen) / length;
+  });
+  return 2 * 3 * perToken * tokens;
+}
+
+const sum = (plan: Plan, of: (cost: OpCost) => number): number =>
+  plan.ops.reduce((total, op) => total + of(op.cost), 0);
+const seen = (cost: OpCost, context: number): number =>
+  cost.window === 0 ? context : Math.min(cost.window, context);
+
+/** The model's plan without its weights: enough to count with. */
+function recordPlan(spec: ModelSpec): Plan {
+  const shapes = new Map(neededWeights(spec).map((w) => [`${w.layer}.${w.role}`, w.shape]));
+  const find = (layer: number, role: Role): PlacedWeight | null => {
+    const shape = shapes.get(`${layer}.${role}`);
+    if (!shape && role !== 'ropeFactors') return null;
+    const columns = shape?.at(-1) ?? 1;
+    const rows = (shape ?? []).slice(0, -1).reduce((product, d) => product * d, 1);
+    const byteLength = rows * columns * BYTES_PER_WEIGHT;
+    // The conv kernel wants its weight turned: [width][channels].
+    const turned = role === 'convWeight' ? { rows: columns, columns: rows } : { rows, columns };
+    return { address: 0, layout: { type: 'F16', packed: false }, byteLength, ...turned };
+  };
+  const weights: PlacedWeights = {
+    find,
+    get: (layer, role) =>
+      find(layer, role) ?? {
+        address: 0,
+        layout: { type: 'F16', packed: false },
+        rows: 1,
+        columns: 1,
+        byteLength: BYTES_PER_WEIGHT,
+      },
+  };
+  return forward(new PlanBuilder({ codesByteLength: () => 0 }), spec, weights, stateLayout(spec, 'f16'));
+}

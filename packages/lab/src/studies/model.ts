@@ -1,0 +1,103 @@
+// From a study's few words about a model to a configuration that the engine's hybrid family reads, and its layer list.
+import type { ModelSpec } from '@marimba/engine';
+import { ConfigReader } from '@marimba/engine/internal/model/config-reader';
+import { hybrid } from '@marimba/engine/internal/model/families/hybrid';
+import { neededWeights } from '@marimba/engine/internal/model/weights';
+import { parsePattern } from './pattern.ts';
+
+/** Sizes that all models of a study share unless one says otherwise. */
+export interface ModelSizes {
+  readonly depth: number;
+  readonly hidden: number;
+  readonly heads: number;
+  /** Default: as many as heads. */
+  readonly kvHeads?: number;
+  /** Default: hidden / heads. */
+  readonly headSize?: number;
+  /** Inner size of the dense feed-forward and of each expert; 0: no feed-forward. */
+  readonly feedForward: number;
+  /** Mamba's state a channel. Default 16. */
+  readonly state?: number;
+  readonly expand?: number;
+  readonly convWidth?: number;
+  /** Positions that W layers see. Default 32. */
+  readonly window?: number;
+  /** For layers with an e. Default: 4 experts, the best 1 taken. */
+  readonly experts?: number;
+  readonly topK?: number;
+  /** RMS norms on dt, B and C. Default true, as Jamba. */
+  readonly innerNorms?: boolean;
+  /** RoPE's base; null (default): no positions. */
+  readonly rope?: number | null;
+}
+
+export interface StudyModel extends Partial<ModelSizes> {
+  readonly name: string;
+  /** See pattern.ts. */
+  readonly layers: string;
+  /** Where this model stands on the axes that the report plots: { attention: '1:8', place: 'middle' }. */
+  readonly axes?: Readonly<Record<string, string>>;
+}
+
+export type ModelConfig = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
+
+/** The content of config.json. Throws UsageError for a pattern that cannot be read. */
+export function modelConfig(
+  model: StudyModel,
+  sizes: ModelSizes,
+  vocabularySize: number,
+  contextLength: number,
+): ModelConfig {
+  const { name: _, layers, axes: __, ...changes } = model;
+  const size = { ...sizes, ...changes };
+  const choices = parsePattern(layers, size.depth);
+  return {
+    model_type: 'marimba',
+    vocab_size: vocabularySize,
+    hidden_size: size.hidden,
+    intermediate_size: Math.max(1, size.feedForward),
+    num_hidden_layers: size.depth,
+    num_attention_heads: size.heads,
+    num_key_value_heads: size.kvHeads ?? size.heads,
+    ...(size.headSize === undefined ? {} : { head_dim: size.headSize }),
+    layer_types: choices.map((c) => c.mixer),
+    feed_forward_types: choices.map((c) =>
+      size.feedForward === 0 ? 'none' : c.experts ? 'experts' : 'dense',
+    ),
+    sliding_window: size.window ?? 32,
+    num_experts: size.experts ?? 4,
+    num_experts_per_tok: size.topK ?? 1,
+    mamba_d_state: size.state ?? 16,
+    mamba_expand: size.expand ?? 2,
+    mamba_d_conv: size.convWidth ?? 4,
+    mamba_inner_norms: size.innerNorms ?? true,
+    rope_theta: size.rope ?? null,
+    rms_norm_eps: 1e-6,
+    tie_word_embeddings: true,
+    max_position_embeddings: contextLength,
+  };
+}
+
+export const specOf = (name: string, config: ModelConfig): ModelSpec =>
+  hybrid.fromHuggingFace(new ConfigReader(`study model ${name}`, (field) => config[field]));
+
+export interface ParameterCount {
+  readonly total: number;
+  /** Those that one token goes through: of experts, only the chosen ones. */
+  readonly active: number;
+}
+
+export function countParameters(spec: ModelSpec): ParameterCount {
+  let total = 0;
+  let active = 0;
+  for (const { layer, role, shape } of neededWeights(spec)) {
+    const size = shape.reduce((product, d) => product * d, 1);
+    total += size;
+    const feedForward = spec.layers[layer]?.feedForward;
+    active +=
+      feedForward?.kind === 'experts' && role.startsWith('expert')
+        ? (size * feedForward.topK) / feedForward.count
+        : size;
+  }
+  return { total, active };
+}
