@@ -144,6 +144,18 @@ function conv(rows: number, channels: number): () => number {
   };
 }
 
+function gated(rows: number, columns: number, activation: number): () => number {
+  return () => {
+    const count = arena.allocate(4, 'rows');
+    arena.views.u32[count >>> 2] = rows;
+    const strides = { gateStride: columns, upStride: columns, yStride: columns };
+    const size = rows * columns;
+    return best('gatedActivation', {
+      rows: count, gate: floats(size), up: floats(size), y: floats(size), ...strides, columns, activation, codes: 0,
+    });
+  };
+}
+
 function attention(
   type: 'f32' | 'f16' | 'q8',
   rows: number,
@@ -201,6 +213,7 @@ report('linear F32 256×160→5120', 256 * 160 * 5120, 'GMAC/s', linear('F32', 2
 for (const rows of [1, 16, 64, 256])
   report(`selectiveScan ${rows}×5120×16`, rows * 5120 * 16, 'Gexp/s', scan(rows, 5120, 16));
 for (const rows of [1, 256]) report(`causalConv ${rows}×5120`, rows * 5120 * 4, 'GMAC/s', conv(rows, 5120));
+for (const rows of [1, 256]) report(`gatedActivation ${rows}×8192`, rows * 8192, 'G/s', gated(rows, 8192, 0));
 for (const type of ['f32', 'f16', 'q8'] as const) {
   report(
     `attention ${type} 1 row, 20/1×128 at 16K`,

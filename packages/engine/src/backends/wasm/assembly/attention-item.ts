@@ -18,13 +18,17 @@ import {
   ATTENTION_LAYER_OFFSET, ATTENTION_POSITIONS, ATTENTION_Q, ATTENTION_Q_STRIDE, ATTENTION_SCALE, ATTENTION_Y,
   ATTENTION_Y_STRIDE,
 } from './op-layout';
-import { packHalfPanel, panelTile } from './tiles';
+import { addRows, dotTile, packHalfPanel, panelTile } from './tiles';
 
 /** Below every real score, and far enough from the masked ones that their weight is 0 even where nothing else is seen. */
 // @ts-ignore: decorator
 @inline const NO_PEAK: f32 = -1e30;
 // @ts-ignore: decorator
 @inline const MASKED: f32 = -3e38;
+
+/** Below this many queries a tile of four would mostly be wasted. */
+// @ts-ignore: decorator
+@inline const FEW_QUERIES: i32 = 3;
 
 // @ts-ignore: decorator
 @inline function paddedHead(op: usize): i32 {
@@ -132,6 +136,10 @@ function scorePage(
   const plane = page + <usize>kvHead * headPlaneBytes(cacheType, headSize);
   const rowBytes = <usize>headSize << 2;
   const panelBytes = rowBytes << 3;
+  if (count < FEW_QUERIES) {
+    scoreFew(cacheType, plane, first, end, queries, count, scores, keys, headSize);
+    return;
+  }
   const buffer = keys + 8 * panelBytes + (<usize>(PAGE_TOKENS * paddedHead(op)) << 2);
   const firstPanel = first >> 3;
   const endPanel = (end + 7) >> 3;
@@ -157,6 +165,25 @@ function scorePage(
     const to = scores + <usize>i * (PAGE_TOKENS * 4);
     for (let p = firstPanel; p < endPanel; p++)
       panelTile(q0, q1, q2, q3, keys + <usize>p * panelBytes, 32, headSize, to + (<usize>p << 5), PAGE_TOKENS * 4);
+  }
+}
+
+/** One or two queries: turning the page into panels would cost more than it saves, so rows are multiplied as they lie. */
+function scoreFew(
+  cacheType: i32, plane: usize, first: i32, end: i32, queries: usize, count: i32, scores: usize, keys: usize, headSize: i32,
+): void {
+  const rowBytes = <usize>headSize << 2;
+  if (cacheType == CACHE_F32) keys = plane;
+  else for (let slot = first; slot < end; slot++) fetchRow(cacheType, plane, slot, headSize, keys + <usize>slot * rowBytes);
+  memory.fill(scores, 0, 4 * PAGE_TOKENS * 4);
+  for (let i = 0; i < count; i += 2) {
+    const q0 = queries + <usize>i * rowBytes;
+    const q1 = i + 1 < count ? q0 + rowBytes : q0;
+    const to = scores + <usize>i * (PAGE_TOKENS * 4);
+    for (let slot = first & ~3; slot < end; slot += 4) {
+      const at = to + (<usize>slot << 2);
+      dotTile(keys + <usize>slot * rowBytes, rowBytes, q0, q1, headSize, at, at + PAGE_TOKENS * 4);
+    }
   }
 }
 
@@ -224,6 +251,11 @@ function addValues(
   if (cacheType == CACHE_F32 && padded == headSize) values = plane;
   else for (let slot = first; slot < end; slot++) fetchRow(cacheType, plane, slot, headSize, values + <usize>slot * rowBytes);
   const start = <usize>first << 2;
+  if (count < FEW_QUERIES) {
+    for (let i = 0; i < count; i++)
+      addRows(weights + <usize>i * (PAGE_TOKENS * 4) + start, values + <usize>first * rowBytes, rowBytes, end - first, sums + <usize>i * rowBytes);
+    return;
+  }
   for (let i = 0; i < count; i += 4) {
     const w0 = weights + <usize>i * (PAGE_TOKENS * 4) + start;
     const to = sums + <usize>i * rowBytes;

@@ -2,7 +2,7 @@
 // formats/dequantize.ts. Block pictures stand beside each decoder there (formats/quants/*.ts, after ggml-common.h); here
 // the common formats are decoded in vectors, the rest (dequantize-rare.ts) one value at a time.
 import { dequantizeIQ4NL, dequantizeIQ4XS, dequantizeMXFP4, dequantizeQ2K, dequantizeQ3K, dequantizeTQ1, dequantizeTQ2 } from './dequantize-rare';
-import { halfToFloat, halvesToFloats } from './math';
+import { halfToFloat } from './math';
 
 /** By layout id: elements per block as a power of two, and bytes per block. */
 const BLOCK_SHIFTS: usize = memory.data<u8>([0, 0, 0, 5, 5, 5, 5, 5, 8, 8, 8, 8, 8, 5, 8, 8, 8, 5]);
@@ -42,13 +42,35 @@ export function dequantizeRow(layout: i32, from: usize, to: usize, count: i32): 
   }
 }
 
+const F16_CONSTANTS: usize = memory.data<u32>([0x8fffffff, 0x7fff7fff, 0x77800000], 16);
+
+/**
+ * Eight at a time: a half's bits at the top of a lane, shifted right by three with its sign, are an f32 whose exponent is
+ * 112 too small. That is exact but for infinities and NaNs (halves from 0x7c00 up); rows that hold one are redone.
+ */
 export function dequantizeF16(from: usize, to: usize, count: i32): void {
-  for (; count >= 4; count -= 4) {
-    v128.store(to, halvesToFloats(v128.load16x4_u(from)));
-    from += 8;
-    to += 16;
+  const keep = v128.load32_splat(F16_CONSTANTS);
+  const magnitude = v128.load32_splat(F16_CONSTANTS + 4);
+  const rebias = v128.load32_splat(F16_CONSTANTS + 8);
+  const zero = i32x4.splat(0);
+  let greatest = zero;
+  let left = count;
+  for (; left >= 8; left -= 8) {
+    const halves = v128.load(from);
+    greatest = i16x8.max_s(greatest, v128.and(halves, magnitude));
+    const low = v128.shuffle<i16>(zero, halves, 0, 8, 1, 9, 2, 10, 3, 11);
+    const high = v128.shuffle<i16>(zero, halves, 4, 12, 5, 13, 6, 14, 7, 15);
+    v128.store(to, f32x4.mul(v128.and(i32x4.shr_s(low, 3), keep), rebias));
+    v128.store(to, f32x4.mul(v128.and(i32x4.shr_s(high, 3), keep), rebias), 16);
+    from += 16;
+    to += 32;
   }
-  for (; count > 0; count--) {
+  if (v128.any_true(i16x8.ge_s(greatest, i16x8.splat(0x7c00)))) {
+    from -= <usize>(count - left) << 1;
+    to -= <usize>(count - left) << 2;
+    left = count;
+  }
+  for (; left > 0; left--) {
     store<f32>(to, halfToFloat(load<u16>(from)));
     from += 2;
     to += 4;

@@ -178,3 +178,55 @@ import { horizontalSum, horizontalSums } from './math';
   v128.store(y0, f32x4.add(v128.load(y0), horizontalSums(a0, a1, a2, a3)));
   v128.store(y1, f32x4.add(v128.load(y1), horizontalSums(b0, b1, b2, b3)));
 }
+
+/** c[0…rowBytes) += sum over k < count of x[k] * rows[k]: a weighted sum of rows that are a multiple of 32 bytes long. */
+export function addRows(x: usize, rows: usize, rowBytes: usize, count: i32, c: usize): void {
+  const end = x + (<usize>count << 2);
+  let column: usize = 0;
+  for (; column + 128 <= rowBytes; column += 128) {
+    const to = c + column;
+    let a0 = v128.load(to);
+    let a1 = v128.load(to, 16);
+    let a2 = v128.load(to, 32);
+    let a3 = v128.load(to, 48);
+    let a4 = v128.load(to, 64);
+    let a5 = v128.load(to, 80);
+    let a6 = v128.load(to, 96);
+    let a7 = v128.load(to, 112);
+    let row = rows + column;
+    for (let at = x; at < end; at += 4) {
+      const w = v128.load32_splat(at);
+      a0 = madd(w, v128.load(row), a0);
+      a1 = madd(w, v128.load(row, 16), a1);
+      a2 = madd(w, v128.load(row, 32), a2);
+      a3 = madd(w, v128.load(row, 48), a3);
+      a4 = madd(w, v128.load(row, 64), a4);
+      a5 = madd(w, v128.load(row, 80), a5);
+      a6 = madd(w, v128.load(row, 96), a6);
+      a7 = madd(w, v128.load(row, 112), a7);
+      row += rowBytes;
+    }
+    v128.store(to, a0);
+    v128.store(to, a1, 16);
+    v128.store(to, a2, 32);
+    v128.store(to, a3, 48);
+    v128.store(to, a4, 64);
+    v128.store(to, a5, 80);
+    v128.store(to, a6, 96);
+    v128.store(to, a7, 112);
+  }
+  for (; column < rowBytes; column += 32) {
+    const to = c + column;
+    let a0 = v128.load(to);
+    let a1 = v128.load(to, 16);
+    let row = rows + column;
+    for (let at = x; at < end; at += 4) {
+      const w = v128.load32_splat(at);
+      a0 = madd(w, v128.load(row), a0);
+      a1 = madd(w, v128.load(row, 16), a1);
+      row += rowBytes;
+    }
+    v128.store(to, a0);
+    v128.store(to, a1, 16);
+  }
+}
