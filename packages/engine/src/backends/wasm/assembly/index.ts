@@ -9,5 +9,6 @@ export { rmsNorm } from './norm';
 export { rope } from './rope';
 export { selectiveScan } from './scan';
 export { quantizeRows } from './packed-codes';
+export { packRows } from './packed-pack';
 export { barrier } from './barrier';
 export { readBytes } from './probe';

@@ -2,7 +2,7 @@
 import { madd } from './common';
 import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32 } from './packed-codes';
 import {
-  BIT_4, BITS_45, constant, dot, HALF_MASK, HALF_SCALE, halves, NIBBLES, ONES, scaledTotal, total,
+  BIT_4, BITS_45, constant, dot, HALF_BIAS, HALF_LIMIT, halves, NIBBLES, ONES, scaledTotal, SIGN, total,
 } from './packed-dot';
 import { doubledBytes, spreadMinimumScales } from './packed-scales';
 
@@ -123,9 +123,9 @@ export function decodeQ5_K(w: usize, x: usize, blocks: i32, sums: usize, room: u
   const i0 = i32x4.add(scaledTotal(a0, i16x8.extend_low_i8x16_s(f)), scaledTotal(b0, i16x8.extend_low_i8x16_s(g)));
   const i1 = i32x4.add(scaledTotal(a1, i16x8.extend_high_i8x16_s(f)), scaledTotal(b1, i16x8.extend_high_i8x16_s(g)));
   const scale = v128.load32_splat(words, CODE_SCALE);
-  const halfMask = constant(HALF_MASK), magic = constant(HALF_SCALE);
-  const y0 = madd(f32x4.convert_i32x4_s(i0), f32x4.mul(scale, halves(d, halfMask, magic)), v128.load(sums));
-  const y1 = madd(f32x4.convert_i32x4_s(i1), f32x4.mul(scale, halves(d + 8, halfMask, magic)), v128.load(sums, 16));
+  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
+  const y0 = madd(f32x4.convert_i32x4_s(i0), f32x4.mul(scale, halves(d, sign, bias, limit)), v128.load(sums));
+  const y1 = madd(f32x4.convert_i32x4_s(i1), f32x4.mul(scale, halves(d + 8, sign, bias, limit)), v128.load(sums, 16));
   v128.store(sums, y0);
   v128.store(sums, y1, 16);
 }

@@ -5,12 +5,12 @@ import { madd } from './common';
 import { BLOCK_CODES, CODE_SCALE, START_16, START_8 } from './packed-codes';
 import { decodeQ4_K, decodeQ5_K, decodeQ6_K } from './packed-decode-k';
 import {
-  BIT_4, constant, dot, HALF_MASK, HALF_SCALE, halves, NIBBLES, nibbleTotal, ONES, SIXTEENS, total,
+  BIT_4, constant, dot, HALF_BIAS, HALF_LIMIT, halves, NIBBLES, nibbleTotal, ONES, SIGN, SIXTEENS, total,
 } from './packed-dot';
 import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K } from './packed-layout';
 
 function decodeQ4_0(w: usize, x: usize, blocks: i32, sums: usize): void {
-  const nibbles = constant(NIBBLES), ones = constant(ONES), mask = constant(HALF_MASK), magic = constant(HALF_SCALE);
+  const nibbles = constant(NIBBLES), ones = constant(ONES), sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
   for (; blocks > 0; blocks--) {
     let a0 = v128.load32_splat(x, START_8), a1 = a0, a2 = a0, a3 = a0;
@@ -30,10 +30,10 @@ function decodeQ4_0(w: usize, x: usize, blocks: i32, sums: usize): void {
       x += 4;
     } while (w < stop);
     const scale = v128.load32_splat(x, CODE_SCALE - 16);
-    y0 = madd(f32x4.convert_i32x4_s(total(a0, ones)), f32x4.mul(scale, halves(w, mask, magic)), y0);
-    y1 = madd(f32x4.convert_i32x4_s(total(a1, ones)), f32x4.mul(scale, halves(w + 8, mask, magic)), y1);
-    y2 = madd(f32x4.convert_i32x4_s(total(a2, ones)), f32x4.mul(scale, halves(w + 16, mask, magic)), y2);
-    y3 = madd(f32x4.convert_i32x4_s(total(a3, ones)), f32x4.mul(scale, halves(w + 24, mask, magic)), y3);
+    y0 = madd(f32x4.convert_i32x4_s(total(a0, ones)), f32x4.mul(scale, halves(w, sign, bias, limit)), y0);
+    y1 = madd(f32x4.convert_i32x4_s(total(a1, ones)), f32x4.mul(scale, halves(w + 8, sign, bias, limit)), y1);
+    y2 = madd(f32x4.convert_i32x4_s(total(a2, ones)), f32x4.mul(scale, halves(w + 16, sign, bias, limit)), y2);
+    y3 = madd(f32x4.convert_i32x4_s(total(a3, ones)), f32x4.mul(scale, halves(w + 24, sign, bias, limit)), y3);
     w += 32;
     x += BLOCK_CODES - 16;
   }
@@ -45,7 +45,7 @@ function decodeQ4_0(w: usize, x: usize, blocks: i32, sums: usize): void {
 
 function decodeQ5_0(w: usize, x: usize, blocks: i32, sums: usize): void {
   const nibbles = constant(NIBBLES), ones = constant(ONES), bit = constant(BIT_4);
-  const mask = constant(HALF_MASK), magic = constant(HALF_SCALE);
+  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
   for (; blocks > 0; blocks--) {
     let a0 = v128.load32_splat(x, START_16), a1 = a0, a2 = a0, a3 = a0;
@@ -70,10 +70,10 @@ function decodeQ5_0(w: usize, x: usize, blocks: i32, sums: usize): void {
       x += 4;
     } while (w < stop);
     const scale = v128.load32_splat(x, CODE_SCALE - 16);
-    y0 = madd(f32x4.convert_i32x4_s(total(a0, ones)), f32x4.mul(scale, halves(w + 64, mask, magic)), y0);
-    y1 = madd(f32x4.convert_i32x4_s(total(a1, ones)), f32x4.mul(scale, halves(w + 72, mask, magic)), y1);
-    y2 = madd(f32x4.convert_i32x4_s(total(a2, ones)), f32x4.mul(scale, halves(w + 80, mask, magic)), y2);
-    y3 = madd(f32x4.convert_i32x4_s(total(a3, ones)), f32x4.mul(scale, halves(w + 88, mask, magic)), y3);
+    y0 = madd(f32x4.convert_i32x4_s(total(a0, ones)), f32x4.mul(scale, halves(w + 64, sign, bias, limit)), y0);
+    y1 = madd(f32x4.convert_i32x4_s(total(a1, ones)), f32x4.mul(scale, halves(w + 72, sign, bias, limit)), y1);
+    y2 = madd(f32x4.convert_i32x4_s(total(a2, ones)), f32x4.mul(scale, halves(w + 80, sign, bias, limit)), y2);
+    y3 = madd(f32x4.convert_i32x4_s(total(a3, ones)), f32x4.mul(scale, halves(w + 88, sign, bias, limit)), y3);
     w += 96;
     x += BLOCK_CODES - 16;
   }
@@ -85,7 +85,7 @@ function decodeQ5_0(w: usize, x: usize, blocks: i32, sums: usize): void {
 
 function decodeQ8_0(w: usize, x: usize, blocks: i32, sums: usize): void {
   const nibbles = constant(NIBBLES), ones = constant(ONES), sixteens = constant(SIXTEENS);
-  const mask = constant(HALF_MASK), magic = constant(HALF_SCALE);
+  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
   for (; blocks > 0; blocks--) {
     let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
@@ -108,10 +108,10 @@ function decodeQ8_0(w: usize, x: usize, blocks: i32, sums: usize): void {
     const scale = v128.load32_splat(x, CODE_SCALE - 32);
     const i0 = nibbleTotal(b0, a0, ones, sixteens), i1 = nibbleTotal(b1, a1, ones, sixteens);
     const i2 = nibbleTotal(b2, a2, ones, sixteens), i3 = nibbleTotal(b3, a3, ones, sixteens);
-    y0 = madd(f32x4.convert_i32x4_s(i0), f32x4.mul(scale, halves(w, mask, magic)), y0);
-    y1 = madd(f32x4.convert_i32x4_s(i1), f32x4.mul(scale, halves(w + 8, mask, magic)), y1);
-    y2 = madd(f32x4.convert_i32x4_s(i2), f32x4.mul(scale, halves(w + 16, mask, magic)), y2);
-    y3 = madd(f32x4.convert_i32x4_s(i3), f32x4.mul(scale, halves(w + 24, mask, magic)), y3);
+    y0 = madd(f32x4.convert_i32x4_s(i0), f32x4.mul(scale, halves(w, sign, bias, limit)), y0);
+    y1 = madd(f32x4.convert_i32x4_s(i1), f32x4.mul(scale, halves(w + 8, sign, bias, limit)), y1);
+    y2 = madd(f32x4.convert_i32x4_s(i2), f32x4.mul(scale, halves(w + 16, sign, bias, limit)), y2);
+    y3 = madd(f32x4.convert_i32x4_s(i3), f32x4.mul(scale, halves(w + 24, sign, bias, limit)), y3);
     w += 32;
     x += BLOCK_CODES - 32;
   }

@@ -24,9 +24,10 @@ export const CONSTANTS: usize = memory.data<u16>(
     16, 16, 16, 16, 16, 16, 16, 16, // widens pairs of high nibbles
     0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, // fifth bit
     0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, // fifth and sixth bit
-    0xffff, 0x8fff, 0xffff, 0x8fff, 0xffff, 0x8fff, 0xffff, 0x8fff, // sign, exponent and fraction of a moved f16
-    0, 0x7780, 0, 0x7780, 0, 0x7780, 0, 0x7780, // 2^112
     0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, // six bits
+    0, 0x8000, 0, 0x8000, 0, 0x8000, 0, 0x8000, // sign of an f32
+    0, 0x3800, 0, 0x3800, 0, 0x3800, 0, 0x3800, // 112 in an f32's exponent: from the bias of f16 to that of f32
+    0, 0x3880, 0, 0x3880, 0, 0x3880, 0, 0x3880, // 2^-14
   ],
   16,
 );
@@ -41,11 +42,13 @@ export const CONSTANTS: usize = memory.data<u16>(
 // @ts-ignore: decorator
 @inline export const BITS_45: usize = 64;
 // @ts-ignore: decorator
-@inline export const HALF_MASK: usize = 80;
+@inline export const SIX_BITS: usize = 80;
 // @ts-ignore: decorator
-@inline export const HALF_SCALE: usize = 96;
+@inline export const SIGN: usize = 96;
 // @ts-ignore: decorator
-@inline export const SIX_BITS: usize = 112;
+@inline export const HALF_BIAS: usize = 112;
+// @ts-ignore: decorator
+@inline export const HALF_LIMIT: usize = 128;
 
 // @ts-ignore: decorator
 @inline export function constant(which: usize): v128 {
@@ -84,13 +87,21 @@ export const CONSTANTS: usize = memory.data<u16>(
   return i32x4.add(i32x4.shl(high, 4), low);
 }
 
-/** Four f16 values as f32: bits moved into place, then the exponent's bias corrected by one exact product. */
+/**
+ * Four f16 as f32, without ever computing with a subnormal (2.3 x slower decoding where scales are below 2^-14, as those of K-quants
+ * often are). With the exponent rebiased, n = 2^-15 (1 + m / 1024) for a subnormal whose value is 2^-14 m / 1024 = 2 n - 2^-14; for
+ * all others 2 n - 2^-14 >= n. So the value is the smaller of both, compared as integers since neither is negative.
+ * Infinities and NaN come out finite: no weight scale may hold them.
+ */
 // @ts-ignore: decorator
-@inline export function halves(p: usize, halfMask: v128, halfScale: v128): v128 {
-  return f32x4.mul(v128.and(i32x4.shl(v128.load_ext<i16>(p), 13), halfMask), halfScale);
+@inline export function halves(p: usize, sign: v128, bias: v128, limit: v128): v128 {
+  const h = v128.load_ext<i16>(p);
+  const n = i32x4.add(i32x4.shr_u(i32x4.shl(h, 17), 4), bias);
+  const m = f32x4.sub(f32x4.add(n, n), limit);
+  return v128.or(i32x4.min_s(n, m), v128.and(h, sign));
 }
 
-/** The same for one f16. Infinities and NaN come out finite: no weight scale may hold them. */
+/** The same for one f16. */
 // @ts-ignore: decorator
 @inline export function half(p: usize): f32 {
   return reinterpret<f32>((<i32>load<i16>(p) << 13) & 0x8fffffff) * reinterpret<f32>(0x77800000);

@@ -1,5 +1,5 @@
 // The scales inside a group of 256 columns of K-quants, spread out to one f32 or i16 pair per row.
-import { constant, HALF_MASK, HALF_SCALE, halves, SIX_BITS } from './packed-dot';
+import { constant, HALF_BIAS, HALF_LIMIT, halves, SIGN, SIX_BITS } from './packed-dot';
 
 /** Bytes that `spreadMinimumScales` fills: 8 blocks x (16 scales, 16 minima) f32. */
 export const SCALE_ROOM: usize = 1024;
@@ -40,13 +40,13 @@ export const SCALE_ROOM: usize = 1024;
  */
 // @ts-ignore: decorator
 @inline export function spreadMinimumScales(w: usize, out: usize, offset: i32): void {
-  const mask = constant(HALF_MASK), magic = constant(HALF_SCALE);
-  const d0 = halves(w, mask, magic), d1 = halves(w + 8, mask, magic);
-  const d2 = halves(w + 16, mask, magic), d3 = halves(w + 24, mask, magic);
+  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
+  const d0 = halves(w, sign, bias, limit), d1 = halves(w + 8, sign, bias, limit);
+  const d2 = halves(w + 16, sign, bias, limit), d3 = halves(w + 24, sign, bias, limit);
   scaleSet(w + 64, d0, d1, d2, d3, out);
   scaleSet(w + 112, d0, d1, d2, d3, out + 512);
-  const m0 = f32x4.neg(halves(w + 32, mask, magic)), m1 = f32x4.neg(halves(w + 40, mask, magic));
-  const m2 = f32x4.neg(halves(w + 48, mask, magic)), m3 = f32x4.neg(halves(w + 56, mask, magic));
+  const m0 = f32x4.neg(halves(w + 32, sign, bias, limit)), m1 = f32x4.neg(halves(w + 40, sign, bias, limit));
+  const m2 = f32x4.neg(halves(w + 48, sign, bias, limit)), m3 = f32x4.neg(halves(w + 56, sign, bias, limit));
   scaleSet(w + 160, m0, m1, m2, m3, out + 64);
   scaleSet(w + 208, m0, m1, m2, m3, out + 576);
   if (offset == 0) return;

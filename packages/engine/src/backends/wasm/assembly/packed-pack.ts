@@ -1,0 +1,219 @@
+// Packs rows of a file into tiles of 16 while weights are loaded: the same bytes as packed/layout.ts, where the picture is. Four rows
+// at a time: 16 bytes of each, transposed as 4 x 4 words, are four steps of four rows.
+import { packedTileBytes, Q4_0, Q4_K, Q5_0, Q5_K, Q8_0, TILE_OUTPUTS } from './packed-layout';
+
+/** A block of zeros: the rows that fill up the last tile. */
+const ZEROS: usize = memory.data(224, 16);
+
+// @ts-ignore: decorator
+@inline const NIBBLE: u32 = 0x0f0f0f0f;
+// @ts-ignore: decorator
+@inline const SIX: u32 = 0x3f3f3f3f;
+// @ts-ignore: decorator
+@inline const TWO: u32 = 0x03030303;
+
+/** Word j of rows a, b, c, d to the vector at out + 64 j. */
+// @ts-ignore: decorator
+@inline function storeSteps(a: v128, b: v128, c: v128, d: v128, out: usize): void {
+  const ab = i8x16.shuffle(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+  const cd = i8x16.shuffle(c, d, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+  const ef = i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+  const gh = i8x16.shuffle(c, d, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+  v128.store(out, i8x16.shuffle(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23));
+  v128.store(out, i8x16.shuffle(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31), 64);
+  v128.store(out, i8x16.shuffle(ef, gh, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23), 128);
+  v128.store(out, i8x16.shuffle(ef, gh, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31), 192);
+}
+
+/** 32 bytes, each two columns of two blocks of 32: the low nibbles' block as our nibble order has it. */
+// @ts-ignore: decorator
+@inline function lowBlock(p: usize): v128 {
+  const nibble = i8x16.splat(15);
+  return v128.or(v128.and(v128.load(p), nibble), i16x8.shl(v128.and(v128.load(p, 16), nibble), 4));
+}
+
+/** And the high nibbles' block. */
+// @ts-ignore: decorator
+@inline function highBlock(p: usize): v128 {
+  const nibble = i8x16.splat(15);
+  return v128.or(v128.and(i16x8.shr_u(v128.load(p), 4), nibble), v128.andnot(v128.load(p, 16), nibble));
+}
+
+/** Every fourth bit of the low 29, as 8 bits. */
+// @ts-ignore: decorator
+@inline function everyFourth(t: u32): u32 {
+  t &= 0x11111111;
+  t = (t | (t >> 3)) & 0x03030303;
+  t = (t | (t >> 6)) & 0x000f000f;
+  return (t | (t >> 12)) & 0xff;
+}
+
+/** Rows r…r+3 of a group of 32 columns. */
+// @ts-ignore: decorator
+@inline function pack32(type: i32, a: usize, b: usize, c: usize, d: usize, r: usize, group: usize): void {
+  if (type == Q8_0) {
+    const flip = i8x16.splat(-128);
+    for (let half: usize = 0; half < 2; half++) {
+      const at: usize = 2 + half * 16;
+      storeSteps(
+        v128.xor(v128.load(a + at), flip), v128.xor(v128.load(b + at), flip), v128.xor(v128.load(c + at), flip),
+        v128.xor(v128.load(d + at), flip), group + half * 256 + r * 4,
+      );
+    }
+  } else {
+    const at: usize = type == Q4_0 ? 2 : 6;
+    storeSteps(v128.load(a + at), v128.load(b + at), v128.load(c + at), v128.load(d + at), group + r * 4);
+  }
+  if (type == Q5_0) {
+    fifthBits(load<u32>(a, 2), group + 256 + r * 4);
+    fifthBits(load<u32>(b, 2), group + 260 + r * 4);
+    fifthBits(load<u32>(c, 2), group + 264 + r * 4);
+    fifthBits(load<u32>(d, 2), group + 268 + r * 4);
+  }
+  const scales = group + (type == Q4_0 ? 256 : type == Q5_0 ? 320 : 512) + r * 2;
+  store<u16>(scales, load<u16>(a));
+  store<u16>(scales, load<u16>(b), 2);
+  store<u16>(scales, load<u16>(c), 4);
+  store<u16>(scales, load<u16>(d), 6);
+}
+
+// @ts-ignore: decorator
+@inline function fifthBits(h: u32, out: usize): void {
+  store<u32>(out, everyFourth(h) | (everyFourth(h >> 1) << 8) | (everyFourth(h >> 2) << 16) | (everyFourth(h >> 3) << 24));
+}
+
+/** Four 6-bit values (a byte each) of row r. */
+// @ts-ignore: decorator
+@inline function storeSix(values: u32, out: usize): void {
+  const top = values >> 24;
+  store<u8>(out, (values & 63) | (top << 6));
+  store<u8>(out, ((values >> 8) & 63) | ((top >> 2) << 6), 16);
+  store<u8>(out, ((values >> 16) & 63) | ((top >> 4) << 6), 32);
+}
+
+/** d, dmin and the 12 bytes of scales and minima of row r. */
+// @ts-ignore: decorator
+@inline function minimumScales(block: usize, r: usize, group: usize): void {
+  store<u16>(group + r * 2, load<u16>(block));
+  store<u16>(group + 32 + r * 2, load<u16>(block, 2));
+  const u0 = load<u32>(block, 4), u1 = load<u32>(block, 8), u2 = load<u32>(block, 12);
+  const out = group + 64 + r;
+  storeSix(u0 & SIX, out);
+  storeSix((u2 & NIBBLE) | (((u0 >> 6) & TWO) << 4), out + 48);
+  storeSix(u1 & SIX, out + 96);
+  storeSix(((u2 >> 4) & NIBBLE) | (((u1 >> 6) & TWO) << 4), out + 144);
+}
+
+/** `count` words from `p`, `bits` bits of each byte from bit `shift` on, side by side: word k's at bits * k. */
+// @ts-ignore: decorator
+@inline function gatherBits(p: usize, count: i32, shift: u32, bits: u32): u32 {
+  const mask: u32 = bits == 1 ? 0x01010101 : TWO;
+  let word: u32 = 0;
+  for (let k = 0; k < count; k++) word |= ((load<u32>(p + (<usize>k << 2)) >> shift) & mask) << (bits * k);
+  return word;
+}
+
+// @ts-ignore: decorator
+@inline function packMinimum(type: i32, a: usize, b: usize, c: usize, d: usize, r: usize, group: usize): void {
+  minimumScales(a, r, group);
+  minimumScales(b, r + 1, group);
+  minimumScales(c, r + 2, group);
+  minimumScales(d, r + 3, group);
+  const step: usize = type == Q4_K ? 256 : 320;
+  const at: usize = type == Q4_K ? 16 : 48;
+  let out = group + 256 + r * 4;
+  for (let pair: usize = 0; pair < 4; pair++) {
+    const p = at + pair * 32;
+    storeSteps(lowBlock(a + p), lowBlock(b + p), lowBlock(c + p), lowBlock(d + p), out);
+    storeSteps(highBlock(a + p), highBlock(b + p), highBlock(c + p), highBlock(d + p), out + step);
+    out += 2 * step;
+  }
+  if (type == Q4_K) return;
+  out = group + 512 + r * 4;
+  for (let i = 0; i < 8; i++) {
+    store<u32>(out, gatherBits(a + 16, 8, i, 1));
+    store<u32>(out, gatherBits(b + 16, 8, i, 1), 4);
+    store<u32>(out, gatherBits(c + 16, 8, i, 1), 8);
+    store<u32>(out, gatherBits(d + 16, 8, i, 1), 12);
+    out += 320;
+  }
+}
+
+/** d, 16 factors and the upper bits of row r of Q6_K. */
+// @ts-ignore: decorator
+@inline function sixthScales(block: usize, r: usize, group: usize): void {
+  store<u16>(group + r * 2, load<u16>(block, 208));
+  for (let k: usize = 0; k < 16; k++) store<u8>(group + 32 + k * 16 + r, load<u8>(block + 192 + k));
+  let out = group + 288 + 256 + r * 4;
+  for (let i: usize = 0; i < 8; i++) {
+    const p = block + 128 + (i >> 2) * 32;
+    const shift = <u32>(i & 3) * 2;
+    store<u32>(out, gatherBits(p, 4, shift, 2));
+    store<u32>(out, gatherBits(p + 16, 4, shift, 2), 64);
+    out += 384;
+  }
+}
+
+// @ts-ignore: decorator
+@inline function packSixth(a: usize, b: usize, c: usize, d: usize, r: usize, group: usize): void {
+  sixthScales(a, r, group);
+  sixthScales(b, r + 1, group);
+  sixthScales(c, r + 2, group);
+  sixthScales(d, r + 3, group);
+  for (let half: usize = 0; half < 2; half++) {
+    for (let part: usize = 0; part < 2; part++) {
+      const p = half * 64 + part * 32;
+      const out = group + 288 + (half * 4 + part) * 384 + r * 4;
+      storeSteps(lowBlock(a + p), lowBlock(b + p), lowBlock(c + p), lowBlock(d + p), out);
+      storeSteps(highBlock(a + p), highBlock(b + p), highBlock(c + p), highBlock(d + p), out + 768);
+    }
+  }
+}
+
+/** One whole tile; rows from `count` on are zero. */
+// @ts-ignore: decorator
+@inline function packTile(type: i32, raw: usize, rowBytes: usize, block: usize, count: i32, out: usize): void {
+  const groups = rowBytes / block;
+  for (let g: usize = 0; g < groups; g++) {
+    for (let r = 0; r < TILE_OUTPUTS; r += 4) {
+      const p = raw + g * block + <usize>r * rowBytes;
+      const a = r < count ? p : ZEROS;
+      const b = r + 1 < count ? p + rowBytes : ZEROS;
+      const c = r + 2 < count ? p + 2 * rowBytes : ZEROS;
+      const d = r + 3 < count ? p + 3 * rowBytes : ZEROS;
+      if (type == Q4_0 || type == Q5_0 || type == Q8_0) pack32(type, a, b, c, d, r, out);
+      else if (type == Q4_K || type == Q5_K) packMinimum(type, a, b, c, d, r, out);
+      else packSixth(a, b, c, d, r, out);
+    }
+    out += block * TILE_OUTPUTS;
+  }
+}
+
+function packQ4_0(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q4_0, raw, rowBytes, 18, count, out); }
+function packQ5_0(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q5_0, raw, rowBytes, 22, count, out); }
+function packQ8_0(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q8_0, raw, rowBytes, 34, count, out); }
+function packQ4_K(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q4_K, raw, rowBytes, 144, count, out); }
+function packQ5_K(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q5_K, raw, rowBytes, 176, count, out); }
+function packQ6_K(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(4, raw, rowBytes, 210, count, out); }
+
+/**
+ * Packs `rowCount` rows in the file's format at `raw` as rows rowStart… of the packed matrix at `out`. `rowStart` must be a multiple of
+ * 16, and `rowCount` too unless these rows are the matrix's last. `layout` is the packed layout's id.
+ */
+export function packRows(layout: i32, raw: usize, rowStart: i32, rowCount: i32, columns: i32, out: usize): void {
+  const type = layout - 64;
+  const tileBytes = packedTileBytes(type, columns);
+  const rowBytes = tileBytes / TILE_OUTPUTS;
+  out += <usize>(rowStart / TILE_OUTPUTS) * tileBytes;
+  for (let row = 0; row < rowCount; row += TILE_OUTPUTS) {
+    const count = min(TILE_OUTPUTS, rowCount - row);
+    if (type == Q4_0) packQ4_0(raw, rowBytes, count, out);
+    else if (type == Q5_0) packQ5_0(raw, rowBytes, count, out);
+    else if (type == Q8_0) packQ8_0(raw, rowBytes, count, out);
+    else if (type == Q4_K) packQ4_K(raw, rowBytes, count, out);
+    else if (type == Q5_K) packQ5_K(raw, rowBytes, count, out);
+    else packQ6_K(raw, rowBytes, count, out);
+    raw += 16 * rowBytes;
+    out += tileBytes;
+  }
+}

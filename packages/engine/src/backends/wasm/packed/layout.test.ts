@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { byteLengthOf, TENSOR_TYPES } from '../../../formats/tensor-types.ts';
+import type { TensorType } from '../../../formats/types.ts';
+import { randomNumbers } from './harness.ts';
+import { canPack, packedByteLength, packRows, unpackRow } from './layout.ts';
+import { createPacker } from './packer.ts';
+
+const TYPES: readonly TensorType[] = ['Q4_0', 'Q4_K', 'Q5_0', 'Q5_K', 'Q6_K', 'Q8_0'];
+
+const randomBytes = (count: number, seed: number): Uint8Array => {
+  const random = randomNumbers(seed);
+  return Uint8Array.from({ length: count }, () => random() * 256);
+};
+
+describe('packed layouts', () => {
+  for (const type of TYPES) {
+    const columns = TENSOR_TYPES[type].blockLength * 3;
+    const rowBytes = byteLengthOf(type, columns);
+
+    test(`${type}: unpacking gives the file's bytes back, however the rows were cut`, () => {
+      for (const rows of [1, 15, 16, 17, 50]) {
+        const raw = randomBytes(rows * rowBytes, rows);
+        const whole = new Uint8Array(packedByteLength(type, rows, columns)).fill(0xaa);
+        packRows(type, raw, 0, rows, rows, columns, whole);
+        for (let row = 0; row < rows; row++) {
+          assert.deepEqual(
+            unpackRow(type, whole, row, columns),
+            raw.subarray(row * rowBytes, (row + 1) * rowBytes),
+          );
+        }
+        const inParts = new Uint8Array(whole.length).fill(0x55);
+        const cut = Math.floor(rows / 3);
+        packRows(type, raw.subarray(cut * rowBytes), cut, rows - cut, rows, columns, inParts);
+        packRows(type, raw.subarray(0, cut * rowBytes), 0, cut, rows, columns, inParts);
+        assert.deepEqual(inParts, whole);
+      }
+    });
+
+    test(`${type}: as large as the file, rows rounded up to 16`, () => {
+      assert.equal(packedByteLength(type, 32, columns), 32 * rowBytes);
+      assert.equal(packedByteLength(type, 33, columns), 48 * rowBytes);
+    });
+
+    for (const build of ['relaxed', 'pairs', 'baseline']) {
+      test(`${type}: the ${build} kernels pack the same bytes`, () => {
+        const module = new WebAssembly.Module(
+          readFileSync(new URL(`../build/kernels.${build}.wasm`, import.meta.url)),
+        );
+        const pack = createPacker(module, true);
+        for (const [rows, wide] of [
+          [1, 1],
+          [16, 2],
+          [50, 3],
+          [96, 1200 / TENSOR_TYPES[type].blockLength],
+        ] as const) {
+          const columns = Math.ceil(wide) * TENSOR_TYPES[type].blockLength;
+          const rowBytes = byteLengthOf(type, columns);
+          const raw = randomBytes(rows * rowBytes, rows);
+          const expected = new Uint8Array(packedByteLength(type, rows, columns));
+          packRows(type, raw, 0, rows, rows, columns, expected);
+          const actual = new Uint8Array(expected.length);
+          const cut = rows > 32 ? 32 : 0;
+          pack(type, raw.subarray(cut * rowBytes), cut, rows - cut, rows, columns, actual);
+          if (cut) pack(type, raw.subarray(0, cut * rowBytes), 0, cut, rows, columns, actual);
+          assert.deepEqual(actual, expected, `${rows} rows of ${columns}`);
+        }
+      });
+    }
+  }
+
+  test('only whole blocks of types with a packed form', () => {
+    assert.equal(canPack('Q4_0', 3, 160), true);
+    assert.equal(canPack('Q4_0', 3, 161), false);
+    assert.equal(canPack('Q4_K', 3, 160), false);
+    assert.equal(canPack('F16', 3, 160), false);
+    assert.equal(canPack('Q2_K', 16, 256), false);
+  });
+});
