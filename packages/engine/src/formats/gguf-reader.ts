@@ -16,6 +16,7 @@ import {
   type MetadataType,
   MIN_VALUE_BYTES,
   quoted,
+  type TypedMetadataValue,
 } from './gguf-types.ts';
 import { GgufWindow } from './gguf-window.ts';
 import { checkOverlaps } from './overlaps.ts';
@@ -39,6 +40,7 @@ interface GgufFile {
   readonly source: ByteSource;
   readonly version: number;
   readonly metadata: ReadonlyMap<string, MetadataValue>;
+  readonly typedMetadata: ReadonlyMap<string, TypedMetadataValue>;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
 }
 
@@ -54,8 +56,16 @@ export async function readGguf(source: ByteSource, options: GgufOptions = {}): P
   try {
     const file = await readFile(source);
     const parts = await readParts(file, options, opened);
-    const { version, metadata } = parts[0] ?? file;
-    return { kind: 'gguf', name: source.name, version, metadata, tensors: mergeTensors(parts), close };
+    const { version, metadata, typedMetadata } = parts[0] ?? file;
+    return {
+      kind: 'gguf',
+      name: source.name,
+      version,
+      metadata,
+      typedMetadata,
+      tensors: mergeTensors(parts),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
@@ -65,8 +75,9 @@ export async function readGguf(source: ByteSource, options: GgufOptions = {}): P
 async function readFile(source: ByteSource): Promise<GgufFile> {
   const window = new GgufWindow(source);
   const { version, tensorCount, metadataCount } = await window.parse(() => readPreamble(window));
-  const metadata = new Map<string, MetadataValue>();
-  for (let i = 0; i < metadataCount; i++) await window.parse(() => readMetadata(window, i, metadata));
+  const typedMetadata = new Map<string, TypedMetadataValue>();
+  for (let i = 0; i < metadataCount; i++) await window.parse(() => readMetadata(window, i, typedMetadata));
+  const metadata = new Map([...typedMetadata].map(([key, typed]) => [key, plainValue(typed)]));
   const alignment = alignmentOf(source.name, metadata);
   const descriptions = new Map<string, TensorDescription>();
   for (let i = 0; i < tensorCount; i++) await window.parse(() => readDescription(window, i, descriptions));
@@ -76,7 +87,7 @@ async function readFile(source: ByteSource): Promise<GgufFile> {
     tensors.set(name, placeTensor(source, name, description, dataStart, alignment));
   }
   checkOverlaps(source.name, [...tensors.values()]);
-  return { source, version, metadata, tensors };
+  return { source, version, metadata, typedMetadata, tensors };
 }
 
 function readPreamble(window: GgufWindow) {
@@ -103,7 +114,7 @@ function readPreamble(window: GgufWindow) {
   return { version, tensorCount, metadataCount };
 }
 
-function readMetadata(window: GgufWindow, index: number, metadata: Map<string, MetadataValue>): void {
+function readMetadata(window: GgufWindow, index: number, metadata: Map<string, TypedMetadataValue>): void {
   window.subject = `metadata key ${index}`;
   const key = window.name('key', MAX_NAME_BYTES);
   window.subject = `metadata key ${quoted(key)}`;
@@ -116,21 +127,27 @@ function readType(window: GgufWindow): MetadataType {
   return METADATA_TYPES[id] ?? window.fail(`a value type from 0 to ${METADATA_TYPES.length - 1}`, `${id}`);
 }
 
-function readValue(window: GgufWindow, type: MetadataType, depth: number): MetadataValue {
-  if (type !== 'array') return window[type]();
+function readValue(window: GgufWindow, type: MetadataType, depth: number): TypedMetadataValue {
+  if (type !== 'array') return { type, value: window[type]() };
   if (depth === MAX_ARRAY_DEPTH) window.fail(`arrays nested at most ${MAX_ARRAY_DEPTH} deep`, 'deeper ones');
   const elementType = readType(window);
   const left = Math.floor((window.source.byteLength - window.position) / MIN_VALUE_BYTES[elementType]);
   const count = window.count('a number of array elements', Math.min(left, MAX_ARRAY_LENGTH));
   window.need(count * MIN_VALUE_BYTES[elementType]);
-  const values: MetadataValue[] = [];
   if (elementType === 'array') {
-    for (let i = 0; i < count; i++) values.push(readValue(window, 'array', depth + 1));
-  } else {
-    const read = window[elementType];
-    for (let i = 0; i < count; i++) values.push(read());
+    const arrays: TypedMetadataValue[] = [];
+    for (let i = 0; i < count; i++) arrays.push(readValue(window, 'array', depth + 1));
+    return { type: 'array', of: 'array', value: arrays };
   }
-  return values;
+  const values: MetadataValue[] = [];
+  const read = window[elementType];
+  for (let i = 0; i < count; i++) values.push(read());
+  return { type: 'array', of: elementType, value: values };
+}
+
+function plainValue(typed: TypedMetadataValue): MetadataValue {
+  if (typed.type !== 'array') return typed.value;
+  return typed.of === 'array' ? typed.value.map(plainValue) : (typed.value as MetadataValue[]);
 }
 
 function alignmentOf(fileName: string, metadata: ReadonlyMap<string, MetadataValue>): number {

@@ -1,5 +1,7 @@
 // What a model file is to the rest of the engine: named tensors that can be read in pieces, and metadata.
 
+import type { TypedMetadataValue } from './gguf-types.ts';
+
 /** Random access to the bytes of one file, wherever it lives. Reads outside the file throw FormatError. */
 export interface ByteSource {
   /** Shown in error messages: a file name, a URL. */
@@ -70,6 +72,8 @@ export interface GgufCheckpoint extends OpenedFiles {
   readonly kind: 'gguf';
   readonly version: number;
   readonly metadata: ReadonlyMap<string, MetadataValue>;
+  /** The same with the types that the file has, for writing it again. Arrays are shared with `metadata`. */
+  readonly typedMetadata: ReadonlyMap<string, TypedMetadataValue>;
 }
 
 export interface HuggingFaceCheckpoint extends OpenedFiles {
