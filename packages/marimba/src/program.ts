@@ -5,7 +5,9 @@ import { commands } from './commands/index.ts';
 import { bold, cyan, dim } from './terminal.ts';
 
 function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  // The compiled program lies beside its package.json, the sources one folder below.
+  const place = import.meta.url.endsWith('.ts') ? '../package.json' : './package.json';
+  const text = readFileSync(new URL(place, import.meta.url), 'utf8');
   const { version: found } = JSON.parse(text) as { version?: unknown };
   return String(found);
 }

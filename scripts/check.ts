@@ -1,0 +1,97 @@
+// `npm run check`: everything that is held without running the models: types, lint and format, import rules, unused code,
+// and the packages as they would be published. Prints one line a step; a step that fails shows its output.
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type BuiltPackage, build } from './build.ts';
+import { buildKernels } from './build-kernels.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const bin = (name: string): string => join(root, 'node_modules/.bin', name);
+
+interface Step {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd?: string;
+}
+
+function run({ name, command, args, cwd = root }: Step): boolean {
+  const began = performance.now();
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+  });
+  const passed = status === 0;
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  process.stdout.write(`${passed ? '✓' : '✗'} ${name} (${seconds} s)\n`);
+  if (!passed) process.stdout.write(`${error ? `${error.message}\n` : ''}${stdout}${stderr}\n`);
+  return passed;
+}
+
+const SOURCE_STEPS: readonly Step[] = [
+  { name: 'types', command: bin('tsc'), args: ['-p', 'tsconfig.json'] },
+  { name: 'lint and format', command: bin('biome'), args: ['check', '--error-on-warnings', '.'] },
+  { name: 'import rules', command: process.execPath, args: ['--test', 'test/imports.test.ts'] },
+  { name: 'unused code', command: bin('knip'), args: ['--no-progress'] },
+];
+
+/** As a user would have them: the built packages in a folder of their own, away from the sources. */
+function installedCopy(packages: readonly BuiltPackage[]): string {
+  const folder = mkdtempSync(join(tmpdir(), 'marimba-check-'));
+  const modules = join(folder, 'node_modules');
+  mkdirSync(modules);
+  const own = new Set(packages.map(({ name }) => name));
+  for (const name of readdirSync(join(root, 'node_modules')))
+    if (!name.startsWith('.') && !own.has(name) && name !== '@marimba')
+      symlinkSync(join(root, 'node_modules', name), join(modules, name));
+  for (const { name, dist } of packages) {
+    mkdirSync(dirname(join(modules, name)), { recursive: true });
+    cpSync(dist, join(modules, name), { recursive: true });
+  }
+  return folder;
+}
+
+function packageSteps(packages: readonly BuiltPackage[], installed: string): Step[] {
+  const model = join(root, 'fixtures/golden/jamba-dense-mqa');
+  const program = join(installed, 'node_modules/marimba/bin/marimba.mjs');
+  return [
+    ...packages.flatMap(({ name, dist }): Step[] => [
+      { name: `${name}: publint`, command: bin('publint'), args: ['--strict', '--pack', 'npm', dist] },
+      // Only ESM is published. `./internal/*` is a pattern, which attw cannot enumerate.
+      {
+        name: `${name}: types as published`,
+        command: bin('attw'),
+        args: ['--pack', dist, '--profile', 'esm-only'],
+      },
+    ]),
+    {
+      name: 'marimba, installed: --version',
+      command: process.execPath,
+      args: [program, '--version'],
+      cwd: installed,
+    },
+    {
+      name: 'marimba, installed: generate on two threads',
+      command: process.execPath,
+      args: [program, 'generate', model, '--tokens', '1,2,3', '--max-tokens', '4', '--threads', '2'],
+      cwd: installed,
+    },
+  ];
+}
+
+await buildKernels();
+let passed = true;
+for (const step of SOURCE_STEPS) passed = run(step) && passed;
+const packages = await build();
+const installed = installedCopy(packages);
+try {
+  for (const step of packageSteps(packages, installed)) passed = run(step) && passed;
+} finally {
+  rmSync(installed, { recursive: true });
+}
+process.stdout.write(passed ? 'All checks passed.\n' : 'Some checks failed.\n');
+process.exitCode = passed ? 0 : 1;

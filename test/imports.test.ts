@@ -1,0 +1,90 @@
+// The arrows of the architecture: who may import whom. Read from the sources, so a new import is held to it at once.
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Packages from the ground up; each may import only those before it. */
+const LEVELS = ['@marimba/engine', '@marimba/lab', '@marimba/agents', '@marimba/server', 'marimba'];
+
+interface Source {
+  readonly path: string;
+  readonly imports: readonly string[];
+}
+
+function sources(pattern: string): Source[] {
+  return globSync(pattern, { cwd: root })
+    .filter((path) => !/(^|\/)(node_modules|dist)\//.test(path) && !path.includes('backends/wasm/assembly/'))
+    .map((path) => ({ path, imports: importsOf(readFileSync(join(root, path), 'utf8')) }));
+}
+
+function importsOf(text: string): string[] {
+  const statement =
+    /^\s*(?:import|export)\b[^'"`;]*?from\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)/gm;
+  return [...text.matchAll(statement)].map((match) => (match[1] ?? match[2] ?? match[3])!);
+}
+
+const isTest = (path: string): boolean => /\.(test|bench)\.ts$|\/test\/|testing\.ts$|\/fake-/.test(path);
+
+test('the reader of imports sees every form', () => {
+  const text =
+    "import a from 'a';\nimport {\n  b,\n} from 'b';\nexport * from 'c';\nimport 'd';\nawait import('e');\n";
+  assert.deepEqual(importsOf(text), ['a', 'b', 'c', 'd', 'e']);
+});
+
+test('packages import only what lies below them', () => {
+  for (const manifest of globSync('packages/*/package.json', { cwd: root })) {
+    const { name } = JSON.parse(readFileSync(join(root, manifest), 'utf8')) as { name: string };
+    const level = LEVELS.indexOf(name);
+    if (level < 0) continue;
+    const own = sources(`${join(manifest, '..')}/src/**/*.ts`);
+    assert.ok(own.length > 0, manifest);
+    for (const { path, imports } of own) {
+      for (const target of imports) {
+        const other = LEVELS.findIndex((one) => target === one || target.startsWith(`${one}/`));
+        assert.ok(other < level, `${path} imports ${target}, which lies above ${name}`);
+        assert.ok(!/\.\.\/\.\.\/\.\.\/.*packages\//.test(target), `${path} imports ${target} by its path`);
+      }
+    }
+  }
+});
+
+test('only files named *.node.ts of the engine use what only Node has', () => {
+  for (const { path, imports } of sources('packages/engine/src/**/*.ts')) {
+    if (path.endsWith('.node.ts') || isTest(path)) continue;
+    for (const target of imports) {
+      assert.ok(!target.startsWith('node:'), `${path} imports ${target}; move it to a file named *.node.ts`);
+      const isType = target.endsWith('platform.node.ts'); // the shape that both platforms share
+      assert.ok(isType || !target.endsWith('.node.ts'), `${path} imports ${target}; go through #platform`);
+    }
+  }
+});
+
+test('every dependency is declared by the package that imports it', () => {
+  for (const manifest of globSync('packages/*/package.json', { cwd: root })) {
+    const text = readFileSync(join(root, manifest), 'utf8');
+    const { name, dependencies = {} } = JSON.parse(text) as {
+      name: string;
+      dependencies?: Record<string, string>;
+    };
+    const optional =
+      (JSON.parse(text) as { optionalDependencies?: Record<string, string> }).optionalDependencies ?? {};
+    for (const { path, imports } of sources(`${join(manifest, '..')}/src/**/*.ts`)) {
+      if (isTest(path)) continue;
+      for (const target of imports) {
+        if (/^(\.|#|node:)/.test(target)) continue;
+        const wanted = target
+          .split('/')
+          .slice(0, target.startsWith('@') ? 2 : 1)
+          .join('/');
+        assert.ok(
+          wanted === name || wanted in dependencies || wanted in optional,
+          `${path} imports ${target}, not a dependency of ${name}`,
+        );
+      }
+    }
+  }
+});
