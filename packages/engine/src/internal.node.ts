@@ -21,6 +21,7 @@ export { Runtime } from './model/runtime.ts';
 export { readText, type TextSide } from './model/text-side.ts';
 export {
   chooseLayout,
+  resolveActivations,
   type FoundWeight,
   findWeights,
   matrixShape,

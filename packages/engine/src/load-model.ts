@@ -28,7 +28,7 @@ export interface LoadModelOptions {
   readonly quantize?: QuantizeType | undefined;
   /**
    * How activations meet quantised weights: `f32` is exact for the weights as stored; `int8` rounds activations to 8 bits
-   * with a scale for every 32, several times faster; `auto` (default) takes int8 for matrices of 512 columns or more.
+   * with a scale for every 32, several times faster; `auto` (default) takes int8 in models with a hidden size of 512 or more.
    */
   readonly activations?: ActivationPrecision | undefined;
   /** Format of the attention cache. Default f16. */

@@ -14,7 +14,7 @@ import type { Role } from './roles.ts';
 import { ropeInverseFrequencies } from './rope.ts';
 import type { ModelSpec } from './spec.ts';
 import {
-  type ActivationPrecision, chooseLayout, findWeights, type FoundWeight, matrixShape, type QuantizeType, targetType,
+  type ActivationPrecision, chooseLayout, findWeights, type FoundWeight, matrixShape, type QuantizeType, resolveActivations, targetType,
 } from './weights.ts';
 
 export interface LoadOptions {
@@ -91,7 +91,8 @@ function placeMatrix(
   const { rows, columns } = matrixShape(weight);
   const experts = weight.shape.length === 3 ? weight.shape[0]! : 1;
   const type = targetType(weight, options.quantize ?? null);
-  const { layout, byteLength } = chooseLayout(type, rows / experts, columns, options.activations ?? 'auto', backend.packing);
+  const activations = resolveActivations(options.activations ?? 'auto', spec.hiddenSize);
+  const { layout, byteLength } = chooseLayout(type, rows / experts, columns, activations, backend.packing);
   const name = `layer ${weight.layer} ${weight.role}`;
   const address = backend.arena.allocate(byteLength * experts, name);
   const mixer = spec.layers[weight.layer]?.mixer;

@@ -36,7 +36,10 @@ export function neededWeights(spec: ModelSpec): NeededWeight[] {
   ];
   if (!spec.tiedHead) needed.push({ layer: -1, role: 'head', shape: [vocabularySize, h], kind: 'matrix' });
   spec.layers.forEach((layer, index) => needed.push(...layerWeights(layer, index, h)));
-  return needed.map((weight) => ({ ...weight, moreBits: wantsMoreBits(weight.role, weight.layer, spec.layers.length) }));
+  return needed.map((weight) => ({
+    ...weight,
+    moreBits: wantsMoreBits(weight.role, weight.layer, spec.layers.length),
+  }));
 }
 
 function layerWeights({ mixer, feedForward }: LayerSpec, layer: number, h: number): Weight[] {
@@ -110,13 +113,16 @@ export function findWeights(checkpoint: Checkpoint, family: Family, spec: ModelS
 }
 
 function findOne(checkpoint: Checkpoint, family: Family, weight: NeededWeight): TensorEntry[] {
-  const names = (checkpoint.kind === 'gguf' ? GGUF_NAMES[weight.role] : family.huggingFaceNames[weight.role]) ?? [];
+  const names =
+    (checkpoint.kind === 'gguf' ? GGUF_NAMES[weight.role] : family.huggingFaceNames[weight.role]) ?? [];
   const candidates = names.map((name) => name.replace(/\bN\b/, `${weight.layer}`));
   for (const name of candidates) {
     if (/\bE\b/.test(name)) {
       const [experts, ...shape] = weight.shape;
       if (!checkpoint.tensors.has(name.replace(/\bE\b/, '0'))) continue;
-      return Array.from({ length: experts! }, (_, e) => need(checkpoint, name.replace(/\bE\b/, `${e}`), shape));
+      return Array.from({ length: experts! }, (_, e) =>
+        need(checkpoint, name.replace(/\bE\b/, `${e}`), shape),
+      );
     }
     if (checkpoint.tensors.has(name)) return [need(checkpoint, name, weight.shape)];
   }
@@ -157,14 +163,23 @@ export interface PackingRules {
   packedByteLength(type: TensorType, rows: number, columns: number): number;
 }
 
-/** `auto` keeps f32 activations for matrices with fewer columns: cheap anyway, and rounding weighs most there. */
-export const INT8_MIN_COLUMNS = 512;
 export type ActivationPrecision = 'auto' | 'f32' | 'int8';
+/** `auto` keeps f32 activations in models narrower than this: they are fast anyway, and rounding weighs most in them. */
+export const INT8_MIN_HIDDEN = 512;
+
+export function resolveActivations(precision: ActivationPrecision, hiddenSize: number): 'f32' | 'int8' {
+  if (precision !== 'auto') return precision;
+  return hiddenSize >= INT8_MIN_HIDDEN ? 'int8' : 'f32';
+}
 
 export function chooseLayout(
-  type: TensorType, rows: number, columns: number, precision: ActivationPrecision, packing: PackingRules | null,
+  type: TensorType,
+  rows: number,
+  columns: number,
+  activations: 'f32' | 'int8',
+  packing: PackingRules | null,
 ): { layout: WeightLayout; byteLength: number } {
-  const wanted = precision === 'int8' || (precision === 'auto' && columns >= INT8_MIN_COLUMNS);
+  const wanted = activations === 'int8';
   if (packing && wanted && packing.canPack(type, rows, columns))
     return { layout: { type, packed: true }, byteLength: packing.packedByteLength(type, rows, columns) };
   return { layout: { type, packed: false }, byteLength: rows * byteLengthOf(type, columns) };

@@ -9,6 +9,7 @@ import {
   neededWeights,
   type PlacedWeight,
   Runtime,
+  resolveActivations,
   stateLayout,
 } from '@marimba/engine/internal';
 import { costOfStep, type Machine } from './forecast.ts';
@@ -84,7 +85,7 @@ function placeAll(backend: Backend, type: TensorType, options: LoadModelOptions)
       matrix,
       rows,
       columns,
-      options.activations ?? 'auto',
+      resolveActivations(options.activations ?? 'auto', PROBE.hiddenSize),
       backend.packing,
     );
     const address = backend.arena.allocate(byteLength, needed.role);

@@ -6,6 +6,7 @@ import {
   matrixShape,
   type PlacedWeight,
   packingRules,
+  resolveActivations,
   targetType,
 } from '@marimba/engine/internal';
 
@@ -32,6 +33,8 @@ export interface LayoutChoice {
 }
 
 export function describeWeights(found: readonly FoundWeight[], choice: LayoutChoice): DescribedWeight[] {
+  const hiddenSize = found.find(({ role }) => role === 'embedding')?.shape[1] ?? 0;
+  const activations = resolveActivations(choice.activations ?? 'auto', hiddenSize);
   return found.map((weight) => ({
     name: weight.layer < 0 ? weight.role : `layers.${weight.layer}.${weight.role}`,
     layer: weight.layer,
@@ -41,7 +44,7 @@ export function describeWeights(found: readonly FoundWeight[], choice: LayoutCho
     parameters: weight.shape.reduce((product, d) => product * d, 1),
     fileType: weight.tensors[0]!.type,
     fileBytes: weight.tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0),
-    placed: weight.kind === 'vector' ? placeVector(weight) : placeMatrix(weight, choice),
+    placed: weight.kind === 'vector' ? placeVector(weight) : placeMatrix(weight, { ...choice, activations }),
   }));
 }
 
@@ -62,12 +65,15 @@ function placeVector({ role, shape }: FoundWeight): PlacedWeight {
   return { address: 0, layout: { type: 'F32', packed: false }, rows, columns, byteLength: count * 4 };
 }
 
-function placeMatrix(weight: FoundWeight, { quantize, activations, backend }: LayoutChoice): PlacedWeight {
+function placeMatrix(
+  weight: FoundWeight,
+  { quantize, activations, backend }: LayoutChoice & { activations: 'f32' | 'int8' },
+): PlacedWeight {
   const { rows, columns } = matrixShape(weight);
   const experts = weight.shape.length === 3 ? weight.shape[0]! : 1;
   const packing = backend === 'reference' ? null : packingRules;
   const type = targetType(weight, quantize ?? null);
-  const { layout, byteLength } = chooseLayout(type, rows / experts, columns, activations ?? 'auto', packing);
+  const { layout, byteLength } = chooseLayout(type, rows / experts, columns, activations, packing);
   return { address: 0, layout, rows, columns, byteLength: byteLength * experts };
 }
 
