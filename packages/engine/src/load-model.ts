@@ -12,10 +12,10 @@ import { fingerprint } from './model/fingerprint.ts';
 import { type LoadProgress, loadWeights } from './model/load.ts';
 import { Model } from './model/model.ts';
 import { Runtime } from './model/runtime.ts';
+import { readText } from './model/text-side.ts';
 import { type ActivationPrecision, QUANTIZE_TYPES, type QuantizeType } from './model/weights.ts';
 import { CACHE_TYPE_ID, type CacheType } from './session/cache-layout.ts';
 import { stateLayout } from './session/state-layout.ts';
-import { readText } from './model/text-side.ts';
 
 export interface LoadModelOptions {
   /** `wasm` (default) is fast; `reference` is plain TypeScript with double accumulation. */
@@ -48,7 +48,12 @@ export interface LoadModelOptions {
 }
 
 /** A path, URL or hub name; files picked in a browser; or files that are already open. */
-export type ModelSource = string | URL | Blob | readonly { readonly name: string; readonly blob: Blob }[] | Checkpoint;
+export type ModelSource =
+  | string
+  | URL
+  | Blob
+  | readonly { readonly name: string; readonly blob: Blob }[]
+  | Checkpoint;
 
 export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
   checkOptions(options);
@@ -68,7 +73,12 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
     const layout = stateLayout(spec, options.cacheType ?? 'f16');
     const runtime = await Runtime.create(backend, spec, weights, layout);
     return new Model({
-      name: checkpoint.name, spec, weights, runtime, tokenizer, chatTemplate,
+      name: checkpoint.name,
+      spec,
+      weights,
+      runtime,
+      tokenizer,
+      chatTemplate,
       fingerprint: await fingerprint(checkpoint, spec, weights.list),
       recommended: recommendedOptions(checkpoint),
       contextLength: options.contextLength ?? spec.contextLength,
@@ -112,7 +122,8 @@ function checkOptions(options: LoadModelOptions): void {
   positive('contextLength', options.contextLength, 2 ** 31);
   positive('batchTokens', options.batchTokens, 4096);
   const { prefixCacheBytes: prefix } = options;
-  if (prefix !== undefined && !(prefix >= 0)) throw new UsageError(`prefixCacheBytes: expected 0 or more, found ${prefix}`);
+  if (prefix !== undefined && !(prefix >= 0))
+    throw new UsageError(`prefixCacheBytes: expected 0 or more, found ${prefix}`);
 }
 
 /** The sampling that the model's own files recommend (generation_config.json). */

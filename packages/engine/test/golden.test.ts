@@ -1,9 +1,17 @@
 // Every golden model, from every file of it, on every backend, against Hugging Face's logits.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { loadModel, type LoadModelOptions, type Model } from '../src/index.ts';
+import { type LoadModelOptions, loadModel, type Model } from '../src/index.ts';
 import {
-  GOLDEN_MODELS, type GoldenModel, ggufFile, largestDifference, modelFolder, PROMPTS, readAllLogits, readGgufGolden, readGolden,
+  GOLDEN_MODELS,
+  type GoldenModel,
+  ggufFile,
+  largestDifference,
+  modelFolder,
+  PROMPTS,
+  readAllLogits,
+  readGgufGolden,
+  readGolden,
   TOLERANCE,
 } from './golden.ts';
 
@@ -16,7 +24,11 @@ const BACKENDS: Record<string, LoadModelOptions> = {
 };
 const EXACT: LoadModelOptions = { cacheType: 'f32', activations: 'f32' };
 
-async function checkLast(model: Model, prompts: Record<string, number[]>, expected: Record<string, number[]>): Promise<void> {
+async function checkLast(
+  model: Model,
+  prompts: Record<string, number[]>,
+  expected: Record<string, number[]>,
+): Promise<void> {
   for (const name of PROMPTS) {
     const session = model.createSession();
     const difference = largestDifference(await session.prefill(prompts[name]!), expected[name]!);
@@ -26,7 +38,9 @@ async function checkLast(model: Model, prompts: Record<string, number[]>, expect
 }
 
 async function greedy(model: Model, prompt: number[], count: number): Promise<number[]> {
-  const stream = model.createSession().generate(prompt, { temperature: 0, maxTokens: count, ignoreEos: true });
+  const stream = model
+    .createSession()
+    .generate(prompt, { temperature: 0, maxTokens: count, ignoreEos: true });
   const tokens: number[] = [];
   for await (const event of stream) tokens.push(event.token);
   return tokens;
@@ -36,7 +50,9 @@ async function checkFolder(name: GoldenModel, options: LoadModelOptions): Promis
   const golden = readGolden(name);
   await using model = await loadModel(modelFolder(name), { ...options, ...EXACT });
   await checkLast(model, golden.prompts, golden.logits_last);
-  const [result] = await model.step([{ session: model.createSession(), tokens: golden.prompts.len33, logits: 'all' }]);
+  const [result] = await model.step([
+    { session: model.createSession(), tokens: golden.prompts.len33, logits: 'all' },
+  ]);
   const difference = largestDifference(result!.logits!, readAllLogits(name));
   assert.ok(difference <= TOLERANCE, `all logits differ by ${difference}`);
   for (const prompt of PROMPTS) {
@@ -45,7 +61,11 @@ async function checkFolder(name: GoldenModel, options: LoadModelOptions): Promis
   }
 }
 
-async function checkGguf(name: GoldenModel, type: 'f32' | 'f16' | 'q8_0', options: LoadModelOptions): Promise<void> {
+async function checkGguf(
+  name: GoldenModel,
+  type: 'f32' | 'f16' | 'q8_0',
+  options: LoadModelOptions,
+): Promise<void> {
   const golden = readGolden(name);
   const expected = readGgufGolden(name, type);
   await using model = await loadModel(ggufFile(name, type), { ...options, ...EXACT });
@@ -57,7 +77,8 @@ for (const [backend, options] of Object.entries(BACKENDS)) {
   describe(`golden models on ${backend}`, () => {
     for (const name of GOLDEN_MODELS) {
       it(`${name} from safetensors`, () => checkFolder(name, options));
-      for (const type of ['f32', 'f16', 'q8_0'] as const) it(`${name} from ${type} GGUF`, () => checkGguf(name, type, options));
+      for (const type of ['f32', 'f16', 'q8_0'] as const)
+        it(`${name} from ${type} GGUF`, () => checkGguf(name, type, options));
     }
   });
 }

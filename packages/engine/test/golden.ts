@@ -5,7 +5,12 @@ import { fileURLToPath } from 'node:url';
 const folder = (path: string) => fileURLToPath(new URL(`../../../fixtures/golden/${path}`, import.meta.url));
 
 export const GOLDEN_MODELS = [
-  'jamba-dense-mqa', 'jamba-moe', 'jamba-period4', 'jamba-corners', 'mamba-tiny', 'llama-tiny',
+  'jamba-dense-mqa',
+  'jamba-moe',
+  'jamba-period4',
+  'jamba-corners',
+  'mamba-tiny',
+  'llama-tiny',
 ] as const;
 export type GoldenModel = (typeof GOLDEN_MODELS)[number];
 
@@ -22,9 +27,11 @@ export interface Golden {
 }
 
 export const modelFolder = (name: GoldenModel): string => folder(name);
-export const ggufFile = (name: GoldenModel, type: 'f32' | 'f16' | 'q8_0'): string => folder(`gguf/${name}.${type}.gguf`);
+export const ggufFile = (name: GoldenModel, type: 'f32' | 'f16' | 'q8_0'): string =>
+  folder(`gguf/${name}.${type}.gguf`);
 
-export const readGolden = (name: GoldenModel): Golden => JSON.parse(readFileSync(folder(`${name}/golden.json`), 'utf8'));
+export const readGolden = (name: GoldenModel): Golden =>
+  JSON.parse(readFileSync(folder(`${name}/golden.json`), 'utf8'));
 
 /** Logits and greedy tokens of a GGUF file, from its own rounded weights where it has some. */
 export function readGgufGolden(name: GoldenModel, type: 'f32' | 'f16' | 'q8_0') {

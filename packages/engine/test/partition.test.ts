@@ -2,7 +2,7 @@
 // state are those of reading it in one piece. Carried state is where hybrid engines break.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { loadModel, type LoadModelOptions, type Model, type Session } from '../src/index.ts';
+import { type LoadModelOptions, loadModel, type Model, type Session } from '../src/index.ts';
 import { decodeState } from '../src/session/state-file.ts';
 import { GOLDEN_MODELS, largestDifference, modelFolder, readGolden, seeded, TOLERANCE } from './golden.ts';
 
@@ -33,7 +33,12 @@ function cut<T>(list: readonly T[], random: () => number): T[][] {
   return pieces;
 }
 
-async function checkCuts(options: LoadModelOptions, name: (typeof GOLDEN_MODELS)[number], cuts: number, firstSeed: number) {
+async function checkCuts(
+  options: LoadModelOptions,
+  name: (typeof GOLDEN_MODELS)[number],
+  cuts: number,
+  firstSeed: number,
+) {
   const { prompts } = readGolden(name);
   await using model = await loadModel(modelFolder(name), { ...options, ...EXACT });
   const whole = model.createSession();
@@ -47,7 +52,11 @@ async function checkCuts(options: LoadModelOptions, name: (typeof GOLDEN_MODELS)
     for (const tokens of cut(prompts.len200, random)) {
       const company = others
         .filter(() => random() < 0.6)
-        .map((other) => ({ session: other, tokens: prompts.len33.slice(0, 1 + Math.floor(random() * 33)), logits: 'none' as const }));
+        .map((other) => ({
+          session: other,
+          tokens: prompts.len33.slice(0, 1 + Math.floor(random() * 33)),
+          logits: 'none' as const,
+        }));
       const requests = [{ session, tokens, logits: 'last' as const }, ...company];
       if (random() < 0.5) requests.reverse();
       logits = (await model.step(requests))[requests.findIndex((r) => r.session === session)]!.logits;
@@ -64,7 +73,8 @@ describe('any cut of a prompt, in any company, gives the same logits and state',
   for (const name of GOLDEN_MODELS) {
     it(`${name}, wasm with 1 thread`, () => checkCuts({ threads: 1, batchTokens: 48 }, name, CUTS / 2, 1));
     it(`${name}, wasm with 2 threads`, () => checkCuts({ threads: 2 }, name, CUTS / 2, 1001));
-    it(`${name}, baseline wasm with 3 threads`, () => checkCuts({ threads: 3, variant: 'baseline' }, name, 4, 2001));
+    it(`${name}, baseline wasm with 3 threads`, () =>
+      checkCuts({ threads: 3, variant: 'baseline' }, name, 4, 2001));
     it(`${name}, reference`, () => checkCuts({ backend: 'reference' }, name, 2, 3001));
   }
 });

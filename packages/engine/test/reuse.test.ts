@@ -1,7 +1,7 @@
 // What sessions reuse: prefixes that other sessions have read, and drafts taken from the text itself. Neither changes a token.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type GenerateOptions, loadModel, type LoadModelOptions, type Model } from '../src/index.ts';
+import { type GenerateOptions, type LoadModelOptions, loadModel, type Model } from '../src/index.ts';
 import { GOLDEN_MODELS, largestDifference, modelFolder, readGolden, TOLERANCE } from './golden.ts';
 
 const EXACT: LoadModelOptions = { threads: 1, cacheType: 'f32', activations: 'f32' };
@@ -49,7 +49,8 @@ describe('speculation', () => {
     const prompt = [...prompts.len7, ...prompts.len7, ...prompts.len7];
     const session = model.createSession();
     let count = 0;
-    for await (const _ of session.generate(prompt, { temperature: 0, ignoreEos: true, speculate: true })) if (++count === 9) break;
+    for await (const _ of session.generate(prompt, { temperature: 0, ignoreEos: true, speculate: true }))
+      if (++count === 9) break;
     const fresh = model.createSession();
     await fresh.prefill(session.tokens);
     assert.equal(session.position, prompt.length + 8);
@@ -75,7 +76,10 @@ describe('prefixes that sessions share', () => {
   });
 
   it('stays within its memory budget, dropping what was not used for longest', async () => {
-    await using model = await loadModel(modelFolder('jamba-dense-mqa'), { ...EXACT, prefixCacheBytes: 1_000_000 });
+    await using model = await loadModel(modelFolder('jamba-dense-mqa'), {
+      ...EXACT,
+      prefixCacheBytes: 1_000_000,
+    });
     const used = model.runtime.backend.arena.usedBytes;
     for (let i = 0; i < 30; i++) {
       const { session } = await run(model, [i, i + 1, i + 2, i + 3], { temperature: 0, maxTokens: 4 });

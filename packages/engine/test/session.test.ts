@@ -6,13 +6,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loadModel, type LoadModelOptions, type Model, StateError, UsageError } from '../src/index.ts';
-import { GOLDEN_MODELS, type GoldenModel, largestDifference, modelFolder, readGolden, TOLERANCE } from './golden.ts';
+import { type LoadModelOptions, loadModel, type Model, StateError, UsageError } from '../src/index.ts';
+import {
+  GOLDEN_MODELS,
+  type GoldenModel,
+  largestDifference,
+  modelFolder,
+  readGolden,
+  TOLERANCE,
+} from './golden.ts';
 
 const EXACT: LoadModelOptions = { threads: 1, cacheType: 'f32', activations: 'f32' };
-const open = (name: GoldenModel, options: LoadModelOptions = {}) => loadModel(modelFolder(name), { ...EXACT, ...options });
+const open = (name: GoldenModel, options: LoadModelOptions = {}) =>
+  loadModel(modelFolder(name), { ...EXACT, ...options });
 
-async function same(model: Model, tokens: readonly number[], logits: ArrayLike<number>, what: string): Promise<void> {
+async function same(
+  model: Model,
+  tokens: readonly number[],
+  logits: ArrayLike<number>,
+  what: string,
+): Promise<void> {
   const fresh = model.createSession();
   const difference = largestDifference(await fresh.prefill(tokens), logits);
   assert.ok(difference <= TOLERANCE, `${what}: logits differ by ${difference}`);
@@ -21,7 +34,8 @@ async function same(model: Model, tokens: readonly number[], logits: ArrayLike<n
 
 /** Root mean square of the differences over that of the expected values. */
 function relativeError(found: ArrayLike<number>, expected: readonly number[]): number {
-  const squares = (f: (v: number, i: number) => number) => expected.reduce((sum, v, i) => sum + f(v, i) ** 2, 0);
+  const squares = (f: (v: number, i: number) => number) =>
+    expected.reduce((sum, v, i) => sum + f(v, i) ** 2, 0);
   return Math.sqrt(squares((v, i) => v - found[i]!) / squares((v) => v));
 }
 
@@ -50,7 +64,12 @@ describe('sessions', () => {
         await session.prefill(text.slice(65, end));
         session.restore(snapshot);
         assert.equal(session.position, 65);
-        await same(model, text.slice(0, end), await session.prefill(text.slice(65, end)), `after restore, to ${end}`);
+        await same(
+          model,
+          text.slice(0, end),
+          await session.prefill(text.slice(65, end)),
+          `after restore, to ${end}`,
+        );
         session.restore(snapshot);
       }
       snapshot.dispose();
@@ -91,10 +110,19 @@ describe('sessions', () => {
           writeFileSync(join(folder, 'session'), session.save());
           const logits = await session.prefill(text.slice(150));
           const script = fileURLToPath(new URL('continue-session.ts', import.meta.url));
-          const args = [script, modelFolder(name), JSON.stringify(options), join(folder, 'session'), JSON.stringify(text.slice(150)), join(folder, 'logits')];
+          const args = [
+            script,
+            modelFolder(name),
+            JSON.stringify(options),
+            join(folder, 'session'),
+            JSON.stringify(text.slice(150)),
+            join(folder, 'logits'),
+          ];
           execFileSync(process.execPath, args, { stdio: 'pipe' });
           const bytes = readFileSync(join(folder, 'logits'));
-          const continued = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+          const continued = new Float32Array(
+            bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength),
+          );
           assert.ok(largestDifference(continued, logits) <= TOLERANCE);
         } finally {
           rmSync(folder, { recursive: true });
@@ -110,7 +138,10 @@ describe('sessions', () => {
       const error: Record<string, number> = {};
       for (const cacheType of ['f16', 'q8'] as const) {
         await using model = await open(name, { cacheType });
-        error[cacheType] = relativeError(await model.createSession().prefill(prompts.len200), logits_last.len200);
+        error[cacheType] = relativeError(
+          await model.createSession().prefill(prompts.len200),
+          logits_last.len200,
+        );
       }
       assert.ok(error.f16! > 1e-5 && error.f16! <= 1e-3, `${name}: f16 cache: ${error.f16}`);
       assert.ok(error.q8! > error.f16! && error.q8! <= 5e-2, `${name}: q8 cache: ${error.q8}`);
@@ -130,7 +161,8 @@ describe('saved sessions that do not fit are refused', () => {
       damaged[i] = damaged[i]! ^ 0x41;
       assert.throws(() => model.restoreSession(damaged), StateError, `byte ${i}`);
     }
-    for (const length of [0, 1, 19, saved.length - 1]) assert.throws(() => model.restoreSession(saved.subarray(0, length)), StateError);
+    for (const length of [0, 1, 19, saved.length - 1])
+      assert.throws(() => model.restoreSession(saved.subarray(0, length)), StateError);
     assert.throws(() => model.restoreSession(new Uint8Array([...saved, 0])), StateError);
   });
 
@@ -153,7 +185,8 @@ describe('sessions that generate at the same time', () => {
       (['len1', 'len7', 'len33', 'len200'] as const).map(async (name) => {
         const tokens: number[] = [];
         const options = { temperature: 0, maxTokens: 32, ignoreEos: true, speculate: false };
-        for await (const event of model.createSession().generate(prompts[name], options)) tokens.push(event.token);
+        for await (const event of model.createSession().generate(prompts[name], options))
+          tokens.push(event.token);
         return [name, tokens] as const;
       }),
     );
@@ -170,7 +203,13 @@ describe('wrong use of sessions', () => {
     await assert.rejects(session.prefill([]), UsageError);
     await assert.rejects(session.prefill([192]), /vocabulary size 192/);
     await assert.rejects(session.prefill([-1]), UsageError);
-    await assert.rejects(model.step([{ session, tokens: [1] }, { session, tokens: [2] }]), /found one twice/);
+    await assert.rejects(
+      model.step([
+        { session, tokens: [1] },
+        { session, tokens: [2] },
+      ]),
+      /found one twice/,
+    );
     await assert.rejects(session.rewind(5), StateError);
     assert.equal(session.position, 0);
     const reading = session.prefill([1, 2, 3]);

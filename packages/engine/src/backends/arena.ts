@@ -29,7 +29,10 @@ export class Arena {
 
   /** Views of the whole memory. Do not keep them across an allocation: growing replaces them. */
   get views(): MemoryViews {
-    if (this.#views.u8.buffer !== this.memory.buffer || this.#views.u8.byteLength !== this.memory.buffer.byteLength)
+    if (
+      this.#views.u8.buffer !== this.memory.buffer ||
+      this.#views.u8.byteLength !== this.memory.buffer.byteLength
+    )
       this.#views = viewsOf(this.memory.buffer);
     return this.#views;
   }
@@ -85,7 +88,10 @@ export class Arena {
     const pages = Math.ceil(missing / PAGE);
     const total = end / PAGE + pages;
     // Growing by an eighth at least keeps the number of views and page faults low while a cache grows.
-    const generous = Math.min(MAX_PAGES - end / PAGE, Math.max(pages, Math.ceil(Math.min(end / PAGE / 8, 1024))));
+    const generous = Math.min(
+      MAX_PAGES - end / PAGE,
+      Math.max(pages, Math.ceil(Math.min(end / PAGE / 8, 1024))),
+    );
     if (total > MAX_PAGES || !this.#tryGrow(generous, pages)) {
       throw new ModelError(
         `memory: expected room for ${what} (${mib(size)}), found ${mib(MAX_PAGES * PAGE - end)} left of the 4 GiB that WebAssembly ` +

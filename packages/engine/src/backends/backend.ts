@@ -1,7 +1,8 @@
 // The small contract between the engine and whatever runs its ops.
+
+import type { LoadJob } from '../model/load-job.ts';
 import type { ActivationPrecision, PackingRules } from '../model/weights.ts';
 import type { PlanTraits, RecordedOp } from '../plan/plan.ts';
-import type { LoadJob } from '../model/load-job.ts';
 import type { Arena } from './arena.ts';
 
 /** Encoded ops in the arena: their records' addresses, in order. */

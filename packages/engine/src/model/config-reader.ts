@@ -23,8 +23,18 @@ export class ConfigReader {
     return new ConfigReader(file, (field) => metadata.get(field));
   }
 
-  fail(field: string, expected: string, found: unknown, remedy = 'The file is damaged or of a variant that is not supported.'): never {
-    const shown = typeof found === 'bigint' ? `${found}` : found === undefined ? 'nothing' : JSON.stringify(found)?.slice(0, 120);
+  fail(
+    field: string,
+    expected: string,
+    found: unknown,
+    remedy = 'The file is damaged or of a variant that is not supported.',
+  ): never {
+    const shown =
+      typeof found === 'bigint'
+        ? `${found}`
+        : found === undefined
+          ? 'nothing'
+          : JSON.stringify(found)?.slice(0, 120);
     throw new ModelError(`${this.file}: ${field}: expected ${expected}, found ${shown}. ${remedy}`);
   }
 
@@ -53,7 +63,8 @@ export class ConfigReader {
   number(field: string, min: number, max: number, fallback?: number): number {
     const value = this.#get(field);
     if ((value === undefined || value === null) && fallback !== undefined) return fallback;
-    if (typeof value !== 'number' || !(value >= min && value <= max)) this.fail(field, `a number from ${min} to ${max}`, value);
+    if (typeof value !== 'number' || !(value >= min && value <= max))
+      this.fail(field, `a number from ${min} to ${max}`, value);
     return value;
   }
 

@@ -3,17 +3,21 @@
 // backend; quantising a model gives another one.
 import type { Checkpoint, TensorEntry } from '../formats/types.ts';
 import { crc32 } from '../session/crc32.ts';
-import type { FoundWeight } from './weights.ts';
 import type { ModelSpec } from './spec.ts';
+import type { FoundWeight } from './weights.ts';
 
 const SAMPLE_BYTES = 1024;
 
 export async function fingerprint(
-  checkpoint: Checkpoint, spec: ModelSpec, weights: readonly (FoundWeight & { placed: { layout: { type: string } } })[],
+  checkpoint: Checkpoint,
+  spec: ModelSpec,
+  weights: readonly (FoundWeight & { placed: { layout: { type: string } } })[],
 ): Promise<string> {
   const text = JSON.stringify({ ...spec, name: '', layers: spec.layers, kind: checkpoint.kind });
   let low = crc32(new TextEncoder().encode(text));
-  let high = crc32(new TextEncoder().encode(weights.map((w) => `${w.layer}.${w.role}:${w.placed.layout.type}`).join()));
+  let high = crc32(
+    new TextEncoder().encode(weights.map((w) => `${w.layer}.${w.role}:${w.placed.layout.type}`).join()),
+  );
   for (const { tensors } of weights) {
     for (const tensor of tensors) {
       const sample = await sampleOf(tensor);

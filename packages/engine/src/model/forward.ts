@@ -3,7 +3,7 @@
 //
 // Paper letters, as in docs/glossary.md: x and z the two halves of in_proj, dt the step size, B and C the input and output
 // maps of the state, A its decay, D the skip.
-import type { CachePlace, Plan, PlacedWeight, PlanBuilder, Value } from '../plan/plan.ts';
+import type { CachePlace, PlacedWeight, Plan, PlanBuilder, Value } from '../plan/plan.ts';
 import type { StateLayout } from '../session/state-layout.ts';
 import type { Role } from './roles.ts';
 import type { AttentionSpec, DenseSpec, ExpertsSpec, MambaSpec, ModelSpec } from './spec.ts';
@@ -40,7 +40,14 @@ export function forward(p: PlanBuilder, spec: ModelSpec, weights: PlacedWeights,
 }
 
 /** The Mamba-1 mixer (Gu & Dao 2023, figure 3; Jamba adds the norms on dt, B and C). Returns its sum with `hidden`. */
-function mamba(p: PlanBuilder, { index, weights }: Layer, m: MambaSpec, input: Value, hidden: Value, state: StateLayout): Value {
+function mamba(
+  p: PlanBuilder,
+  { index, weights }: Layer,
+  m: MambaSpec,
+  input: Value,
+  hidden: Value,
+  state: StateLayout,
+): Value {
   const w = (role: Role): PlacedWeight => weights.get(index, role);
   const bias = (role: Role): PlacedWeight | null => weights.find(index, role);
   const place = state.mamba(index);
@@ -58,12 +65,28 @@ function mamba(p: PlanBuilder, { index, weights }: Layer, m: MambaSpec, input: V
   }
   const dt = p.linear(dtLow, w('dtProj')); // [T, inner]; its bias joins inside the scan
   const y = p.selectiveScan({
-    u: x, dt, dtBias: bias('dtProjBias'), b, c, z, a: w('a'), d: w('d'), states: m.stateSize, stateOffset: place.scanOffset,
+    u: x,
+    dt,
+    dtBias: bias('dtProjBias'),
+    b,
+    c,
+    z,
+    a: w('a'),
+    d: w('d'),
+    states: m.stateSize,
+    stateOffset: place.scanOffset,
   });
   return p.linear(y, w('outProj'), { bias: bias('outProjBias'), addTo: hidden });
 }
 
-function attention(p: PlanBuilder, { index, weights }: Layer, a: AttentionSpec, x: Value, hidden: Value, state: StateLayout): Value {
+function attention(
+  p: PlanBuilder,
+  { index, weights }: Layer,
+  a: AttentionSpec,
+  x: Value,
+  hidden: Value,
+  state: StateLayout,
+): Value {
   const w = (role: Role): PlacedWeight => weights.get(index, role);
   const bias = (role: Role): PlacedWeight | null => weights.find(index, role);
   let q = p.linear(x, w('q'), { bias: bias('qBias') }); // [T, heads * headSize]
@@ -74,12 +97,23 @@ function attention(p: PlanBuilder, { index, weights }: Layer, a: AttentionSpec, 
     k = p.rmsNorm(k, w('kNorm'), state.spec.normEpsilon, { groups: a.kvHeads, into: k });
   }
   if (a.rope) {
-    const rotation = { headSize: a.headSize, rotary: a.rope.rotary, inverseFrequencies: w('ropeFactors').address, attentionScale: 1 };
+    const rotation = {
+      headSize: a.headSize,
+      rotary: a.rope.rotary,
+      inverseFrequencies: w('ropeFactors').address,
+      attentionScale: 1,
+    };
     q = p.rope(q, { heads: a.heads, ...rotation });
     k = p.rope(k, { heads: a.kvHeads, ...rotation });
   }
   const cache: CachePlace = state.attention(index);
-  const y = p.attention(q, k, v, { heads: a.heads, kvHeads: a.kvHeads, headSize: a.headSize, window: a.window, cache });
+  const y = p.attention(q, k, v, {
+    heads: a.heads,
+    kvHeads: a.kvHeads,
+    headSize: a.headSize,
+    window: a.window,
+    cache,
+  });
   return p.linear(y, w('o'), { bias: bias('oBias'), addTo: hidden });
 }
 
@@ -91,7 +125,13 @@ function dense(p: PlanBuilder, { index, weights }: Layer, spec: DenseSpec, x: Va
 }
 
 /** Routed experts (Jamba: softmax over all, top k, not renormalised). Returns its sum with `hidden`. */
-function experts(p: PlanBuilder, { index, weights }: Layer, spec: ExpertsSpec, x: Value, hidden: Value): Value {
+function experts(
+  p: PlanBuilder,
+  { index, weights }: Layer,
+  spec: ExpertsSpec,
+  x: Value,
+  hidden: Value,
+): Value {
   const routing = p.route(p.linear(x, weights.get(index, 'router')), spec.topK, spec.renormalize);
   const gate = p.expertLinear(x, routing, weights.get(index, 'expertGate')); // [slots, size]
   const up = p.expertLinear(x, routing, weights.get(index, 'expertUp'));

@@ -32,7 +32,12 @@ export type PackRows = (job: LoadJob, raw: Uint8Array) => void;
 export const jobBytes = (job: LoadJob): number => job.rows * byteLengthOf(job.type, job.columns);
 
 /** Carries out a job. `memory` is the arena; `pack` is only called for packed targets. */
-export async function runLoadJob(job: LoadJob, source: ByteSource, memory: ArrayBufferLike, pack: PackRows): Promise<void> {
+export async function runLoadJob(
+  job: LoadJob,
+  source: ByteSource,
+  memory: ArrayBufferLike,
+  pack: PackRows,
+): Promise<void> {
   const targetRowBytes = byteLengthOf(job.target, job.columns);
   const destination = () =>
     new Uint8Array(memory, job.address + job.rowStart * targetRowBytes, job.rows * targetRowBytes);
@@ -42,7 +47,8 @@ export async function runLoadJob(job: LoadJob, source: ByteSource, memory: Array
   }
   let raw: Uint8Array = new Uint8Array(jobBytes(job));
   await source.read(job.offset, raw);
-  if (job.interleavedHead) raw = separateHalves(raw, byteLengthOf(job.type, job.columns), job.interleavedHead);
+  if (job.interleavedHead)
+    raw = separateHalves(raw, byteLengthOf(job.type, job.columns), job.interleavedHead);
   if (job.type !== job.target) raw = convert(job, raw);
   if (job.packed) pack(job, raw);
   else destination().set(raw);
@@ -71,7 +77,9 @@ function convert(job: LoadJob, raw: Uint8Array): Uint8Array {
   for (let row = 0; row < job.rows; row++) {
     dequantize(job.type, raw.subarray(row * from, (row + 1) * from), values);
     if (!values.every(Number.isFinite))
-      throw new FormatError(`${job.name}: row ${job.rowStart + row}: expected finite weights to quantise, found NaN or infinity. The file is damaged.`);
+      throw new FormatError(
+        `${job.name}: row ${job.rowStart + row}: expected finite weights to quantise, found NaN or infinity. The file is damaged.`,
+      );
     quantize(job.target as WritableTensorType, values, out.subarray(row * to, (row + 1) * to));
   }
   return out;

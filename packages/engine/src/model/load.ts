@@ -14,7 +14,14 @@ import type { Role } from './roles.ts';
 import { ropeInverseFrequencies } from './rope.ts';
 import type { ModelSpec } from './spec.ts';
 import {
-  type ActivationPrecision, chooseLayout, findWeights, type FoundWeight, matrixShape, type QuantizeType, resolveActivations, targetType,
+  type ActivationPrecision,
+  chooseLayout,
+  type FoundWeight,
+  findWeights,
+  matrixShape,
+  type QuantizeType,
+  resolveActivations,
+  targetType,
 } from './weights.ts';
 
 export interface LoadOptions {
@@ -40,7 +47,11 @@ const JOB_BYTES = 4 * 2 ** 20;
 const ROW_GROUP = 64;
 
 export async function loadWeights(
-  checkpoint: Checkpoint, family: Family, spec: ModelSpec, backend: Backend, options: LoadOptions,
+  checkpoint: Checkpoint,
+  family: Family,
+  spec: ModelSpec,
+  backend: Backend,
+  options: LoadOptions,
 ): Promise<LoadedWeights> {
   const found = findWeights(checkpoint, family, spec);
   const permuted = isPermuted(checkpoint, family);
@@ -83,10 +94,16 @@ export async function loadWeights(
 }
 
 const isPermuted = (checkpoint: Checkpoint, family: Family): boolean =>
-  checkpoint.kind === 'gguf' && family.ggufPermutedQk.includes(`${checkpoint.metadata.get('general.architecture')}`);
+  checkpoint.kind === 'gguf' &&
+  family.ggufPermutedQk.includes(`${checkpoint.metadata.get('general.architecture')}`);
 
 function placeMatrix(
-  weight: FoundWeight, spec: ModelSpec, backend: Backend, options: LoadOptions, permuted: boolean, jobs: LoadJob[],
+  weight: FoundWeight,
+  spec: ModelSpec,
+  backend: Backend,
+  options: LoadOptions,
+  permuted: boolean,
+  jobs: LoadJob[],
 ): PlacedWeight {
   const { rows, columns } = matrixShape(weight);
   const experts = weight.shape.length === 3 ? weight.shape[0]! : 1;
@@ -96,12 +113,19 @@ function placeMatrix(
   const name = `layer ${weight.layer} ${weight.role}`;
   const address = backend.arena.allocate(byteLength * experts, name);
   const mixer = spec.layers[weight.layer]?.mixer;
-  const rotates = permuted && (weight.role === 'q' || weight.role === 'k') && mixer?.kind === 'attention' && mixer.rope;
+  const rotates =
+    permuted && (weight.role === 'q' || weight.role === 'k') && mixer?.kind === 'attention' && mixer.rope;
   const interleavedHead = rotates ? mixer.headSize : 0;
   for (let e = 0; e < experts; e++) {
     const entry = weight.tensors.length === experts ? weight.tensors[e]! : weight.tensors[0]!;
     const firstRow = weight.tensors.length === experts ? 0 : e * (rows / experts);
-    const matrix = { address: address + e * byteLength, matrixRows: rows / experts, columns, target: type, packed: layout.packed };
+    const matrix = {
+      address: address + e * byteLength,
+      matrixRows: rows / experts,
+      columns,
+      target: type,
+      packed: layout.packed,
+    };
     jobs.push(...splitRows(entry, firstRow, matrix, interleavedHead));
   }
   return { address, layout, rows, columns, byteLength: byteLength * experts };
@@ -109,7 +133,12 @@ function placeMatrix(
 
 type Destination = Pick<LoadJob, 'address' | 'matrixRows' | 'columns' | 'target' | 'packed'>;
 
-function splitRows(entry: TensorEntry, firstRow: number, matrix: Destination, interleavedHead: number): LoadJob[] {
+function splitRows(
+  entry: TensorEntry,
+  firstRow: number,
+  matrix: Destination,
+  interleavedHead: number,
+): LoadJob[] {
   const source = entry.source.handle;
   if (!source) throw new ModelError(`${entry.source.name}: expected a source that threads can open`);
   const rowBytes = byteLengthOf(entry.type, matrix.columns);
@@ -118,15 +147,25 @@ function splitRows(entry: TensorEntry, firstRow: number, matrix: Destination, in
   const jobs: LoadJob[] = [];
   for (let rowStart = 0; rowStart < matrix.matrixRows; rowStart += step) {
     jobs.push({
-      source, name: `${entry.source.name}: tensor ${entry.name}`, offset: entry.offset + (firstRow + rowStart) * rowBytes,
-      type: entry.type, rows: Math.min(step, matrix.matrixRows - rowStart), rowStart, interleavedHead, ...matrix,
+      source,
+      name: `${entry.source.name}: tensor ${entry.name}`,
+      offset: entry.offset + (firstRow + rowStart) * rowBytes,
+      type: entry.type,
+      rows: Math.min(step, matrix.matrixRows - rowStart),
+      rowStart,
+      interleavedHead,
+      ...matrix,
     });
   }
   return jobs;
 }
 
 /** Vectors become f32, in the order that their kernel reads. */
-async function loadVector(checkpoint: Checkpoint, weight: FoundWeight, backend: Backend): Promise<PlacedWeight> {
+async function loadVector(
+  checkpoint: Checkpoint,
+  weight: FoundWeight,
+  backend: Backend,
+): Promise<PlacedWeight> {
   const entry = weight.tensors[0]!;
   const count = weight.shape.reduce((product, d) => product * d, 1);
   const raw = new Uint8Array(entry.byteLength);
@@ -139,11 +178,18 @@ async function loadVector(checkpoint: Checkpoint, weight: FoundWeight, backend: 
   return { address, layout: { type: 'F32', packed: false }, rows, columns, byteLength: data.byteLength };
 }
 
-function arrange(weight: FoundWeight, values: Float32Array, huggingFace: boolean): { data: Float32Array; rows: number; columns: number } {
+function arrange(
+  weight: FoundWeight,
+  values: Float32Array,
+  huggingFace: boolean,
+): { data: Float32Array; rows: number; columns: number } {
   const [outer = 1, inner = 1] = weight.shape;
   if (weight.role === 'convWeight') {
     // [channels][width] → [width][channels], so that neighbouring channels are neighbouring floats.
-    const data = Float32Array.from({ length: values.length }, (_, i) => values[(i % outer) * inner + Math.floor(i / outer)]!);
+    const data = Float32Array.from(
+      { length: values.length },
+      (_, i) => values[(i % outer) * inner + Math.floor(i / outer)]!,
+    );
     return { data, rows: inner, columns: outer };
   }
   if (weight.role === 'a') {
@@ -176,7 +222,13 @@ function placePlainNorms(spec: ModelSpec, table: Map<string, PlacedWeight>, back
 function placeFloats(values: Float32Array, backend: Backend, what: string): PlacedWeight {
   const address = backend.arena.allocate(values.byteLength, what);
   floatsAt(backend.arena.views, address, values.length).set(values);
-  return { address, layout: { type: 'F32', packed: false }, rows: 1, columns: values.length, byteLength: values.byteLength };
+  return {
+    address,
+    layout: { type: 'F32', packed: false },
+    rows: 1,
+    columns: values.length,
+    byteLength: values.byteLength,
+  };
 }
 
 /** RoPE's inverse frequencies are the same for every layer of one kind: kept as that layer's ropeFactors. */

@@ -4,11 +4,17 @@ import { generate } from '../generate/generate.ts';
 import { LookaheadSession } from '../generate/lookahead.ts';
 import { createNgramDraft } from '../generate/ngram-draft.ts';
 import type { GenerateEvent, GenerateOptions, GenerateResult } from '../generate/types.ts';
-import { PrefixStore } from '../session/prefix-store.ts';
-import { decodeState, encodeState, stateHeader } from '../session/state-file.ts';
 import { PAGE_TOKENS } from '../session/cache-layout.ts';
-import { type Prompt, Session, type SessionOwner, type StepRequest, type StepResult } from '../session/session.ts';
+import { PrefixStore } from '../session/prefix-store.ts';
+import {
+  type Prompt,
+  Session,
+  type SessionOwner,
+  type StepRequest,
+  type StepResult,
+} from '../session/session.ts';
 import type { SessionState } from '../session/session-state.ts';
+import { decodeState, encodeState, stateHeader } from '../session/state-file.ts';
 import type { ChatTemplate } from '../tokenizer/chat-template.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
 import type { LoadedWeights } from './load.ts';
@@ -78,7 +84,9 @@ export class Model implements SessionOwner {
     const { layout, backend, pool } = this.runtime;
     const { header, tokens, recurrent, pages } = decodeState(bytes, layout, this.fingerprint);
     if (header.position > this.contextLength)
-      throw new StateError(`saved session: position: expected at most the context length ${this.contextLength}, found ${header.position}`);
+      throw new StateError(
+        `saved session: position: expected at most the context length ${this.contextLength}, found ${header.position}`,
+      );
     const state = this.createState();
     try {
       const tables = pages.map((list, g) => {
@@ -104,7 +112,10 @@ export class Model implements SessionOwner {
    * step. Calls that overlap share passes over the weights, whoever made them. When aborted, rejects with the signal's reason; each session then
    * holds the tokens it says it holds.
    */
-  async step(requests: readonly StepRequest[], options: { signal?: AbortSignal } = {}): Promise<StepResult[]> {
+  async step(
+    requests: readonly StepRequest[],
+    options: { signal?: AbortSignal } = {},
+  ): Promise<StepResult[]> {
     this.#open();
     this.#check(requests);
     const targets = requests.map(({ session }) => session.position);
@@ -114,16 +125,24 @@ export class Model implements SessionOwner {
       return (await this.runtime.step(pieces, options.signal)).map((logits) => ({ logits }));
     } finally {
       // A rejected piece may leave others of the same call under way: they are through once the runtime is idle.
-      if (requests.some(({ session, tokens }, i) => session.position !== targets[i]! + tokens.length)) await this.runtime.idle();
+      if (requests.some(({ session, tokens }, i) => session.position !== targets[i]! + tokens.length))
+        await this.runtime.idle();
       for (const { session } of requests) session.end();
     }
   }
 
-  generate(session: Session, prompt: Prompt, options: GenerateOptions): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+  generate(
+    session: Session,
+    prompt: Prompt,
+    options: GenerateOptions,
+  ): AsyncGenerator<GenerateEvent, GenerateResult, void> {
     const tokens = this.#promptTokens(session, prompt);
     const { speculate = 'auto', ...rest } = options;
     if (speculate === false) return shareAfter(session, generate(session, this, tokens, rest));
-    const ahead = new LookaheadSession(session, createNgramDraft(), { always: speculate === true, contextLength: this.contextLength });
+    const ahead = new LookaheadSession(session, createNgramDraft(), {
+      always: speculate === true,
+      contextLength: this.contextLength,
+    });
     return shareAfter(session, generate(ahead, this, tokens, rest), () => ahead.settle());
   }
 
@@ -169,7 +188,10 @@ export class Model implements SessionOwner {
   #promptTokens(session: Session, prompt: Prompt): readonly number[] {
     if (typeof prompt === 'string') return this.encode(prompt, session.position);
     if (!('messages' in prompt)) return prompt;
-    if (!this.chatTemplate) throw new UsageError(`${this.name}: expected a model with a chat template, found none. Pass text or tokens.`);
+    if (!this.chatTemplate)
+      throw new UsageError(
+        `${this.name}: expected a model with a chat template, found none. Pass text or tokens.`,
+      );
     const options = { addGenerationPrompt: true, ...(prompt.tools ? { tools: prompt.tools } : {}) };
     const { tokens } = this.chatTemplate.encode(prompt.messages, this.#needTokenizer(), options);
     session.alignTo(tokens, tokens.length - 1);
@@ -177,7 +199,10 @@ export class Model implements SessionOwner {
   }
 
   #needTokenizer(): Tokenizer {
-    if (!this.tokenizer) throw new UsageError(`${this.name}: expected a model with a tokenizer, found none. Pass token ids instead of text.`);
+    if (!this.tokenizer)
+      throw new UsageError(
+        `${this.name}: expected a model with a tokenizer, found none. Pass token ids instead of text.`,
+      );
     return this.tokenizer;
   }
 
@@ -192,12 +217,16 @@ export class Model implements SessionOwner {
 
   #check(requests: readonly StepRequest[]): void {
     const sessions = new Set(requests.map((r) => r.session));
-    if (sessions.size < requests.length) throw new UsageError('step: expected each session once, found one twice');
+    if (sessions.size < requests.length)
+      throw new UsageError('step: expected each session once, found one twice');
     for (const { session, tokens } of requests) {
-      if (!tokens.length) throw new UsageError('step: expected at least one token for each session, found none');
+      if (!tokens.length)
+        throw new UsageError('step: expected at least one token for each session, found none');
       const bad = tokens.find((t) => !Number.isInteger(t) || t < 0 || t >= this.vocabularySize);
       if (bad !== undefined)
-        throw new UsageError(`step: token ${bad}: expected whole numbers below the vocabulary size ${this.vocabularySize}`);
+        throw new UsageError(
+          `step: token ${bad}: expected whole numbers below the vocabulary size ${this.vocabularySize}`,
+        );
       if (session.position + tokens.length > this.contextLength) {
         throw new UsageError(
           `step: expected at most ${this.contextLength} tokens of context, found ${session.position + tokens.length}. ` +
@@ -237,7 +266,9 @@ function piece({ session, tokens, logits = 'last' }: StepRequest, state: Session
 
 /** Runs a generation; whichever way it ends, its session is brought to order and what it has read is shared. */
 async function* shareAfter(
-  session: Session, stream: AsyncGenerator<GenerateEvent, GenerateResult, void>, settle: () => Promise<void> = async () => {},
+  session: Session,
+  stream: AsyncGenerator<GenerateEvent, GenerateResult, void>,
+  settle: () => Promise<void> = async () => {},
 ): AsyncGenerator<GenerateEvent, GenerateResult, void> {
   try {
     return yield* stream;

@@ -2,12 +2,42 @@
 // they call it. `layers.3.inProj` is layer 3's inProj.
 
 export type LayerRole =
-  | 'inputNorm' | 'feedForwardNorm'
-  | 'q' | 'k' | 'v' | 'o' | 'qBias' | 'kBias' | 'vBias' | 'oBias' | 'qNorm' | 'kNorm'
-  | 'inProj' | 'inProjBias' | 'convWeight' | 'convBias' | 'xProj' | 'dtProj' | 'dtProjBias'
-  | 'dtNorm' | 'bNorm' | 'cNorm' | 'a' | 'd' | 'outProj' | 'outProjBias'
-  | 'gate' | 'up' | 'down' | 'gateBias' | 'upBias' | 'downBias'
-  | 'router' | 'expertGate' | 'expertUp' | 'expertDown';
+  | 'inputNorm'
+  | 'feedForwardNorm'
+  | 'q'
+  | 'k'
+  | 'v'
+  | 'o'
+  | 'qBias'
+  | 'kBias'
+  | 'vBias'
+  | 'oBias'
+  | 'qNorm'
+  | 'kNorm'
+  | 'inProj'
+  | 'inProjBias'
+  | 'convWeight'
+  | 'convBias'
+  | 'xProj'
+  | 'dtProj'
+  | 'dtProjBias'
+  | 'dtNorm'
+  | 'bNorm'
+  | 'cNorm'
+  | 'a'
+  | 'd'
+  | 'outProj'
+  | 'outProjBias'
+  | 'gate'
+  | 'up'
+  | 'down'
+  | 'gateBias'
+  | 'upBias'
+  | 'downBias'
+  | 'router'
+  | 'expertGate'
+  | 'expertUp'
+  | 'expertDown';
 
 export type ModelRole = 'embedding' | 'finalNorm' | 'head' | 'ropeFactors';
 export type Role = LayerRole | ModelRole;

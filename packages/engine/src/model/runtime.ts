@@ -81,7 +81,11 @@ export class Runtime {
     this.pool = new PagePool(backend.arena);
     this.plan = forward(new PlanBuilder(backend.traits), spec, weights, layout);
     this.#topK = expertsPerToken(spec);
-    const rows: Record<RowSet, number> = { rows: backend.maxRows, slots: backend.maxRows * this.#topK, logitRows: MAX_LOGIT_ROWS };
+    const rows: Record<RowSet, number> = {
+      rows: backend.maxRows,
+      slots: backend.maxRows * this.#topK,
+      logitRows: MAX_LOGIT_ROWS,
+    };
     this.#step = stepLayout(backend.maxRows, MAX_SEGMENTS, MAX_LOGIT_ROWS);
     this.#stepAddress = backend.arena.allocate(this.#step.byteLength, 'step data');
     const placement = placeBuffers(this.plan, (set) => rows[set]);
@@ -90,7 +94,12 @@ export class Runtime {
     const scratch = backend.arena.allocate(scratchBytes + ALIGNMENT, 'scratch');
     this.activationBytes = placement.byteLength + scratchBytes;
     const { words, starts } = encodePlan(this.plan, {
-      step: this.#stepAddress, stepLayout: this.#step, activations, placement, scratch, scratchBytes,
+      step: this.#stepAddress,
+      stepLayout: this.#step,
+      activations,
+      placement,
+      scratch,
+      scratchBytes,
     });
     const program = backend.arena.allocate(words.byteLength, 'program');
     backend.arena.views.u32.set(words, program >>> 2);
@@ -99,7 +108,12 @@ export class Runtime {
     this.#install = () => backend.install({ records, headStart: this.plan.headStart });
   }
 
-  static async create(backend: Backend, spec: ModelSpec, weights: PlacedWeights, layout: StateLayout): Promise<Runtime> {
+  static async create(
+    backend: Backend,
+    spec: ModelSpec,
+    weights: PlacedWeights,
+    layout: StateLayout,
+  ): Promise<Runtime> {
     const runtime = new Runtime(backend, spec, weights, layout);
     await runtime.#install();
     return runtime;
@@ -128,7 +142,15 @@ export class Runtime {
     const rows = logitRows(piece);
     const logits = piece.logits === 'none' ? null : new Float32Array(rows * this.#spec.vocabularySize);
     return new Promise((resolve, reject) => {
-      this.#active.push({ piece, firstLogit: piece.tokens.length - rows, logits, consumed: 0, signal, resolve, reject });
+      this.#active.push({
+        piece,
+        firstLogit: piece.tokens.length - rows,
+        logits,
+        consumed: 0,
+        signal,
+        resolve,
+        reject,
+      });
     });
   }
 
@@ -156,7 +178,8 @@ export class Runtime {
         continue;
       }
       for (const { active } of taking) active.piece.consumed?.(active.consumed);
-      for (const done of this.#active.filter((a) => a.consumed === a.piece.tokens.length)) done.resolve(done.logits);
+      for (const done of this.#active.filter((a) => a.consumed === a.piece.tokens.length))
+        done.resolve(done.logits);
       this.#active = this.#active.filter((a) => a.consumed < a.piece.tokens.length);
       // Whoever was answered may want another token: without this turn, two groups of sessions would take turns for ever.
       if (this.#active.length && this.#active.length < taking.length + waiting) await nextTurn();
@@ -195,7 +218,9 @@ export class Runtime {
       for (let i = 0; i < count; i++) {
         const token = list[from + i]!;
         if (!(token >= 0 && token < this.#spec.vocabularySize))
-          throw new ModelError(`token ${token}: expected an id below the vocabulary size ${this.#spec.vocabularySize}`);
+          throw new ModelError(
+            `token ${token}: expected an id below the vocabulary size ${this.#spec.vocabularySize}`,
+          );
         u32[word(tokens) + rowStart + i] = token;
         u32[word(rowSegment) + rowStart + i] = s;
         u32[word(positions) + rowStart + i] = state.position + i;
@@ -221,7 +246,10 @@ export class Runtime {
       const batch = wanted.slice(start, start + MAX_LOGIT_ROWS);
       const { u32 } = this.backend.arena.views;
       u32[(this.#stepAddress + this.#step.logitRows) >>> 2] = batch.length;
-      u32.set(batch.map((w) => w.row), (this.#stepAddress + this.#step.logitIndices) >>> 2);
+      u32.set(
+        batch.map((w) => w.row),
+        (this.#stepAddress + this.#step.logitIndices) >>> 2,
+      );
       await this.backend.run(this.plan.headStart, this.plan.ops.length);
       const views = this.backend.arena.views;
       batch.forEach(({ into, at }, i) => into.set(floatsAt(views, this.#logitsAddress + i * v * 4, v), at));
@@ -231,7 +259,12 @@ export class Runtime {
 
 /** The number of live slots is one for the whole step, so all routed layers must choose equally many experts. */
 function expertsPerToken(spec: ModelSpec): number {
-  const counts = new Set(spec.layers.flatMap((l) => (l.feedForward?.kind === 'experts' ? [l.feedForward.topK] : [])));
-  if (counts.size > 1) throw new ModelError(`model: experts per token: expected one number for all layers, found ${[...counts].join(', ')}`);
+  const counts = new Set(
+    spec.layers.flatMap((l) => (l.feedForward?.kind === 'experts' ? [l.feedForward.topK] : [])),
+  );
+  if (counts.size > 1)
+    throw new ModelError(
+      `model: experts per token: expected one number for all layers, found ${[...counts].join(', ')}`,
+    );
   return [...counts][0] ?? 1;
 }

@@ -19,16 +19,24 @@ export async function readText(checkpoint: Checkpoint, spec: ModelSpec): Promise
   assertFitsVocabulary(tokenizer, spec.vocabularySize, checkpoint.name);
   const source = await templateSource(checkpoint);
   if (source === null && tokenizer.tokenId('<|im_start|>') === null) return { tokenizer, chatTemplate: null };
-  const text = (token: number | null | undefined) => (token === null || token === undefined ? null : tokenizer.tokenText(token));
+  const text = (token: number | null | undefined) =>
+    token === null || token === undefined ? null : tokenizer.tokenText(token);
   const { bos, eos, unknown, pad } = tokenizer.special;
-  const tokens = { bos: text(bos), eos: text(eos[0] ?? spec.endTokens[0]), unknown: text(unknown), pad: text(pad) };
+  const tokens = {
+    bos: text(bos),
+    eos: text(eos[0] ?? spec.endTokens[0]),
+    unknown: text(unknown),
+    pad: text(pad),
+  };
   return { tokenizer, chatTemplate: createChatTemplate(source, tokens, `${checkpoint.name}: chat template`) };
 }
 
 async function readTokenizer(checkpoint: Checkpoint): Promise<Tokenizer | null> {
   if (checkpoint.kind === 'gguf') return tokenizerFromGguf(checkpoint.metadata, checkpoint.name);
   const json = await checkpoint.tokenizerJson();
-  return json ? tokenizerFromJson(json, await checkpoint.tokenizerConfig(), `${checkpoint.name}/tokenizer.json`) : null;
+  return json
+    ? tokenizerFromJson(json, await checkpoint.tokenizerConfig(), `${checkpoint.name}/tokenizer.json`)
+    : null;
 }
 
 async function templateSource(checkpoint: Checkpoint): Promise<string | null> {

@@ -19,7 +19,11 @@ const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
  */
 export function placeBuffers(plan: Plan, rowsOf: (set: RowSet) => number): BufferPlacement {
   const lives = plan.buffers.map((buffer, id) => ({
-    id, size: align(buffer.byteLength(rowsOf(buffer.set))), first: Number.POSITIVE_INFINITY, last: -1, offset: 0,
+    id,
+    size: align(buffer.byteLength(rowsOf(buffer.set))),
+    first: Number.POSITIVE_INFINITY,
+    last: -1,
+    offset: 0,
   }));
   plan.ops.forEach((op, i) => {
     for (const id of [...op.reads, ...op.writes]) {
@@ -28,10 +32,13 @@ export function placeBuffers(plan: Plan, rowsOf: (set: RowSet) => number): Buffe
       life.last = Math.max(life.last, i);
     }
   });
-  for (const life of lives) if (life.first < plan.headStart && life.last >= plan.headStart) life.last = plan.ops.length;
+  for (const life of lives)
+    if (life.first < plan.headStart && life.last >= plan.headStart) life.last = plan.ops.length;
   const placed: typeof lives = [];
   for (const life of [...lives].sort((x, y) => y.size - x.size || x.first - y.first)) {
-    const neighbours = placed.filter((p) => p.first <= life.last && life.first <= p.last).sort((x, y) => x.offset - y.offset);
+    const neighbours = placed
+      .filter((p) => p.first <= life.last && life.first <= p.last)
+      .sort((x, y) => x.offset - y.offset);
     for (const other of neighbours) {
       if (life.offset + life.size <= other.offset) break;
       life.offset = Math.max(life.offset, other.offset + other.size);
@@ -53,7 +60,8 @@ export interface Addresses {
 
 function resolve(operand: Operand, where: Addresses): number {
   if (typeof operand === 'number') return operand;
-  if ('buffer' in operand) return where.activations + where.placement.offsets[operand.buffer]! + operand.byteOffset;
+  if ('buffer' in operand)
+    return where.activations + where.placement.offsets[operand.buffer]! + operand.byteOffset;
   if ('scratch' in operand) return where.scratch;
   return where.step + where.stepLayout[operand.step === 'segments' ? 'segments' : operand.step];
 }
@@ -66,7 +74,8 @@ export function encodePlan(plan: Plan, where: Addresses): { words: Uint32Array; 
   for (const op of plan.ops) {
     starts.push(end);
     const fields: Record<string, number> = {};
-    for (const [name, operand] of Object.entries(op.fields)) fields[name] = resolve(operand as Operand, where);
+    for (const [name, operand] of Object.entries(op.fields))
+      fields[name] = resolve(operand as Operand, where);
     if ('scratchBytes' in fields) fields.scratchBytes = where.scratchBytes;
     end += encodeOp(op.kind, fields as OpFields<OpKind>, words, end);
   }

@@ -18,45 +18,159 @@ const SCHEMA = {
   /** Rows to int8 with one scale per 32 columns (see codes.ts); the input of `linear` on packed weights. */
   quantizeRows: ['rows', 'x', 'xStride', 'columns', 'codes'],
   /** y = (accumulate ? y : 0) + x W^T + bias. `x` is f32 for raw layouts, codes of quantizeRows for packed ones. */
-  linear: ['rows', 'x', 'xStride', 'weight', 'layout', 'outputs', 'columns', 'bias', 'y', 'yStride', 'accumulate', 'scratch'],
+  linear: [
+    'rows',
+    'x',
+    'xStride',
+    'weight',
+    'layout',
+    'outputs',
+    'columns',
+    'bias',
+    'y',
+    'yStride',
+    'accumulate',
+    'scratch',
+  ],
   /** Depthwise causal convolution of width `width` over the rows of each segment, then SiLU. Carries its last width-1 inputs. */
-  causalConv: ['rows', 'segments', 'x', 'xStride', 'y', 'yStride', 'weight', 'bias', 'channels', 'width', 'stateOffset'],
+  causalConv: [
+    'rows',
+    'segments',
+    'x',
+    'xStride',
+    'y',
+    'yStride',
+    'weight',
+    'bias',
+    'channels',
+    'width',
+    'stateOffset',
+  ],
   /**
    * Mamba-1: dt = softplus(dtRaw + dtBias); h = exp(dt A) h + dt B u; y = (C h + D u) * silu(z).
    * `a` is -exp(A_log) and h the state, both in blocks of 4 channels: [ceil(channels/4)][states][4].
    */
   selectiveScan: [
-    'rows', 'segments', 'u', 'uStride', 'dt', 'dtStride', 'dtBias', 'b', 'c', 'bcStride', 'z', 'zStride',
-    'a', 'd', 'y', 'yStride', 'channels', 'states', 'stateOffset',
+    'rows',
+    'segments',
+    'u',
+    'uStride',
+    'dt',
+    'dtStride',
+    'dtBias',
+    'b',
+    'c',
+    'bcStride',
+    'z',
+    'zStride',
+    'a',
+    'd',
+    'y',
+    'yStride',
+    'channels',
+    'states',
+    'stateOffset',
   ],
   /** In place, halves rotated (x[i], x[i + rotary/2]) by position * inverseFrequencies[i]. */
-  rope: ['rows', 'positions', 'x', 'xStride', 'heads', 'headSize', 'rotary', 'inverseFrequencies', 'attentionScale'],
+  rope: [
+    'rows',
+    'positions',
+    'x',
+    'xStride',
+    'heads',
+    'headSize',
+    'rotary',
+    'inverseFrequencies',
+    'attentionScale',
+  ],
   /** Writes k and v of the step's rows into the cache pages of their sessions. Layout: see session/cache-layout.ts. */
   cacheStore: [
-    'rows', 'segments', 'rowSegment', 'positions', 'k', 'kStride', 'v', 'vStride', 'kvHeads', 'headSize',
-    'group', 'layerOffset', 'cacheType',
+    'rows',
+    'segments',
+    'rowSegment',
+    'positions',
+    'k',
+    'kStride',
+    'v',
+    'vStride',
+    'kvHeads',
+    'headSize',
+    'group',
+    'layerOffset',
+    'cacheType',
   ],
   /** Softmax attention of each row over its session's cache, positions 0…own (or the last `window` of them). */
   attention: [
-    'rows', 'segments', 'rowSegment', 'positions', 'q', 'qStride', 'y', 'yStride', 'heads', 'kvHeads', 'headSize',
-    'scale', 'window', 'group', 'layerOffset', 'cacheType', 'scratch', 'scratchBytes',
+    'rows',
+    'segments',
+    'rowSegment',
+    'positions',
+    'q',
+    'qStride',
+    'y',
+    'yStride',
+    'heads',
+    'kvHeads',
+    'headSize',
+    'scale',
+    'window',
+    'group',
+    'layerOffset',
+    'cacheType',
+    'scratch',
+    'scratchBytes',
   ],
   /** y = activation(gate) * up. May run in place on either input. */
-  gatedActivation: ['rows', 'gate', 'gateStride', 'up', 'upStride', 'y', 'yStride', 'columns', 'activation', 'codes'],
+  gatedActivation: [
+    'rows',
+    'gate',
+    'gateStride',
+    'up',
+    'upStride',
+    'y',
+    'yStride',
+    'columns',
+    'activation',
+    'codes',
+  ],
   /** y += x */
   add: ['rows', 'x', 'xStride', 'y', 'yStride', 'columns'],
   /**
    * Softmax over expert logits, top-k, and the rows sorted by expert: slots offsets[e]…offsets[e+1] are expert e's,
    * slotRows[slot] the row, slotOf[row * topK + k] the slot, weights[row * topK + k] the routing weight.
    */
-  route: ['rows', 'x', 'xStride', 'experts', 'topK', 'renormalize', 'ids', 'weights', 'offsets', 'slotRows', 'slotOf'],
+  route: [
+    'rows',
+    'x',
+    'xStride',
+    'experts',
+    'topK',
+    'renormalize',
+    'ids',
+    'weights',
+    'offsets',
+    'slotRows',
+    'slotOf',
+  ],
   /**
    * For every slot of every expert: y[slot] = W_expert x[slotRows ? slotRows[slot] : slot]. Expert e's weight lies at
    * weight + e * expertBytes. `x` as in linear.
    */
   expertLinear: [
-    'rows', 'offsets', 'slotRows', 'experts', 'x', 'xStride', 'weight', 'expertBytes', 'layout', 'outputs', 'columns',
-    'y', 'yStride', 'scratch',
+    'rows',
+    'offsets',
+    'slotRows',
+    'experts',
+    'x',
+    'xStride',
+    'weight',
+    'expertBytes',
+    'layout',
+    'outputs',
+    'columns',
+    'y',
+    'yStride',
+    'scratch',
   ],
   /** y[r] += sum over k of weights[r,k] * x[slotOf[r,k]] */
   combineExperts: ['rows', 'topK', 'slotOf', 'weights', 'x', 'xStride', 'y', 'yStride', 'columns'],
@@ -74,42 +188,153 @@ const SCHEMA = {
    */
   crossEntropy: ['rows', 'x', 'xStride', 'columns', 'targets', 'losses', 'meanScale'],
   /** dTable[tokens[r]] += scale * dy[r], but for rows whose token is `skipToken` (a padding token that is not trained). */
-  embedBackward: ['rows', 'tokens', 'dy', 'dyStride', 'columns', 'vocabulary', 'scale', 'skipToken', 'dTable'],
+  embedBackward: [
+    'rows',
+    'tokens',
+    'dy',
+    'dyStride',
+    'columns',
+    'vocabulary',
+    'scale',
+    'skipToken',
+    'dTable',
+  ],
   /** Gradient of the norm's input; `inverse` [rows][groups] receives 1 / rms for rmsNormWeightBackward. */
   rmsNormBackward: [
-    'rows', 'x', 'xStride', 'weight', 'columns', 'groups', 'epsilon', 'dy', 'dyStride', 'dx', 'dxStride', 'accumulate', 'inverse',
+    'rows',
+    'x',
+    'xStride',
+    'weight',
+    'columns',
+    'groups',
+    'epsilon',
+    'dy',
+    'dyStride',
+    'dx',
+    'dxStride',
+    'accumulate',
+    'inverse',
   ],
   /** dWeight += sum over rows and groups of dy * x * inverse */
-  rmsNormWeightBackward: ['rows', 'x', 'xStride', 'dy', 'dyStride', 'inverse', 'columns', 'groups', 'dWeight'],
+  rmsNormWeightBackward: [
+    'rows',
+    'x',
+    'xStride',
+    'dy',
+    'dyStride',
+    'inverse',
+    'columns',
+    'groups',
+    'dWeight',
+  ],
   /** dx = (accumulate ? dx : 0) + dy W */
-  linearBackwardInput: ['rows', 'dy', 'dyStride', 'weight', 'outputs', 'columns', 'dx', 'dxStride', 'accumulate', 'scratch'],
+  linearBackwardInput: [
+    'rows',
+    'dy',
+    'dyStride',
+    'weight',
+    'outputs',
+    'columns',
+    'dx',
+    'dxStride',
+    'accumulate',
+    'scratch',
+  ],
   /** dWeight += dy^T x; dBias += column sums of dy (0: no bias) */
-  linearBackwardWeight: ['rows', 'dy', 'dyStride', 'x', 'xStride', 'outputs', 'columns', 'dWeight', 'dBias', 'scratch'],
+  linearBackwardWeight: [
+    'rows',
+    'dy',
+    'dyStride',
+    'x',
+    'xStride',
+    'outputs',
+    'columns',
+    'dWeight',
+    'dBias',
+    'scratch',
+  ],
   /** dx[slot] = dy[slot] W_expert */
   expertLinearBackwardInput: [
-    'rows', 'offsets', 'experts', 'dy', 'dyStride', 'weight', 'expertBytes', 'outputs', 'columns', 'dx', 'dxStride', 'scratch',
+    'rows',
+    'offsets',
+    'experts',
+    'dy',
+    'dyStride',
+    'weight',
+    'expertBytes',
+    'outputs',
+    'columns',
+    'dx',
+    'dxStride',
+    'scratch',
   ],
   /** dWeight_expert += sum over its slots of dy[slot]^T x[slotRows ? slotRows[slot] : slot] */
   expertLinearBackwardWeight: [
-    'rows', 'offsets', 'slotRows', 'experts', 'dy', 'dyStride', 'x', 'xStride', 'dWeight', 'expertBytes', 'outputs',
-    'columns', 'scratch',
+    'rows',
+    'offsets',
+    'slotRows',
+    'experts',
+    'dy',
+    'dyStride',
+    'x',
+    'xStride',
+    'dWeight',
+    'expertBytes',
+    'outputs',
+    'columns',
+    'scratch',
   ],
   /** y[r] = (accumulate ? y[r] : 0) + sum over k of x[slotOf[r,k]] */
   sumSlots: ['rows', 'topK', 'slotOf', 'x', 'xStride', 'y', 'yStride', 'columns', 'accumulate'],
   /** dx[slotOf[r,k]] = weights[r,k] dy[r]; dWeights[r,k] = dy[r] . x[slotOf[r,k]] */
   combineExpertsBackward: [
-    'rows', 'topK', 'slotOf', 'weights', 'x', 'xStride', 'dy', 'dyStride', 'columns', 'dx', 'dxStride', 'dWeights',
+    'rows',
+    'topK',
+    'slotOf',
+    'weights',
+    'x',
+    'xStride',
+    'dy',
+    'dyStride',
+    'columns',
+    'dx',
+    'dxStride',
+    'dWeights',
   ],
   /**
    * Gradient of the router's logits x through the softmax, plus that of the load-balancing loss (Fedus et al. 2022, eq. 4)
    * scale * experts * sum over e of (slots of e / rows) * mean softmax_e. losses[r] is row r's share of that loss.
    */
   routeBackward: [
-    'rows', 'x', 'xStride', 'experts', 'topK', 'renormalize', 'ids', 'offsets', 'dWeights', 'dx', 'dxStride', 'scale', 'losses',
+    'rows',
+    'x',
+    'xStride',
+    'experts',
+    'topK',
+    'renormalize',
+    'ids',
+    'offsets',
+    'dWeights',
+    'dx',
+    'dxStride',
+    'scale',
+    'losses',
   ],
   /** Through SiLU and the convolution; dy is overwritten with the gradient before SiLU. */
   causalConvBackward: [
-    'rows', 'segments', 'x', 'xStride', 'weight', 'bias', 'channels', 'width', 'dy', 'dyStride', 'dx', 'dxStride', 'dWeight',
+    'rows',
+    'segments',
+    'x',
+    'xStride',
+    'weight',
+    'bias',
+    'channels',
+    'width',
+    'dy',
+    'dyStride',
+    'dx',
+    'dxStride',
+    'dWeight',
     'dBias',
   ],
   /**
@@ -118,19 +343,81 @@ const SCHEMA = {
    * partials [groups][rows][b, c][states rounded up to 4].
    */
   selectiveScanBackward: [
-    'rows', 'segments', 'u', 'uStride', 'dt', 'dtStride', 'dtBias', 'b', 'c', 'bcStride', 'z', 'zStride', 'a', 'd',
-    'channels', 'states', 'dy', 'dyStride', 'du', 'duStride', 'ddt', 'ddtStride', 'dz', 'dzStride', 'dALog', 'dD', 'dDtBias',
-    'partials', 'groups', 'scratch', 'scratchBytes',
+    'rows',
+    'segments',
+    'u',
+    'uStride',
+    'dt',
+    'dtStride',
+    'dtBias',
+    'b',
+    'c',
+    'bcStride',
+    'z',
+    'zStride',
+    'a',
+    'd',
+    'channels',
+    'states',
+    'dy',
+    'dyStride',
+    'du',
+    'duStride',
+    'ddt',
+    'ddtStride',
+    'dz',
+    'dzStride',
+    'dALog',
+    'dD',
+    'dDtBias',
+    'partials',
+    'groups',
+    'scratch',
+    'scratchBytes',
   ],
   /** db and dc from the partial sums of selectiveScanBackward. */
   scanReduce: ['rows', 'partials', 'groups', 'states', 'db', 'dc', 'bcStride'],
   /** Probabilities are computed again from q and k, the values that the cache was given. */
   attentionBackward: [
-    'rows', 'segments', 'q', 'qStride', 'k', 'kStride', 'v', 'vStride', 'y', 'yStride', 'dy', 'dyStride', 'dq', 'dqStride',
-    'dk', 'dkStride', 'dv', 'dvStride', 'heads', 'kvHeads', 'headSize', 'scale', 'window', 'scratch', 'scratchBytes',
+    'rows',
+    'segments',
+    'q',
+    'qStride',
+    'k',
+    'kStride',
+    'v',
+    'vStride',
+    'y',
+    'yStride',
+    'dy',
+    'dyStride',
+    'dq',
+    'dqStride',
+    'dk',
+    'dkStride',
+    'dv',
+    'dvStride',
+    'heads',
+    'kvHeads',
+    'headSize',
+    'scale',
+    'window',
+    'scratch',
+    'scratchBytes',
   ],
   gatedActivationBackward: [
-    'rows', 'gate', 'gateStride', 'up', 'upStride', 'dy', 'dyStride', 'dGate', 'dGateStride', 'dUp', 'dUpStride', 'columns',
+    'rows',
+    'gate',
+    'gateStride',
+    'up',
+    'upStride',
+    'dy',
+    'dyStride',
+    'dGate',
+    'dGateStride',
+    'dUp',
+    'dUpStride',
+    'columns',
     'activation',
   ],
   /** dx[indices[i]] = dy[i] for i < the u32 at `count`, other rows of dx 0. Indices ascend. */
@@ -156,7 +443,12 @@ export const SUM_CHUNK = 16_384;
  * what gradients are multiplied by; negative when the norm is not finite, and then nothing is changed.
  */
 export const OPTIMIZER_STATE = {
-  scale: 0, norm: 1, maxNorm: 2, beta1: 3, beta2: 4, epsilon: 5,
+  scale: 0,
+  norm: 1,
+  maxNorm: 2,
+  beta1: 3,
+  beta2: 4,
+  epsilon: 5,
   /** 1 - learning rate * weight decay */
   keep: 6,
   /** learning rate / (1 - beta1^t) */
@@ -182,7 +474,12 @@ const floatBits = new Float32Array(1);
 const wordBits = new Uint32Array(floatBits.buffer);
 
 /** Writes one record; returns the number of words. */
-export function encodeOp<K extends OpKind>(kind: K, fields: OpFields<K>, words: Uint32Array, at: number): number {
+export function encodeOp<K extends OpKind>(
+  kind: K,
+  fields: OpFields<K>,
+  words: Uint32Array,
+  at: number,
+): number {
   words[at] = OP_KINDS.indexOf(kind);
   words[at + 1] = 0;
   SCHEMA[kind].forEach((name, i) => {
@@ -215,11 +512,15 @@ export function decodeOp(words: Uint32Array, at: number): { kind: OpKind; fields
 /** AssemblyScript constants for the byte offset of every field: LINEAR_WEIGHT and so on. */
 export function opLayoutSource(): string {
   const constant = (text: string) => text.replace(/([A-Z])/g, '_$1').toUpperCase();
-  const lines = ['// Generated from plan/ops.ts by scripts/build-kernels.ts. Byte offsets of the fields of each op record.'];
+  const lines = [
+    '// Generated from plan/ops.ts by scripts/build-kernels.ts. Byte offsets of the fields of each op record.',
+  ];
   for (const kind of OP_KINDS) {
     SCHEMA[kind].forEach((name, i) => {
       lines.push('// @ts-ignore: decorator');
-      lines.push(`@inline export const ${constant(kind)}_${constant(name)}: usize = ${(HEADER_WORDS + i) * 4};`);
+      lines.push(
+        `@inline export const ${constant(kind)}_${constant(name)}: usize = ${(HEADER_WORDS + i) * 4};`,
+      );
     });
   }
   return `${lines.join('\n')}\n`;

@@ -47,7 +47,18 @@ export function stepLayout(maxRows: number, maxSegments: number, maxLogitRows: n
   const logitIndices = positions + maxRows * 4;
   const byteLength = logitIndices + maxLogitRows * 4;
   return {
-    maxRows, maxSegments, maxLogitRows, byteLength, segments, tokens, rowSegment, positions, logitIndices,
-    rows: 0, segmentCount: 4, logitRows: 8, slots: 12,
+    maxRows,
+    maxSegments,
+    maxLogitRows,
+    byteLength,
+    segments,
+    tokens,
+    rowSegment,
+    positions,
+    logitIndices,
+    rows: 0,
+    segmentCount: 4,
+    logitRows: 8,
+    slots: 12,
   };
 }

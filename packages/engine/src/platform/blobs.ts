@@ -15,6 +15,9 @@ export function namedBlobs(source: Blob | readonly NamedBlob[]): readonly NamedB
 /** A single file by its address; what the engine keeps is a Blob, which browsers may hold on disk. */
 export async function fetchBlob(url: string, signal: AbortSignal | undefined): Promise<NamedBlob> {
   const response = await fetch(url, signal ? { signal } : {});
-  if (!response.ok) throw new HubError(`${url}: expected a model file, the server answered ${response.status} ${response.statusText}`);
+  if (!response.ok)
+    throw new HubError(
+      `${url}: expected a model file, the server answered ${response.status} ${response.statusText}`,
+    );
   return { name: new URL(url).pathname.split('/').at(-1) || 'model.gguf', blob: await response.blob() };
 }

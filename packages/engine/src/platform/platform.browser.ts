@@ -13,7 +13,8 @@ export type { WorkerThread };
 /** A file that ships with this package. */
 export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url}: expected the kernels of this package, the server answered ${response.status}`);
+  if (!response.ok)
+    throw new Error(`${url}: expected the kernels of this package, the server answered ${response.status}`);
   return new Uint8Array(await response.arrayBuffer());
 }
 
@@ -59,12 +60,17 @@ export const onMessage = (listener: (message: unknown) => void): void =>
 export const postToOwner = (message: unknown): void => globalThis.postMessage(message);
 
 /** Opens a model wherever it is: hub name or address, or blobs. */
-export async function openSource(source: Exclude<ModelSource, Checkpoint>, options: LoadModelOptions): Promise<Checkpoint> {
+export async function openSource(
+  source: Exclude<ModelSource, Checkpoint>,
+  options: LoadModelOptions,
+): Promise<Checkpoint> {
   if (typeof source !== 'string' && !(source instanceof URL)) return openCheckpointFiles(namedBlobs(source));
   const reference = parseReference(String(source));
   if (reference.kind === 'hub') {
     const { token, endpoint, signal, onDownload: onProgress } = options;
-    return openCheckpointFiles((await pullModelBlobs(reference, { token, endpoint, signal, onProgress })).files);
+    return openCheckpointFiles(
+      (await pullModelBlobs(reference, { token, endpoint, signal, onProgress })).files,
+    );
   }
   const url = new URL(reference.kind === 'url' ? reference.url : reference.path, globalThis.location?.href);
   return openCheckpointFiles([await fetchBlob(url.href, options.signal)]);

@@ -59,18 +59,25 @@ export function startWorker(): WorkerThread {
 }
 
 /** Inside a worker: messages from whoever started it, and back. */
-export const onMessage = (listener: (message: unknown) => void): void => void parentPort?.on('message', listener);
+export const onMessage = (listener: (message: unknown) => void): void =>
+  void parentPort?.on('message', listener);
 export const postToOwner = (message: unknown): void => parentPort?.postMessage(message);
 
 /** Opens a model wherever it is: path, hub name or address, or blobs. */
-export async function openSource(source: Exclude<ModelSource, Checkpoint>, options: LoadModelOptions): Promise<Checkpoint> {
+export async function openSource(
+  source: Exclude<ModelSource, Checkpoint>,
+  options: LoadModelOptions,
+): Promise<Checkpoint> {
   if (typeof source !== 'string' && !(source instanceof URL)) return openCheckpointFiles(namedBlobs(source));
   if (source instanceof URL && source.protocol === 'file:') return openCheckpointPath(fileURLToPath(source));
   const reference = parseReference(String(source), existsSync);
   if (reference.kind === 'path') return openCheckpointPath(reference.path);
   if (reference.kind === 'url') return openCheckpointFiles([await fetchBlob(reference.url, options.signal)]);
   const pulled = await pullModel(reference, {
-    token: options.token, endpoint: options.endpoint, signal: options.signal, onProgress: options.onDownload,
+    token: options.token,
+    endpoint: options.endpoint,
+    signal: options.signal,
+    onProgress: options.onDownload,
   });
   return openCheckpointPath(pulled.modelPath);
 }

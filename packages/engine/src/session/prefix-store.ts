@@ -41,7 +41,12 @@ export class PrefixStore {
   /** Takes over a snapshot (and disposes it in time). Returns false when the same tokens are stored already. */
   add(snapshot: Snapshot): boolean {
     const hash = snapshot.tokens.reduce(extend, START);
-    const same = this.#entries.find((e) => e.hash === hash && isPrefix(e.snapshot.tokens, snapshot.tokens) && e.snapshot.position === snapshot.position);
+    const same = this.#entries.find(
+      (e) =>
+        e.hash === hash &&
+        isPrefix(e.snapshot.tokens, snapshot.tokens) &&
+        e.snapshot.position === snapshot.position,
+    );
     if (same) {
       same.used = ++this.#clock;
       snapshot.dispose();

@@ -55,7 +55,9 @@ export class SessionState {
       const table = this.#tables[g]!;
       for (let i = first; i <= last; i++) {
         const page = table.pages[i];
-        table.pages[i] = page ? this.#pool.writable(page, group.pageBytes) : this.#pool.allocate(group.pageBytes);
+        table.pages[i] = page
+          ? this.#pool.writable(page, group.pageBytes)
+          : this.#pool.allocate(group.pageBytes);
       }
       this.#publish(table, first);
     });

@@ -3,8 +3,8 @@
 import { StateError, UsageError } from '../errors.ts';
 import type { JsonObject } from '../formats/types.ts';
 import type { GenerateEvent, GenerateOptions, GenerateResult } from '../generate/types.ts';
-import type { ChatMessage } from '../tokenizer/chat-template.ts';
 import type { LogitsWanted } from '../model/runtime.ts';
+import type { ChatMessage } from '../tokenizer/chat-template.ts';
 import type { PrefixStore } from './prefix-store.ts';
 import type { SessionState, StateSnapshot } from './session-state.ts';
 
@@ -15,14 +15,21 @@ export interface SessionOwner {
   createState(): SessionState;
   step(requests: readonly StepRequest[], options?: { signal?: AbortSignal }): Promise<StepResult[]>;
   encodeSession(state: SessionState, tokens: readonly number[]): Uint8Array;
-  generate(session: Session, prompt: Prompt, options: GenerateOptions): AsyncGenerator<GenerateEvent, GenerateResult, void>;
+  generate(
+    session: Session,
+    prompt: Prompt,
+    options: GenerateOptions,
+  ): AsyncGenerator<GenerateEvent, GenerateResult, void>;
   forget(session: Session): void;
   /** Where sessions share what they have read; null when that is switched off. */
   readonly prefixes: PrefixStore | null;
 }
 
 /** What to generate from: text, tokens, or a conversation that the model's chat template lays out. */
-export type Prompt = string | readonly number[] | { readonly messages: readonly ChatMessage[]; readonly tools?: readonly JsonObject[] };
+export type Prompt =
+  | string
+  | readonly number[]
+  | { readonly messages: readonly ChatMessage[]; readonly tools?: readonly JsonObject[] };
 
 export interface StepRequest {
   readonly session: Session;
@@ -125,7 +132,10 @@ export class Session {
       this.#keepCheckpoint();
       const chunk = tokens.slice(from, from + CHECKPOINT_TOKENS);
       const last = from + chunk.length === tokens.length;
-      const [result] = await this.#owner.step([{ session: this, tokens: chunk, logits: last ? 'last' : 'none' }], options);
+      const [result] = await this.#owner.step(
+        [{ session: this, tokens: chunk, logits: last ? 'last' : 'none' }],
+        options,
+      );
       if (last) return result!.logits!;
     }
   }
@@ -162,7 +172,9 @@ export class Session {
   /** Goes back to an earlier position: to the nearest checkpoint before it, and reads on from there. */
   async rewind(position: number, options: { signal?: AbortSignal } = {}): Promise<ReuseReport> {
     if (!Number.isInteger(position) || position < 0 || position > this.position)
-      throw new StateError(`rewind: position: expected a whole number from 0 to ${this.position}, found ${position}`);
+      throw new StateError(
+        `rewind: position: expected a whole number from 0 to ${this.position}, found ${position}`,
+      );
     return this.setTokens(this.#tokens.slice(0, position), options);
   }
 
@@ -197,7 +209,8 @@ export class Session {
     const shared = this.#owner.prefixes?.longest(tokens, limit);
     if (shared && shared.position > this.position) this.restore(shared);
     const reusedTokens = this.position;
-    const reason = reusedTokens < common ? `the nearest checkpoint before position ${common} is at ${reusedTokens}` : null;
+    const reason =
+      reusedTokens < common ? `the nearest checkpoint before position ${common} is at ${reusedTokens}` : null;
     return { reusedTokens, computedTokens: tokens.length - reusedTokens, reason };
   }
 
@@ -223,7 +236,10 @@ export class Session {
    * Appends a prompt (tokens, or text in the model's own tokens) and generates from there, one event a token. With
    * `{ messages }` the session becomes that conversation, reusing what it has already read of it.
    */
-  generate(prompt: Prompt, options: GenerateOptions = {}): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+  generate(
+    prompt: Prompt,
+    options: GenerateOptions = {},
+  ): AsyncGenerator<GenerateEvent, GenerateResult, void> {
     this.#ready();
     return this.#owner.generate(this, prompt, options);
   }
@@ -273,7 +289,10 @@ export class Session {
 
   #ready(): void {
     if (this.#closed) throw new UsageError('session: expected an open session, found one that was closed');
-    if (this.#busy) throw new UsageError('session: expected an idle session, found one with a step under way. Await it first.');
+    if (this.#busy)
+      throw new UsageError(
+        'session: expected an idle session, found one with a step under way. Await it first.',
+      );
   }
 
   #keepCheckpoint(): void {

@@ -59,7 +59,9 @@ export function encodeState(contents: StateContents): Uint8Array {
 /** Checks the bytes against this model and takes them apart; views into `bytes`, nothing is copied. */
 export function decodeState(bytes: Uint8Array, layout: StateLayout, fingerprint: string): StateContents {
   const refuse = (field: string, expected: string, found: string | number): never => {
-    throw new StateError(`saved session: ${field}: expected ${expected}, found ${found}. It cannot be restored here.`);
+    throw new StateError(
+      `saved session: ${field}: expected ${expected}, found ${found}. It cannot be restored here.`,
+    );
   };
   if (bytes.byteLength < PREFIX + 4) refuse('length', `at least ${PREFIX + 4} bytes`, `${bytes.byteLength}`);
   const magic = String.fromCharCode(...bytes.subarray(0, 8));
@@ -74,21 +76,31 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout, fingerprint:
   const headerEnd = PREFIX + view.getUint32(12, true);
   if (headerEnd > end) refuse('header length', `at most ${end - PREFIX}`, headerEnd - PREFIX);
   const header = parseHeader(bytes.subarray(PREFIX, headerEnd), refuse);
-  if (header.fingerprint !== fingerprint) refuse('model', `fingerprint ${fingerprint}`, `${header.fingerprint} (another model's session)`);
+  if (header.fingerprint !== fingerprint)
+    refuse('model', `fingerprint ${fingerprint}`, `${header.fingerprint} (another model's session)`);
   if (header.cacheType !== layout.cacheType) refuse('cache type', layout.cacheType, header.cacheType);
   const expected = stateHeader(layout, fingerprint, header.position);
-  if (JSON.stringify(expected) !== JSON.stringify(header)) refuse('layout', JSON.stringify(expected), JSON.stringify(header));
+  if (JSON.stringify(expected) !== JSON.stringify(header))
+    refuse('layout', JSON.stringify(expected), JSON.stringify(header));
   const kept = header.groups.map((group) => pageCount(header.position) - group.firstPage);
-  const bodyBytes = header.position * 4 + header.recurrentBytes + header.groups.reduce((sum, g, i) => sum + g.pageBytes * kept[i]!, 0);
-  if (headerEnd + bodyBytes !== end) refuse('length', `${headerEnd + bodyBytes + 4} bytes`, `${bytes.byteLength}`);
+  const bodyBytes =
+    header.position * 4 +
+    header.recurrentBytes +
+    header.groups.reduce((sum, g, i) => sum + g.pageBytes * kept[i]!, 0);
+  if (headerEnd + bodyBytes !== end)
+    refuse('length', `${headerEnd + bodyBytes + 4} bytes`, `${bytes.byteLength}`);
   let at = headerEnd;
   const take = (length: number) => bytes.subarray(at, (at += length));
   const tokenBytes = take(header.position * 4);
-  const tokens = Array.from({ length: header.position }, (_, i) => new DataView(tokenBytes.buffer, tokenBytes.byteOffset + i * 4, 4).getUint32(0, true));
+  const tokens = Array.from({ length: header.position }, (_, i) =>
+    new DataView(tokenBytes.buffer, tokenBytes.byteOffset + i * 4, 4).getUint32(0, true),
+  );
   const outside = tokens.find((t) => t >= layout.spec.vocabularySize);
   if (outside !== undefined) refuse('tokens', `ids below ${layout.spec.vocabularySize}`, outside);
   const recurrent = take(header.recurrentBytes);
-  const pages = header.groups.map((group, g) => Array.from({ length: kept[g]! }, () => take(group.pageBytes)));
+  const pages = header.groups.map((group, g) =>
+    Array.from({ length: kept[g]! }, () => take(group.pageBytes)),
+  );
   return { header, tokens, recurrent, pages };
 }
 

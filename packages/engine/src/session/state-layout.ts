@@ -1,9 +1,10 @@
 // Where a session's state lies: one fixed recurrent block (scan state and last conv inputs of every Mamba layer, f32), and
 // pages of attention cache, one table for each cache group (attention layers that share a window).
+
+import { ModelError } from '../errors.ts';
 import type { ModelSpec } from '../model/spec.ts';
 import type { CachePlace } from '../plan/plan.ts';
 import { MAX_CACHE_GROUPS } from '../plan/step.ts';
-import { ModelError } from '../errors.ts';
 import { type CacheType, PAGE_TOKENS, planeBytes } from './cache-layout.ts';
 
 export interface CacheGroup {
@@ -40,19 +41,29 @@ export function stateLayout(spec: ModelSpec, cacheType: CacheType): StateLayout 
     let group = groups.find((g) => g.window === mixer.window);
     if (!group) groups.push((group = { window: mixer.window, pageBytes: 0, layers: [] }));
     const bytes = 2 * planeBytes(cacheType, mixer.kvHeads, mixer.headSize);
-    const place = { group: groups.indexOf(group), layerOffset: group.pageBytes, type: cacheType, bytesPerPosition: bytes / PAGE_TOKENS };
+    const place = {
+      group: groups.indexOf(group),
+      layerOffset: group.pageBytes,
+      type: cacheType,
+      bytesPerPosition: bytes / PAGE_TOKENS,
+    };
     attention.set(index, place);
     group.pageBytes += bytes;
     group.layers.push(index);
   });
   if (groups.length > MAX_CACHE_GROUPS)
-    throw new ModelError(`model: attention windows: expected at most ${MAX_CACHE_GROUPS} different ones, found ${groups.length}`);
+    throw new ModelError(
+      `model: attention windows: expected at most ${MAX_CACHE_GROUPS} different ones, found ${groups.length}`,
+    );
   const need = <T>(found: T | undefined, layer: number): T => {
     if (found === undefined) throw new ModelError(`model: layer ${layer} holds no state of this kind`);
     return found;
   };
   return {
-    spec, cacheType, recurrentBytes, groups,
+    spec,
+    cacheType,
+    recurrentBytes,
+    groups,
     mamba: (layer) => need(mamba.get(layer), layer),
     attention: (layer) => need(attention.get(layer), layer),
   };

@@ -1,7 +1,7 @@
 // The backend that is right rather than fast: every op in plain TypeScript on the calling thread.
 import { openHandle } from '#platform';
 import type { ByteSource } from '../../formats/types.ts';
-import { type LoadJob, jobBytes, runLoadJob } from '../../model/load-job.ts';
+import { jobBytes, type LoadJob, runLoadJob } from '../../model/load-job.ts';
 import { decodeOp, type OpFields, type OpKind } from '../../plan/ops.ts';
 import { Arena } from '../arena.ts';
 import type { Backend, OpTimes, Program } from '../backend.ts';
@@ -31,7 +31,11 @@ export class ReferenceBackend implements Backend {
     return 0;
   }
 
-  async load(jobs: readonly LoadJob[], done: (byteLength: number) => void, signal?: AbortSignal): Promise<void> {
+  async load(
+    jobs: readonly LoadJob[],
+    done: (byteLength: number) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const sources = new Map<string | object, ByteSource>();
     try {
       for (const job of jobs) {

@@ -1,8 +1,14 @@
 // Reference kernels of attention over a paged cache, and rotary positions (Su et al. 2021, in the rotate-halves form).
 import { f16ToF32, f32ToF16 } from '../../formats/half.ts';
 import type { OpFields } from '../../plan/ops.ts';
-import { headPlaneBytes, PAGE_SHIFT, PAGE_TOKENS, planeBytes, type CacheType } from '../../session/cache-layout.ts';
-import { segmentsOf, type Segment } from './kernels-mamba.ts';
+import {
+  type CacheType,
+  headPlaneBytes,
+  PAGE_SHIFT,
+  PAGE_TOKENS,
+  planeBytes,
+} from '../../session/cache-layout.ts';
+import { type Segment, segmentsOf } from './kernels-mamba.ts';
 import { floatsAt, liveRows, type MemoryViews } from './memory-views.ts';
 
 const CACHE_TYPES: readonly CacheType[] = ['f32', 'f16', 'q8'];
@@ -41,7 +47,10 @@ function locate(m: MemoryViews, op: CacheOp, segment: Segment, plane: 0 | 1, hea
   const type = CACHE_TYPES[op.cacheType]!;
   const page = m.u32[(segment.pageTables[op.group]! >>> 2) + (position >>> PAGE_SHIFT)]!;
   const headPlane =
-    page + op.layerOffset + plane * planeBytes(type, op.kvHeads, op.headSize) + head * headPlaneBytes(type, op.headSize);
+    page +
+    op.layerOffset +
+    plane * planeBytes(type, op.kvHeads, op.headSize) +
+    head * headPlaneBytes(type, op.headSize);
   const slot = position & (PAGE_TOKENS - 1);
   const elementBytes = { f32: 4, f16: 2, q8: 1 }[type];
   const scale = headPlane + headPlaneBytes(type, op.headSize) - PAGE_TOKENS * 4 + slot * 4;

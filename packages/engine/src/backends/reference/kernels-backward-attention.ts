@@ -20,7 +20,12 @@ function addScaled(to: Float64Array, start: number, x: ArrayLike<number>, factor
   for (let i = 0; i < x.length; i++) to[start + i] = to[start + i]! + factor * x[i]!;
 }
 
-function backwardHead(m: MemoryViews, op: OpFields<'attentionBackward'>, segment: Segment, kvHead: number): void {
+function backwardHead(
+  m: MemoryViews,
+  op: OpFields<'attentionBackward'>,
+  segment: Segment,
+  kvHead: number,
+): void {
   const { headSize } = op;
   const { rowStart, rowCount } = segment;
   const vector = (address: number, stride: number, t: number, head: number) =>
@@ -33,7 +38,10 @@ function backwardHead(m: MemoryViews, op: OpFields<'attentionBackward'>, segment
       const q = vector(op.q, op.qStride, t, head);
       const dy = vector(op.dy, op.dyStride, t, head);
       const first = op.window ? Math.max(0, t - op.window + 1) : 0;
-      const scores = Float64Array.from({ length: t - first + 1 }, (_, i) => dot(q, vector(op.k, op.kStride, first + i, kvHead)) * op.scale);
+      const scores = Float64Array.from(
+        { length: t - first + 1 },
+        (_, i) => dot(q, vector(op.k, op.kStride, first + i, kvHead)) * op.scale,
+      );
       const peak = scores.reduce((max, s) => Math.max(max, s), Number.NEGATIVE_INFINITY);
       const weights = scores.map((s) => Math.exp(s - peak));
       const total = weights.reduce((sum, w) => sum + w, 0);

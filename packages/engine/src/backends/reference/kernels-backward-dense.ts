@@ -6,7 +6,9 @@ import { floatsAt, liveRows, type MemoryViews } from './memory-views.ts';
 export function copy(m: MemoryViews, op: OpFields<'copy'>): void {
   const rows = liveRows(m, op.rows);
   for (let r = 0; r < rows; r++)
-    floatsAt(m, op.y + r * op.yStride * 4, op.columns).set(floatsAt(m, op.x + r * op.xStride * 4, op.columns));
+    floatsAt(m, op.y + r * op.yStride * 4, op.columns).set(
+      floatsAt(m, op.x + r * op.xStride * 4, op.columns),
+    );
 }
 
 export function embedBackward(m: MemoryViews, op: OpFields<'embedBackward'>): void {
@@ -103,7 +105,12 @@ interface WeightGradient {
 }
 
 /** dWeight += dy^T x over the given (row of dy, row of x) pairs. */
-function weightGradient(m: MemoryViews, op: WeightGradient, dWeight: number, pairs: readonly (readonly [number, number])[]): void {
+function weightGradient(
+  m: MemoryViews,
+  op: WeightGradient,
+  dWeight: number,
+  pairs: readonly (readonly [number, number])[],
+): void {
   const sums = new Float64Array(op.outputs * op.columns);
   for (const [yRow, xRow] of pairs) {
     const dy = floatsAt(m, op.dy + yRow * op.dyStride * 4, op.outputs);
@@ -118,7 +125,12 @@ function weightGradient(m: MemoryViews, op: WeightGradient, dWeight: number, pai
 
 export function linearBackwardWeight(m: MemoryViews, op: OpFields<'linearBackwardWeight'>): void {
   const rows = liveRows(m, op.rows);
-  weightGradient(m, op, op.dWeight, Array.from({ length: rows }, (_, r) => [r, r] as const));
+  weightGradient(
+    m,
+    op,
+    op.dWeight,
+    Array.from({ length: rows }, (_, r) => [r, r] as const),
+  );
   if (!op.dBias) return;
   const sums = new Float64Array(op.outputs);
   for (let r = 0; r < rows; r++) addTo64(sums, floatsAt(m, op.dy + r * op.dyStride * 4, op.outputs));
@@ -136,7 +148,8 @@ export function expertLinearBackwardInput(m: MemoryViews, op: OpFields<'expertLi
   if (liveRows(m, op.rows) === 0) return;
   const offsets = offsetsOf(m, op);
   for (let e = 0; e < op.experts; e++)
-    for (let slot = offsets[e]!; slot < offsets[e + 1]!; slot++) inputRow(m, op, op.weight + e * op.expertBytes, slot, false);
+    for (let slot = offsets[e]!; slot < offsets[e + 1]!; slot++)
+      inputRow(m, op, op.weight + e * op.expertBytes, slot, false);
 }
 
 export function expertLinearBackwardWeight(m: MemoryViews, op: OpFields<'expertLinearBackwardWeight'>): void {
@@ -205,6 +218,8 @@ export function gatherRowsBackward(m: MemoryViews, op: OpFields<'gatherRowsBackw
   for (let r = 0; r < rows; r++) floatsAt(m, op.dx + r * op.dxStride * 4, op.columns).fill(0);
   for (let i = 0; i < count; i++) {
     const to = m.u32[(op.indices >>> 2) + i]!;
-    floatsAt(m, op.dx + to * op.dxStride * 4, op.columns).set(floatsAt(m, op.dy + i * op.dyStride * 4, op.columns));
+    floatsAt(m, op.dx + to * op.dxStride * 4, op.columns).set(
+      floatsAt(m, op.dy + i * op.dyStride * 4, op.columns),
+    );
   }
 }

@@ -40,7 +40,10 @@ export function routeBackward(m: MemoryViews, op: OpFields<'routeBackward'>): vo
   const { experts, topK } = op;
   const offsets = m.u32.subarray(op.offsets >>> 2, (op.offsets >>> 2) + experts + 1);
   // What a probability costs: scale * experts * (share of rows that chose the expert) / rows.
-  const price = Float64Array.from({ length: experts }, (_, e) => (op.scale * experts * (offsets[e + 1]! - offsets[e]!)) / rows / rows);
+  const price = Float64Array.from(
+    { length: experts },
+    (_, e) => (op.scale * experts * (offsets[e + 1]! - offsets[e]!)) / rows / rows,
+  );
   for (let r = 0; r < rows; r++) {
     const x = floatsAt(m, op.x + r * op.xStride * 4, experts);
     const dx = floatsAt(m, op.dx + r * op.dxStride * 4, experts);
@@ -55,7 +58,8 @@ export function routeBackward(m: MemoryViews, op: OpFields<'routeBackward'>): vo
     for (let e = 0; e < experts; e++) mean += (price[e]! * exps[e]!) / total;
     loss = mean;
     for (let e = 0; e < experts; e++) dx[e] = (exps[e]! / total) * (price[e]! - mean);
-    for (let k = 0; k < topK; k++) routed += (m.f32[(op.dWeights >>> 2) + r * topK + k]! * exps[ids[k]!]!) / chosen;
+    for (let k = 0; k < topK; k++)
+      routed += (m.f32[(op.dWeights >>> 2) + r * topK + k]! * exps[ids[k]!]!) / chosen;
     for (let k = 0; k < topK; k++) {
       const e = ids[k]!;
       dx[e] = dx[e]! + (m.f32[(op.dWeights >>> 2) + r * topK + k]! * exps[e]!) / chosen;

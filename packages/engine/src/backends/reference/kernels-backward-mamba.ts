@@ -16,7 +16,8 @@ export function causalConvBackward(m: MemoryViews, op: OpFields<'causalConvBackw
   const dWeight = new Float64Array(width * channels);
   const dBias = new Float64Array(channels);
   for (const { rowStart, rowCount } of segmentsOf(m, op.segments)) {
-    const x = (t: number, c: number): number => (t < 0 ? 0 : m.f32[(op.x >>> 2) + (rowStart + t) * op.xStride + c]!);
+    const x = (t: number, c: number): number =>
+      t < 0 ? 0 : m.f32[(op.x >>> 2) + (rowStart + t) * op.xStride + c]!;
     const dyAt = (t: number, c: number): number => (op.dy >>> 2) + (rowStart + t) * op.dyStride + c;
     for (let t = 0; t < rowCount; t++) {
       for (let c = 0; c < channels; c++) {
@@ -66,7 +67,10 @@ export function selectiveScanBackward(m: MemoryViews, op: OpFields<'selectiveSca
     const first = Math.floor((group * blocks) / groups) * 4;
     const end = Math.min(op.channels, Math.floor(((group + 1) * blocks) / groups) * 4);
     for (const segment of segmentsOf(m, op.segments)) {
-      const sums = { db: new Float64Array(segment.rowCount * states), dc: new Float64Array(segment.rowCount * states) };
+      const sums = {
+        db: new Float64Array(segment.rowCount * states),
+        dc: new Float64Array(segment.rowCount * states),
+      };
       for (let channel = first; channel < end; channel++) scanChannel(m, op, segment, channel, sums);
       for (let t = 0; t < segment.rowCount; t++) {
         const to = op.partials + (group * rows + segment.rowStart + t) * 2 * padded * 4;
@@ -78,7 +82,13 @@ export function selectiveScanBackward(m: MemoryViews, op: OpFields<'selectiveSca
   }
 }
 
-function scanChannel(m: MemoryViews, op: OpFields<'selectiveScanBackward'>, segment: Segment, i: number, sums: GroupSums): void {
+function scanChannel(
+  m: MemoryViews,
+  op: OpFields<'selectiveScanBackward'>,
+  segment: Segment,
+  i: number,
+  sums: GroupSums,
+): void {
   const { states } = op;
   const { rowStart, rowCount } = segment;
   const at = (address: number, stride: number, t: number) => (address >>> 2) + (rowStart + t) * stride;
@@ -93,7 +103,8 @@ function scanChannel(m: MemoryViews, op: OpFields<'selectiveScanBackward'>, segm
     const dt = softplus(m.f32[at(op.dt, op.dtStride, t) + i]! + bias);
     dts[t] = dt;
     for (let n = 0; n < states; n++)
-      h[(t + 1) * states + n] = Math.exp(dt * a[n]!) * h[t * states + n]! + dt * m.f32[at(op.b, op.bcStride, t) + n]! * u;
+      h[(t + 1) * states + n] =
+        Math.exp(dt * a[n]!) * h[t * states + n]! + dt * m.f32[at(op.b, op.bcStride, t) + n]! * u;
   }
   const carried = new Float64Array(states);
   const dA = new Float64Array(states);
@@ -131,7 +142,8 @@ function scanChannel(m: MemoryViews, op: OpFields<'selectiveScanBackward'>, segm
     m.f32[at(op.dz, op.dzStride, t) + i] = dy * s * slope;
   }
   // a = -exp(aLog), so the gradient of aLog is dA a.
-  for (let n = 0; n < states; n++) m.f32[(op.dALog >>> 2) + lane(n)] = m.f32[(op.dALog >>> 2) + lane(n)]! + dA[n]! * a[n]!;
+  for (let n = 0; n < states; n++)
+    m.f32[(op.dALog >>> 2) + lane(n)] = m.f32[(op.dALog >>> 2) + lane(n)]! + dA[n]! * a[n]!;
   m.f32[(op.dD >>> 2) + i] = m.f32[(op.dD >>> 2) + i]! + dD;
   if (op.dDtBias) m.f32[(op.dDtBias >>> 2) + i] = m.f32[(op.dDtBias >>> 2) + i]! + dBias;
 }

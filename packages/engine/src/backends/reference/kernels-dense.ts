@@ -86,7 +86,10 @@ export const silu = (x: number): number => x / (1 + Math.exp(-x));
 function erf(x: number): number {
   const z = Math.abs(x);
   const t = 1 / (1 + 0.5 * z);
-  const polynomial = [1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277];
+  const polynomial = [
+    1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223,
+    0.17087277,
+  ];
   let sum = 0;
   for (let i = polynomial.length - 1; i >= 0; i--) sum = sum * t + polynomial[i]!;
   const tail = t * Math.exp(-z * z - 1.26551223 + sum * t);
@@ -123,6 +126,8 @@ export function gatherRows(m: MemoryViews, op: OpFields<'gatherRows'>): void {
   const rows = liveRows(m, op.rows);
   for (let r = 0; r < rows; r++) {
     const from = m.u32[(op.indices >>> 2) + r]!;
-    floatsAt(m, op.y + r * op.yStride * 4, op.columns).set(floatsAt(m, op.x + from * op.xStride * 4, op.columns));
+    floatsAt(m, op.y + r * op.yStride * 4, op.columns).set(
+      floatsAt(m, op.x + from * op.xStride * 4, op.columns),
+    );
   }
 }

@@ -12,7 +12,9 @@ export function route(m: MemoryViews, op: OpFields<'route'>): void {
     const peak = x.reduce((max, v) => Math.max(max, v), Number.NEGATIVE_INFINITY);
     const exps = Float64Array.from(x, (v) => Math.exp(v - peak));
     const total = exps.reduce((sum, v) => sum + v, 0);
-    const order = Array.from(x.keys()).sort((i, j) => x[j]! - x[i]! || i - j).slice(0, topK);
+    const order = Array.from(x.keys())
+      .sort((i, j) => x[j]! - x[i]! || i - j)
+      .slice(0, topK);
     const chosen = op.renormalize ? order.reduce((sum, e) => sum + exps[e]!, 0) : total;
     order.forEach((e, k) => {
       ids[r * topK + k] = e;

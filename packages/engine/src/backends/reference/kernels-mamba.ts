@@ -67,7 +67,8 @@ export function selectiveScan(m: MemoryViews, op: OpFields<'selectiveScan'>): vo
     const state = floatsAt(m, segment.recurrent + op.stateOffset, stateLength);
     const h = Float64Array.from(state);
     for (let t = segment.rowStart; t < segment.rowStart + segment.rowCount; t++) {
-      const row = (address: number, stride: number, length: number) => floatsAt(m, address + t * stride * 4, length);
+      const row = (address: number, stride: number, length: number) =>
+        floatsAt(m, address + t * stride * 4, length);
       const u = row(op.u, op.uStride, channels);
       const dtRaw = row(op.dt, op.dtStride, channels);
       const z = row(op.z, op.zStride, channels);

@@ -1,6 +1,6 @@
 // Reference kernels for training: the loss, and the optimiser AdamW (Loshchilov & Hutter 2019, Algorithm 2, in the form
 // of torch.optim.AdamW).
-import { OPTIMIZER_STATE as STATE, type OpFields, SUM_CHUNK } from '../../plan/ops.ts';
+import { type OpFields, OPTIMIZER_STATE as STATE, SUM_CHUNK } from '../../plan/ops.ts';
 import { floatsAt, liveRows, type MemoryViews } from './memory-views.ts';
 
 export function crossEntropy(m: MemoryViews, op: OpFields<'crossEntropy'>): void {
@@ -14,7 +14,8 @@ export function crossEntropy(m: MemoryViews, op: OpFields<'crossEntropy'>): void
     let total = 0;
     for (const v of x) total += Math.exp(v - peak);
     m.f32[(op.losses >>> 2) + r] = peak + Math.log(total) - x[target]!;
-    for (let i = 0; i < op.columns; i++) x[i] = (Math.exp(x[i]! - peak) / total - (i === target ? 1 : 0)) * meanScale;
+    for (let i = 0; i < op.columns; i++)
+      x[i] = (Math.exp(x[i]! - peak) / total - (i === target ? 1 : 0)) * meanScale;
   }
 }
 
@@ -39,7 +40,8 @@ export function sumSquares(m: MemoryViews, op: OpFields<'sumSquares'>): void {
   const x = floatsAt(m, op.x, op.count);
   const partials = doublesAt(m, op.partials, Math.ceil(op.count / SUM_CHUNK));
   partials.fill(0);
-  for (let i = 0; i < op.count; i++) partials[Math.floor(i / SUM_CHUNK)] = partials[Math.floor(i / SUM_CHUNK)]! + x[i]! * x[i]!;
+  for (let i = 0; i < op.count; i++)
+    partials[Math.floor(i / SUM_CHUNK)] = partials[Math.floor(i / SUM_CHUNK)]! + x[i]! * x[i]!;
 }
 
 export function clipGradient(m: MemoryViews, op: OpFields<'clipGradient'>): void {
@@ -47,7 +49,11 @@ export function clipGradient(m: MemoryViews, op: OpFields<'clipGradient'>): void
   const norm = Math.sqrt(doublesAt(m, op.partials, op.chunks).reduce((sum, v) => sum + v, 0));
   const maxNorm = state[STATE.maxNorm]!;
   state[STATE.norm] = norm;
-  state[STATE.scale] = !Number.isFinite(state[STATE.norm]!) ? -1 : maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1;
+  state[STATE.scale] = !Number.isFinite(state[STATE.norm]!)
+    ? -1
+    : maxNorm > 0 && norm > maxNorm
+      ? maxNorm / norm
+      : 1;
 }
 
 export function adamW(m: MemoryViews, op: OpFields<'adamW'>): void {
@@ -67,7 +73,9 @@ export function adamW(m: MemoryViews, op: OpFields<'adamW'>): void {
     const square = beta2 * second[i]! + (1 - beta2) * g * g;
     first[i] = mean;
     second[i] = square;
-    const step = (state[STATE.rate]! * mean) / (Math.sqrt(square) * state[STATE.rootCorrection]! + state[STATE.epsilon]!);
+    const step =
+      (state[STATE.rate]! * mean) /
+      (Math.sqrt(square) * state[STATE.rootCorrection]! + state[STATE.epsilon]!);
     parameters[i] = parameters[i]! * keep - step;
   }
 }

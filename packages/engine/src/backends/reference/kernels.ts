@@ -14,7 +14,9 @@ import type { MemoryViews } from './memory-views.ts';
 /** Ops that exist only for packed weights, which this backend never has. */
 type FastPathOnly = 'quantizeRows';
 
-type KernelTable = { readonly [K in Exclude<OpKind, FastPathOnly>]: (m: MemoryViews, op: OpFields<K>) => void };
+type KernelTable = {
+  readonly [K in Exclude<OpKind, FastPathOnly>]: (m: MemoryViews, op: OpFields<K>) => void;
+};
 
 export const referenceKernels: KernelTable = {
   embed: dense.embed,

@@ -13,9 +13,13 @@ import { jamba } from './jamba.ts';
 /** A list with one of the allowed words for each layer. */
 function words<T extends string>(c: ConfigReader, field: string, allowed: readonly T[], count?: number): T[] {
   const value = c.raw(field);
-  if (!Array.isArray(value) || value.length === 0 || value.length > 4096) c.fail(field, 'a list with one entry a layer', value);
-  if (count !== undefined && value.length !== count) c.fail(field, `${count} entries, one a layer`, `${value.length} entries`);
-  return value.map((v: unknown) => allowed.find((a) => a === v) ?? c.fail(field, `entries among ${allowed.join(', ')}`, v));
+  if (!Array.isArray(value) || value.length === 0 || value.length > 4096)
+    c.fail(field, 'a list with one entry a layer', value);
+  if (count !== undefined && value.length !== count)
+    c.fail(field, `${count} entries, one a layer`, `${value.length} entries`);
+  return value.map(
+    (v: unknown) => allowed.find((a) => a === v) ?? c.fail(field, `entries among ${allowed.join(', ')}`, v),
+  );
 }
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
@@ -32,9 +36,15 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
   const rotates = c.has('rope_theta');
   if (rotates && headSize % 2) c.fail('head_dim', 'an even number (RoPE rotates halves)', headSize);
   const attention = (window: number | null): AttentionSpec => ({
-    kind: 'attention', heads, kvHeads, headSize, window,
+    kind: 'attention',
+    heads,
+    kvHeads,
+    headSize,
+    window,
     rope: rotates ? { theta: c.number('rope_theta', 1, 1e12), rotary: headSize, scaling: null } : null,
-    inputBias: false, outputBias: false, headNorms: false,
+    inputBias: false,
+    outputBias: false,
+    headNorms: false,
   });
   const mamba = (): MambaSpec => ({
     kind: 'mamba',
@@ -47,18 +57,41 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     innerNorms: c.flag('mamba_inner_norms', true) ? 'weighted' : 'none',
     innerNormEpsilon: normEpsilon,
   });
-  const dense = (): DenseSpec => ({ kind: 'dense', size: c.size('intermediate_size'), activation: 'silu', bias: false });
+  const dense = (): DenseSpec => ({
+    kind: 'dense',
+    size: c.size('intermediate_size'),
+    activation: 'silu',
+    bias: false,
+  });
   const experts = (): ExpertsSpec => {
     const count = c.size('num_experts', undefined, 4096);
-    return { kind: 'experts', size: c.size('intermediate_size'), count, topK: c.size('num_experts_per_tok', 2, count), renormalize: false, activation: 'silu' };
+    return {
+      kind: 'experts',
+      size: c.size('intermediate_size'),
+      count,
+      topK: c.size('num_experts_per_tok', 2, count),
+      renormalize: false,
+      activation: 'silu',
+    };
   };
-  const layers = types.map((type, i): LayerSpec => ({
-    mixer: type === 'mamba' ? mamba() : attention(type === 'sliding_attention' ? c.size('sliding_window', undefined, 2 ** 31) : null),
-    feedForward: forwards[i] === 'dense' ? dense() : forwards[i] === 'experts' ? experts() : null,
-  }));
+  const layers = types.map(
+    (type, i): LayerSpec => ({
+      mixer:
+        type === 'mamba'
+          ? mamba()
+          : attention(type === 'sliding_attention' ? c.size('sliding_window', undefined, 2 ** 31) : null),
+      feedForward: forwards[i] === 'dense' ? dense() : forwards[i] === 'experts' ? experts() : null,
+    }),
+  );
   const vocabularySize = c.size('vocab_size');
   return {
-    family: 'marimba', name: 'marimba', vocabularySize, hiddenSize, normEpsilon, layers, embeddingScale: 1,
+    family: 'marimba',
+    name: 'marimba',
+    vocabularySize,
+    hiddenSize,
+    normEpsilon,
+    layers,
+    embeddingScale: 1,
     tiedHead: c.flag('tie_word_embeddings', false),
     contextLength: c.size('max_position_embeddings', 262_144, 2 ** 31),
     beginToken: c.tokens('bos_token_id', vocabularySize)[0] ?? null,

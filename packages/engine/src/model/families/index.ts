@@ -17,16 +17,33 @@ export function readSpec(checkpoint: Checkpoint): { family: Family; spec: ModelS
     const config = ConfigReader.ofJson(`${checkpoint.name}/config.json`, checkpoint.config);
     const type = config.raw('model_type');
     const family = FAMILIES.find((f) => f.huggingFaceTypes.some((t) => t === type));
-    if (!family) unknown(checkpoint.name, 'config.json: model_type', type, FAMILIES.flatMap((f) => f.huggingFaceTypes));
+    if (!family)
+      unknown(
+        checkpoint.name,
+        'config.json: model_type',
+        type,
+        FAMILIES.flatMap((f) => f.huggingFaceTypes),
+      );
     const spec = family.fromHuggingFace(config);
-    return { family, spec: { ...spec, endTokens: endTokens(checkpoint.name, checkpoint.generationConfig, spec) } };
+    return {
+      family,
+      spec: { ...spec, endTokens: endTokens(checkpoint.name, checkpoint.generationConfig, spec) },
+    };
   }
   const architecture = checkpoint.metadata.get('general.architecture');
   const family = FAMILIES.find((f) => f.ggufArchitectures.some((a) => a === architecture));
   if (!family || typeof architecture !== 'string')
-    unknown(checkpoint.name, 'general.architecture', architecture, FAMILIES.flatMap((f) => f.ggufArchitectures));
+    unknown(
+      checkpoint.name,
+      'general.architecture',
+      architecture,
+      FAMILIES.flatMap((f) => f.ggufArchitectures),
+    );
   const config = ConfigReader.ofMetadata(checkpoint.name, checkpoint.metadata);
-  return { family, spec: family.fromGguf(config, architecture, (name) => checkpoint.tensors.get(name)?.shape) };
+  return {
+    family,
+    spec: family.fromGguf(config, architecture, (name) => checkpoint.tensors.get(name)?.shape),
+  };
 }
 
 /** generation_config.json may list more end tokens than config.json. */

@@ -14,15 +14,31 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
   const experts = c.size('num_experts', 16, 4096);
   const topK = c.size('num_experts_per_tok', 2, 4096);
   if (experts > 1 && topK > experts) c.fail('num_experts_per_tok', `at most num_experts ${experts}`, topK);
-  const attention = { period: c.size('attn_layer_period', 8), offset: c.integer('attn_layer_offset', 0, 4096, 4) };
-  const routed = { period: c.size('expert_layer_period', 2), offset: c.integer('expert_layer_offset', 0, 4096, 1) };
+  const attention = {
+    period: c.size('attn_layer_period', 8),
+    offset: c.integer('attn_layer_offset', 0, 4096, 4),
+  };
+  const routed = {
+    period: c.size('expert_layer_period', 2),
+    offset: c.integer('expert_layer_offset', 0, 4096, 1),
+  };
   const activation = c.text('hidden_act', ['silu'], 'silu');
   const normEpsilon = c.number('rms_norm_eps', 0, 1, 1e-6);
-  const rank = c.raw('mamba_dt_rank') === 'auto' ? Math.ceil(hiddenSize / 16) : c.size('mamba_dt_rank', Math.ceil(hiddenSize / 16));
+  const rank =
+    c.raw('mamba_dt_rank') === 'auto'
+      ? Math.ceil(hiddenSize / 16)
+      : c.size('mamba_dt_rank', Math.ceil(hiddenSize / 16));
   const mixers = {
     attention: {
-      kind: 'attention', heads, kvHeads, headSize: hiddenSize / heads, window: null, rope: null,
-      inputBias: false, outputBias: false, headNorms: false,
+      kind: 'attention',
+      heads,
+      kvHeads,
+      headSize: hiddenSize / heads,
+      window: null,
+      rope: null,
+      inputBias: false,
+      outputBias: false,
+      headNorms: false,
     },
     mamba: {
       kind: 'mamba',
@@ -36,16 +52,25 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
       innerNormEpsilon: normEpsilon,
     },
   } as const;
-  const layers = Array.from({ length: c.size('num_hidden_layers', undefined, 4096) }, (_, i): LayerSpec => ({
-    mixer: i % attention.period === attention.offset ? mixers.attention : mixers.mamba,
-    feedForward:
-      experts > 1 && i % routed.period === routed.offset
-        ? { kind: 'experts', size, count: experts, topK, renormalize: false, activation }
-        : { kind: 'dense', size, activation, bias: false },
-  }));
+  const layers = Array.from(
+    { length: c.size('num_hidden_layers', undefined, 4096) },
+    (_, i): LayerSpec => ({
+      mixer: i % attention.period === attention.offset ? mixers.attention : mixers.mamba,
+      feedForward:
+        experts > 1 && i % routed.period === routed.offset
+          ? { kind: 'experts', size, count: experts, topK, renormalize: false, activation }
+          : { kind: 'dense', size, activation, bias: false },
+    }),
+  );
   const vocabularySize = c.size('vocab_size');
   return {
-    family: 'jamba', name: 'jamba', vocabularySize, hiddenSize, normEpsilon, layers, embeddingScale: 1,
+    family: 'jamba',
+    name: 'jamba',
+    vocabularySize,
+    hiddenSize,
+    normEpsilon,
+    layers,
+    embeddingScale: 1,
     tiedHead: c.flag('tie_word_embeddings', false),
     contextLength: c.size('max_position_embeddings', 262_144, 2 ** 31),
     beginToken: c.tokens('bos_token_id', vocabularySize)[0] ?? null,
@@ -57,19 +82,28 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
   const count = c.size(`${arch}.block_count`, undefined, 4096);
   const hiddenSize = c.size(`${arch}.embedding_length`);
   const heads = c.size(`${arch}.attention.head_count`);
-  if (hiddenSize % heads) c.fail(`${arch}.attention.head_count`, `a divisor of embedding_length ${hiddenSize}`, heads);
+  if (hiddenSize % heads)
+    c.fail(`${arch}.attention.head_count`, `a divisor of embedding_length ${hiddenSize}`, heads);
   const kvHeads = c.perLayer(`${arch}.attention.head_count_kv`, count, 0, heads);
   const size = c.size(`${arch}.feed_forward_length`);
   const normEpsilon = c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-6);
   const experts = c.integer(`${arch}.expert_count`, 0, 4096, 0);
   const layers = kvHeads.map((kv, i): LayerSpec => {
-    if (kv > 0 && heads % kv) c.fail(`${arch}.attention.head_count_kv`, `divisors of head_count ${heads}, or 0`, kv);
+    if (kv > 0 && heads % kv)
+      c.fail(`${arch}.attention.head_count_kv`, `divisors of head_count ${heads}, or 0`, kv);
     return {
       mixer:
         kv > 0
           ? {
-              kind: 'attention', heads, kvHeads: kv, headSize: hiddenSize / heads, window: null, rope: null,
-              inputBias: false, outputBias: false, headNorms: false,
+              kind: 'attention',
+              heads,
+              kvHeads: kv,
+              headSize: hiddenSize / heads,
+              window: null,
+              rope: null,
+              inputBias: false,
+              outputBias: false,
+              headNorms: false,
             }
           : {
               kind: 'mamba',
@@ -84,13 +118,25 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
             },
       feedForward: shapeOf(`blk.${i}.ffn_gate_inp.weight`)
         ? {
-            kind: 'experts', size, count: experts, activation: 'silu', renormalize: false,
+            kind: 'experts',
+            size,
+            count: experts,
+            activation: 'silu',
+            renormalize: false,
             topK: c.size(`${arch}.expert_used_count`, undefined, Math.max(1, experts)),
           }
         : { kind: 'dense', size, activation: 'silu', bias: false },
     };
   });
-  return { family: 'jamba', name: 'jamba', hiddenSize, normEpsilon, layers, embeddingScale: 1, ...ggufCommon(c, arch, shapeOf) };
+  return {
+    family: 'jamba',
+    name: 'jamba',
+    hiddenSize,
+    normEpsilon,
+    layers,
+    embeddingScale: 1,
+    ...ggufCommon(c, arch, shapeOf),
+  };
 }
 
 /** What every family reads the same way from GGUF metadata. */

@@ -28,27 +28,45 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
   const heads = c.size('num_attention_heads');
   const kvHeads = c.size('num_key_value_heads', heads);
   if (heads % kvHeads) c.fail('num_key_value_heads', `a divisor of num_attention_heads ${heads}`, kvHeads);
-  if (!c.has('head_dim') && hiddenSize % heads) c.fail('num_attention_heads', `a divisor of hidden_size ${hiddenSize}`, heads);
+  if (!c.has('head_dim') && hiddenSize % heads)
+    c.fail('num_attention_heads', `a divisor of hidden_size ${hiddenSize}`, heads);
   const headSize = c.size('head_dim', Math.floor(hiddenSize / heads), 4096);
   const rotary = headSize;
   if (rotary % 2) c.fail('head_dim', 'an even number (RoPE rotates halves)', headSize);
   const rope: RopeSpec = { theta: c.number('rope_theta', 1, 1e12, 10_000), rotary, scaling: ropeScaling(c) };
-  const window = c.flag('use_sliding_window', true) && c.has('sliding_window') ? c.size('sliding_window', undefined, 2 ** 31) : null;
+  const window =
+    c.flag('use_sliding_window', true) && c.has('sliding_window')
+      ? c.size('sliding_window', undefined, 2 ** 31)
+      : null;
   const count = c.size('num_hidden_layers', undefined, 4096);
   const windowed = layerWindows(c, type, count, window);
   const bias = c.flag('attention_bias', false);
   const size = c.size('intermediate_size');
   const activation = c.text('hidden_act', ['silu'], 'silu');
-  const layers = windowed.map((w): LayerSpec => ({
-    mixer: {
-      kind: 'attention', heads, kvHeads, headSize, window: w, rope,
-      inputBias: bias || type === 'qwen2', outputBias: bias && type !== 'qwen2', headNorms: type === 'qwen3',
-    },
-    feedForward: { kind: 'dense', size, activation, bias: c.flag('mlp_bias', false) },
-  }));
+  const layers = windowed.map(
+    (w): LayerSpec => ({
+      mixer: {
+        kind: 'attention',
+        heads,
+        kvHeads,
+        headSize,
+        window: w,
+        rope,
+        inputBias: bias || type === 'qwen2',
+        outputBias: bias && type !== 'qwen2',
+        headNorms: type === 'qwen3',
+      },
+      feedForward: { kind: 'dense', size, activation, bias: c.flag('mlp_bias', false) },
+    }),
+  );
   const vocabularySize = c.size('vocab_size');
   return {
-    family: 'llama', name: type, vocabularySize, hiddenSize, layers, embeddingScale: 1,
+    family: 'llama',
+    name: type,
+    vocabularySize,
+    hiddenSize,
+    layers,
+    embeddingScale: 1,
     normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-6),
     tiedHead: c.flag('tie_word_embeddings', false),
     contextLength: c.size('max_position_embeddings', 2048, 2 ** 31),
@@ -58,10 +76,16 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
 }
 
 /** Which layers see a window: `layer_types` where the config lists them, else all (Mistral) or none. */
-function layerWindows(c: ConfigReader, type: string, count: number, window: number | null): (number | null)[] {
+function layerWindows(
+  c: ConfigReader,
+  type: string,
+  count: number,
+  window: number | null,
+): (number | null)[] {
   const types = c.raw('layer_types');
   if (Array.isArray(types)) {
-    if (types.length !== count) c.fail('layer_types', `${count} entries, one a layer`, `${types.length} entries`);
+    if (types.length !== count)
+      c.fail('layer_types', `${count} entries, one a layer`, `${types.length} entries`);
     return types.map((t: unknown) => {
       if (t === 'full_attention') return null;
       if (t !== 'sliding_attention' || window === null)
@@ -88,15 +112,33 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
       ? { kind: 'linear', factor: c.number(`${arch}.rope.scaling.factor`, 1e-3, 1e6) }
       : null;
   const mixer: AttentionSpec = {
-    kind: 'attention', heads, kvHeads, headSize,
-    window: c.has(`${arch}.attention.sliding_window`) ? c.size(`${arch}.attention.sliding_window`, undefined, 2 ** 31) : null,
+    kind: 'attention',
+    heads,
+    kvHeads,
+    headSize,
+    window: c.has(`${arch}.attention.sliding_window`)
+      ? c.size(`${arch}.attention.sliding_window`, undefined, 2 ** 31)
+      : null,
     rope: { theta: c.number(`${arch}.rope.freq_base`, 1, 1e12, 10_000), rotary, scaling },
-    inputBias: shapeOf('blk.0.attn_q.bias') !== undefined, outputBias: shapeOf('blk.0.attn_output.bias') !== undefined, headNorms: shapeOf('blk.0.attn_q_norm.weight') !== undefined,
+    inputBias: shapeOf('blk.0.attn_q.bias') !== undefined,
+    outputBias: shapeOf('blk.0.attn_output.bias') !== undefined,
+    headNorms: shapeOf('blk.0.attn_q_norm.weight') !== undefined,
   };
   const size = c.size(`${arch}.feed_forward_length`);
-  const layer: LayerSpec = { mixer, feedForward: { kind: 'dense', size, activation: 'silu', bias: shapeOf('blk.0.ffn_gate.bias') !== undefined } };
+  const layer: LayerSpec = {
+    mixer,
+    feedForward: {
+      kind: 'dense',
+      size,
+      activation: 'silu',
+      bias: shapeOf('blk.0.ffn_gate.bias') !== undefined,
+    },
+  };
   return {
-    family: 'llama', name: arch, hiddenSize, embeddingScale: 1,
+    family: 'llama',
+    name: arch,
+    hiddenSize,
+    embeddingScale: 1,
     normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-6),
     layers: Array.from({ length: c.size(`${arch}.block_count`, undefined, 4096) }, () => layer),
     ...ggufCommon(c, arch, shapeOf),

@@ -5,7 +5,8 @@ import type { Family, TensorShapes } from '../family.ts';
 import type { MambaSpec, ModelSpec } from '../spec.ts';
 import { ggufCommon } from './jamba.ts';
 
-const stack = (mixer: MambaSpec, count: number) => Array.from({ length: count }, () => ({ mixer, feedForward: null }));
+const stack = (mixer: MambaSpec, count: number) =>
+  Array.from({ length: count }, () => ({ mixer, feedForward: null }));
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   const hiddenSize = c.size('hidden_size');
@@ -16,7 +17,10 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     innerSize: c.size('intermediate_size', c.size('expand', 2, 64) * hiddenSize),
     stateSize: c.size('state_size', 16, 4096),
     convWidth: c.size('conv_kernel', 4, 64),
-    dtRank: c.raw('time_step_rank') === 'auto' ? Math.ceil(hiddenSize / 16) : c.size('time_step_rank', Math.ceil(hiddenSize / 16)),
+    dtRank:
+      c.raw('time_step_rank') === 'auto'
+        ? Math.ceil(hiddenSize / 16)
+        : c.size('time_step_rank', Math.ceil(hiddenSize / 16)),
     convBias: c.flag('use_conv_bias', true),
     projectionBias: c.flag('use_bias', false),
     innerNorms: falcon ? 'plain' : 'none',
@@ -24,7 +28,10 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
   };
   const vocabularySize = c.size('vocab_size');
   return {
-    family: 'mamba', name: falcon ? 'falcon_mamba' : 'mamba', vocabularySize, hiddenSize,
+    family: 'mamba',
+    name: falcon ? 'falcon_mamba' : 'mamba',
+    vocabularySize,
+    hiddenSize,
     normEpsilon: c.number('layer_norm_epsilon', 0, 1, 1e-5),
     tiedHead: c.flag('tie_word_embeddings', true),
     embeddingScale: 1,
@@ -48,7 +55,9 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     innerNormEpsilon: 1e-6,
   };
   return {
-    family: 'mamba', name: 'mamba', embeddingScale: 1,
+    family: 'mamba',
+    name: 'mamba',
+    embeddingScale: 1,
     hiddenSize: c.size(`${arch}.embedding_length`),
     normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-5),
     layers: stack(mixer, c.size(`${arch}.block_count`, undefined, 4096)),
