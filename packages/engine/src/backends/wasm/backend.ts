@@ -12,6 +12,7 @@ import { COMMAND, CONTROL, CONTROL_BYTES } from './control.ts';
 import { ARENA_BASE, compileKernels, hasRelaxedSimd, instantiateKernels, type KernelVariant } from './load-kernels.ts';
 import { packJob, packingRules } from './pack-job.ts';
 import { codesByteLength } from './packed/codes.ts';
+import { createPacker } from './packed/packer.ts';
 import { opScratchBytes } from './op-scratch.ts';
 import { type InstalledProgram, KernelThread } from './thread.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
@@ -109,7 +110,7 @@ export class WasmBackend implements Backend {
   }
 
   async #loadHere(jobs: readonly LoadJob[], done: (byteLength: number) => void, signal?: AbortSignal): Promise<void> {
-    const exports = instantiateKernels(this.#module, this.arena.memory);
+    const pack = createPacker(this.#module, false);
     const sources = new Map<string | object, ByteSource>();
     try {
       for (const job of jobs) {
@@ -117,7 +118,7 @@ export class WasmBackend implements Backend {
         const key = job.source.kind === 'path' ? job.source.path : job.source;
         let source = sources.get(key);
         if (!source) sources.set(key, (source = await openHandle(job.source, job.name)));
-        await runLoadJob(job, source, this.arena.memory.buffer, (piece, raw) => packJob(piece, raw, this.arena.memory, exports));
+        await runLoadJob(job, source, this.arena.memory.buffer, (piece, raw) => packJob(piece, raw, this.arena.memory, pack));
         done(jobBytes(job));
       }
     } finally {

@@ -16,9 +16,25 @@ const RELAXED_PROBE = new Uint8Array([
 
 export const hasRelaxedSimd = (): boolean => WebAssembly.validate(RELAXED_PROBE);
 
+/** Returns i32x4.relaxed_dot_i8x16_i7x16_add_s of bytes 127 and 255: what an engine makes of operands outside the definition. */
+const DOT_PROBE = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 7, 5, 1, 1, 112, 0, 0, 10, 23, 1, 21, 0, 65, 255, 0,
+  253, 15, 65, 127, 253, 15, 65, 0, 253, 17, 253, 147, 2, 253, 27, 0, 11,
+]);
+
+/**
+ * Whether the int8 dot product is emulated through saturated i16 pairs (x86 without AVX-VNNI): 2 * 32,767 then, where
+ * a processor with the instruction gives 4 * 127 * 255 (x86) or 4 * 127 * -1 (ARM).
+ */
+function emulatesByteDot(): boolean {
+  const { p } = new WebAssembly.Instance(new WebAssembly.Module(DOT_PROBE)).exports;
+  return (p as () => number)() === 65_534;
+}
+
 /** The kernels of a variant; for memory that is not shared, the module's import is changed to say so. */
 export async function compileKernels(variant: KernelVariant, shared: boolean): Promise<WebAssembly.Module> {
-  const bytes = await readAsset(new URL(`./build/kernels.${variant}.wasm`, import.meta.url));
+  const build = variant === 'relaxed' && emulatesByteDot() ? 'pairs' : variant;
+  const bytes = await readAsset(new URL(`./build/kernels.${build}.wasm`, import.meta.url));
   if (!shared) unshareMemory(bytes);
   return WebAssembly.compile(bytes);
 }

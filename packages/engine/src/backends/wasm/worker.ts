@@ -4,12 +4,14 @@ import type { ByteSource } from '../../formats/types.ts';
 import { jobBytes, runLoadJob } from '../../model/load-job.ts';
 import { instantiateKernels, type KernelExports } from './load-kernels.ts';
 import { packJob } from './pack-job.ts';
+import { createPacker, type Packer } from './packed/packer.ts';
 import { KernelThread } from './thread.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
 
 let exports: KernelExports;
 let memory: WebAssembly.Memory;
 let thread: KernelThread;
+let pack: Packer;
 const sources = new Map<string | object, Promise<ByteSource>>();
 
 const post = (message: FromWorker) => postToOwner(message);
@@ -18,13 +20,14 @@ async function handle(message: ToWorker): Promise<void> {
   if (message.kind === 'start') {
     memory = message.memory;
     exports = instantiateKernels(message.module, memory);
+    pack = createPacker(message.module, true);
     thread = new KernelThread(exports, memory, message.thread, message.threads);
     post({ kind: 'ready' });
   } else if (message.kind === 'load') {
     const { job } = message;
     const key = job.source.kind === 'path' ? job.source.path : job.source;
     if (!sources.has(key)) sources.set(key, openHandle(job.source, job.name));
-    await runLoadJob(job, await sources.get(key)!, memory.buffer, (piece, raw) => packJob(piece, raw, memory, exports));
+    await runLoadJob(job, await sources.get(key)!, memory.buffer, (piece, raw) => packJob(piece, raw, memory, pack));
     post({ kind: 'loaded', byteLength: jobBytes(job) });
   } else if (message.kind === 'probe') {
     exports.readBytes!(message.address, message.byteLength);
