@@ -165,6 +165,72 @@ for (const variant of VARIANTS) {
       }
     });
 
+    it('16-bit floats: every half, infinities and NaNs included, and products with them', () => {
+      const halves = Uint16Array.from({ length: 65_536 }, (_, i) => i);
+      const finite = halves.filter((bits) => (bits & 0x7c00) !== 0x7c00);
+      const layout = layoutId({ type: 'F16', packed: false });
+      for (const table of [halves, finite]) {
+        const image = new Image();
+        const columns = table.length;
+        const y = image.reserve(columns * 4);
+        const fields = {
+          rows: image.words(1),
+          tokens: image.words(0),
+          table: image.put(new Uint8Array(table.buffer, 0, columns * 2)),
+          layout,
+          columns,
+          vocabulary: 1,
+          scale: 1,
+          y,
+          yStride: columns,
+        };
+        const outputs = [{ address: y, byteLength: columns * 4, type: 'f32' as const }];
+        checkOp(machine, [1], { image, kind: 'embed', fields, outputs, label: `${columns} halves` });
+      }
+      const image = new Image();
+      const columns = 24;
+      const weights = new Uint16Array(3 * columns).fill(0x3c00);
+      weights.set([0x7c00], columns + 2);
+      weights.set([0x7c00, 0xfc00], 2 * columns + 5);
+      const scratch = {
+        address: image.reserve(rawLinearScratchBytes(columns) * 3),
+        byteLength: rawLinearScratchBytes(columns) * 3,
+      };
+      const y = image.floats(6, () => 0);
+      const fields = {
+        rows: image.words(2),
+        x: image.floats(2 * columns, () => 1),
+        xStride: columns,
+        weight: image.put(new Uint8Array(weights.buffer)),
+        layout,
+        outputs: 3,
+        columns,
+        bias: 0,
+        y,
+        yStride: 3,
+        accumulate: 0,
+        scratch: scratch.address,
+      };
+      const outputs = [{ address: y, byteLength: 24, type: 'f32' as const }];
+      checkOp(machine, THREADS, {
+        image,
+        kind: 'linear',
+        fields,
+        outputs,
+        scratch,
+        label: 'infinite weights, 2 rows',
+      });
+      const one = { ...fields, rows: image.words(1) };
+      checkOp(machine, THREADS, {
+        image,
+        kind: 'linear',
+        fields: one,
+        outputs,
+        scratch,
+        label: 'infinite weights, 1 row',
+      });
+    });
+
     it('rmsNorm: odd columns, groups, in place', () => {
       for (const columns of [1, 3, 4, 7, 20, 42, 160, 2560])
         for (const groups of [1, 3]) {

@@ -1,10 +1,10 @@
 // Products with weight rows in raw layouts (a file format's own rows), f32 activations: what `linear` and `expertLinear`
 // have in common. A call covers a run of outputs and all rows, in one of two ways:
-//   few rows    weight rows are dequantised by pieces into scratch (F32 is read where it lies) and multiplied by dots
+//   few rows    weight rows are dequantised by pieces into scratch (F32, and F16 for one row, are read where they lie) and multiplied by dots
 //   many rows   pieces of up to 64 outputs × PIECE columns are dequantised and packed into panels of 8 outputs, which
 //               stay in the second-level cache while all rows pass over them (tiles.ts)
 // Scratch, per thread: 8 panels [PIECE][8], 8 rows [PIECE], one tile [4][8]; see rawScratchBytes and scratch.ts.
-import { dequantizeRow, LAYOUT_F32, layoutBytes } from './dequantize';
+import { dequantizeRow, dotHalves, LAYOUT_F16, LAYOUT_F32, layoutBytes } from './dequantize';
 import { dot, dotTile, packHalfPanel, panelTile } from './tiles';
 
 /** Columns that are worked on at a time: a multiple of every block length. */
@@ -56,6 +56,12 @@ function multiplyDots(
   layout: i32, weight: usize, rowBytes: usize, columns: i32, outputs: i32,
   x: usize, xStride: usize, rowIndex: usize, y: usize, yStride: usize, firstRow: i32, endRow: i32, scratch: usize,
 ): void {
+  if (layout == LAYOUT_F16 && endRow - firstRow == 1) {
+    const from = inputRow(x, xStride, rowIndex, firstRow);
+    let to = y + <usize>firstRow * yStride;
+    for (let o = 0; o < outputs; o++, to += 4) store<f32>(to, load<f32>(to) + dotHalves(weight + <usize>o * rowBytes, from, columns));
+    return;
+  }
   const direct = layout == LAYOUT_F32;
   const group = endRow - firstRow > 1 ? 4 : 1;
   const pieceColumns = direct ? columns : PIECE;
