@@ -1,0 +1,8 @@
+// The limit of the machine at this moment: a loop that only reads memory.
+import { measureReadLimit } from '@marimba/engine/internal/measure/read-limit';
+import { spreadOf } from '@marimba/engine/internal/measure/statistics';
+import { answer, readTask } from './children.ts';
+
+const { threads } = readTask<{ threads: number }>();
+const { bytesPerSecond } = await measureReadLimit({ threads });
+answer({ bytesPerSecond: spreadOf(bytesPerSecond).median });

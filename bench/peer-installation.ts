@@ -1,0 +1,20 @@
+// The peers live in bench/node_modules, from bench/package-lock.json; the project's own `npm ci` never fetches them.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+export const isPeerInstalled = (name: 'node-llama-cpp' | '@wllama/wllama'): boolean =>
+  existsSync(join(import.meta.dirname, 'node_modules', name, 'package.json'));
+
+/** Installs the locked peers on first use. Their install scripts (which would compile llama.cpp) are not run. */
+export function installPeers(): void {
+  if (isPeerInstalled('node-llama-cpp') && isPeerInstalled('@wllama/wllama')) return;
+  process.stderr.write('Installing the peers into bench/node_modules (once; about 700 MB) …\n');
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  const done = spawnSync(npm, ['ci', '--ignore-scripts'], {
+    cwd: import.meta.dirname,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    shell: process.platform === 'win32',
+  });
+  if (done.status !== 0) throw new Error('bench: installing the peers failed; see the messages of npm above');
+}
