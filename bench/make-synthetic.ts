@@ -209,7 +209,7 @@ function tensorBytes(tensor: Planned, shape: Shape, byteLength: number, next: ()
   const bytes = new Uint8Array(byteLength);
   if (tensor.fill !== 'noise') {
     const floats = new Float32Array(bytes.buffer);
-    for (let i = 0; i < floats.length; i++) floats[i] = valueOf(tensor.fill, i, shape, next);
+    for (let i = 0; i < floats.length; i++) floats[i] = elementOf(tensor.fill, i, shape, next);
     return bytes;
   }
   const words = new Uint32Array(bytes.buffer, 0, byteLength >>> 2);
@@ -222,7 +222,7 @@ function tensorBytes(tensor: Planned, shape: Shape, byteLength: number, next: ()
   return bytes;
 }
 
-function valueOf(fill: Exclude<Fill, 'noise'>, index: number, shape: Shape, next: () => number): number {
+function elementOf(fill: Exclude<Fill, 'noise'>, index: number, shape: Shape, next: () => number): number {
   if (fill === 'smallNoise') return (next() / 2 ** 32 - 0.5) * 0.5;
   if (fill === 'decay') return -((index % shape.states) + 1);
   return fill;

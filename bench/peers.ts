@@ -1,0 +1,183 @@
+// `npm run bench:peers`: this engine and node-llama-cpp (llama.cpp), alternately, on the same file, threads and tokens, each
+// run in a process of its own after a warm-up; beside them a loop that only reads memory, the limit of decoding.
+//
+// Raw figures are appended to a file as they come, so that an interrupted run continues where it stopped.
+import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { mkdir, open, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { defaultCacheFolder } from '@marimba/engine/internal/hub/cache.node';
+import { buildKernels } from '../scripts/build-kernels.ts';
+import { runChild } from './children.ts';
+import { describeMachine } from './machine.ts';
+import { MIXES, syntheticModel } from './make-synthetic.ts';
+import { installPeers } from './peer-installation.ts';
+import { type Measurement, Records, type Side } from './records.ts';
+import { formatReport, type ReportRow, reportRow } from './report.ts';
+import { type Figures, GROUP_NAMES, GROUPS, type TaskGroup } from './tasks.ts';
+
+const HELP = `Usage: npm run bench:peers -- [options]
+
+  --model FILE    a GGUF file; may be given more than once (default: a synthetic Jamba 3B in Q4_0 and Q4_K_M, made once)
+  --rows NAMES    only some rows, with commas between them: ${GROUP_NAMES.join(', ')}
+  --repeat N      repetitions of every row on each side (default 3)
+  --threads N     worker threads of each side (default 2)
+  --output FILE   where the figures go as JSON (default: the cache folder)
+  --fresh         do not continue an earlier run with the same options
+`;
+
+interface Options {
+  readonly models: readonly string[];
+  readonly groups: readonly TaskGroup[];
+  readonly repeat: number;
+  readonly threads: number;
+  readonly output: string;
+  readonly records: Records;
+}
+
+async function readOptions(): Promise<Options | null> {
+  const { values } = parseArgs({
+    options: {
+      model: { type: 'string', multiple: true },
+      rows: { type: 'string' },
+      repeat: { type: 'string', default: '3' },
+      threads: { type: 'string', default: '2' },
+      output: { type: 'string' },
+      fresh: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return null;
+  const names = values.rows?.split(',') ?? GROUP_NAMES;
+  const unknown = names.find((name) => !GROUP_NAMES.includes(name));
+  if (unknown) throw new Error(`--rows: expected some of ${GROUP_NAMES.join(', ')}, found ${unknown}`);
+  const [repeat, threads] = [positive('--repeat', values.repeat), positive('--threads', values.threads)];
+  const models =
+    values.model?.map((path) => resolve(path)) ??
+    (await Promise.all(MIXES.map((mix) => syntheticModel(mix))));
+  const folder = join(defaultCacheFolder(), 'bench');
+  // Measurements of another Node, machine or version of the code must not be mixed in: they have their own file.
+  const identity = JSON.stringify([describeMachine().processor, process.version, kernelsDigest()]);
+  const name = createHash('sha256').update(identity).digest('hex').slice(0, 12);
+  const run = values.fresh ? `${name}-${new Date().toISOString().replaceAll(/[:.]/g, '')}` : name;
+  return {
+    models,
+    groups: GROUPS.filter((group) => names.includes(group.name)),
+    repeat,
+    threads,
+    output: values.output ?? join(folder, `peers-${run}.json`),
+    records: new Records(join(folder, `peers-${run}.jsonl`)),
+  };
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new Error(`${name}: expected a whole number of at least 1, found ${text}`);
+  return value;
+}
+
+/** Changes whenever a kernel does. */
+function kernelsDigest(): string {
+  const digest = new URL('../packages/engine/src/backends/wasm/build/kernels.relaxed.wasm', import.meta.url);
+  const { size, mtimeMs } = statSync(digest);
+  return `${size} ${mtimeMs}`;
+}
+
+async function runAll(options: Options): Promise<void> {
+  for (const model of options.models) {
+    await readOnce(model);
+    for (const group of options.groups)
+      for (let repetition = 0; repetition < options.repeat; repetition++)
+        for (const side of ['limit', 'ours', 'peer'] as const)
+          await runOne(options, model, group, side, repetition);
+  }
+}
+
+async function runOne(
+  options: Options,
+  model: string,
+  group: TaskGroup,
+  side: Side,
+  repetition: number,
+): Promise<void> {
+  const { records, threads } = options;
+  const key = keyOf(options, model, group);
+  if (records.find(key, side, repetition)) return;
+  const file = { ours: 'measure-ours.ts', peer: 'measure-node-llama.ts', limit: 'measure-limit.ts' }[side];
+  process.stderr.write(
+    `${basename(model)}  ${describe(group)}  ${side}  ${repetition + 1} of ${options.repeat}\n`,
+  );
+  const at = new Date().toISOString();
+  try {
+    const figures = await runChild<Figures>(file, { ...group.task, model, threads });
+    records.add({ key, side, repetition, at, figures });
+  } catch (error) {
+    const failure = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`${failure}\n`);
+    records.add({ key, side, repetition, at, figures: {}, failure });
+  }
+}
+
+const keyOf = ({ threads }: Options, model: string, { task }: TaskGroup): string =>
+  JSON.stringify({ model: basename(model), bytes: statSync(model).size, threads, ...task });
+
+const describe = ({ task }: TaskGroup): string =>
+  Object.entries(task)
+    .map(([key, value]) => (key === 'kind' ? value : `${key} ${value}`))
+    .join(' ');
+
+/** So that both sides find the file in the system's cache. */
+async function readOnce(path: string): Promise<void> {
+  const file = await open(path);
+  try {
+    const buffer = new Uint8Array(8 * 2 ** 20);
+    while ((await file.read(buffer)).bytesRead > 0);
+  } finally {
+    await file.close();
+  }
+}
+
+function report(options: Options): { rows: ReportRow[]; limits: Measurement[] } {
+  const rows: ReportRow[] = [];
+  const limits: Measurement[] = [];
+  for (const model of options.models) {
+    for (const group of options.groups) {
+      const key = keyOf(options, model, group);
+      const of = (side: Side) => options.records.of(key, side, options.repeat);
+      limits.push(...of('limit'));
+      for (const row of group.rows) rows.push(reportRow(basename(model), row, of('ours'), of('peer')));
+    }
+  }
+  return { rows, limits };
+}
+
+async function main(): Promise<void> {
+  await buildKernels();
+  const options = await readOptions();
+  if (!options) {
+    process.stdout.write(HELP);
+    return;
+  }
+  installPeers();
+  const machine = describeMachine();
+  await runAll(options);
+  const { rows, limits } = report(options);
+  const gigabytes = limits.map(({ figures }) => (figures.bytesPerSecond ?? 0) / 1e9).sort((x, y) => x - y);
+  const readLimit = { min: gigabytes[0]!, median: gigabytes[gigabytes.length >> 1]!, max: gigabytes.at(-1)! };
+  await mkdir(join(options.output, '..'), { recursive: true });
+  const { threads, repeat } = options;
+  await writeFile(
+    options.output,
+    `${JSON.stringify({ machine, threads, repeat, readLimitGigabytesPerSecond: readLimit, rows }, null, 2)}\n`,
+  );
+  process.stdout.write(
+    `${machine.processor}, ${machine.processors} processors, Node ${machine.node}, node-llama-cpp ${machine.peers['node-llama-cpp']}, ` +
+      `${threads} threads, load before ${machine.loadBefore.toFixed(1)}\n` +
+      `memory reads ${readLimit.median.toFixed(1)} GB/s (${readLimit.min.toFixed(1)} … ${readLimit.max.toFixed(1)})\n\n` +
+      `${formatReport(rows)}\n\nMedian of ${repeat}, (least … most). Figures: ${options.output}, raw: ${options.records.path}\n`,
+  );
+}
+
+await main();
