@@ -1,12 +1,15 @@
 // Every subcommand, in the order of the help text. Adding one: a file here that exports `register`, and its line below.
 import type { Command } from 'commander';
+import { register as ablate } from './ablate.ts';
 import { register as bench } from './bench.ts';
 import { register as chat } from './chat.ts';
+import { register as evaluate } from './eval.ts';
 import { register as generate } from './generate.ts';
 import { register as inspect } from './inspect.ts';
 import { register as logits } from './logits.ts';
 import { register as plan } from './plan.ts';
 import { register as pull } from './pull.ts';
+import { register as tokenizer } from './tokenizer.ts';
 
 export const commands: readonly ((program: Command) => void)[] = [
   bench,
@@ -16,4 +19,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   plan,
   logits,
   pull,
+  tokenizer,
+  ablate,
+  evaluate,
 ];
