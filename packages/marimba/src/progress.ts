@@ -3,11 +3,15 @@
 import { bytes, dim, duration } from './terminal.ts';
 
 const BAR_WIDTH = 24;
+/** Shorter work is over before anyone could read about it; more often than this nobody sees. */
+const FIRST_MS = 200;
+const EVERY_MS = 80;
 
 export class Progress {
   readonly #stream = process.stderr;
   #shown = false;
   #announced = '';
+  #due = performance.now() + FIRST_MS;
 
   /** `part` names what is under way; elsewhere than on a terminal it is printed once. */
   show(part: string, done: number, total: number, rest = ''): void {
@@ -16,6 +20,8 @@ export class Progress {
       this.#announced = part;
       return;
     }
+    if (performance.now() < this.#due) return;
+    this.#due = performance.now() + EVERY_MS;
     const fraction = total > 0 ? Math.min(1, done / total) : 0;
     const filled = Math.round(fraction * BAR_WIDTH);
     const bar = '█'.repeat(filled) + dim('░'.repeat(BAR_WIDTH - filled), this.#stream);
