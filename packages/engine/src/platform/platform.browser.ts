@@ -29,6 +29,9 @@ export const nextTurn = (): Promise<void> =>
     port2.postMessage(null);
   });
 
+/** Node's alone: a page cannot ask its engine for 256-bit SIMD. */
+export const allowWideSimd = (): void => {};
+
 export const processorCount = (): number => navigator.hardwareConcurrency || 2;
 
 /** Whether memory can be shared with worker threads: only on cross-origin isolated pages. */

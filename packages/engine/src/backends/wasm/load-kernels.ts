@@ -1,5 +1,5 @@
 // Loads the compiled kernels and instantiates them over a memory. One compiled module serves every thread.
-import { readAsset } from '#platform';
+import { allowWideSimd, readAsset } from '#platform';
 
 export type KernelVariant = 'relaxed' | 'baseline';
 export type Kernel = (op: number, thread: number, threads: number) => void;
@@ -33,6 +33,7 @@ function emulatesByteDot(): boolean {
 
 /** The kernels of a variant; for memory that is not shared, the module's import is changed to say so. */
 export async function compileKernels(variant: KernelVariant, shared: boolean): Promise<WebAssembly.Module> {
+  allowWideSimd();
   const build = variant === 'relaxed' && emulatesByteDot() ? 'pairs' : variant;
   const bytes = await readAsset(new URL(`./build/kernels.${build}.wasm`, import.meta.url));
   if (!shared) unshareMemory(bytes);
