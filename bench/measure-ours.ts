@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadModel, type Model } from '@marimba/engine';
+import { costOfPlan, decodePasses } from '@marimba/engine/internal/measure/cost';
 import { fillSession } from '@marimba/engine/internal/measure/fill-session';
 import { timeDecode, timePrompt } from '@marimba/engine/internal/measure/speed';
 import { answer, readTask } from './children.ts';
@@ -40,7 +41,12 @@ async function measure(loaded: Model, work: Task): Promise<Figures> {
       return {
         loadToFirstToken,
         prompt: (work.prompt * 1000) / elapsedMs,
-        decode: (work.decode * 1000) / decodeMs,
+        ...decodeFigures(loaded, {
+          sessions: 1,
+          position: work.prompt,
+          steps: work.decode,
+          elapsedMs: decodeMs,
+        }),
         settledBytes: residentBytes(),
         peakBytes: peakBytes(),
       };
@@ -54,15 +60,15 @@ async function measure(loaded: Model, work: Task): Promise<Figures> {
       const first: number[] = [];
       for (const [i, session] of sessions.entries())
         first.push((await timePrompt(session, testTokens(32, i * 100))).next);
-      return {
-        decode: (work.count * work.steps * 1000) / (await decodeTime(loaded, sessions, first, work.steps)),
-      };
+      const elapsedMs = await decodeTime(loaded, sessions, first, work.steps);
+      return decodeFigures(loaded, { sessions: work.count, position: 32, steps: work.steps, elapsedMs });
     }
     case 'depth': {
       const session = loaded.createSession();
       fillSession(loaded, session, work.position);
       await timeDecode(loaded, [session], [300], 2);
-      return { decode: (work.steps * 1000) / (await decodeTime(loaded, [session], [300], work.steps)) };
+      const elapsedMs = await decodeTime(loaded, [session], [300], work.steps);
+      return decodeFigures(loaded, { sessions: 1, position: work.position, steps: work.steps, elapsedMs });
     }
     case 'chunk': {
       const session = loaded.createSession();
@@ -86,6 +92,19 @@ async function decodeTime(
 ): Promise<number> {
   const { stepMs } = await timeDecode(loaded, sessions, first, steps);
   return stepMs.reduce((sum, ms) => sum + ms, 0);
+}
+
+/** Speed of decoding, and of the reads that it cannot do without. */
+function decodeFigures(
+  loaded: Model,
+  work: { sessions: number; position: number; steps: number; elapsedMs: number },
+): { decode: number; readBytesPerSecond: number } {
+  const { sessions, position, steps, elapsedMs } = work;
+  const { streamedBytes } = costOfPlan(loaded.runtime.plan, decodePasses(steps, sessions, position));
+  return {
+    decode: (sessions * steps * 1000) / elapsedMs,
+    readBytesPerSecond: (streamedBytes * 1000) / elapsedMs,
+  };
 }
 
 async function stateFigures(loaded: Model, position: number): Promise<Figures> {

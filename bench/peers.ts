@@ -3,7 +3,7 @@
 //
 // Raw figures are appended to a file as they come, so that an interrupted run continues where it stopped.
 import { createHash } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -24,7 +24,7 @@ const HELP = `Usage: npm run bench:peers -- [options]
   --repeat N      repetitions of every row on each side (default 3)
   --threads N     worker threads of each side (default 2)
   --output FILE   where the figures go as JSON (default: the cache folder)
-  --fresh         do not continue an earlier run with the same options
+  --fresh         do not continue an interrupted run
 `;
 
 interface Options {
@@ -57,17 +57,18 @@ async function readOptions(): Promise<Options | null> {
     values.model?.map((path) => resolve(path)) ??
     (await Promise.all(MIXES.map((mix) => syntheticModel(mix))));
   const folder = join(defaultCacheFolder(), 'bench');
-  // Measurements of another Node, machine or version of the code must not be mixed in: they have their own file.
+  // Measurements of another Node, machine or build of the kernels must not be mixed in: they have their own file.
   const identity = JSON.stringify([describeMachine().processor, process.version, kernelsDigest()]);
   const name = createHash('sha256').update(identity).digest('hex').slice(0, 12);
-  const run = values.fresh ? `${name}-${new Date().toISOString().replaceAll(/[:.]/g, '')}` : name;
+  const unfinished = join(folder, `peers-${name}.unfinished.jsonl`);
+  if (values.fresh) rmSync(unfinished, { force: true });
   return {
     models,
     groups: GROUPS.filter((group) => names.includes(group.name)),
     repeat,
     threads,
-    output: values.output ?? join(folder, `peers-${run}.json`),
-    records: new Records(join(folder, `peers-${run}.jsonl`)),
+    output: values.output ?? join(folder, `peers-${new Date().toISOString().replaceAll(/[:.]/g, '-')}.json`),
+    records: new Records(unfinished),
   };
 }
 
@@ -80,9 +81,10 @@ function positive(name: string, text: string): number {
 
 /** Changes whenever a kernel does. */
 function kernelsDigest(): string {
-  const digest = new URL('../packages/engine/src/backends/wasm/build/kernels.relaxed.wasm', import.meta.url);
-  const { size, mtimeMs } = statSync(digest);
-  return `${size} ${mtimeMs}`;
+  return readFileSync(
+    new URL('../packages/engine/src/backends/wasm/build/digest.txt', import.meta.url),
+    'utf8',
+  );
 }
 
 async function runAll(options: Options): Promise<void> {
@@ -147,7 +149,8 @@ function report(options: Options): { rows: ReportRow[]; limits: Measurement[] } 
       const key = keyOf(options, model, group);
       const of = (side: Side) => options.records.of(key, side, options.repeat);
       limits.push(...of('limit'));
-      for (const row of group.rows) rows.push(reportRow(basename(model), row, of('ours'), of('peer')));
+      for (const row of group.rows)
+        rows.push(reportRow(basename(model), row, of('ours'), of('peer'), of('limit')));
     }
   }
   return { rows, limits };
@@ -176,8 +179,9 @@ async function main(): Promise<void> {
     `${machine.processor}, ${machine.processors} processors, Node ${machine.node}, node-llama-cpp ${machine.peers['node-llama-cpp']}, ` +
       `${threads} threads, load before ${machine.loadBefore.toFixed(1)}\n` +
       `memory reads ${readLimit.median.toFixed(1)} GB/s (${readLimit.min.toFixed(1)} … ${readLimit.max.toFixed(1)})\n\n` +
-      `${formatReport(rows)}\n\nMedian of ${repeat}, (least … most). Figures: ${options.output}, raw: ${options.records.path}\n`,
+      `${formatReport(rows)}\n\nMedian of ${repeat}, (least … most). Figures: ${options.output}\n`,
   );
+  options.records.finish(options.output.replace(/(\.json)?$/, '.jsonl'));
 }
 
 await main();

@@ -1,5 +1,5 @@
 // Raw measurements, appended to a file as they come, one JSON object a line; an interrupted run continues from it.
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Figures } from './tasks.ts';
 
@@ -28,19 +28,28 @@ export class Records {
     this.#list = lines.flatMap((line) => parse(line));
   }
 
-  get path(): string {
-    return this.#path;
-  }
-
+  /** A measurement that succeeded. */
   find(key: string, side: Side, repetition: number): Measurement | undefined {
-    return this.#list.find((m) => m.key === key && m.side === side && m.repetition === repetition);
+    return this.#list.find(
+      (m) => m.key === key && m.side === side && m.repetition === repetition && !m.failure,
+    );
   }
 
   of(key: string, side: Side, repetitions: number): Measurement[] {
     return this.#list.filter((m) => m.key === key && m.side === side && m.repetition < repetitions);
   }
 
+  /** The run is complete: its raw figures are kept under another name, and the next run starts anew. */
+  finish(path: string): void {
+    renameSync(this.#path, path);
+  }
+
   add(measurement: Measurement): void {
+    const { key, side, repetition } = measurement;
+    const before = this.#list.findIndex(
+      (m) => m.key === key && m.side === side && m.repetition === repetition,
+    );
+    if (before >= 0) this.#list.splice(before, 1);
     this.#list.push(measurement);
     appendFileSync(this.#path, `${JSON.stringify(measurement)}\n`);
   }

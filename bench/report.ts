@@ -12,16 +12,28 @@ export interface ReportRow {
   readonly peer: Spread | null;
   /** Ours over the peer's, repetition by repetition: neighbours in time, so that a busy machine counts for both. */
   readonly ratio: Spread | null;
+  /** Bytes that had to be read, over the time taken and the speed of bare memory reads just before. Decoding only. */
+  readonly shareOfReadLimit: Spread | null;
   readonly notes: readonly string[];
 }
 
-export function reportRow(model: string, row: Row, ours: Measurement[], peer: Measurement[]): ReportRow {
+export function reportRow(
+  model: string,
+  row: Row,
+  ours: Measurement[],
+  peer: Measurement[],
+  limit: Measurement[],
+): ReportRow {
   const figures = (list: Measurement[]) =>
     list.flatMap(({ figures: f }) => (row.id in f ? [f[row.id]!] : []));
   const ratios = ours.flatMap((mine) => {
     const theirs = peer.find((p) => p.repetition === mine.repetition);
     const [a, b] = [mine.figures[row.id], theirs?.figures[row.id]];
     return a !== undefined && b ? [a / b] : [];
+  });
+  const shares = ours.flatMap(({ repetition, figures: { readBytesPerSecond } }) => {
+    const most = limit.find((l) => l.repetition === repetition)?.figures.bytesPerSecond;
+    return row.id === 'decode' && readBytesPerSecond && most ? [readBytesPerSecond / most] : [];
   });
   const notes = new Set([...ours, ...peer].flatMap((m) => (m.failure ? [`${m.side}: ${m.failure}`] : [])));
   return {
@@ -32,6 +44,7 @@ export function reportRow(model: string, row: Row, ours: Measurement[], peer: Me
     ours: spread(figures(ours)),
     peer: spread(figures(peer)),
     ratio: spread(ratios),
+    shareOfReadLimit: spread(shares),
     notes: [...notes],
   };
 }
@@ -39,7 +52,7 @@ export function reportRow(model: string, row: Row, ours: Measurement[], peer: Me
 const spread = (values: number[]): Spread | null => (values.length > 0 ? spreadOf(values) : null);
 
 export function formatReport(rows: readonly ReportRow[]): string {
-  const lines: string[][] = [['', 'ours', '', 'peer', '', 'ours / peer', '']];
+  const lines: string[][] = [['', 'ours', '', 'peer', '', 'ours / peer', '', '', 'of read limit']];
   let model = '';
   for (const row of rows) {
     if (row.model !== model) lines.push([`${(model = row.model)}:`]);
@@ -49,6 +62,7 @@ export function formatReport(rows: readonly ReportRow[]): string {
       ...cells(row.peer, (value) => figure(value, row.unit)),
       ...cells(row.ratio, (value) => `${value.toFixed(2)}×`),
       row.higherIsBetter ? 'more is better' : 'less is better',
+      row.shareOfReadLimit ? `${(row.shareOfReadLimit.median * 100).toFixed(0)} %` : '',
     ]);
   }
   return aligned(lines);
