@@ -5,8 +5,14 @@ import type { Family, TensorShapes } from '../family.ts';
 import type { AttentionSpec, LayerSpec, ModelSpec, RopeScaling, RopeSpec } from '../spec.ts';
 import { ggufCommon } from './jamba.ts';
 
-function ropeScaling(c: ConfigReader): RopeScaling | null {
-  const scaling = c.object('rope_scaling');
+/** `rope_theta` and `rope_scaling`, or both in one `rope_parameters` as transformers 5 writes them. */
+function readRope(c: ConfigReader, rotary: number): RopeSpec {
+  const parameters = c.object('rope_parameters');
+  const scaling = ropeScaling(parameters ?? c.object('rope_scaling'));
+  return { theta: (parameters ?? c).number('rope_theta', 1, 1e12, 10_000), rotary, scaling };
+}
+
+function ropeScaling(scaling: ConfigReader | null): RopeScaling | null {
   if (!scaling) return null;
   const field = scaling.has('rope_type') ? 'rope_type' : 'type';
   const kind = scaling.text(field, ['default', 'linear', 'llama3']);
@@ -33,13 +39,8 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
   const headSize = c.size('head_dim', Math.floor(hiddenSize / heads), 4096);
   const rotary = headSize;
   if (rotary % 2) c.fail('head_dim', 'an even number (RoPE rotates halves)', headSize);
-  const rope: RopeSpec = { theta: c.number('rope_theta', 1, 1e12, 10_000), rotary, scaling: ropeScaling(c) };
-  const window =
-    c.flag('use_sliding_window', true) && c.has('sliding_window')
-      ? c.size('sliding_window', undefined, 2 ** 31)
-      : null;
-  const count = c.size('num_hidden_layers', undefined, 4096);
-  const windowed = layerWindows(c, type, count, window);
+  const rope = readRope(c, rotary);
+  const windowed = layerWindows(c, type, c.size('num_hidden_layers', undefined, 4096));
   const bias = c.flag('attention_bias', false);
   const size = c.size('intermediate_size');
   const activation = c.text('hidden_act', ['silu'], 'silu');
@@ -75,13 +76,11 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
   };
 }
 
-/** Which layers see a window: `layer_types` where the config lists them, else all (Mistral) or none. */
-function layerWindows(
-  c: ConfigReader,
-  type: string,
-  count: number,
-  window: number | null,
-): (number | null)[] {
+/** The window of each layer: as `layer_types` lists them, else Mistral's in all, Qwen's above `max_window_layers`. */
+function layerWindows(c: ConfigReader, type: string, count: number): (number | null)[] {
+  const qwen = type.startsWith('qwen');
+  const slides = c.flag('use_sliding_window', !qwen) && c.has('sliding_window');
+  const window = slides ? c.size('sliding_window', undefined, 2 ** 31) : null;
   const types = c.raw('layer_types');
   if (Array.isArray(types)) {
     if (types.length !== count)
@@ -93,8 +92,9 @@ function layerWindows(
       return window;
     });
   }
-  const sliding = type === 'mistral' || (type === 'llama' && window !== null);
-  return new Array<number | null>(count).fill(sliding ? window : null);
+  // Llama has no windows: Hugging Face ignores the field there.
+  const first = type === 'mistral' ? 0 : qwen ? c.integer('max_window_layers', 0, 4096, 28) : count;
+  return Array.from({ length: count }, (_, i) => (i >= first ? window : null));
 }
 
 function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
