@@ -1,0 +1,93 @@
+// Families and sizes that the golden models leave out (fixtures/golden-extra, see its README): odd sizes, windows, RoPE
+// scaling, biases, head norms, mixed hybrids. Logits and greedy tokens on every backend, and random cuts of a prompt.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { type LoadModelOptions, loadModel, type Model } from '../src/index.ts';
+import { checkCuts } from './cuts.ts';
+import { largestDifference, PROMPTS, type PromptName, TOLERANCE } from './golden.ts';
+
+const MODELS = [
+  'jamba-odd',
+  'jamba-odd2',
+  'mamba-odd',
+  'falcon-mamba',
+  'mistral-window',
+  'llama3-rope',
+  'qwen2',
+  'qwen3-window',
+  'marimba-rope',
+  'marimba-plain',
+] as const;
+
+const BACKENDS: Record<string, LoadModelOptions> = {
+  reference: { backend: 'reference' },
+  'relaxed, 1 thread': { variant: 'relaxed', threads: 1 },
+  'relaxed, 2 threads': { variant: 'relaxed', threads: 2 },
+  'baseline, 2 threads': { variant: 'baseline', threads: 2 },
+};
+const EXACT: LoadModelOptions = { cacheType: 'f32', activations: 'f32' };
+
+interface Golden {
+  readonly prompts: Record<PromptName, number[]>;
+  readonly logits_last: Record<PromptName, number[]>;
+  readonly greedy: { readonly len33: { readonly tokens: number[] } };
+}
+
+const folderOf = (name: string): string =>
+  fileURLToPath(new URL(`../../../fixtures/golden-extra/${name}`, import.meta.url));
+const readGolden = (name: string): Golden =>
+  JSON.parse(readFileSync(`${folderOf(name)}/golden.json`, 'utf8'));
+
+/** Logits at every position of the prompt of 33 tokens: [33 × vocabulary]. */
+function readAllLogits(name: string): Float32Array {
+  return new Float32Array(new Uint8Array(readFileSync(`${folderOf(name)}/logits_len33.f32`)).buffer);
+}
+
+async function greedy(model: Model, prompt: number[], count: number): Promise<number[]> {
+  const tokens: number[] = [];
+  const session = model.createSession();
+  for await (const event of session.generate(prompt, { temperature: 0, maxTokens: count, ignoreEos: true }))
+    tokens.push(event.token);
+  session.close();
+  return tokens;
+}
+
+async function checkLogits(name: string, options: LoadModelOptions): Promise<void> {
+  const golden = readGolden(name);
+  await using model = await loadModel(folderOf(name), { ...options, ...EXACT });
+  for (const prompt of PROMPTS) {
+    const session = model.createSession();
+    const difference = largestDifference(
+      await session.prefill(golden.prompts[prompt]),
+      golden.logits_last[prompt],
+    );
+    assert.ok(difference <= TOLERANCE, `${prompt}: logits differ by ${difference}`);
+    session.close();
+  }
+  const [all] = await model.step([
+    { session: model.createSession(), tokens: golden.prompts.len33, logits: 'all' },
+  ]);
+  const difference = largestDifference(all!.logits!, readAllLogits(name));
+  assert.ok(difference <= TOLERANCE, `all logits differ by ${difference}`);
+  const { tokens } = golden.greedy.len33;
+  assert.deepEqual(await greedy(model, golden.prompts.len33, tokens.length), tokens);
+}
+
+for (const [backend, options] of Object.entries(BACKENDS)) {
+  describe(`more golden models on ${backend}`, () => {
+    for (const name of MODELS) it(name, () => checkLogits(name, options));
+  });
+}
+
+describe('any cut of a prompt gives the same logits and state, in more models', () => {
+  for (const name of MODELS) {
+    const { prompts } = readGolden(name);
+    it(`${name}, wasm with 2 threads`, () =>
+      checkCuts({ threads: 2, batchTokens: 48 }, folderOf(name), prompts, 10, 1));
+    it(`${name}, baseline wasm with 1 thread`, () =>
+      checkCuts({ threads: 1, variant: 'baseline' }, folderOf(name), prompts, 10, 1001));
+    it(`${name}, reference`, () => checkCuts({ backend: 'reference' }, folderOf(name), prompts, 2, 2001));
+  }
+});
