@@ -68,7 +68,7 @@ for (const variant of VARIANTS) {
           const next = randomSource(gathered ? 3 : 4);
           const image = new Image();
           const [experts, outputs, columns] = [5, 37, 45];
-          const offsets = [0, 3, 3, 14, 15, 17];
+          const offsets = [0, 3, 3, 24, 25, 27];
           const slots = offsets.at(-1)!;
           const expertBytes = Math.ceil(byteLengthOf(type, outputs * columns) / 64) * 64 + 64;
           const values = new Uint8Array(expertBytes * experts);
