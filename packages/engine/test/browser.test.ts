@@ -1,0 +1,116 @@
+// The engine inside a browser: golden logits in Chromium, with shared memory and two threads on a cross-origin isolated
+// page, and on the calling thread alone without isolation. Skipped only where no Chromium is installed.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { Browser } from 'playwright-core';
+import { findChromium, startChromium } from './browser/chromium.ts';
+import { type Served, serve } from './browser/serve.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const executable = findChromium();
+const skip = executable
+  ? false
+  : 'no Chromium is installed; set CHROMIUM_PATH, or `apt-get install chromium`';
+const TOLERANCE = 3e-4;
+
+const PAGE = `<!doctype html><title>engine</title><script type="module">
+  import { loadModel } from '/packages/engine/src/index.ts';
+  globalThis.engine = { loadModel };
+</script>`;
+
+let browser: Browser | null = null;
+before(async () => {
+  if (executable) browser = await startChromium(executable);
+});
+after(async () => browser?.close());
+
+interface Golden {
+  readonly prompts: Record<string, number[]>;
+  readonly logits_last: Record<string, number[]>;
+  readonly greedy: Record<string, { tokens: number[] }>;
+}
+
+async function golden(name: string): Promise<Golden> {
+  return JSON.parse(await readFile(join(root, 'fixtures/golden', name, 'golden.json'), 'utf8')) as Golden;
+}
+
+interface PageResult {
+  readonly description: string;
+  readonly isolated: boolean;
+  readonly logits: number[];
+  readonly greedy: number[];
+  /** Logits after the first greedy token: from the session itself, and from one that was restored from its bytes. */
+  readonly continued: number[];
+  readonly restored: number[];
+}
+
+/** Runs in the page: loads by address, reads the prompt in two cuts, decodes, saves and restores. */
+async function inPage(task: { url: string; prompt: number[]; steps: number }): Promise<PageResult> {
+  const { loadModel } = (globalThis as unknown as { engine: typeof import('../src/index.ts') }).engine;
+  const model = await loadModel(task.url, { threads: 2, activations: 'f32', cacheType: 'f32' });
+  const session = model.createSession();
+  const cut = task.prompt.length >> 1;
+  if (cut > 0) await session.prefill(task.prompt.slice(0, cut));
+  let logits = await session.prefill(task.prompt.slice(cut));
+  const result = [...logits];
+  const saved = session.save();
+  const greedy: number[] = [];
+  let continued: number[] = [];
+  for (let i = 0; i < task.steps; i++) {
+    const next = logits.indexOf(logits.reduce((x, y) => Math.max(x, y)));
+    greedy.push(next);
+    logits = await session.prefill([next]);
+    if (i === 0) continued = [...logits];
+  }
+  const again = model.restoreSession(saved);
+  const restored = [...(await again.prefill([greedy[0]!]))];
+  const { description } = model.runtime.backend;
+  await model.close();
+  return { description, isolated: crossOriginIsolated, logits: result, greedy, continued, restored };
+}
+
+async function runInPage(name: string, prompt: number[], isolated: boolean): Promise<PageResult> {
+  const served: Served = await serve({ root, isolated, pages: { '/': PAGE } });
+  const page = await browser!.newPage();
+  const problems: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(message.text());
+  });
+  page.on('pageerror', (error) => problems.push(String(error)));
+  try {
+    await page.goto(served.origin);
+    try {
+      await page.waitForFunction(() => 'engine' in globalThis, null, { timeout: 60_000 });
+    } catch (error) {
+      throw new Error(`the page did not load the engine: ${problems.join('; ')}`, { cause: error });
+    }
+    const url = `${served.origin}/fixtures/golden/gguf/${name}.f32.gguf`;
+    return await page.evaluate(inPage, { url, prompt, steps: 8 });
+  } finally {
+    await page.close();
+    await served.close();
+  }
+}
+
+function assertClose(actual: readonly number[], expected: readonly number[]): void {
+  assert.equal(actual.length, expected.length);
+  const worst = actual.reduce((max, x, i) => Math.max(max, Math.abs(x - expected[i]!)), 0);
+  assert.ok(worst <= TOLERANCE, `expected logits within ${TOLERANCE}, found a difference of ${worst}`);
+}
+
+for (const isolated of [true, false]) {
+  for (const name of ['jamba-dense-mqa', 'jamba-moe', 'llama-tiny']) {
+    const where = isolated ? 'an isolated page, two threads' : 'a page without isolation';
+    test(`${name}: golden logits and greedy tokens in ${where}`, { skip }, async () => {
+      const { prompts, logits_last, greedy } = await golden(name);
+      const result = await runInPage(name, prompts.len33!, isolated);
+      assert.equal(result.isolated, isolated);
+      assert.match(result.description, isolated ? /2 threads/ : /calling thread only/);
+      assertClose(result.logits, logits_last.len33!);
+      assert.deepEqual(result.greedy, greedy.len33!.tokens.slice(0, 8));
+      assert.deepEqual(result.restored, result.continued);
+    });
+  }
+}
