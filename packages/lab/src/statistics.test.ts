@@ -6,7 +6,14 @@ const near = (actual: number, expected: number, tolerance: number) =>
   assert.ok(Math.abs(actual - expected) <= tolerance, `expected ${expected} ± ${tolerance}, found ${actual}`);
 
 test("Student's quantiles are those of the printed tables", () => {
-  for (const [freedom, value] of [[1, 12.7062], [2, 4.30265], [4, 2.77645], [10, 2.22814], [30, 2.04227], [1000, 1.96234]] as const)
+  for (const [freedom, value] of [
+    [1, 12.7062],
+    [2, 4.30265],
+    [4, 2.77645],
+    [10, 2.22814],
+    [30, 2.04227],
+    [1000, 1.96234],
+  ] as const)
     near(studentQuantile(0.975, freedom), value, 1e-4);
 });
 
@@ -28,7 +35,7 @@ test("Wilson's interval: published values and the ends", () => {
 });
 
 test("McNemar's exact test is the binomial sum", () => {
-  near(mcNemarExact(1, 5), 2 * (1 + 6) / 64, 1e-12);
+  near(mcNemarExact(1, 5), (2 * (1 + 6)) / 64, 1e-12);
   near(mcNemarExact(10, 2), (2 * (1 + 12 + 66)) / 4096, 1e-12);
   assert.deepEqual([mcNemarExact(0, 0), mcNemarExact(4, 4)], [1, 1]);
   near(mcNemarExact(600, 400), 2.728e-10, 3e-13);

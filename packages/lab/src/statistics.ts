@@ -14,13 +14,15 @@ export interface Mean extends Interval {
   readonly count: number;
 }
 
-export const average = (values: readonly number[]): number => values.reduce((sum, v) => sum + v, 0) / values.length;
+export const average = (values: readonly number[]): number =>
+  values.reduce((sum, v) => sum + v, 0) / values.length;
 
 /** Student's t interval for the mean. Of one value nothing is known: the interval is infinite. */
 export function meanInterval(values: readonly number[], confidence = 0.95): Mean {
   const count = values.length;
   const mean = average(values);
-  if (count < 2) return { mean, deviation: 0, count, low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
+  if (count < 2)
+    return { mean, deviation: 0, count, low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
   const deviation = Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (count - 1));
   const half = (studentQuantile(0.5 + confidence / 2, count - 1) * deviation) / Math.sqrt(count);
   return { mean, deviation, count, low: mean - half, high: mean + half };
@@ -34,7 +36,10 @@ export function wilson(successes: number, trials: number, z = 1.959_963_984_540_
   const centre = (p + (z * z) / (2 * trials)) / denominator;
   const half = (z * Math.sqrt((p * (1 - p)) / trials + (z * z) / (4 * trials * trials))) / denominator;
   // At the ends the formula is exact up to rounding.
-  return { low: successes === 0 ? 0 : Math.max(0, centre - half), high: successes === trials ? 1 : Math.min(1, centre + half) };
+  return {
+    low: successes === 0 ? 0 : Math.max(0, centre - half),
+    high: successes === trials ? 1 : Math.min(1, centre + half),
+  };
 }
 
 /**
@@ -50,7 +55,10 @@ export function mcNemarExact(onlyFirst: number, onlySecond: number): number {
 }
 
 /** Percentile bootstrap of the mean of paired differences (Efron 1979). */
-export function pairedBootstrap(differences: readonly number[], options: { samples?: number; seed?: number; confidence?: number } = {}): Interval & { mean: number } {
+export function pairedBootstrap(
+  differences: readonly number[],
+  options: { samples?: number; seed?: number; confidence?: number } = {},
+): Interval & { mean: number } {
   const { samples = 2000, seed = 1, confidence = 0.95 } = options;
   const n = differences.length;
   if (n === 0) return { mean: 0, low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
@@ -97,7 +105,8 @@ function incompleteBeta(x: number, a: number, b: number): number {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
   if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
-  const front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log(1 - x)) / a;
+  const front =
+    Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log(1 - x)) / a;
   let c = 1;
   let d = 1 / (1 - ((a + b) * x) / (a + 1));
   let result = d;

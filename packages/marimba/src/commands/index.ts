@@ -9,7 +9,9 @@ import { register as inspect } from './inspect.ts';
 import { register as logits } from './logits.ts';
 import { register as plan } from './plan.ts';
 import { register as pull } from './pull.ts';
+import { register as quantize } from './quantize.ts';
 import { register as tokenizer } from './tokenizer.ts';
+import { register as train } from './train.ts';
 
 export const commands: readonly ((program: Command) => void)[] = [
   bench,
@@ -19,7 +21,9 @@ export const commands: readonly ((program: Command) => void)[] = [
   plan,
   logits,
   pull,
+  quantize,
   tokenizer,
+  train,
   ablate,
   evaluate,
 ];

@@ -1,0 +1,162 @@
+// marimba ablate STUDY: trains a study's cells over processes and says what came out.
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { StudyProgress, StudySummary } from '@marimba/lab';
+import type { Command } from 'commander';
+import { EXIT } from '../exit.ts';
+import { watchInterrupt } from '../interrupt.ts';
+import { collect, wholeNumber } from '../options.ts';
+import { examples } from '../program.ts';
+import { StatusLine } from '../status-line.ts';
+import { bold, bytes, count, dim, duration, green, printJson, red, table, yellow } from '../terminal.ts';
+
+interface AblateFlags {
+  readonly out?: string;
+  readonly processes: number;
+  readonly only?: string[];
+  readonly short?: boolean;
+  readonly reportOnly?: boolean;
+  readonly list?: boolean;
+  readonly json?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command('ablate')
+    .summary('train many small models and compare them')
+    .description(
+      'Run a study: train each of its models on each of its tasks with each seed, and report quality against cost.',
+    )
+    .argument('<STUDY>', 'a study file, a folder with study.ts, or a name under studies/')
+    .option('--out <FOLDER>', 'where results and the report go (default: results/NAME)')
+    .option('--processes <N>', 'cells at a time', wholeNumber(1, 256), availableParallelism())
+    .option('--only <TEXT>', 'only cells whose "model / task / seed" contains this; may be repeated', collect)
+    .option('--short', "the study's short version: does everything run?")
+    .option('--list', 'list the cells and whether they are finished, run nothing')
+    .option('--report-only', 'write the report from what is finished, run nothing')
+    .option('--json', 'print the summary as JSON')
+    .addHelpText(
+      'after',
+      examples(
+        [
+          ['marimba ablate jamba-claims', 'the claims of the Jamba paper, at small scale'],
+          ['marimba ablate jamba-claims --short', 'the same in three minutes, to see that it works'],
+          ['marimba ablate my-study.ts --only recall --processes 4', 'a part of a study of your own'],
+        ],
+        'A study that is stopped goes on where it was: run the same command again. Finished cells are never run twice.',
+      ),
+    )
+    .action(run);
+}
+
+async function run(where: string, flags: AblateFlags): Promise<void> {
+  const lab = await import('@marimba/lab');
+  const study = await lab.loadStudy(where, { short: flags.short ?? false });
+  const out = flags.out ?? join('results', study.isShort ? `${study.name}-short` : study.name);
+  if (flags.list) return list(await lab.readResults(out), lab.studyCells(study), flags.json ?? false);
+  const interrupt = watchInterrupt();
+  const status = new StatusLine();
+  let failures: readonly { label: string; message: string }[] = [];
+  try {
+    if (!flags.reportOnly) {
+      const outcome = await lab.runStudy(study, {
+        out,
+        processes: flags.processes,
+        threadsEach: Math.max(1, Math.floor(availableParallelism() / flags.processes)),
+        only: flags.only ?? [],
+        signal: interrupt.signal,
+        onProgress: (progress) => status.show(progressText(progress)),
+        onFinished: (label, result) =>
+          status.note(
+            `${dim('done', process.stderr)} ${label}  ${metricText(result.metrics)}  ${dim(duration(result.trainingMs), process.stderr)}`,
+          ),
+      });
+      failures = outcome.failures;
+    }
+  } catch (error) {
+    if (interrupt.signal.aborted) status.note('Stopped. Run the same command again to go on.');
+    throw error;
+  } finally {
+    status.clear();
+    interrupt.release();
+    // What is finished is worth seeing, however the run ended.
+    const results = await lab.readResults(out).catch(() => new Map());
+    if (results.size) show(await lab.writeStudyFiles(study, results, out), out, flags.json ?? false);
+  }
+  for (const { label, message } of failures)
+    process.stderr.write(`${red('failed', process.stderr)} ${label}: ${message}\n`);
+  if (failures.length) process.exitCode = EXIT.failed;
+}
+
+function progressText({ finished, total, fraction, leftMs, running }: StudyProgress): string {
+  const left = leftMs === null || finished === total ? '' : `, about ${duration(leftMs)} left`;
+  const now = running
+    .map(
+      (r) => `${r.label} ${r.step}/${r.steps}${Number.isFinite(r.loss) ? ` loss ${r.loss.toFixed(3)}` : ''}`,
+    )
+    .join(' · ');
+  return `${finished} of ${total} cells, ${Math.floor(fraction * 100)}%${left}${now ? `  ${now}` : ''}`;
+}
+
+const metricText = (metrics: Readonly<Record<string, number>>): string =>
+  ['accuracy', 'loss']
+    .flatMap((m) => (metrics[m] === undefined ? [] : [`${m} ${metrics[m].toFixed(3)}`]))
+    .join('  ');
+
+function list(
+  results: ReadonlyMap<string, unknown>,
+  placed: readonly { model: string; task: string; seed: number; cell: { id: string } }[],
+  json: boolean,
+): void {
+  const rows = placed.map(({ model, task, seed, cell }) => ({
+    id: cell.id,
+    model,
+    task,
+    seed,
+    finished: results.has(cell.id),
+  }));
+  if (json) printJson(rows);
+  else
+    process.stdout.write(
+      `${table(rows.map((r) => [r.model, r.task, `${r.seed}`, r.finished ? green('finished') : dim('waiting')]))}\n`,
+    );
+}
+
+function show({ rows, verdicts, reportPath }: StudySummary, out: string, json: boolean): void {
+  if (json) return printJson({ out, report: reportPath, rows, verdicts });
+  const heading = [
+    'model',
+    'task',
+    'quality',
+    'seeds',
+    'chance',
+    'parameters',
+    'training',
+    'decode',
+    'state + cache',
+  ].map((t) => dim(t));
+  const lines = rows.map((r) => {
+    const context = r.cost.contexts.at(-1);
+    const quality = `${r.metric} ${r.quality.mean.toFixed(3)}${r.quality.count > 1 ? ` ± ${r.quality.deviation.toFixed(3)}` : ''}`;
+    return [
+      r.model,
+      r.task,
+      quality,
+      `${r.quality.count}`,
+      r.chance === null ? '' : r.chance.toFixed(3),
+      count(r.parameters),
+      `${count(r.trainingFlops)}FLOP`,
+      context ? `${bytes(context.decodeBytes)}/token` : '',
+      bytes(r.cost.stateBytes + (context?.cacheBytes ?? 0)),
+    ];
+  });
+  process.stdout.write(`${table([heading, ...lines])}\n`);
+  const context = rows[0]?.cost.contexts.at(-1)?.context;
+  if (context) process.stdout.write(dim(`Decode, state and cache at ${context} tokens of context.\n`));
+  for (const { claim, verdict, parts } of verdicts) {
+    const colour = verdict === 'confirmed' ? green : verdict === 'not confirmed' ? red : yellow;
+    process.stdout.write(`\n${bold(`(${claim.id}) ${claim.statement}`)}\n  ${colour(verdict)}\n`);
+    for (const part of parts) process.stdout.write(dim(`  ${part.verdict}: ${part.text}; ${part.reason}\n`));
+  }
+  process.stdout.write(`\nReport: ${reportPath}\n`);
+}

@@ -1,0 +1,130 @@
+// marimba tokenizer: learn a byte-level BPE vocabulary from text, and look at what a tokenizer does.
+import { createHash } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { FormatError, UsageError } from '@marimba/engine';
+import type { Command } from 'commander';
+import { collect, wholeNumber } from '../options.ts';
+import { examples } from '../program.ts';
+import { StatusLine } from '../status-line.ts';
+import { printJson } from '../terminal.ts';
+
+interface TrainFlags {
+  readonly vocabulary: number;
+  readonly out: string;
+  readonly special?: string[];
+  readonly minFrequency: number;
+  readonly json?: boolean;
+}
+
+interface CountFlags {
+  readonly tokenizer: string;
+  readonly json?: boolean;
+}
+
+export function register(program: Command): void {
+  const command = program
+    .command('tokenizer')
+    .summary('learn a vocabulary from text')
+    .description('Learn a byte-level BPE vocabulary, or measure one.');
+  command
+    .command('train')
+    .description(
+      'Learn a vocabulary and write tokenizer.json, in the form that Hugging Face tokenizers read.',
+    )
+    .argument('<INPUT...>', 'text files, JSONL files (field "text") or folders of them')
+    .option('--vocabulary <N>', 'tokens in all', wholeNumber(257, 1_000_000), 8192)
+    .option('--out <FOLDER>', 'where tokenizer.json and tokenizer_config.json go', '.')
+    .option(
+      '--special <TOKEN>',
+      'a special token; the first one ends documents; may be repeated (default: <|endoftext|>)',
+      collect,
+    )
+    .option('--min-frequency <N>', 'rarer pairs are not merged', wholeNumber(1), 2)
+    .option('--json', 'print an object instead')
+    .addHelpText(
+      'after',
+      examples([
+        ['marimba tokenizer train corpus/ --vocabulary 4096 --out model/', 'from a folder of texts'],
+      ]),
+    )
+    .action(train);
+  command
+    .command('count')
+    .description('Count the tokens of texts.')
+    .argument('<INPUT...>', 'text files, JSONL files or folders of them')
+    .requiredOption('--tokenizer <FILE>', 'a tokenizer.json')
+    .option('--json', 'print an object instead')
+    .action(count);
+}
+
+async function train(inputs: string[], flags: TrainFlags): Promise<void> {
+  const lab = await import('@marimba/lab');
+  const status = new StatusLine();
+  const texts: string[] = [];
+  let bytes = 0;
+  for await (const { text } of lab.readDocuments(inputs)) {
+    texts.push(text);
+    bytes += Buffer.byteLength(text);
+    status.show(`Reading: ${texts.length} documents, ${bytes} bytes`);
+  }
+  const trained = lab.trainTokenizer(texts, {
+    vocabularySize: flags.vocabulary,
+    minFrequency: flags.minFrequency,
+    ...(flags.special ? { specialTokens: flags.special } : {}),
+    onProgress: (made, wanted) => status.show(`Merging: ${made} of ${wanted} symbols`),
+  });
+  status.clear();
+  const path = join(flags.out, 'tokenizer.json');
+  await mkdir(dirname(path), { recursive: true });
+  await lab.writeWhole(path, `${JSON.stringify(trained.json, null, 1)}\n`);
+  await lab.writeWhole(
+    join(flags.out, 'tokenizer_config.json'),
+    `${JSON.stringify(trained.config, null, 1)}\n`,
+  );
+  const tokens = texts.reduce((sum, text) => sum + trained.tokenizer.encode(text).length, 0);
+  const report = {
+    path,
+    vocabularySize: trained.tokenizer.vocabularySize,
+    documents: texts.length,
+    bytes,
+    tokens,
+    bytesPerToken: bytes / tokens,
+  };
+  if (flags.json) printJson(report);
+  else
+    process.stdout.write(
+      `${path}: ${report.vocabularySize} tokens, ${report.bytesPerToken.toFixed(2)} bytes a token on this text\n`,
+    );
+  if (report.vocabularySize < flags.vocabulary)
+    process.stderr.write(
+      `The text has no more pairs that occur ${flags.minFrequency} times: the vocabulary is smaller than ${flags.vocabulary}.\n`,
+    );
+}
+
+async function count(inputs: string[], flags: CountFlags): Promise<void> {
+  const lab = await import('@marimba/lab');
+  const text = await readFile(flags.tokenizer, 'utf8').catch(() => {
+    throw new UsageError(`${flags.tokenizer}: expected a tokenizer.json, found nothing that can be read`);
+  });
+  const tokenizer = lab.readTokenizer(parse(text, flags.tokenizer), null, flags.tokenizer);
+  const hash = createHash('sha256').update(text).digest('hex');
+  const data = await lab.tokenise(inputs, { tokenizer, tokenizerHash: hash });
+  const bytes = data.byteLengths.reduce((sum, b) => sum + b, 0);
+  // Each document's end token is not part of its text.
+  const documents = data.byteLengths.length;
+  const tokens = data.tokens.length - documents;
+  if (flags.json) printJson({ documents, bytes, tokens, bytesPerToken: bytes / tokens });
+  else
+    process.stdout.write(
+      `${documents} documents, ${bytes} bytes, ${tokens} tokens: ${(bytes / tokens).toFixed(2)} bytes a token\n`,
+    );
+}
+
+function parse(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new FormatError(`${file}: expected JSON, found ${(error as Error).message}`);
+  }
+}
