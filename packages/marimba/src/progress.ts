@@ -13,10 +13,19 @@ export class Progress {
   #announced = '';
   #due = performance.now() + FIRST_MS;
 
-  /** `part` names what is under way; elsewhere than on a terminal it is printed once. */
-  show(part: string, done: number, total: number, rest = ''): void {
+  /**
+   * `part` names what is under way; elsewhere than on a terminal it is printed once. `figure` says how amounts are
+   * written: as bytes, unless they count something else.
+   */
+  show(
+    part: string,
+    done: number,
+    total: number,
+    rest = '',
+    figure: (amount: number) => string = bytes,
+  ): void {
     if (!this.#stream.isTTY) {
-      if (part !== this.#announced) this.#stream.write(`${part} (${bytes(total)}) …\n`);
+      if (part !== this.#announced) this.#stream.write(`${part} (${figure(total)}) …\n`);
       this.#announced = part;
       return;
     }
@@ -25,7 +34,7 @@ export class Progress {
     const fraction = total > 0 ? Math.min(1, done / total) : 0;
     const filled = Math.round(fraction * BAR_WIDTH);
     const bar = '█'.repeat(filled) + dim('░'.repeat(BAR_WIDTH - filled), this.#stream);
-    const figures = `${Math.floor(fraction * 100)}%  ${bytes(done)} of ${bytes(total)}${rest ? `  ${rest}` : ''}`;
+    const figures = `${Math.floor(fraction * 100)}%  ${figure(done)} of ${figure(total)}${rest ? `  ${rest}` : ''}`;
     this.#stream.write(`\r\u001b[2K${part} ${bar} ${figures}`);
     this.#shown = true;
   }

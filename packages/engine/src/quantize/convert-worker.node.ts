@@ -1,0 +1,45 @@
+// A worker thread of `writeGguf`: reads rows, converts them, writes them to their place in the new file. Positional
+// writes to one file from several threads do not meet, since every job has its own range.
+import { type FileHandle, open } from 'node:fs/promises';
+import { parentPort, workerData } from 'node:worker_threads';
+import { openHandle } from '../formats/byte-source.node.ts';
+import type { ByteSource } from '../formats/types.ts';
+import { type ConvertJob, convertRows, type Loss, sourceBytes } from './convert-rows.ts';
+
+/** What the thread answers to a job. Errors lose their class on the way, so its name goes along. */
+export type ConvertAnswer =
+  | { readonly kind: 'done'; readonly tensor: number; readonly sourceBytes: number; readonly loss: Loss }
+  | {
+      readonly kind: 'failed';
+      readonly name: string;
+      readonly message: string;
+      readonly code: string | null;
+    };
+
+const sources = new Map<string, Promise<ByteSource>>();
+let target: Promise<FileHandle> | null = null;
+
+async function run(job: ConvertJob): Promise<ConvertAnswer> {
+  const key = job.source.kind === 'path' ? job.source.path : job.name;
+  let source = sources.get(key);
+  if (!source) sources.set(key, (source = openHandle(job.source, job.name)));
+  const raw = new Uint8Array(sourceBytes(job));
+  await (await source).read(job.offset, raw);
+  const { bytes, loss } = convertRows(job, raw);
+  const file = await (target ??= open((workerData as { path: string }).path, 'r+'));
+  for (let done = 0; done < bytes.length; )
+    done += (await file.write(bytes, done, bytes.length - done, job.to + done)).bytesWritten;
+  return { kind: 'done', tensor: job.tensor, sourceBytes: raw.length, loss };
+}
+
+function failure(error: unknown): ConvertAnswer {
+  if (!(error instanceof Error)) return { kind: 'failed', name: 'Error', message: String(error), code: null };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : null;
+  return { kind: 'failed', name: error.name, message: error.message, code };
+}
+
+parentPort?.on('message', (job: ConvertJob) => {
+  run(job)
+    .catch(failure)
+    .then((answer) => parentPort?.postMessage(answer));
+});

@@ -1,0 +1,218 @@
+// Writes a GGUF file piece by piece: the header first, then every tensor in jobs of a few megabytes, carried out by worker
+// threads. Memory stays at some tens of megabytes however large the model. The file grows under another name and gets
+// its own only when it is whole; whatever stops the work, nothing half-written stays behind.
+import { type FileHandle, open, rename, rm, stat, statfs } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { FormatError, ModelError, UsageError } from '../errors.ts';
+import { createGgufWriter, type GgufLayout } from '../formats/gguf-writer.ts';
+import { byteLengthOf, TENSOR_TYPES } from '../formats/tensor-types.ts';
+import type { Checkpoint } from '../formats/types.ts';
+import type { FileContents, OutputTensor } from './contents.ts';
+import { addLoss, type ConvertJob, type Loss, NO_LOSS } from './convert-rows.ts';
+import type { ConvertAnswer } from './convert-worker.node.ts';
+
+export interface WriteOptions {
+  /** Default: one a processor, at most 8. */
+  readonly threads?: number | undefined;
+  /** Replace a file that is there. Default: refuse. */
+  readonly overwrite?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: WriteProgress) => void) | undefined;
+}
+
+export interface WriteProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface WrittenFile {
+  readonly byteLength: number;
+  readonly tensors: GgufLayout['tensors'];
+  /** What rounding did to each tensor, in the order of the contents. */
+  readonly losses: readonly Loss[];
+}
+
+/** Elements of one job: with the copies that quantising makes, about 10 MB a thread. */
+const JOB_ELEMENTS = 1 << 20;
+
+/** Throws UsageError for an OUT that cannot be, ModelError when the disk has no room. */
+export async function writeGguf(
+  contents: FileContents,
+  out: string,
+  options: WriteOptions = {},
+): Promise<WrittenFile> {
+  const layout = createGgufWriter(contents);
+  const path = resolve(out);
+  await checkTarget(path, layout.byteLength, options.overwrite ?? false);
+  const partial = `${path}.partial`;
+  try {
+    const file = await open(partial, 'w');
+    try {
+      await file.truncate(layout.byteLength);
+      await writeAll(file, layout.header);
+    } finally {
+      await file.close();
+    }
+    const losses = await convertAll(contents.tensors, layout, partial, options);
+    await rename(partial, path);
+    return { byteLength: layout.byteLength, tensors: layout.tensors, losses };
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw describeFailure(error, path, layout.byteLength);
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; )
+    done += (await file.write(bytes, done, bytes.length - done, done)).bytesWritten;
+}
+
+/** Refuses before any work what would fail after hours of it. */
+async function checkTarget(path: string, byteLength: number, overwrite: boolean): Promise<void> {
+  const existing = await stat(path).catch(() => null);
+  if (existing?.isDirectory())
+    throw new UsageError(`${path}: expected the name of a file to write, found a folder`);
+  if (existing && !overwrite)
+    throw new UsageError(
+      `${path}: expected no file of that name, found one. Choose another name, or overwrite it (--force).`,
+    );
+  const folder = dirname(path);
+  const space = await statfs(folder).catch((cause: unknown) => {
+    throw new UsageError(`${path}: expected a folder to write to, found none (${folder}). Create it first.`, {
+      cause,
+    });
+  });
+  const free = space.bavail * space.bsize;
+  if (free < byteLength)
+    throw new ModelError(
+      `${path}: expected ${mib(byteLength)} of free disk space, found ${mib(free)}. Free some, or write to another disk.`,
+    );
+}
+
+/** Two names of one file must not meet: writing would destroy what is being read. */
+export async function refuseSameFile(checkpoint: Checkpoint, out: string): Promise<void> {
+  const target = await stat(resolve(out)).catch(() => null);
+  if (!target) return;
+  for (const { source } of checkpoint.tensors.values()) {
+    if (source.handle?.kind !== 'path') continue;
+    const file = await stat(source.handle.path);
+    if (file.ino === target.ino && file.dev === target.dev)
+      throw new UsageError(`${out}: expected another file than the model that is read, found the same one`);
+  }
+}
+
+const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+
+function describeFailure(error: unknown, path: string, byteLength: number): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG')
+    return new ModelError(
+      `${path}: expected room for ${mib(byteLength)}, found that the disk is full (${code}). Free some space, or write to another disk.`,
+      { cause: error },
+    );
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
+    return new UsageError(`${path}: expected a place that can be written to, found no permission (${code})`, {
+      cause: error,
+    });
+  return error;
+}
+
+function* jobsOf(tensors: readonly OutputTensor[], layout: GgufLayout): Generator<ConvertJob> {
+  for (const [index, tensor] of tensors.entries()) {
+    const { offset, byteLength } = layout.tensors[index]!;
+    // A vector is one row, except where its rows are put in another order.
+    const shape = tensor.interleaveHead && tensor.shape.length === 1 ? [...tensor.shape, 1] : tensor.shape;
+    const columns = shape.at(-1)!;
+    const rows = shape.slice(0, -1).reduce((a, b) => a * b, 1) / tensor.parts.length;
+    const unit = tensor.interleaveHead || 1;
+    const step = Math.max(1, Math.floor(JOB_ELEMENTS / (columns * unit))) * unit;
+    for (const [p, part] of tensor.parts.entries()) {
+      const { handle, name } = part.source;
+      if (!handle) throw new FormatError(`${name}: expected a source that threads can open`);
+      for (let row = 0; row < rows; row += step) {
+        yield {
+          tensor: index,
+          name: `${name}: tensor ${part.name}`,
+          source: handle,
+          type: part.type,
+          target: tensor.type,
+          offset: part.offset + byteLengthOf(part.type, row * columns),
+          rows: Math.min(step, rows - row),
+          columns,
+          negateExp: tensor.negateExp,
+          interleaveHead: tensor.interleaveHead,
+          to: offset + (byteLength / tensor.parts.length) * p + byteLengthOf(tensor.type, row * columns),
+        };
+      }
+    }
+  }
+}
+
+async function convertAll(
+  tensors: readonly OutputTensor[],
+  layout: GgufLayout,
+  path: string,
+  options: WriteOptions,
+): Promise<Loss[]> {
+  const losses = tensors.map(() => NO_LOSS);
+  const totalBytes = tensors.reduce((sum, t) => sum + t.parts.reduce((s, part) => s + part.byteLength, 0), 0);
+  let doneBytes = 0;
+  const jobs = jobsOf(tensors, layout);
+  const threads = Math.max(1, options.threads ?? Math.min(8, availableParallelism()));
+  const workers = Array.from(
+    { length: threads },
+    () => new Worker(new URL('./convert-worker.node.ts', import.meta.url), { workerData: { path } }),
+  );
+  const consume = async (worker: Worker) => {
+    for (const job of jobs) {
+      options.signal?.throwIfAborted();
+      const answer = await ask(worker, job, options.signal);
+      if (answer.kind === 'failed') throw revive(answer);
+      losses[answer.tensor] = addLoss(losses[answer.tensor]!, answer.loss);
+      doneBytes += answer.sourceBytes;
+      options.onProgress?.({ doneBytes, totalBytes });
+    }
+  };
+  try {
+    // A generator that is closed by the first failure ends the loops of the others too.
+    await Promise.all(workers.map(consume));
+    return losses;
+  } finally {
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+}
+
+function ask(worker: Worker, job: ConvertJob, signal: AbortSignal | undefined): Promise<ConvertAnswer> {
+  return new Promise((settle, reject) => {
+    const done = (act: () => void) => {
+      worker.off('message', onMessage).off('error', onError);
+      signal?.removeEventListener('abort', onAbort);
+      act();
+    };
+    const onMessage = (answer: ConvertAnswer) => done(() => settle(answer));
+    const onError = (error: Error) => done(() => reject(error));
+    const onAbort = () => done(() => reject(signal?.reason as Error));
+    worker.on('message', onMessage).on('error', onError);
+    signal?.addEventListener('abort', onAbort);
+    worker.postMessage(job);
+  });
+}
+
+function revive({ name, message, code }: Extract<ConvertAnswer, { kind: 'failed' }>): Error {
+  if (name === 'FormatError') return new FormatError(message);
+  return Object.assign(new Error(message), code === null ? {} : { code });
+}
+
+/** Bits a weight of the whole file, for reports. */
+export function bitsPerWeightOf(tensors: readonly OutputTensor[]): number {
+  let bits = 0;
+  let elements = 0;
+  for (const { shape, type } of tensors) {
+    const count = shape.reduce((a, b) => a * b, 1);
+    elements += count;
+    bits += (count * TENSOR_TYPES[type].blockBytes * 8) / TENSOR_TYPES[type].blockLength;
+  }
+  return bits / elements;
+}
