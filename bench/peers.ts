@@ -11,10 +11,11 @@ import { defaultCacheFolder } from '@marimba/engine/internal/hub/cache.node';
 import { buildKernels } from '../scripts/build-kernels.ts';
 import { runChild } from './children.ts';
 import { describeMachine } from './machine.ts';
-import { MIXES, syntheticModel } from './make-synthetic.ts';
+import { syntheticModel } from './make-synthetic.ts';
 import { installPeers } from './peer-installation.ts';
 import { type Measurement, Records, type Side } from './records.ts';
 import { formatReport, type ReportRow, reportRow } from './report.ts';
+import { MIXES } from './synthetic-shapes.ts';
 import { type Figures, GROUP_NAMES, GROUPS, type TaskGroup } from './tasks.ts';
 
 const HELP = `Usage: npm run bench:peers -- [options]
