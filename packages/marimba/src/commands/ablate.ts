@@ -123,7 +123,10 @@ function list(
 }
 
 function show({ rows, verdicts, reportPath }: StudySummary, out: string, json: boolean): void {
-  if (json) return printJson({ out, report: reportPath, rows, verdicts });
+  if (json) {
+    printJson({ out, report: reportPath, rows, verdicts });
+    return;
+  }
   const heading = [
     'model',
     'task',
