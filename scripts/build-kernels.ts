@@ -6,7 +6,16 @@
 // The result carries a digest of its sources, so an unchanged tree is not compiled again.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { opLayoutSource } from '../packages/engine/src/plan/ops.ts';
@@ -31,12 +40,12 @@ function digest(): string {
   return hash.digest('hex');
 }
 
-function compile(variant: keyof typeof VARIANTS): Promise<void> {
+function compile(variant: keyof typeof VARIANTS, folder: string): Promise<void> {
   const args = [
     join(root, 'node_modules/assemblyscript/bin/asc.js'),
     relative(root, join(assembly, 'index.ts')),
     '-o',
-    relative(root, join(output, `kernels.${variant}.wasm`)),
+    relative(root, join(folder, `kernels.${variant}.wasm`)),
     ...FLAGS.split(' '),
     ...VARIANTS[variant].split(' '),
   ];
@@ -59,8 +68,17 @@ export async function buildKernels(): Promise<void> {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === now) return;
   process.stderr.write('Compiling the WebAssembly kernels …\n');
   mkdirSync(output, { recursive: true });
-  await Promise.all((Object.keys(VARIANTS) as (keyof typeof VARIANTS)[]).map(compile));
-  writeFileSync(stamp, now);
+  // Compiled aside and moved into place, so that a program that starts meanwhile finds whole files, old or new.
+  const aside = mkdtempSync(join(output, 'compiling-'));
+  try {
+    const variants = Object.keys(VARIANTS) as (keyof typeof VARIANTS)[];
+    await Promise.all(variants.map((variant) => compile(variant, aside)));
+    for (const variant of variants)
+      renameSync(join(aside, `kernels.${variant}.wasm`), join(output, `kernels.${variant}.wasm`));
+    writeFileSync(stamp, now);
+  } finally {
+    rmSync(aside, { recursive: true });
+  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await buildKernels();

@@ -2,7 +2,7 @@
 
 import type { LoadJob } from '../model/load-job.ts';
 import type { ActivationPrecision, PackingRules } from '../model/weights.ts';
-import type { PlanTraits, RecordedOp } from '../plan/plan.ts';
+import type { PlanTraits, RecordedOp, RowSet } from '../plan/plan.ts';
 import type { Arena } from './arena.ts';
 
 /** Encoded ops in the arena: their records' addresses, in order. */
@@ -10,7 +10,12 @@ export interface Program {
   readonly records: readonly number[];
   /** Ops from here on are the head. */
   readonly headStart: number;
+  /** The same ops as they were recorded, for their costs. */
+  readonly ops?: readonly RecordedOp[];
 }
+
+/** How much there is to do in a run: live rows of each set, and the cached positions that a row attends to at most. */
+export type StepLoad = Readonly<Record<RowSet, number>> & { readonly depth: number };
 
 /** Milliseconds of each op of a program since profiling was switched on. */
 export type OpTimes = Float64Array;
@@ -32,8 +37,8 @@ export interface Backend {
   load(jobs: readonly LoadJob[], done: (byteLength: number) => void, signal?: AbortSignal): Promise<void>;
   /** Makes a program known to all threads. */
   install(program: Program): Promise<void>;
-  /** Runs the ops from `start` to `end` in order. One call at a time. */
-  run(start: number, end: number): Promise<void>;
+  /** Runs the ops from `start` to `end` in order. One call at a time. `load` helps to share the work out well. */
+  run(start: number, end: number, load?: StepLoad): Promise<void>;
   /** Switches per-op timing on or off; returns the times so far. */
   profile(on: boolean): OpTimes | null;
   close(): Promise<void>;

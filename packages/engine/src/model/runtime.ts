@@ -1,6 +1,6 @@
 // Runs a loaded model: owns the plan, its place in the arena, and the one entry through which all tokens go, step().
 import { nextTurn } from '#platform';
-import type { Backend } from '../backends/backend.ts';
+import type { Backend, StepLoad } from '../backends/backend.ts';
 import { floatsAt } from '../backends/reference/memory-views.ts';
 import { ModelError } from '../errors.ts';
 import { encodePlan, placeBuffers } from '../plan/encode.ts';
@@ -105,7 +105,7 @@ export class Runtime {
     backend.arena.views.u32.set(words, program >>> 2);
     this.#logitsAddress = activations + placement.offsets[this.plan.logits.buffer]!;
     const records = starts.map((start) => program + start * 4);
-    this.#install = () => backend.install({ records, headStart: this.plan.headStart });
+    this.#install = () => backend.install({ records, headStart: this.plan.headStart, ops: this.plan.ops });
   }
 
   static async create(
@@ -166,12 +166,7 @@ export class Runtime {
       try {
         this.#writeStep(taking);
         this.replays++;
-        await this.backend.run(0, this.plan.headStart);
-        for (const { active, count } of taking) {
-          active.piece.state.advance(count);
-          active.consumed += count;
-        }
-        await this.#runHead(taking);
+        await this.#run(taking);
       } catch (error) {
         for (const { active } of taking) active.reject(error);
         this.#active = this.#active.filter((a) => !taking.some(({ active }) => active === a));
@@ -232,29 +227,73 @@ export class Runtime {
     u32[word(this.#step.segmentCount)] = segments.length;
   }
 
-  /** Runs the head for the rows that want logits, in batches, and copies the logits out. */
-  async #runHead(segments: readonly Segment[]): Promise<void> {
-    const v = this.#spec.vocabularySize;
-    const wanted: { row: number; into: Float32Array; at: number }[] = [];
+  /** Runs the plan for a step that has been written, its head for the rows that want logits, and copies the logits out. */
+  async #run(segments: readonly Segment[]): Promise<void> {
+    const { headStart, ops } = this.plan;
+    const wanted = this.#wantedLogits(segments);
+    const first = wanted.slice(0, MAX_LOGIT_ROWS);
+    this.#writeLogitRows(first);
+    await this.backend.run(0, first.length ? ops.length : headStart, this.#load(segments, first.length));
+    for (const { active, count } of segments) {
+      active.piece.state.advance(count);
+      active.consumed += count;
+    }
+    this.#readLogits(first);
+    for (let start = MAX_LOGIT_ROWS; start < wanted.length; start += MAX_LOGIT_ROWS) {
+      const batch = wanted.slice(start, start + MAX_LOGIT_ROWS);
+      this.#writeLogitRows(batch);
+      await this.backend.run(headStart, ops.length, this.#load(segments, batch.length));
+      this.#readLogits(batch);
+    }
+  }
+
+  #wantedLogits(segments: readonly Segment[]): WantedLogits[] {
+    const wanted: WantedLogits[] = [];
     for (const { active, from, count, rowStart } of segments) {
       const { firstLogit, logits } = active;
       if (!logits) continue;
       for (let i = Math.max(firstLogit, from); i < from + count; i++)
-        wanted.push({ row: rowStart + i - from, into: logits, at: (i - firstLogit) * v });
+        wanted.push({
+          row: rowStart + i - from,
+          into: logits,
+          at: (i - firstLogit) * this.#spec.vocabularySize,
+        });
     }
-    for (let start = 0; start < wanted.length; start += MAX_LOGIT_ROWS) {
-      const batch = wanted.slice(start, start + MAX_LOGIT_ROWS);
-      const { u32 } = this.backend.arena.views;
-      u32[(this.#stepAddress + this.#step.logitRows) >>> 2] = batch.length;
-      u32.set(
-        batch.map((w) => w.row),
-        (this.#stepAddress + this.#step.logitIndices) >>> 2,
-      );
-      await this.backend.run(this.plan.headStart, this.plan.ops.length);
-      const views = this.backend.arena.views;
-      batch.forEach(({ into, at }, i) => into.set(floatsAt(views, this.#logitsAddress + i * v * 4, v), at));
-    }
+    return wanted;
   }
+
+  #load(segments: readonly Segment[], logitRows: number): StepLoad {
+    const rows = segments.reduce((sum, s) => sum + s.count, 0);
+    const depth = segments.reduce(
+      (deepest, s) => Math.max(deepest, s.active.piece.state.position + s.count),
+      0,
+    );
+    return { rows, slots: rows * this.#topK, logitRows, depth };
+  }
+
+  #writeLogitRows(batch: readonly WantedLogits[]): void {
+    const { u32 } = this.backend.arena.views;
+    u32[(this.#stepAddress + this.#step.logitRows) >>> 2] = batch.length;
+    u32.set(
+      batch.map((w) => w.row),
+      (this.#stepAddress + this.#step.logitIndices) >>> 2,
+    );
+  }
+
+  #readLogits(batch: readonly WantedLogits[]): void {
+    const { views } = this.backend.arena;
+    const size = this.#spec.vocabularySize;
+    batch.forEach(({ into, at }, i) =>
+      into.set(floatsAt(views, this.#logitsAddress + i * size * 4, size), at),
+    );
+  }
+}
+
+/** A row of the step whose logits go to `into`, from index `at`. */
+interface WantedLogits {
+  readonly row: number;
+  readonly into: Float32Array;
+  readonly at: number;
 }
 
 /** The number of live slots is one for the whole step, so all routed layers must choose equally many experts. */

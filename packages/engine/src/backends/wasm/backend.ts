@@ -3,17 +3,24 @@
 import { canShareMemory, openHandle, processorCount, startWorker, type WorkerThread } from '#platform';
 import { FormatError, ModelError, UsageError } from '../../errors.ts';
 import type { ByteSource } from '../../formats/types.ts';
-import { type LoadJob, jobBytes, runLoadJob } from '../../model/load-job.ts';
+import { jobBytes, type LoadJob, runLoadJob } from '../../model/load-job.ts';
 import { OP_KINDS } from '../../plan/ops.ts';
 import type { RecordedOp } from '../../plan/plan.ts';
 import { Arena } from '../arena.ts';
-import type { Backend, BackendOptions, OpTimes, Program } from '../backend.ts';
+import type { Backend, BackendOptions, OpTimes, Program, StepLoad } from '../backend.ts';
 import { COMMAND, CONTROL, CONTROL_BYTES } from './control.ts';
-import { ARENA_BASE, compileKernels, hasRelaxedSimd, instantiateKernels, type KernelVariant } from './load-kernels.ts';
-import { packJob, packingRules } from './pack-job.ts';
+import {
+  ARENA_BASE,
+  compileKernels,
+  hasRelaxedSimd,
+  instantiateKernels,
+  type KernelVariant,
+} from './load-kernels.ts';
+import { opScratchBytes } from './op-scratch.ts';
+import { packingRules, packJob } from './pack-job.ts';
 import { codesByteLength } from './packed/codes.ts';
 import { createPacker } from './packed/packer.ts';
-import { opScratchBytes } from './op-scratch.ts';
+import { MEET, Schedule, SOLO } from './schedule.ts';
 import { type InstalledProgram, KernelThread } from './thread.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
 
@@ -35,6 +42,7 @@ export class WasmBackend implements Backend {
   readonly #control: number;
   readonly #local: KernelThread | null;
   #program: InstalledProgram | null = null;
+  #schedule: Schedule | null = null;
   #serving = false;
   #generation = 0;
   #failure: Error | null = null;
@@ -44,17 +52,31 @@ export class WasmBackend implements Backend {
   static async create(options: BackendOptions = {}): Promise<WasmBackend> {
     const variant = options.variant ?? (hasRelaxedSimd() ? 'relaxed' : 'baseline');
     if (variant === 'relaxed' && !hasRelaxedSimd())
-      throw new UsageError('kernels: expected an engine with relaxed SIMD for the relaxed build, found one without. Use baseline.');
+      throw new UsageError(
+        'kernels: expected an engine with relaxed SIMD for the relaxed build, found one without. Use baseline.',
+      );
     const threads = options.threads ?? Math.min(processorCount(), 8);
     if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS)
       throw new UsageError(`threads: expected a whole number from 1 to ${MAX_THREADS}, found ${threads}`);
     const shared = canShareMemory();
-    const backend = new WasmBackend(variant, await compileKernels(variant, shared), shared ? threads : 1, shared, options.maxRows ?? MAX_ROWS);
+    const backend = new WasmBackend(
+      variant,
+      await compileKernels(variant, shared),
+      shared ? threads : 1,
+      shared,
+      options.maxRows ?? MAX_ROWS,
+    );
     await backend.#startWorkers(shared);
     return backend;
   }
 
-  private constructor(variant: KernelVariant, module: WebAssembly.Module, threads: number, shared: boolean, maxRows: number) {
+  private constructor(
+    variant: KernelVariant,
+    module: WebAssembly.Module,
+    threads: number,
+    shared: boolean,
+    maxRows: number,
+  ) {
     this.#module = module;
     this.threads = threads;
     this.maxRows = maxRows;
@@ -63,7 +85,9 @@ export class WasmBackend implements Backend {
     this.#control = this.arena.allocate(CONTROL_BYTES, 'control block');
     this.arena.views.u8.fill(0, this.#control, this.#control + CONTROL_BYTES);
     this.description = `wasm: ${variant} SIMD, ${shared ? `${threads} thread${threads > 1 ? 's' : ''}` : 'calling thread only'}`;
-    this.#local = shared ? null : new KernelThread(instantiateKernels(module, this.arena.memory), this.arena.memory, 0, 1);
+    this.#local = shared
+      ? null
+      : new KernelThread(instantiateKernels(module, this.arena.memory), this.arena.memory, 0);
   }
 
   scratchBytes(op: RecordedOp): number {
@@ -79,13 +103,17 @@ export class WasmBackend implements Backend {
     }
     await Promise.all(
       this.#workers.map((worker, thread) =>
-        this.#ask(worker, { kind: 'start', module: this.#module, memory: this.arena.memory, thread, threads: this.threads }),
+        this.#ask(worker, { kind: 'start', module: this.#module, memory: this.arena.memory, thread }),
       ),
     );
     this.#hold(false);
   }
 
-  async load(jobs: readonly LoadJob[], done: (byteLength: number) => void, signal?: AbortSignal): Promise<void> {
+  async load(
+    jobs: readonly LoadJob[],
+    done: (byteLength: number) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     if (!this.#workers.length) return this.#loadHere(jobs, done, signal);
     await this.#pause();
     this.#hold(true);
@@ -109,7 +137,11 @@ export class WasmBackend implements Backend {
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
-  async #loadHere(jobs: readonly LoadJob[], done: (byteLength: number) => void, signal?: AbortSignal): Promise<void> {
+  async #loadHere(
+    jobs: readonly LoadJob[],
+    done: (byteLength: number) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const pack = createPacker(this.#module, false);
     const sources = new Map<string | object, ByteSource>();
     try {
@@ -118,7 +150,9 @@ export class WasmBackend implements Backend {
         const key = job.source.kind === 'path' ? job.source.path : job.source;
         let source = sources.get(key);
         if (!source) sources.set(key, (source = await openHandle(job.source, job.name)));
-        await runLoadJob(job, source, this.arena.memory.buffer, (piece, raw) => packJob(piece, raw, this.arena.memory, pack));
+        await runLoadJob(job, source, this.arena.memory.buffer, (piece, raw) =>
+          packJob(piece, raw, this.arena.memory, pack),
+        );
         done(jobBytes(job));
       }
     } finally {
@@ -129,13 +163,16 @@ export class WasmBackend implements Backend {
   async install(program: Program): Promise<void> {
     await this.#pause();
     const times = this.arena.allocate(program.records.length * 8, 'profile');
+    const flags = this.arena.allocate(program.records.length, 'schedule');
+    this.#schedule = program.ops ? new Schedule(program.ops) : null;
     const { u32 } = this.arena.views;
     const kinds = program.records.map((address) => u32[address >>> 2]!);
-    this.#program = { records: program.records, kinds, control: this.#control, times };
+    this.#program = { records: program.records, kinds, control: this.#control, times, flags };
     const missing = kinds.find((kind) => OP_KINDS[kind] === undefined);
     if (missing !== undefined) throw new Error(`kernels: no op of kind ${missing}`);
     const message: ToWorker = { kind: 'serve', program: this.#program };
     Atomics.store(this.#words(), CONTROL.generation, 0);
+    Atomics.store(this.#words(), CONTROL.others, 0);
     Atomics.store(this.#words(), CONTROL.done, 0);
     this.#generation = 0;
     await Promise.all(this.#workers.map((worker) => this.#ask(worker, message)));
@@ -143,25 +180,37 @@ export class WasmBackend implements Backend {
     this.#hold(false);
   }
 
-  async run(start: number, end: number): Promise<void> {
+  async run(start: number, end: number, load?: StepLoad): Promise<void> {
     const program = this.#program;
     if (!program) throw new Error('wasm backend: no program is installed');
     if (this.#failure) throw this.#failure;
     const { u32 } = this.arena.views;
     for (let i = start; i < end; i++) u32[(program.records[i]! >>> 2) + 1] = 0; // work counters
-    if (this.#local) return this.#runHere(this.#local, program, start, end);
+    const flags = this.arena.views.u8.subarray(program.flags, program.flags + program.records.length);
+    if (this.#local) {
+      flags.fill(SOLO, start, end);
+      return this.#runHere(this.#local, program, start, end);
+    }
+    const participants = this.#share(start, end, load, flags);
     this.#hold(true);
     try {
-      await this.#command(COMMAND.run, start, end);
+      await this.#command(COMMAND.run, participants, start, end);
     } finally {
       this.#hold(false);
     }
   }
 
+  /** Decides who runs what; returns how many threads take part. */
+  #share(start: number, end: number, load: StepLoad | undefined, flags: Uint8Array): number {
+    if (this.#schedule && load) return this.#schedule.plan(start, end, load, this.threads, flags);
+    flags.fill(this.threads > 1 ? MEET : 0, start, end);
+    return this.threads;
+  }
+
   async #runHere(thread: KernelThread, program: InstalledProgram, start: number, end: number): Promise<void> {
     let began = performance.now();
     for (let i = start; i < end; i++) {
-      thread.run(program, i, i + 1, this.#profiling);
+      thread.run(program, i, i + 1, 1, this.#profiling);
       if (performance.now() - began > YIELD_MS) {
         await new Promise((resolve) => setTimeout(resolve, 0));
         began = performance.now();
@@ -170,16 +219,21 @@ export class WasmBackend implements Backend {
   }
 
   /** Hands a command to the workers and waits, without blocking, until they have carried it out. */
-  async #command(command: number, start: number, end: number): Promise<void> {
+  async #command(command: number, participants: number, start: number, end: number): Promise<void> {
     const control = this.#words();
     control[CONTROL.command] = command;
     control[CONTROL.start] = start;
     control[CONTROL.end] = end;
+    control[CONTROL.participants] = participants;
     control[CONTROL.profile] = this.#profiling ? 1 : 0;
     const before = this.#generation;
     this.#generation = (before + 1) | 0;
     Atomics.store(control, CONTROL.generation, this.#generation);
     Atomics.notify(control, CONTROL.generation);
+    if (participants > 1) {
+      Atomics.add(control, CONTROL.others, 1);
+      Atomics.notify(control, CONTROL.others);
+    }
     if (command === COMMAND.pause) return;
     const failed = new Promise<never>((_, reject) => (this.#fail = reject));
     while (Atomics.load(control, CONTROL.done) !== this.#generation) {
@@ -209,7 +263,7 @@ export class WasmBackend implements Backend {
     if (!this.#serving) return;
     this.#serving = false;
     const back = this.#workers.map((worker) => this.#ask(worker, null));
-    await this.#command(COMMAND.pause, 0, 0);
+    await this.#command(COMMAND.pause, this.threads, 0, 0);
     await Promise.all(back);
   }
 

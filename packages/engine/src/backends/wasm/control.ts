@@ -1,7 +1,7 @@
 // The block of shared words through which the calling thread and the workers talk. Word numbers:
 
 export const CONTROL = {
-  /** Raised by the caller for every command; workers wait on it. */
+  /** Raised by the caller for every command; thread 0 waits on it. */
   generation: 0,
   /** First op and the one after the last. */
   start: 1,
@@ -16,6 +16,10 @@ export const CONTROL = {
   command: 7,
   /** 1 while ops are timed. */
   profile: 8,
+  /** Raised for commands that all threads take part in; the others wait on it. */
+  others: 9,
+  /** How many threads take part. */
+  participants: 10,
 } as const;
 
 export const COMMAND = { run: 0, pause: 1 } as const;

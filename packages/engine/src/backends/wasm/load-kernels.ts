@@ -10,16 +10,16 @@ export const ARENA_BASE = 65_536;
 
 /** A module of three instructions: an engine that accepts it has relaxed SIMD (i32x4.relaxed_dot_i8x16_i7x16_add_s). */
 const RELAXED_PROBE = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32, 1, 32, 2,
-  253, 147, 2, 11,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32,
+  1, 32, 2, 253, 147, 2, 11,
 ]);
 
 export const hasRelaxedSimd = (): boolean => WebAssembly.validate(RELAXED_PROBE);
 
 /** Returns i32x4.relaxed_dot_i8x16_i7x16_add_s of bytes 127 and 255: what an engine makes of operands outside the definition. */
 const DOT_PROBE = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 7, 5, 1, 1, 112, 0, 0, 10, 23, 1, 21, 0, 65, 255, 0,
-  253, 15, 65, 127, 253, 15, 65, 0, 253, 17, 253, 147, 2, 253, 27, 0, 11,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 7, 5, 1, 1, 112, 0, 0, 10, 23, 1, 21, 0,
+  65, 255, 0, 253, 15, 65, 127, 253, 15, 65, 0, 253, 17, 253, 147, 2, 253, 27, 0, 11,
 ]);
 
 /**
@@ -44,7 +44,8 @@ export async function compileKernels(variant: KernelVariant, shared: boolean): P
 function unshareMemory(bytes: Uint8Array): void {
   const name = [3, 101, 110, 118, 6, 109, 101, 109, 111, 114, 121, 2]; // "env" "memory", kind memory
   const at = bytes.findIndex((_, i) => name.every((byte, k) => bytes[i + k] === byte));
-  if (at < 0 || bytes[at + name.length] !== 3) throw new Error('kernels: expected an import of shared memory, found none');
+  if (at < 0 || bytes[at + name.length] !== 3)
+    throw new Error('kernels: expected an import of shared memory, found none');
   bytes[at + name.length] = 1;
 }
 

@@ -8,8 +8,13 @@ import { attentionScratchBytes, rawLinearScratchBytes } from './scratch.ts';
 export function opScratchBytes({ kind, fields }: RecordedOp, threads: number): number {
   const field = (name: string) => Number((fields as Record<string, Operand>)[name]);
   if (kind === 'attention')
-    return attentionScratchBytes({ heads: field('heads'), kvHeads: field('kvHeads'), headSize: field('headSize') }, threads);
+    return attentionScratchBytes(
+      { heads: field('heads'), kvHeads: field('kvHeads'), headSize: field('headSize') },
+      threads,
+    );
   if (kind !== 'linear' && kind !== 'expertLinear') return 0;
   const columns = field('columns');
-  return field('layout') >= PACKED_BASE ? packedScratchBytes(columns, threads) : rawLinearScratchBytes(columns) * threads;
+  return field('layout') >= PACKED_BASE
+    ? packedScratchBytes(columns, threads)
+    : rawLinearScratchBytes(columns) * threads;
 }

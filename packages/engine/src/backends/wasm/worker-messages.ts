@@ -3,7 +3,12 @@ import type { LoadJob } from '../../model/load-job.ts';
 import type { InstalledProgram } from './thread.ts';
 
 export type ToWorker =
-  | { readonly kind: 'start'; readonly module: WebAssembly.Module; readonly memory: WebAssembly.Memory; readonly thread: number; readonly threads: number }
+  | {
+      readonly kind: 'start';
+      readonly module: WebAssembly.Module;
+      readonly memory: WebAssembly.Memory;
+      readonly thread: number;
+    }
   | { readonly kind: 'load'; readonly job: LoadJob }
   | { readonly kind: 'serve'; readonly program: InstalledProgram }
   | { readonly kind: 'probe'; readonly address: number; readonly byteLength: number };

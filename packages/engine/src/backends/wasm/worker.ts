@@ -21,13 +21,15 @@ async function handle(message: ToWorker): Promise<void> {
     memory = message.memory;
     exports = instantiateKernels(message.module, memory);
     pack = createPacker(message.module, true);
-    thread = new KernelThread(exports, memory, message.thread, message.threads);
+    thread = new KernelThread(exports, memory, message.thread);
     post({ kind: 'ready' });
   } else if (message.kind === 'load') {
     const { job } = message;
     const key = job.source.kind === 'path' ? job.source.path : job.source;
     if (!sources.has(key)) sources.set(key, openHandle(job.source, job.name));
-    await runLoadJob(job, await sources.get(key)!, memory.buffer, (piece, raw) => packJob(piece, raw, memory, pack));
+    await runLoadJob(job, await sources.get(key)!, memory.buffer, (piece, raw) =>
+      packJob(piece, raw, memory, pack),
+    );
     post({ kind: 'loaded', byteLength: jobBytes(job) });
   } else if (message.kind === 'probe') {
     exports.readBytes!(message.address, message.byteLength);
