@@ -6,8 +6,8 @@
 // side by side and are stored in pairs with nothing between: this is the pattern that V8's 256-bit pass
 // (--experimental-wasm-revectorize) merges into one AVX2 instruction, 1.6 x faster where the flag is on.
 //
-// Float sums live in memory between blocks: registers are for the integer accumulators. Their order over columns is that of
-// the decode kernels, so a row's result does not depend on which kernel made it.
+// The order of float sums over columns is that of the decode kernels, so a row's result does not depend on which kernel
+// made it.
 import { madd } from './common';
 import { CODE_SCALE, CODE_SUM, START_16, START_32, START_8 } from './packed-codes';
 import { CONSTANTS, dot, ONES, scaledTotal, SIXTEENS, total } from './packed-dot';
@@ -35,28 +35,10 @@ import { CONSTANTS, dot, ONES, scaledTotal, SIXTEENS, total } from './packed-dot
   return kind <= OFFSET_16 ? 288 : kind <= MINIMUM_16 ? 320 : kind == HALVES ? 352 : 544;
 }
 
-/** Floats of one tile's result: [row of activations][8 rows of weights], then as many i32 of partial sums. */
-export const SUMS_BYTES: usize = 256;
-// @ts-ignore: decorator
-@inline const PARTIAL: usize = 128;
+/** Bytes of one tile's result: [row of activations][8 rows of weights]. */
+export const SUMS_BYTES: usize = 128;
 
-// What becomes of the integers of a pass over part of a block.
-// @ts-ignore: decorator
-@inline const ONLY: i32 = 0;
-// @ts-ignore: decorator
-@inline const FIRST: i32 = 1;
-// @ts-ignore: decorator
-@inline const LAST: i32 = 2;
-
-// The sums of one row, 4 outputs each, by immediate offsets: the 256-bit pass sees neighbours only where the base is the same.
-// @ts-ignore: decorator
-@inline function loadSums(sums: usize, row: i32, second: bool): v128 {
-  if (row == 0) return second ? v128.load(sums, 16) : v128.load(sums);
-  if (row == 1) return second ? v128.load(sums, 48) : v128.load(sums, 32);
-  if (row == 2) return second ? v128.load(sums, 80) : v128.load(sums, 64);
-  return second ? v128.load(sums, 112) : v128.load(sums, 96);
-}
-
+// By immediate offsets: the 256-bit pass sees neighbours only where the base is the same.
 // @ts-ignore: decorator
 @inline function storeSums(sums: usize, row: i32, a: v128, b: v128): void {
   if (row == 0) { v128.store(sums, a); v128.store(sums, b, 16); }
@@ -65,115 +47,161 @@ export const SUMS_BYTES: usize = 256;
   else { v128.store(sums, a, 96); v128.store(sums, b, 112); }
 }
 
-/** One row of activations' integers of a pass, into the float sums or the partial ones. */
+/** Adds one block's integers to a float sum. */
 // @ts-ignore: decorator
-@inline function settle(
-  stage: i32, kind: i32, K: i32, row: i32, a: v128, b: v128, f0: v128, f1: v128, s0: v128, s1: v128,
-  scales: usize, words: usize, sums: usize,
-): void {
-  const plain = kind <= MINIMUM_16 || (kind == TWO_NIBBLES && stage == FIRST);
-  let i0 = plain ? total(a, f0) : scaledTotal(a, f0);
-  let i1 = plain ? total(b, f1) : scaledTotal(b, f1);
-  if (stage == FIRST) {
-    storeSums(sums + PARTIAL, row, i0, i1);
-    return;
-  }
-  if (stage == LAST) {
-    i0 = i32x4.add(i0, loadSums(sums + PARTIAL, row, false));
-    i1 = i32x4.add(i1, loadSums(sums + PARTIAL, row, true));
-  }
-  const scale = v128.load32_splat(words + <usize>K * (CODE_SCALE - 32) + <usize>row * 4);
-  let y0 = madd(f32x4.convert_i32x4_s(i0), f32x4.mul(scale, s0), loadSums(sums, row, false));
-  let y1 = madd(f32x4.convert_i32x4_s(i1), f32x4.mul(scale, s1), loadSums(sums, row, true));
-  if (kind == MINIMUM || kind == MINIMUM_16) {
-    const sum = v128.load32_splat(words + <usize>K * (CODE_SUM - 32) + <usize>row * 4);
-    y0 = madd(sum, v128.load(scales, 32), y0);
-    y1 = madd(sum, v128.load(scales, 48), y1);
-  }
-  storeSums(sums, row, y0, y1);
+@inline function addScaled(i: v128, ones: v128, scale: v128, s: v128, y: v128): v128 {
+  return madd(f32x4.convert_i32x4_s(total(i, ones)), f32x4.mul(scale, s), y);
 }
 
-/** Steps from `w` to `stop`, with the activations at `x`; `start` is where the start values lie, 0 for none. */
+/** Kinds whose block is one pass: all blocks of half a panel times a tile of K rows of activations, into `sums`. */
 // @ts-ignore: decorator
-@inline function pass(
-  stage: i32, kind: i32, K: i32, w: usize, bytes: usize, x: usize, start: usize, factors: usize, scales: usize,
-  words: usize, sums: usize,
-): void {
-  const zero = i32x4.splat(0);
-  const plain = kind == MINIMUM || (kind == TWO_NIBBLES && stage == FIRST);
-  let a0 = plain ? zero : v128.load32_splat(start), b0 = plain ? zero : v128.load32_splat(start);
-  let a1 = plain || K < 2 ? zero : v128.load32_splat(start, 4), b1 = plain || K < 2 ? zero : v128.load32_splat(start, 4);
-  let a2 = plain || K < 3 ? zero : v128.load32_splat(start, 8), b2 = plain || K < 3 ? zero : v128.load32_splat(start, 8);
-  let a3 = plain || K < 4 ? zero : v128.load32_splat(start, 12), b3 = plain || K < 4 ? zero : v128.load32_splat(start, 12);
-  const stop = w + bytes;
-  do {
-    const w0 = v128.load(w), w1 = v128.load(w, 16);
-    const x0 = v128.load32_splat(x);
-    a0 = dot(a0, x0, w0); b0 = dot(b0, x0, w1);
-    if (K > 1) { const x1 = v128.load32_splat(x, 4); a1 = dot(a1, x1, w0); b1 = dot(b1, x1, w1); }
-    if (K > 2) { const x2 = v128.load32_splat(x, 8); a2 = dot(a2, x2, w0); b2 = dot(b2, x2, w1); }
-    if (K > 3) { const x3 = v128.load32_splat(x, 12); a3 = dot(a3, x3, w0); b3 = dot(b3, x3, w1); }
-    w += 32;
-    x += <usize>K * 4;
-  } while (w < stop);
-  const f0 = v128.load(factors), f1 = v128.load(factors + (kind == HALVES ? 16 : 0));
-  const s0 = v128.load(scales), s1 = v128.load(scales, 16);
-  settle(stage, kind, K, 0, a0, b0, f0, f1, s0, s1, scales, words, sums);
-  if (K > 1) settle(stage, kind, K, 1, a1, b1, f0, f1, s0, s1, scales, words, sums);
-  if (K > 2) settle(stage, kind, K, 2, a2, b2, f0, f1, s0, s1, scales, words, sums);
-  if (K > 3) settle(stage, kind, K, 3, a3, b3, f0, f1, s0, s1, scales, words, sums);
-}
-
-/** All blocks of half a panel times a tile of K rows of activations, into `sums`. */
-// @ts-ignore: decorator
-@inline function product(kind: i32, K: i32, panel: usize, x: usize, blocks: i32, sums: usize): void {
-  memory.fill(sums, 0, <usize>K * 32);
-  const ones = (CONSTANTS + ONES);
+@inline function onePass(kind: i32, K: i32, w: usize, x: usize, blocks: i32, sums: usize): void {
+  const zero = i32x4.splat(0), ones = v128.load(CONSTANTS + ONES);
+  const minimum = kind == MINIMUM || kind == MINIMUM_16;
+  let y0 = zero, y1 = zero, y2 = zero, y3 = zero, z0 = zero, z1 = zero, z2 = zero, z3 = zero;
   for (; blocks > 0; blocks--) {
-    const words = x + <usize>K * 32;
-    if (kind <= MINIMUM_16) {
-      const start = words + <usize>K * ((kind == OFFSET_8 ? START_8 : START_16) - 32);
-      pass(ONLY, kind, K, panel, 256, x, start, ones, panel + 256, words, sums);
-    } else if (kind == HALVES) {
-      const start = words + <usize>K * (START_32 - 32);
-      pass(FIRST, kind, K, panel, 128, x, start, panel + 256, panel + 320, words, sums);
-      pass(LAST, kind, K, panel + 128, 128, x + <usize>K * 16, start + <usize>K * 4, panel + 288, panel + 320, words, sums);
-    } else {
-      const start = words + <usize>K * (START_8 - 32);
-      pass(FIRST, kind, K, panel, 256, x, 0, ones, panel + 512, words, sums);
-      pass(LAST, kind, K, panel + 256, 256, x, start, (CONSTANTS + SIXTEENS), panel + 512, words, sums);
+    const start = x + <usize>K * (kind == OFFSET_8 ? START_8 : START_16);
+    let a0 = kind == MINIMUM ? zero : v128.load32_splat(start), b0 = a0;
+    let a1 = kind == MINIMUM || K < 2 ? zero : v128.load32_splat(start, 4), b1 = a1;
+    let a2 = kind == MINIMUM || K < 3 ? zero : v128.load32_splat(start, 8), b2 = a2;
+    let a3 = kind == MINIMUM || K < 4 ? zero : v128.load32_splat(start, 12), b3 = a3;
+    const stop = w + 256;
+    do {
+      const w0 = v128.load(w), w1 = v128.load(w, 16);
+      const x0 = v128.load32_splat(x);
+      a0 = dot(a0, x0, w0); b0 = dot(b0, x0, w1);
+      if (K > 1) { const x1 = v128.load32_splat(x, 4); a1 = dot(a1, x1, w0); b1 = dot(b1, x1, w1); }
+      if (K > 2) { const x2 = v128.load32_splat(x, 8); a2 = dot(a2, x2, w0); b2 = dot(b2, x2, w1); }
+      if (K > 3) { const x3 = v128.load32_splat(x, 12); a3 = dot(a3, x3, w0); b3 = dot(b3, x3, w1); }
+      w += 32;
+      x += <usize>K * 4;
+    } while (w < stop);
+    const s0 = v128.load(w), s1 = v128.load(w, 16);
+    const c0 = v128.load32_splat(x);
+    y0 = addScaled(a0, ones, c0, s0, y0); z0 = addScaled(b0, ones, c0, s1, z0);
+    if (K > 1) { const c1 = v128.load32_splat(x, 4); y1 = addScaled(a1, ones, c1, s0, y1); z1 = addScaled(b1, ones, c1, s1, z1); }
+    if (K > 2) { const c2 = v128.load32_splat(x, 8); y2 = addScaled(a2, ones, c2, s0, y2); z2 = addScaled(b2, ones, c2, s1, z2); }
+    if (K > 3) { const c3 = v128.load32_splat(x, 12); y3 = addScaled(a3, ones, c3, s0, y3); z3 = addScaled(b3, ones, c3, s1, z3); }
+    if (minimum) {
+      const m0 = v128.load(w, 32), m1 = v128.load(w, 48);
+      const sum = x + <usize>K * (CODE_SUM - CODE_SCALE);
+      const d0 = v128.load32_splat(sum);
+      y0 = madd(d0, m0, y0); z0 = madd(d0, m1, z0);
+      if (K > 1) { const d1 = v128.load32_splat(sum, 4); y1 = madd(d1, m0, y1); z1 = madd(d1, m1, z1); }
+      if (K > 2) { const d2 = v128.load32_splat(sum, 8); y2 = madd(d2, m0, y2); z2 = madd(d2, m1, z2); }
+      if (K > 3) { const d3 = v128.load32_splat(sum, 12); y3 = madd(d3, m0, y3); z3 = madd(d3, m1, z3); }
     }
-    panel += panelBlockBytes(kind);
-    x += <usize>K * 56;
+    w += panelBlockBytes(kind) - 256;
+    x += <usize>K * 24;
   }
+  storeSums(sums, 0, y0, z0);
+  if (K > 1) storeSums(sums, 1, y1, z1);
+  if (K > 2) storeSums(sums, 2, y2, z2);
+  if (K > 3) storeSums(sums, 3, y3, z3);
+}
+
+/**
+ * Kinds whose block is two passes: half the steps each, with factors of their own (HALVES), or all steps with low, then high
+ * nibbles. As onePass otherwise.
+ */
+// @ts-ignore: decorator
+@inline function twoPasses(kind: i32, K: i32, w: usize, x: usize, blocks: i32, sums: usize): void {
+  const zero = i32x4.splat(0), ones = v128.load(CONSTANTS + ONES), sixteens = v128.load(CONSTANTS + SIXTEENS);
+  const nibbles = kind == TWO_NIBBLES;
+  let y0 = zero, y1 = zero, y2 = zero, y3 = zero, z0 = zero, z1 = zero, z2 = zero, z3 = zero;
+  for (; blocks > 0; blocks--) {
+    const first = x + <usize>K * START_32, second = x + <usize>K * (nibbles ? START_8 : START_32 + 4);
+    let a0 = nibbles ? zero : v128.load32_splat(first), b0 = a0;
+    let a1 = nibbles || K < 2 ? zero : v128.load32_splat(first, 4), b1 = a1;
+    let a2 = nibbles || K < 3 ? zero : v128.load32_splat(first, 8), b2 = a2;
+    let a3 = nibbles || K < 4 ? zero : v128.load32_splat(first, 12), b3 = a3;
+    let stop = w + (nibbles ? 256 : 128);
+    do {
+      const w0 = v128.load(w), w1 = v128.load(w, 16);
+      const x0 = v128.load32_splat(x);
+      a0 = dot(a0, x0, w0); b0 = dot(b0, x0, w1);
+      if (K > 1) { const x1 = v128.load32_splat(x, 4); a1 = dot(a1, x1, w0); b1 = dot(b1, x1, w1); }
+      if (K > 2) { const x2 = v128.load32_splat(x, 8); a2 = dot(a2, x2, w0); b2 = dot(b2, x2, w1); }
+      if (K > 3) { const x3 = v128.load32_splat(x, 12); a3 = dot(a3, x3, w0); b3 = dot(b3, x3, w1); }
+      w += 32;
+      x += <usize>K * 4;
+    } while (w < stop);
+    const f0 = nibbles ? ones : v128.load(w, 128), f1 = nibbles ? ones : v128.load(w, 144);
+    const c0 = partial(kind, a0, f0), d0 = partial(kind, b0, f1);
+    const c1 = K > 1 ? partial(kind, a1, f0) : zero, d1 = K > 1 ? partial(kind, b1, f1) : zero;
+    const c2 = K > 2 ? partial(kind, a2, f0) : zero, d2 = K > 2 ? partial(kind, b2, f1) : zero;
+    const c3 = K > 3 ? partial(kind, a3, f0) : zero, d3 = K > 3 ? partial(kind, b3, f1) : zero;
+    a0 = v128.load32_splat(second); b0 = a0;
+    if (K > 1) { a1 = v128.load32_splat(second, 4); b1 = a1; }
+    if (K > 2) { a2 = v128.load32_splat(second, 8); b2 = a2; }
+    if (K > 3) { a3 = v128.load32_splat(second, 12); b3 = a3; }
+    if (nibbles) x -= <usize>K * 32;
+    stop = w + (nibbles ? 256 : 128);
+    do {
+      const w0 = v128.load(w), w1 = v128.load(w, 16);
+      const x0 = v128.load32_splat(x);
+      a0 = dot(a0, x0, w0); b0 = dot(b0, x0, w1);
+      if (K > 1) { const x1 = v128.load32_splat(x, 4); a1 = dot(a1, x1, w0); b1 = dot(b1, x1, w1); }
+      if (K > 2) { const x2 = v128.load32_splat(x, 8); a2 = dot(a2, x2, w0); b2 = dot(b2, x2, w1); }
+      if (K > 3) { const x3 = v128.load32_splat(x, 12); a3 = dot(a3, x3, w0); b3 = dot(b3, x3, w1); }
+      w += 32;
+      x += <usize>K * 4;
+    } while (w < stop);
+    const g0 = nibbles ? sixteens : v128.load(w, 32), g1 = nibbles ? sixteens : v128.load(w, 48);
+    const scales = w + (nibbles ? 0 : 64);
+    const s0 = v128.load(scales), s1 = v128.load(scales, 16);
+    const e0 = v128.load32_splat(x);
+    y0 = addBoth(c0, a0, g0, e0, s0, y0); z0 = addBoth(d0, b0, g1, e0, s1, z0);
+    if (K > 1) { const e1 = v128.load32_splat(x, 4); y1 = addBoth(c1, a1, g0, e1, s0, y1); z1 = addBoth(d1, b1, g1, e1, s1, z1); }
+    if (K > 2) { const e2 = v128.load32_splat(x, 8); y2 = addBoth(c2, a2, g0, e2, s0, y2); z2 = addBoth(d2, b2, g1, e2, s1, z2); }
+    if (K > 3) { const e3 = v128.load32_splat(x, 12); y3 = addBoth(c3, a3, g0, e3, s0, y3); z3 = addBoth(d3, b3, g1, e3, s1, z3); }
+    w = scales + 32;
+    x += <usize>K * 24;
+  }
+  storeSums(sums, 0, y0, z0);
+  if (K > 1) storeSums(sums, 1, y1, z1);
+  if (K > 2) storeSums(sums, 2, y2, z2);
+  if (K > 3) storeSums(sums, 3, y3, z3);
+}
+
+/** The first pass's integers. */
+// @ts-ignore: decorator
+@inline function partial(kind: i32, sum: v128, factors: v128): v128 {
+  return kind == TWO_NIBBLES ? total(sum, factors) : scaledTotal(sum, factors);
+}
+
+/** Adds both passes' integers to a float sum. */
+// @ts-ignore: decorator
+@inline function addBoth(first: v128, sum: v128, factors: v128, scale: v128, s: v128, y: v128): v128 {
+  return madd(f32x4.convert_i32x4_s(i32x4.add(first, scaledTotal(sum, factors))), f32x4.mul(scale, s), y);
 }
 
 // One function for each kind and number of rows: in branches of one function, Binaryen folds the copies into one again, with
 // the number of rows a variable.
-function offset8x1(w: usize, x: usize, blocks: i32, sums: usize): void { product(OFFSET_8, 1, w, x, blocks, sums); }
-function offset8x2(w: usize, x: usize, blocks: i32, sums: usize): void { product(OFFSET_8, 2, w, x, blocks, sums); }
-function offset8x3(w: usize, x: usize, blocks: i32, sums: usize): void { product(OFFSET_8, 3, w, x, blocks, sums); }
-function offset8x4(w: usize, x: usize, blocks: i32, sums: usize): void { product(OFFSET_8, 4, w, x, blocks, sums); }
-function offset16x1(w: usize, x: usize, blocks: i32, sums: usize): void { product(OFFSET_16, 1, w, x, blocks, sums); }
-function offset16x2(w: usize, x: usize, blocks: i32, sums: usize): void { product(OFFSET_16, 2, w, x, blocks, sums); }
-function offset16x3(w: usize, x: usize, blocks: i32, sums: usize): void { product(OFFSET_16, 3, w, x, blocks, sums); }
-function offset16x4(w: usize, x: usize, blocks: i32, sums: usize): void { product(OFFSET_16, 4, w, x, blocks, sums); }
-function minimumx1(w: usize, x: usize, blocks: i32, sums: usize): void { product(MINIMUM, 1, w, x, blocks, sums); }
-function minimumx2(w: usize, x: usize, blocks: i32, sums: usize): void { product(MINIMUM, 2, w, x, blocks, sums); }
-function minimumx3(w: usize, x: usize, blocks: i32, sums: usize): void { product(MINIMUM, 3, w, x, blocks, sums); }
-function minimumx4(w: usize, x: usize, blocks: i32, sums: usize): void { product(MINIMUM, 4, w, x, blocks, sums); }
-function minimum16x1(w: usize, x: usize, blocks: i32, sums: usize): void { product(MINIMUM_16, 1, w, x, blocks, sums); }
-function minimum16x2(w: usize, x: usize, blocks: i32, sums: usize): void { product(MINIMUM_16, 2, w, x, blocks, sums); }
-function minimum16x3(w: usize, x: usize, blocks: i32, sums: usize): void { product(MINIMUM_16, 3, w, x, blocks, sums); }
-function minimum16x4(w: usize, x: usize, blocks: i32, sums: usize): void { product(MINIMUM_16, 4, w, x, blocks, sums); }
-function halvesx1(w: usize, x: usize, blocks: i32, sums: usize): void { product(HALVES, 1, w, x, blocks, sums); }
-function halvesx2(w: usize, x: usize, blocks: i32, sums: usize): void { product(HALVES, 2, w, x, blocks, sums); }
-function halvesx3(w: usize, x: usize, blocks: i32, sums: usize): void { product(HALVES, 3, w, x, blocks, sums); }
-function halvesx4(w: usize, x: usize, blocks: i32, sums: usize): void { product(HALVES, 4, w, x, blocks, sums); }
-function twoNibblesx1(w: usize, x: usize, blocks: i32, sums: usize): void { product(TWO_NIBBLES, 1, w, x, blocks, sums); }
-function twoNibblesx2(w: usize, x: usize, blocks: i32, sums: usize): void { product(TWO_NIBBLES, 2, w, x, blocks, sums); }
-function twoNibblesx3(w: usize, x: usize, blocks: i32, sums: usize): void { product(TWO_NIBBLES, 3, w, x, blocks, sums); }
-function twoNibblesx4(w: usize, x: usize, blocks: i32, sums: usize): void { product(TWO_NIBBLES, 4, w, x, blocks, sums); }
+function offset8x1(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(OFFSET_8, 1, w, x, blocks, sums); }
+function offset8x2(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(OFFSET_8, 2, w, x, blocks, sums); }
+function offset8x3(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(OFFSET_8, 3, w, x, blocks, sums); }
+function offset8x4(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(OFFSET_8, 4, w, x, blocks, sums); }
+function offset16x1(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(OFFSET_16, 1, w, x, blocks, sums); }
+function offset16x2(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(OFFSET_16, 2, w, x, blocks, sums); }
+function offset16x3(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(OFFSET_16, 3, w, x, blocks, sums); }
+function offset16x4(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(OFFSET_16, 4, w, x, blocks, sums); }
+function minimumx1(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(MINIMUM, 1, w, x, blocks, sums); }
+function minimumx2(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(MINIMUM, 2, w, x, blocks, sums); }
+function minimumx3(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(MINIMUM, 3, w, x, blocks, sums); }
+function minimumx4(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(MINIMUM, 4, w, x, blocks, sums); }
+function minimum16x1(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(MINIMUM_16, 1, w, x, blocks, sums); }
+function minimum16x2(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(MINIMUM_16, 2, w, x, blocks, sums); }
+function minimum16x3(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(MINIMUM_16, 3, w, x, blocks, sums); }
+function minimum16x4(w: usize, x: usize, blocks: i32, sums: usize): void { onePass(MINIMUM_16, 4, w, x, blocks, sums); }
+function halvesx1(w: usize, x: usize, blocks: i32, sums: usize): void { twoPasses(HALVES, 1, w, x, blocks, sums); }
+function halvesx2(w: usize, x: usize, blocks: i32, sums: usize): void { twoPasses(HALVES, 2, w, x, blocks, sums); }
+function halvesx3(w: usize, x: usize, blocks: i32, sums: usize): void { twoPasses(HALVES, 3, w, x, blocks, sums); }
+function halvesx4(w: usize, x: usize, blocks: i32, sums: usize): void { twoPasses(HALVES, 4, w, x, blocks, sums); }
+function twoNibblesx1(w: usize, x: usize, blocks: i32, sums: usize): void { twoPasses(TWO_NIBBLES, 1, w, x, blocks, sums); }
+function twoNibblesx2(w: usize, x: usize, blocks: i32, sums: usize): void { twoPasses(TWO_NIBBLES, 2, w, x, blocks, sums); }
+function twoNibblesx3(w: usize, x: usize, blocks: i32, sums: usize): void { twoPasses(TWO_NIBBLES, 3, w, x, blocks, sums); }
+function twoNibblesx4(w: usize, x: usize, blocks: i32, sums: usize): void { twoPasses(TWO_NIBBLES, 4, w, x, blocks, sums); }
 
 /** 8 rows of weights (half a panel) times K rows of activations: sums[k * 8 + row]. */
 export function multiplyTile(kind: i32, K: i32, w: usize, x: usize, blocks: i32, sums: usize): void {
