@@ -56,4 +56,5 @@ export const referenceKernels: KernelTable = {
   sumSquares: training.sumSquares,
   clipGradient: training.clipGradient,
   adamW: training.adamW,
+  multiplyAddProbe: () => {},
 };

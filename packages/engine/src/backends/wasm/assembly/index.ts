@@ -18,4 +18,5 @@ export { copy, embedBackward, gatedActivationBackward, gatherRowsBackward, rmsNo
 export { combineExpertsBackward, routeBackward, sumSlots } from './backward-experts';
 export { expertLinearBackwardInput, expertLinearBackwardWeight, linearBackwardInput, linearBackwardWeight } from './backward-linear';
 export { scanReduce, selectiveScanBackward } from './backward-scan';
+export { multiplyAddProbe } from './peak';
 export { adamW, clear, clipGradient, crossEntropy, decayFromLog, sumSquares } from './training';

@@ -1,0 +1,140 @@
+// Which published family can hold a model: Hugging Face's Jamba, Mamba and Llama each describe their layers by a rule, and a
+// layer list that follows none of them stays in this project's own form (model_type marimba), with the reason.
+import type { AttentionSpec, LayerSpec, MambaSpec, ModelSpec } from '@marimba/engine';
+import type { JsonObject } from '@marimba/engine/internal/formats/types';
+
+export interface Expression {
+  /** config.json. */
+  readonly config: JsonObject;
+  readonly architecture: 'JambaForCausalLM' | 'MambaForCausalLM' | 'LlamaForCausalLM' | null;
+  /** Why no published family fits; empty when one does. */
+  readonly reasons: readonly string[];
+}
+
+/** `config` is the one that the model was made from: the answer when nothing else fits. */
+export function express(spec: ModelSpec, config: JsonObject): Expression {
+  if (config.model_type === 'jamba') return { config: withArchitecture(config, 'JambaForCausalLM'), architecture: 'JambaForCausalLM', reasons: [] };
+  if (config.model_type === 'mamba') return { config: withArchitecture(config, 'MambaForCausalLM'), architecture: 'MambaForCausalLM', reasons: [] };
+  if (config.model_type === 'llama') return { config: withArchitecture(config, 'LlamaForCausalLM'), architecture: 'LlamaForCausalLM', reasons: [] };
+  const reasons: string[] = [];
+  for (const attempt of [asMamba, asLlama, asJamba]) {
+    const result = attempt(spec);
+    if (typeof result !== 'string') return result;
+    reasons.push(result);
+  }
+  return { config, architecture: null, reasons };
+}
+
+const withArchitecture = (config: JsonObject, architecture: string): JsonObject => ({ ...config, architectures: [architecture], torch_dtype: 'float32' });
+
+const common = (spec: ModelSpec): JsonObject => ({
+  vocab_size: spec.vocabularySize, hidden_size: spec.hiddenSize, num_hidden_layers: spec.layers.length, tie_word_embeddings: spec.tiedHead,
+  bos_token_id: spec.beginToken, eos_token_id: spec.endTokens[0] ?? null, pad_token_id: null, hidden_act: 'silu', torch_dtype: 'float32',
+});
+
+const same = (values: readonly unknown[]): boolean => values.every((value) => JSON.stringify(value) === JSON.stringify(values[0]));
+const mambasOf = (spec: ModelSpec) => spec.layers.flatMap((l) => (l.mixer.kind === 'mamba' ? [l.mixer] : []));
+const attentionsOf = (spec: ModelSpec) => spec.layers.flatMap((l) => (l.mixer.kind === 'attention' ? [l.mixer] : []));
+
+function asMamba(spec: ModelSpec): Expression | string {
+  const [mixer, ...rest] = mambasOf(spec);
+  if (!mixer || rest.length + 1 < spec.layers.length) return 'Mamba: it has layers other than Mamba';
+  if (spec.layers.some((l) => l.feedForward)) return 'Mamba: it has feed-forwards';
+  if (!same([mixer, ...rest]) || mixer.innerNorms !== 'none') return 'Mamba: it has norms inside Mamba';
+  return {
+    architecture: 'MambaForCausalLM', reasons: [],
+    config: {
+      ...common(spec), architectures: ['MambaForCausalLM'], model_type: 'mamba', intermediate_size: mixer.innerSize, state_size: mixer.stateSize,
+      conv_kernel: mixer.convWidth, expand: mixer.innerSize / spec.hiddenSize, time_step_rank: mixer.dtRank, use_conv_bias: mixer.convBias,
+      use_bias: mixer.projectionBias, layer_norm_epsilon: spec.normEpsilon, residual_in_fp32: true,
+    },
+  };
+}
+
+/** What both transformer rules need of attention. */
+function plainAttention(spec: ModelSpec, mixers: readonly AttentionSpec[]): string | null {
+  if (!same(mixers)) return 'its attention layers differ';
+  const [mixer] = mixers;
+  if (!mixer) return null;
+  if (mixer.window !== null) return 'it has a window';
+  if (mixer.headNorms || mixer.inputBias || mixer.outputBias) return 'its attention has norms or biases';
+  return mixer.headSize * mixer.heads === spec.hiddenSize ? null : 'its heads do not add up to the hidden size';
+}
+
+function asLlama(spec: ModelSpec): Expression | string {
+  const mixers = attentionsOf(spec);
+  const [mixer] = mixers;
+  const forwards = spec.layers.map((l) => l.feedForward);
+  const [forward] = forwards;
+  if (!mixer || mixers.length < spec.layers.length) return 'Llama: it has layers other than attention';
+  const problem = plainAttention(spec, mixers);
+  if (problem) return `Llama: ${problem}`;
+  if (!mixer.rope || mixer.rope.scaling || mixer.rope.rotary !== mixer.headSize) return 'Llama: it has no rotary positions, or scaled ones';
+  if (!same(forwards) || forward?.kind !== 'dense' || forward.bias || forward.activation !== 'silu') return 'Llama: its feed-forwards are not dense SwiGLU';
+  return {
+    architecture: 'LlamaForCausalLM', reasons: [],
+    config: {
+      ...common(spec), architectures: ['LlamaForCausalLM'], model_type: 'llama', intermediate_size: forward.size, num_attention_heads: mixer.heads,
+      num_key_value_heads: mixer.kvHeads, rms_norm_eps: spec.normEpsilon, rope_theta: mixer.rope.theta, max_position_embeddings: spec.contextLength,
+      attention_bias: false, mlp_bias: false,
+    },
+  };
+}
+
+function asJamba(spec: ModelSpec): Expression | string {
+  const { layers } = spec;
+  const attention = attentionsOf(spec);
+  const mambas = mambasOf(spec);
+  const problem = plainAttention(spec, attention) ?? mambaProblem(spec, mambas);
+  if (problem) return `Jamba: ${problem}`;
+  if (attention.some((mixer) => mixer.rope)) return 'Jamba: it has rotary positions';
+  const attends = period(layers, (l) => l.mixer.kind === 'attention');
+  if (!attends) return 'Jamba: its attention layers do not come at one period';
+  const routed = period(layers, (l) => l.feedForward?.kind === 'experts');
+  if (!routed) return 'Jamba: its routed layers do not come at one period';
+  const forwards = layers.map((l) => l.feedForward);
+  const sizes = new Set(forwards.map((f) => f?.size));
+  if (sizes.size !== 1 || sizes.has(undefined)) return 'Jamba: its feed-forwards are missing or of different sizes';
+  const experts = forwards.flatMap((f) => (f?.kind === 'experts' ? [f] : []));
+  if (!same(experts) || experts[0]?.renormalize || forwards.some((f) => f?.activation !== 'silu' || (f.kind === 'dense' && f.bias)))
+    return 'Jamba: its feed-forwards differ';
+  const [mixer] = attention;
+  const [mamba] = mambas;
+  const heads = mixer?.heads ?? 1;
+  return {
+    architecture: 'JambaForCausalLM', reasons: [],
+    config: {
+      ...common(spec), architectures: ['JambaForCausalLM'], model_type: 'jamba', intermediate_size: forwards[0]?.size ?? 0,
+      attn_layer_period: attends.period, attn_layer_offset: attends.offset, num_attention_heads: heads, num_key_value_heads: mixer?.kvHeads ?? heads,
+      expert_layer_period: routed.period, expert_layer_offset: routed.offset, num_experts: experts[0]?.count ?? 1,
+      num_experts_per_tok: experts[0]?.topK ?? 1, ...mambaFields(spec, mamba), rms_norm_eps: spec.normEpsilon,
+      max_position_embeddings: spec.contextLength, use_mamba_kernels: false, sliding_window: null, num_logits_to_keep: 1,
+    },
+  };
+}
+
+function mambaProblem(spec: ModelSpec, mambas: readonly MambaSpec[]): string | null {
+  if (!same(mambas)) return 'its Mamba layers differ';
+  const [mamba] = mambas;
+  if (!mamba) return null;
+  if (mamba.innerNorms !== 'weighted') return 'its Mamba layers have no norms inside';
+  return Number.isInteger(mamba.innerSize / spec.hiddenSize) ? null : 'its Mamba layers are no whole multiple of the hidden size';
+}
+
+const mambaFields = (spec: ModelSpec, mamba: MambaSpec | undefined): JsonObject =>
+  mamba
+    ? {
+        mamba_d_state: mamba.stateSize, mamba_d_conv: mamba.convWidth, mamba_expand: mamba.innerSize / spec.hiddenSize,
+        mamba_dt_rank: mamba.dtRank, mamba_conv_bias: mamba.convBias, mamba_proj_bias: mamba.projectionBias,
+      }
+    : {};
+
+/** The rule i % period = offset that picks the same layers; one beyond the last layer picks none. */
+function period(layers: readonly LayerSpec[], picks: (layer: LayerSpec) => boolean): { period: number; offset: number } | null {
+  const picked = layers.map(picks);
+  const offset = picked.indexOf(true);
+  if (offset < 0) return { period: layers.length + 1, offset: layers.length };
+  for (let size = offset + 1; size <= layers.length; size++)
+    if (picked.every((p, i) => p === (i % size === offset))) return { period: size, offset };
+  return null;
+}

@@ -1,0 +1,91 @@
+// A training run from its settings: model, data, backend, first weights, the loop, and the trained model as a folder.
+import { createHash } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UsageError } from '@marimba/engine';
+import { openCheckpointPath } from '@marimba/engine/internal/formats/checkpoint.node';
+import type { JsonObject } from '@marimba/engine/internal/formats/types';
+import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/load-model';
+import { readSpec } from '@marimba/engine/internal/model/families/index';
+import { writeWhole } from '../data/token-file.ts';
+import { exportHuggingFace } from '../export/export.ts';
+import { openCorpus } from './corpus.ts';
+import { initialise } from './initialise.ts';
+import { loadParameters } from './load-weights.ts';
+import { specOfConfig } from './model-config.ts';
+import type { RunConfig } from './run-config.ts';
+import { TrainingRuntime } from './runtime.ts';
+import { type TrainerResult, type TrainerSettings, train } from './trainer.ts';
+import type { TrainingEvent } from './training-log.ts';
+
+export interface RunHooks extends Pick<LoadModelOptions, 'backend' | 'threads' | 'variant'> {
+  readonly onEvent?: (event: TrainingEvent) => void;
+  readonly onNote?: (text: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface RunResult extends TrainerResult {
+  readonly parameters: number;
+  /** Folder of the trained model, once the run is finished. */
+  readonly model: string | null;
+}
+
+/** Starts a run, or goes on where its folder says it was. */
+export async function runTraining(config: RunConfig, hooks: RunHooks = {}): Promise<RunResult> {
+  const first = specOfConfig('model', config.model);
+  const corpus = await openCorpus(config, first.spec.vocabularySize, hooks.onNote);
+  const model: JsonObject = { ...config.model };
+  if (model.eos_token_id === undefined) model.eos_token_id = corpus.endToken;
+  if (model.bos_token_id === undefined) model.bos_token_id = corpus.endToken;
+  const { spec } = specOfConfig('model', model);
+  const { sequences, length, balanceLoss, recompute } = config;
+  hooks.onNote?.(`${corpus.trainingTokens} tokens to train on, ${corpus.heldOutTokens} held out.`);
+  const backend = await createBackend(hooks);
+  const runtime = await TrainingRuntime.create(spec, backend, { maxTokens: sequences * length, balanceLoss, recompute });
+  try {
+    await firstWeights(runtime, config);
+    await mkdir(config.output, { recursive: true });
+    await writeWhole(join(config.output, 'run.json'), `${JSON.stringify({ ...config, model }, null, 2)}\n`);
+    const result = await train(runtime, {
+      folder: config.output, identity: identityOf(config, corpus.hash), settings: trainerSettings(config), data: corpus.data,
+      ...(hooks.onEvent ? { onEvent: hooks.onEvent } : {}), ...(hooks.signal ? { signal: hooks.signal } : {}),
+    });
+    const folder = result.finished ? join(config.output, 'model') : null;
+    if (folder) {
+      const expression = await exportHuggingFace(runtime.store, spec, model, folder, { text: corpus });
+      if (!expression.architecture)
+        hooks.onNote?.(`Exported in this project's own form (model_type marimba), since no published family has these layers: ${expression.reasons.join('; ')}.`);
+    }
+    return { ...result, parameters: runtime.store.parameterCount, model: folder };
+  } finally {
+    await runtime.close();
+  }
+}
+
+async function firstWeights(runtime: TrainingRuntime, config: RunConfig): Promise<void> {
+  if (!config.initial) return initialise(runtime.store, runtime.spec, config.seed);
+  const checkpoint = await openCheckpointPath(config.initial);
+  try {
+    if (checkpoint.kind !== 'huggingface') throw new UsageError(`${config.initial}: expected a Hugging Face folder to start from, found a GGUF file`);
+    await loadParameters(checkpoint, readSpec(checkpoint).family, runtime.spec, runtime.store);
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** What must not change when a run goes on: all but how long and where, and how often it reports. */
+function identityOf(config: RunConfig, data: string): string {
+  const { output: _, texts: __, tokenizer: ___, evaluateEvery: ____, checkpointEvery: _____, heldOutTokens: ______, recompute: _______, ...rest } = config;
+  return createHash('sha256').update(JSON.stringify({ ...rest, data })).digest('hex');
+}
+
+export const trainerSettings = (config: RunConfig): TrainerSettings => ({
+  schedule: {
+    kind: config.schedule, peak: config.learningRate, floor: config.floor, steps: config.steps, warmupSteps: config.warmupSteps,
+    decayShare: config.decayShare,
+  },
+  optimizer: {
+    beta1: config.beta1, beta2: config.beta2, epsilon: config.epsilon, weightDecay: config.weightDecay, maxNorm: config.clipNorm,
+  },
+  accumulate: config.accumulate, evaluateEvery: config.evaluateEvery, checkpointEvery: config.checkpointEvery,
+});
