@@ -1,0 +1,86 @@
+// A random Jamba as a Hugging Face folder, wide enough for every block format (256 columns), which the golden models are
+// not. Weights come from a seeded generator.
+import { mkdir, open, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { quantize } from '../src/formats/quantize.ts';
+import { safetensorsHeader } from '../src/formats/safetensors.ts';
+import { ConfigReader } from '../src/model/config-reader.ts';
+import { jamba } from '../src/model/families/jamba.ts';
+import { neededWeights } from '../src/model/weights.ts';
+import { seeded } from './golden.ts';
+
+export const SYNTHETIC_CONFIG = {
+  model_type: 'jamba',
+  hidden_size: 256,
+  intermediate_size: 512,
+  num_hidden_layers: 4,
+  num_attention_heads: 4,
+  num_key_value_heads: 1,
+  attn_layer_period: 4,
+  attn_layer_offset: 1,
+  num_experts: 3,
+  num_experts_per_tok: 2,
+  expert_layer_period: 2,
+  expert_layer_offset: 1,
+  mamba_expand: 2,
+  mamba_d_state: 16,
+  mamba_d_conv: 4,
+  mamba_dt_rank: 32,
+  vocab_size: 512,
+  tie_word_embeddings: true,
+  max_position_embeddings: 4096,
+  bos_token_id: 1,
+  eos_token_id: 2,
+};
+
+interface SyntheticOptions {
+  readonly config?: Record<string, unknown>;
+  readonly type?: 'F32' | 'F16' | 'BF16';
+  /** Other files of the folder, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Changes a tensor's values before they are written. */
+  readonly change?: (name: string, values: Float32Array) => void;
+}
+
+export async function writeSyntheticJamba(folder: string, options: SyntheticOptions = {}): Promise<void> {
+  const { type = 'F32', files = {}, change } = options;
+  const config = { ...SYNTHETIC_CONFIG, ...options.config };
+  const spec = jamba.fromHuggingFace(ConfigReader.ofJson('config.json', config as never));
+  const random = seeded(42);
+  const tensors = neededWeights(spec).flatMap(({ role, layer, shape, kind }) => {
+    const name = jamba.huggingFaceNames[role]![0]!.replace(/\bN\b/, `${layer}`);
+    if (!/\bE\b/.test(name)) return [{ name, shape, role, kind, type }];
+    const one = (e: number) => ({
+      name: name.replace(/\bE\b/, `${e}`),
+      shape: shape.slice(1),
+      role,
+      kind,
+      type,
+    });
+    return Array.from({ length: shape[0]! }, (_, e) => one(e));
+  });
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'config.json'), JSON.stringify(config));
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  const layout = safetensorsHeader(tensors);
+  const file = await open(join(folder, 'model.safetensors'), 'w');
+  try {
+    await file.write(layout.header, 0, layout.header.length, 0);
+    for (const [i, { name, shape, role, kind }] of tensors.entries()) {
+      const columns = shape.at(-1)!;
+      const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, at) => {
+        if (role === 'a') return Math.log(1 + (at % columns));
+        if (/norm$/i.test(role) || role === 'd') return 1;
+        const spread = (random() + random() + random() - 1.5) * 2;
+        return kind === 'matrix' ? spread / Math.sqrt(columns) : 0.2 * spread;
+      });
+      change?.(name, values);
+      const { offset, byteLength } = layout.tensors.find((t) => t.name === tensors[i]!.name)!;
+      const bytes = new Uint8Array(byteLength);
+      quantize(type, values, bytes);
+      await file.write(bytes, 0, bytes.length, offset);
+    }
+  } finally {
+    await file.close();
+  }
+}
