@@ -21,8 +21,8 @@ interface PartBase {
   readonly metric: string;
   /** Larger values are better (accuracy) or smaller ones (loss). Default: larger. */
   readonly smallerIsBetter?: boolean;
-  /** Of what would otherwise decide nothing: when even this model stays this close to chance, the task was not learned. */
-  readonly solvable?: { readonly by: string; readonly aboveChance: number };
+  /** When the best of these models stays closer to chance than this, the task was not learned and decides nothing. */
+  readonly solvable?: { readonly by: readonly string[]; readonly aboveChance: number };
 }
 
 /**
@@ -110,12 +110,14 @@ export function judgePart(part: ClaimPart, scores: Scores, chance: number): Part
   const { mean, low, high, count } = meanInterval(differences);
   const difference = { mean, low, high, seeds: count };
   if (part.solvable) {
-    const reached = [...scores(part.solvable.by, part.task, part.metric).values()];
-    const best = reached.length ? average(reached) : chance;
+    const reached = part.solvable.by
+      .map((model) => [...scores(model, part.task, part.metric).values()])
+      .filter((v) => v.length);
+    const best = Math.max(chance, ...reached.map(average));
     if (best < chance + part.solvable.aboveChance)
       return {
         ...undecided(
-          `${part.solvable.by} reached ${best.toFixed(3)}, chance is ${chance.toFixed(3)}: the task was not learned in this budget`,
+          `the best of ${part.solvable.by.join(', ')} reached ${best.toFixed(3)}, chance is ${chance.toFixed(3)}: the task was not learned in this budget`,
         ),
         difference,
       };
