@@ -22,7 +22,7 @@ export interface Axis {
 
 const WIDTH = 360;
 const HEIGHT = 250;
-const LEFT = 46;
+const LEFT = 58;
 const RIGHT = 14;
 const TOP = 10;
 const BOTTOM = 38;
@@ -51,14 +51,16 @@ export function scatterPlot(
     HEIGHT - BOTTOM,
     TOP,
   );
-  const marks = points.map((p) => {
-    const [cx, cy] = [xs.at(p.x), ys.at(p.y)];
+  const places = points.map((p) => ({ series: p.series, x: xs.at(p.x), y: ys.at(p.y) }));
+  const marks = points.map((p, i) => {
+    const { x: cx, y: cy } = places[i]!;
     const bar =
       p.low !== undefined && p.high !== undefined
         ? line(cx, ys.at(p.low), cx, ys.at(p.high), `class="bar s${p.series % COLOURS}"`)
         : '';
-    return `<g>${bar}<circle cx="${fix(cx)}" cy="${fix(cy)}" r="4.5" class="dot s${p.series % COLOURS}"/>${text(cx + 7, cy - 5, `${p.series + 1}`, 'class="mark"')}<title>${escapeXml(p.label)}</title></g>`;
+    return `<g>${bar}<circle cx="${fix(cx)}" cy="${fix(cy)}" r="4.5" class="dot s${p.series % COLOURS}"/><title>${escapeXml(p.label)}</title></g>`;
   });
+  marks.push(numbers(places, 7, -5));
   const guide = options.line
     ? line(LEFT, ys.at(options.line.y), WIDTH - RIGHT, ys.at(options.line.y), 'class="guide"') +
       text(WIDTH - RIGHT, ys.at(options.line.y) - 4, options.line.label, 'class="tick" text-anchor="end"')
@@ -88,12 +90,12 @@ export function linePlot(list: readonly Series[], x: Axis, y: Axis): string {
   );
   const drawn = list.map(({ series, label, points }) => {
     const path = points.map((p, i) => `${i ? 'L' : 'M'}${fix(xs.at(p.x))} ${fix(ys.at(p.y))}`).join('');
-    const last = points.at(-1);
-    const mark = last
-      ? text(Math.min(xs.at(last.x) + 3, WIDTH - 9), ys.at(last.y) - 3, `${series + 1}`, 'class="mark"')
-      : '';
-    return `<g><path d="${path}" class="line s${series % COLOURS}"/>${mark}<title>${escapeXml(label)}</title></g>`;
+    return `<path d="${path}" class="line s${series % COLOURS}"><title>${escapeXml(label)}</title></path>`;
   });
+  const ends = list.flatMap(({ series, points }) =>
+    points.slice(-1).map((p) => ({ series, x: xs.at(p.x), y: ys.at(p.y) })),
+  );
+  drawn.push(numbers(ends, 3, -3));
   return frame(`${axes(xs, x, ys, y)}${drawn.join('')}`, `${y.label} over ${x.label}`);
 }
 
@@ -154,6 +156,31 @@ export function dotPlot(
   return frame(grid.join('') + guide + drawn.join('') + label, axis.label, height);
 }
 
+/** Closer than this, marks would cover each other. */
+const SAME_PLACE = 9;
+
+/** The numbers of marks; those at one place share a text. */
+function numbers(marks: readonly { series: number; x: number; y: number }[], dx: number, dy: number): string {
+  const groups: { x: number; y: number; series: number[] }[] = [];
+  for (const { series, x, y } of marks) {
+    const group = groups.find((g) => Math.abs(g.x - x) < SAME_PLACE && Math.abs(g.y - y) < SAME_PLACE);
+    if (group) group.series.push(series);
+    else groups.push({ x, y, series: [series] });
+  }
+  return groups
+    .map(({ x, y, series }) => {
+      const label = series.map((n) => n + 1).join(', ');
+      const atEdge = x + dx + label.length * 6 > WIDTH;
+      return text(
+        atEdge ? x - dx : x + dx,
+        y + dy,
+        label,
+        `class="mark"${atEdge ? ' text-anchor="end"' : ''}`,
+      );
+    })
+    .join('');
+}
+
 function axes(xs: Scale, x: Axis, ys: Scale, y: Axis): string {
   const bottom = HEIGHT - BOTTOM;
   const vertical = xs.ticks.map(
@@ -181,7 +208,9 @@ function scaleOf(values: readonly number[], axis: Axis, from: number, to: number
   low -= margin;
   high += margin;
   const at = (value: number) => from + ((map(value) - low) / (high - low)) * (to - from);
-  return { at, ticks: axis.log ? logTicks(low, high) : linearTicks(low, high) };
+  if (!axis.log) return { at, ticks: linearTicks(low, high) };
+  const ticks = logTicks(low, high);
+  return { at, ticks: ticks.length > 1 ? ticks : linearTicks(10 ** low, 10 ** high) };
 }
 
 function linearTicks(low: number, high: number): number[] {
