@@ -47,14 +47,14 @@ export class StepData {
     this.#check(batch);
     const segments = segmentsOf(batch);
     this.#reserve(segments);
-    const { u32, u8 } = this.#arena.views;
+    const { u32, f32 } = this.#arena.views;
     const word = (byteOffset: number) => (this.address + byteOffset) >>> 2;
     const { layout } = this;
     u32.set(tokens, word(layout.tokens));
     const used = this.#pages.map(() => 0);
     segments.forEach(({ start, count }, s) => {
       const recurrent = this.#states[s]!;
-      u8.fill(0, recurrent, recurrent + this.#stateBytes);
+      f32.fill(0, recurrent / 4, (recurrent + this.#stateBytes) / 4);
       const at = word(layout.segments) + s * SEGMENT_WORDS;
       u32.fill(0, at, at + SEGMENT_WORDS);
       u32[at + SEGMENT.rowStart] = start;
