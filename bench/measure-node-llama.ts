@@ -119,14 +119,14 @@ async function measure(work: Task): Promise<Figures> {
       return { decode: (work.count * work.steps * 1000) / ms };
     }
     case 'depth':
-      await fillSequence(sequence, model, work.position);
+      await fillSequence(sequence, work.position);
       return { decode: (work.steps * 1000) / (await decodeTime(sequence, 300 as Token, work.steps)) };
     case 'chunk': {
-      if (work.position > 0) await fillSequence(sequence, model, work.position);
+      if (work.position > 0) await fillSequence(sequence, work.position);
       return { chunk: await elapsed(() => firstTokens(sequence, testTokens(work.tokens), 1)) };
     }
     case 'state':
-      await fillSequence(sequence, model, work.position);
+      await fillSequence(sequence, work.position);
       return stateFigures();
     case 'regenerate':
       return regenerateFigures(work.prompt, work.answer);

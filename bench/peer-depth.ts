@@ -1,9 +1,112 @@
-import type { LlamaContextSequence, LlamaModel, Token } from 'node-llama-cpp';
+// Puts a llama.cpp sequence at a depth without reading that many tokens (at 50 tokens a second, 128K would take 45
+// minutes): a short sequence is saved to a file, its attention cache is repeated in the file to the length that is
+// wanted, and the file is loaded. What follows means nothing; it takes as long as at a real depth.
+//
+// The file, little-endian, as llama.cpp of node-llama-cpp 3.22 writes it for one sequence (llama_state_seq_save_file,
+// LLAMA_STATE_SEQ_VERSION 3; llama-kv-cache.cpp and llama-memory-recurrent.cpp, state_write):
+//   "qsgg", u32 version, u32 count, i32 tokens[count]
+//   attention   u32 streams (1), u32 cells; for each cell i32 position, u32 1, i32 sequence
+//               u32 transposed (0 with flash attention), u32 layers
+//               for each layer i32 type, u64 bytes of a row, rows of keys; the same again for the values
+//   recurrent   u32 cells (1), i32 position, …
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { LlamaContextSequence, Token } from 'node-llama-cpp';
 import { testTokens } from './tasks.ts';
-export async function fillSequence(
-  sequence: LlamaContextSequence,
-  _model: LlamaModel,
-  position: number,
-): Promise<void> {
-  await sequence.evaluateWithoutGeneratingNewTokens(testTokens(position) as Token[]);
+
+const SAMPLE_TOKENS = 64;
+const MAGIC = 0x67677371;
+const VERSION = 3;
+
+/** Makes `sequence` (an empty one) hold `position` tokens. */
+export async function fillSequence(sequence: LlamaContextSequence, position: number): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'marimba-bench-'));
+  try {
+    const path = join(folder, 'state');
+    await sequence.evaluateWithoutGeneratingNewTokens(testTokens(SAMPLE_TOKENS) as Token[]);
+    await sequence.saveStateToFile(path);
+    await writeFile(path, stretchState(await readFile(path), position));
+    await sequence.clearHistory();
+    await sequence.loadStateFromFile(path, { acceptRisk: true });
+    if (sequence.nextTokenIndex !== position)
+      throw new Error(
+        `peer state: expected ${position} tokens after loading, found ${sequence.nextTokenIndex}`,
+      );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** The same state file with `count` tokens: tokens and cache rows repeated, positions counted on. */
+export function stretchState(bytes: Uint8Array, count: number): Uint8Array {
+  const input = new Reader(bytes);
+  const parts: Uint8Array[] = [];
+  expect('magic', input.u32(), MAGIC);
+  expect('version', input.u32(), VERSION);
+  const before = input.u32();
+  const tokens = input.take(before * 4);
+  parts.push(words(MAGIC, VERSION, count), ...repeat(tokens, 4, before, count));
+  expect('streams', input.u32(), 1);
+  expect('cells', input.u32(), before);
+  input.take(before * 12);
+  const cells = new Uint32Array(count * 3);
+  for (let i = 0; i < count; i++) cells.set([i, 1, 0], i * 3);
+  parts.push(words(1, count), new Uint8Array(cells.buffer));
+  expect('transposed values (flash attention is off)', input.u32(), 0);
+  const layers = input.u32();
+  parts.push(words(0, layers));
+  for (let plane = 0; plane < 2 * layers; plane++) {
+    const head = input.take(12);
+    const rowBytes = Number(new DataView(head.buffer, head.byteOffset).getBigUint64(4, true));
+    parts.push(head, ...repeat(input.take(before * rowBytes), rowBytes, before, count));
+  }
+  const recurrent = new Uint8Array(input.rest());
+  if (recurrent.byteLength >= 8) {
+    const view = new DataView(recurrent.buffer);
+    expect('recurrent cells', view.getUint32(0, true), 1);
+    expect('recurrent position', view.getUint32(4, true), before - 1);
+    view.setUint32(4, count - 1, true);
+  }
+  return Buffer.concat([...parts, recurrent]);
+}
+
+/** `count` rows of `rowBytes`, taken from the `available` ones in turn. */
+function repeat(rows: Uint8Array, rowBytes: number, available: number, count: number): Uint8Array[] {
+  const whole = Array.from({ length: Math.floor(count / available) }, () => rows);
+  return [...whole, rows.subarray(0, (count % available) * rowBytes)];
+}
+
+const words = (...values: number[]): Uint8Array => new Uint8Array(Uint32Array.from(values).buffer);
+
+function expect(what: string, found: number, expected: number): void {
+  if (found !== expected)
+    throw new Error(
+      `peer state: ${what}: expected ${expected}, found ${found}. Its file format has changed.`,
+    );
+}
+
+class Reader {
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  u32(): number {
+    const piece = this.take(4);
+    return new DataView(piece.buffer, piece.byteOffset).getUint32(0, true);
+  }
+
+  take(length: number): Uint8Array {
+    if (this.#at + length > this.#bytes.byteLength)
+      throw new Error('peer state: the file is shorter than its counts say');
+    this.#at += length;
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+
+  rest(): Uint8Array {
+    return this.#bytes.subarray(this.#at);
+  }
 }
