@@ -1,6 +1,6 @@
 // tokenizer.json → `tokenizer.ggml.*` metadata. GGUF does not say how text is split, it names a family whose splitting
-// the runtime knows. The name is found by trial, as llama.cpp's converter does: the one with which a tokenizer read back
-// from the metadata gives the same tokens for a text made to tell them apart.
+// the runtime knows. The name is found by trial, as llama.cpp's converter does: the one that cuts a text made to tell them
+// apart into the same words, and with which a tokenizer read back from the metadata gives the same tokens.
 // Keys: ggml's docs/gguf.md ("Tokenizer").
 import { FormatError } from '../errors.ts';
 import type { HuggingFaceCheckpoint, JsonObject, MetadataValue } from '../formats/types.ts';
@@ -8,6 +8,9 @@ import type { ModelSpec } from '../model/spec.ts';
 import { asObject, type Fields, field, Place } from '../tokenizer/fields.ts';
 import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts';
 import { tokenizerFromJson } from '../tokenizer/from-json.ts';
+import { preKind } from '../tokenizer/gguf-pre.ts';
+import { chain, parsePreTokenizer, splitBy } from '../tokenizer/pre-tokenizer.ts';
+import { translateRegex } from '../tokenizer/regex.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
 import { readAddedTokens, readVocabulary } from '../tokenizer/vocabulary.ts';
 import { flag, type Metadata, text, u32 } from './gguf-architecture.ts';
@@ -32,7 +35,7 @@ const PRE_NAMES = [
 
 const PROBE =
   "Hello, world! I'm sure they'LL've 12345 things—on 3.14159 pages\n\n\t  and   SOME camelCase_words (x2): naïve café, " +
-  'Größe, привет, 日本語のテキスト 你好， 한국어, नमस्ते, مرحبا 🚀🚀 👩‍👩‍👧 <div class="a">if (a!=b) { return -1; }</div>\r\n end  ';
+  'Größe, cafe\u0301, привет, 日本語のテキスト 你好， 한국어, नमस्ते, مرحبا 🚀🚀 👩‍👩‍👧 <div class="a">if (a!=b) { return -1; }</div>\r\n end  ';
 
 /** `pre` is the only thing that is not in the file; what was left out or approximated is said in `notes`. */
 export async function tokenizerMetadata(
@@ -54,7 +57,7 @@ export async function tokenizerMetadata(
   specialTokens(metadata, tokenizer, spec);
   const template = await checkpoint.chatTemplate();
   if (template !== null) metadata.set('tokenizer.chat_template', text(template));
-  const note = byteLevel ? findPre(metadata, tokenizer) : findSpacePrefix(metadata, tokenizer);
+  const note = byteLevel ? findPre(metadata, tokenizer, json) : findSpacePrefix(metadata, tokenizer);
   return { metadata, notes: note === null ? [] : [note] };
 }
 
@@ -161,14 +164,25 @@ function specialTokens(metadata: Metadata, tokenizer: Tokenizer, spec: ModelSpec
 }
 
 /** Null when a way was found that gives the original's tokens. */
-function findPre(metadata: Metadata, original: Tokenizer): string | null {
-  const found = PRE_NAMES.find((name) => {
+function findPre(metadata: Metadata, original: Tokenizer, json: JsonObject): string | null {
+  const place = new Place('tokenizer.json').at('pre_tokenizer');
+  const words = parsePreTokenizer(json.pre_tokenizer, place).split?.(PROBE, true) ?? [PROBE];
+  // Small vocabularies give the same tokens however words are cut, so the words themselves are compared too.
+  const sameWords = (name: string) => {
+    const splitters = preKind(name).kind.patterns.map((pattern) =>
+      splitBy(translateRegex(pattern, place), 'Isolated', false),
+    );
+    return chain(splitters)?.(PROBE, true).join('\0') === words.join('\0');
+  };
+  const alike = PRE_NAMES.filter(sameWords);
+  const exact = alike.find((name) => {
     metadata.set('tokenizer.ggml.pre', text(name));
     return givesSameTokens(metadata, original);
   });
-  if (found) return null;
-  metadata.set('tokenizer.ggml.pre', text('default'));
-  return 'the tokenizer splits words like none that GGUF has a name for: some texts will become other tokens than in the original';
+  if (exact) return null;
+  metadata.set('tokenizer.ggml.pre', text(alike[0] ?? 'default'));
+  const reason = alike.length ? 'normalises texts' : 'splits words';
+  return `the tokenizer ${reason} in a way that GGUF has no name for: some texts will become other tokens than in the original`;
 }
 
 function findSpacePrefix(metadata: Metadata, original: Tokenizer): string | null {

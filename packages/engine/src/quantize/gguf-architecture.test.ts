@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ModelError } from '../errors.ts';
+import { ConfigReader } from '../model/config-reader.ts';
+import { hybrid } from '../model/families/hybrid.ts';
+import { llama } from '../model/families/llama.ts';
+import type { ModelSpec } from '../model/spec.ts';
+import { architectureMetadata, architectureOf, llamaCppLimits, sizeLabel } from './gguf-architecture.ts';
+
+const sizes = { hidden_size: 64, intermediate_size: 96, num_attention_heads: 4, vocab_size: 128 };
+
+const lab = (changes: Record<string, unknown> = {}): ModelSpec =>
+  hybrid.fromHuggingFace(
+    ConfigReader.ofJson('config.json', {
+      ...sizes,
+      layer_types: ['mamba', 'full_attention', 'mamba'],
+      ...changes,
+    } as never),
+  );
+const llamaLike = (changes: Record<string, unknown>): ModelSpec =>
+  llama.fromHuggingFace(
+    ConfigReader.ofJson('config.json', { ...sizes, num_hidden_layers: 2, ...changes } as never),
+  );
+
+test('a hybrid of the lab that is built like Jamba is written as Jamba', () => {
+  const spec = lab();
+  assert.equal(architectureOf(spec, 'lab'), 'jamba');
+  const metadata = architectureMetadata(spec, 'jamba');
+  assert.deepEqual(metadata.get('jamba.attention.head_count_kv'), {
+    type: 'array',
+    of: 'i32',
+    value: [0, 4, 0],
+  });
+  assert.deepEqual(metadata.get('jamba.expert_count'), { type: 'u32', value: 1 });
+});
+
+test('what no architecture expresses is refused by name', () => {
+  const refused = (spec: ModelSpec, message: RegExp) =>
+    assert.throws(
+      () => architectureOf(spec, 'lab'),
+      (error) => error instanceof ModelError && message.test(error.message),
+    );
+  refused(lab({ rope_theta: 10000 }), /rotary positions in layer 1 of a hybrid/);
+  refused(
+    lab({ layer_types: ['mamba', 'sliding_attention'], sliding_window: 8 }),
+    /a sliding window in layer 1/,
+  );
+  refused(lab({ feed_forward_types: ['dense', 'none', 'dense'] }), /no feed-forward in layer 1/);
+  refused(lab({ mamba_inner_norms: false }), /without weighted inner norms/);
+});
+
+test('all Mamba, and the rotary transformers', () => {
+  const plain = lab({
+    layer_types: ['mamba', 'mamba'],
+    feed_forward_types: ['none', 'none'],
+    mamba_inner_norms: false,
+  });
+  assert.equal(architectureOf(plain, 'lab'), 'mamba');
+  assert.equal(architectureOf(llamaLike({ model_type: 'llama' }), 'x'), 'llama');
+  assert.equal(architectureOf(llamaLike({ model_type: 'qwen2' }), 'x'), 'qwen2');
+  const wide = llamaLike({ model_type: 'qwen3', head_dim: 32 });
+  assert.equal(architectureOf(wide, 'x'), 'qwen3');
+  assert.deepEqual(architectureMetadata(wide, 'qwen3').get('qwen3.attention.key_length'), {
+    type: 'u32',
+    value: 32,
+  });
+});
+
+test('what llama.cpp reads otherwise is said', () => {
+  assert.deepEqual(llamaCppLimits(lab(), 'jamba'), []);
+  assert.match(llamaCppLimits(lab({ mamba_expand: 3 }), 'jamba').join(), /inner size/);
+  assert.match(llamaCppLimits(lab({ mamba_conv_bias: false }), 'jamba').join(), /convolution bias/);
+  assert.match(llamaCppLimits(lab({ mamba_proj_bias: true }), 'jamba').join(), /projection biases/);
+});
+
+test('size labels as gguf-py writes them', () => {
+  assert.equal(sizeLabel(3_029_000_000, 0, 0), '3.0B');
+  assert.equal(sizeLabel(8_030_261_248, 0, 1), '8.0B');
+  assert.equal(sizeLabel(46_700_000_000, 45_100_000_000, 8), '8x7.2B');
+  assert.equal(sizeLabel(213_000, 0, 0), '213K');
+});
