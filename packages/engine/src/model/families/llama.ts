@@ -80,7 +80,9 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
 function layerWindows(c: ConfigReader, type: string, count: number): (number | null)[] {
   const qwen = type.startsWith('qwen');
   const slides = c.flag('use_sliding_window', !qwen) && c.has('sliding_window');
-  const window = slides ? c.size('sliding_window', undefined, 2 ** 31) : null;
+  // A Mistral configuration without the field means 4096 (transformers' default); with null it means none.
+  const unsaid = type === 'mistral' && c.raw('sliding_window') === undefined ? 4096 : null;
+  const window = slides ? c.size('sliding_window', undefined, 2 ** 31) : unsaid;
   const types = c.raw('layer_types');
   if (Array.isArray(types)) {
     if (types.length !== count)
