@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FormatError, type Tokenizer, UsageError } from '@marimba/engine';
 import { splitDocuments, type TextPart, textBatches, textWindows } from './batches.ts';
 import { decodeUtf8, readDocuments } from './documents.ts';
-import { tokenise } from './token-file.ts';
+import { diskError, tokenise } from './token-file.ts';
 import { trainTokenizer } from './tokenizer-file.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'marimba-data-'));
@@ -70,8 +70,12 @@ test('tokens are cached by content and made again when the cache is damaged', as
   const path = await file('cached.jsonl', '{"text":"the whale"}\n{"text":"the sea"}\n');
   const cacheFolder = join(folder, 'cache');
   let encoded = 0;
+  const countedEncode = (text: string) => {
+    encoded++;
+    return tokenizer.encode(text);
+  };
   const counting: Tokenizer = Object.create(tokenizer, {
-    encode: { value: (text: string) => (encoded++, tokenizer.encode(text)) },
+    encode: { value: countedEncode },
     special: { value: tokenizer.special },
     vocabularySize: { value: tokenizer.vocabularySize },
   });
@@ -142,4 +146,17 @@ test('an epoch of batches visits every window once; targets follow tokens; docum
 
 test('a sequence longer than the text is refused', () => {
   assert.throws(() => textBatches(part, { sequences: 1, length: 41, seed: 0 }), /at most 40 .*found 41/);
+});
+
+test('a full disk is named, other errors stay what they are', {
+  skip: process.platform !== 'linux',
+}, async () => {
+  const full = await appendFile('/dev/full', 'x').catch((error: unknown) => error);
+  const named = diskError('results.jsonl', full);
+  assert.ok(
+    named instanceof FormatError &&
+      /results\.jsonl: .*disk is full.*what was finished is kept/.test(named.message),
+  );
+  const other = new Error('x');
+  assert.equal(diskError('y', other), other);
 });

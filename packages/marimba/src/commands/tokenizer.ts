@@ -26,7 +26,20 @@ export function register(program: Command): void {
   const command = program
     .command('tokenizer')
     .summary('learn a vocabulary from text')
-    .description('Learn a byte-level BPE vocabulary, or measure one.');
+    .description('Learn a byte-level BPE vocabulary, or measure one.')
+    .addHelpText(
+      'after',
+      examples([
+        [
+          'marimba tokenizer train corpus/ --vocabulary 4096 --out model/',
+          'learn a vocabulary from a folder of texts',
+        ],
+        [
+          'marimba tokenizer count book.txt --tokenizer model/tokenizer.json',
+          'how well it fits another text',
+        ],
+      ]),
+    );
   command
     .command('train')
     .description(
