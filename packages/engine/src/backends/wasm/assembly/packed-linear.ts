@@ -1,5 +1,5 @@
 // `linear` and `expertLinear` on packed weights. A tile is 16 outputs; threads claim chunks of whole tiles. One row of activations
-// reads the packed tile itself, several rows first spread it into a panel. Every output of every row is the same sum in the
+// and up to four read the packed tile itself, more first spread it into a panel. Every output of every row is the same sum in the
 // same order whichever way it is made, so results depend neither on the number of rows nor on the number of threads.
 import { address, liveRows, nextChunk } from './common';
 import {
@@ -11,6 +11,7 @@ import {
 import { copyRowCodes, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
 import { decodeTile } from './packed-decode';
 import { makePanel, panelKind } from './packed-panel';
+import { isSmall, multiplySmall } from './packed-small';
 import { multiplyTile, panelBlockBytes, SUMS_BYTES } from './packed-tile';
 import { packedTileBytes, TILE_OUTPUTS } from './packed-layout';
 
@@ -71,12 +72,14 @@ function multiplyRows(
   const kind = panelKind(type);
   const panel = scratch + FIXED_SCRATCH + <usize>GATHERED_ROWS * rowCodes(columns);
   const half = <usize>blocks * panelBlockBytes(kind);
-  makePanel(type, w, panel, blocks, scratch + SUMS_BYTES);
+  const small = isSmall(type, rows);
+  if (!small) makePanel(type, w, panel, blocks, scratch + SUMS_BYTES);
   for (let row = 0; row < rows; row += TILE_ROWS) {
     const width = tileWidth(row, rows);
     const codes = x + <usize>row * rowCodes(columns);
     for (let part = 0; part < 2 && part * 8 < count; part++) {
-      multiplyTile(kind, width, panel + <usize>part * half, codes, blocks, scratch);
+      if (small) multiplySmall(type, width, w, part, codes, blocks, scratch, scratch + SUMS_BYTES);
+      else multiplyTile(kind, width, panel + <usize>part * half, codes, blocks, scratch);
       const skip = <usize>part * 32;
       for (let k = 0; k < width; k++) {
         deliver(

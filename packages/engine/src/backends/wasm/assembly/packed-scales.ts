@@ -63,6 +63,44 @@ export const SCALE_ROOM: usize = 1024;
   }
 }
 
+/** 8 unsigned bytes, a row each, times two vectors of factors. */
+// @ts-ignore: decorator
+@inline function halfScaleBytes(v: v128, d0: v128, d1: v128, out: usize): void {
+  const low = i16x8.extend_low_i8x16_u(v);
+  const y0 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(low)), d0);
+  const y1 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(low)), d1);
+  v128.store(out, y0);
+  v128.store(out, y1, 16);
+}
+
+/** Four 6-bit values of 8 rows, 64 bytes apart. */
+// @ts-ignore: decorator
+@inline function halfScaleSet(set: usize, d0: v128, d1: v128, out: usize): void {
+  const six = constant(SIX_BITS);
+  const v0 = v128.load64_zero(set), v1 = v128.load64_zero(set, 16), v2 = v128.load64_zero(set, 32);
+  halfScaleBytes(v128.and(v0, six), d0, d1, out);
+  halfScaleBytes(v128.and(v1, six), d0, d1, out + 64);
+  halfScaleBytes(v128.and(v2, six), d0, d1, out + 128);
+  const top = i8x16.splat(3);
+  const low = v128.and(i16x8.shr_u(v0, 6), top);
+  const middle = i16x8.shl(v128.and(i16x8.shr_u(v1, 6), top), 2);
+  const high = i16x8.shl(v128.and(i16x8.shr_u(v2, 6), top), 4);
+  halfScaleBytes(v128.or(v128.or(low, middle), high), d0, d1, out + 192);
+}
+
+/** spreadMinimumScales for 8 of the 16 rows and Q4_K: out[block][0…8) scales, out[block][8…16) minima. */
+// @ts-ignore: decorator
+@inline export function spreadHalfScales(w: usize, half: usize, out: usize): void {
+  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
+  const d = w + half * 16, m = w + 32 + half * 16, set = w + 64 + half * 8;
+  const d0 = halves(d, sign, bias, limit), d1 = halves(d + 8, sign, bias, limit);
+  halfScaleSet(set, d0, d1, out);
+  halfScaleSet(set + 48, d0, d1, out + 256);
+  const m0 = f32x4.neg(halves(m, sign, bias, limit)), m1 = f32x4.neg(halves(m + 8, sign, bias, limit));
+  halfScaleSet(set + 96, m0, m1, out + 32);
+  halfScaleSet(set + 144, m0, m1, out + 288);
+}
+
 /** Q6_K: 8 rows' int8 factors, each twice as i16. */
 // @ts-ignore: decorator
 @inline export function doubledBytes(p: usize): v128 {

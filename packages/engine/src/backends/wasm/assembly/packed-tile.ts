@@ -40,7 +40,7 @@ export const SUMS_BYTES: usize = 128;
 
 // By immediate offsets: the 256-bit pass sees neighbours only where the base is the same.
 // @ts-ignore: decorator
-@inline function storeSums(sums: usize, row: i32, a: v128, b: v128): void {
+@inline export function storeSums(sums: usize, row: i32, a: v128, b: v128): void {
   if (row == 0) { v128.store(sums, a); v128.store(sums, b, 16); }
   else if (row == 1) { v128.store(sums, a, 32); v128.store(sums, b, 48); }
   else if (row == 2) { v128.store(sums, a, 64); v128.store(sums, b, 80); }
@@ -49,7 +49,7 @@ export const SUMS_BYTES: usize = 128;
 
 /** Adds one block's integers to a float sum. */
 // @ts-ignore: decorator
-@inline function addScaled(i: v128, ones: v128, scale: v128, s: v128, y: v128): v128 {
+@inline export function addScaled(i: v128, ones: v128, scale: v128, s: v128, y: v128): v128 {
   return madd(f32x4.convert_i32x4_s(total(i, ones)), f32x4.mul(scale, s), y);
 }
 

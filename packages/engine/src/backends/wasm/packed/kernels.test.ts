@@ -176,6 +176,47 @@ for (const build of BUILDS) {
       }
     });
 
+    test('NaN among the activations is NaN in the outputs, of its own row only', () => {
+      const h = harness();
+      const m = placeMatrix(h, 'Q4_0', 5, 64, 1);
+      const x = randomRows(3, 64, 2);
+      const clean = runLinear(h, m, placeCodes(h, x, 64), 3);
+      x[1]![40] = Number.NaN;
+      const [before, damaged, after] = runLinear(h, m, placeCodes(h, x, 64), 3);
+      assert.ok(damaged!.every(Number.isNaN));
+      assert.deepEqual([before, after], [clean[0], clean[2]]);
+    });
+
+    test('scales below 2^-14 (subnormal as f16) are exact', () => {
+      const h = harness();
+      const x = randomRows(5, 256, 4);
+      for (const type of TYPES) {
+        const raw = randomRaw(type, 16, 256, 8);
+        const view = new DataView(raw.buffer);
+        const { blockBytes } = TENSOR_TYPES[type];
+        for (let b = 0; b < raw.length; b += blockBytes) {
+          for (const at of HALVES[type]!)
+            view.setUint16(b + at, (b % 7 ? 0x8000 : 0) | ((b * 37 + at + 1) % 0x3ff), true);
+        }
+        const weight = h.allocate(raw.length);
+        packRows(type, raw, 0, 16, 16, 256, h.bytes.subarray(weight, weight + raw.length));
+        const m = {
+          layout: layoutId({ type, packed: true }),
+          weight,
+          outputs: 16,
+          columns: 256,
+          rows: weightRows(type, raw, 16, 256),
+        };
+        const expected = linearCodes(x.map(quantizeRow), m.rows);
+        for (const rows of [1, 2, 5])
+          assertClose(
+            runLinear(h, m, placeCodes(h, x.slice(0, rows), 256), rows),
+            expected,
+            `${type}, ${rows} rows`,
+          );
+      }
+    });
+
     for (const type of TYPES) {
       const unit = TENSOR_TYPES[type].blockLength;
 
