@@ -84,10 +84,12 @@ const generalMetadata = (architecture: string, mix: Mix): [string, TypedMetadata
   ['general.quantization_version', u32(2)],
 ];
 
-function matrixMaker({ layers }: { layers: number }, mix: Mix) {
+/** `isAttention` says which layers have attention: their tensors are counted for themselves. */
+function matrixMaker(layers: number, isAttention: (layer: number) => boolean, mix: Mix) {
+  const all = Array.from({ length: layers }, (_, layer) => layer);
   return (name: string, rows: number, columns: number): PlannedTensor => ({
     name,
-    type: typeOf(mix, name, columns, layers),
+    type: typeOf(mix, name, columns, name.includes('attn_v') ? all.filter(isAttention) : all),
     shape: [rows, columns],
     fill: 'noise',
   });
@@ -130,7 +132,7 @@ function jambaTensors(shape: JambaShape, mix: Mix): PlannedTensor[] {
   const { hidden, dtRank, states } = shape;
   const inner = 2 * hidden;
   const kv = (hidden / shape.heads) * shape.kvHeads;
-  const matrix = matrixMaker(shape, mix);
+  const matrix = matrixMaker(shape.layers, attentionTest(shape), mix);
   const planned = [
     matrix('token_embd.weight', shape.vocabulary, hidden),
     vector('output_norm.weight', [hidden], 1),
@@ -172,17 +174,23 @@ function jambaTensors(shape: JambaShape, mix: Mix): PlannedTensor[] {
 }
 
 /**
- * As llama.cpp's quantiser assigns types: Q4_K_M keeps the embedding, and `attn_v` and `ffn_down` of the first and last
- * eighth and every third layer between, in Q6_K. Rows that are no multiple of 256 fall back to Q5_0 (to Q8_0 from Q6_K).
+ * As llama.cpp's quantiser assigns types (llama-quant.cpp): Q4_K_M keeps in Q6_K the embedding, and of all `ffn_down` and
+ * of all `attn_v`, each counted for themselves, the first and last eighth and every third between. Rows that are no
+ * multiple of 256 fall back to Q5_0 (to Q8_0 from Q6_K). `q4_0` is pure, which is what published figures are about.
  */
-function typeOf(mix: Mix, name: string, columns: number, layers: number): TensorType {
+function typeOf(mix: Mix, name: string, columns: number, layers: readonly number[]): TensorType {
   if (mix === 'q4_0') return 'Q4_0';
-  const layer = Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? 0);
-  const eighth = Math.floor(layers / 8);
-  const isEdge = layer < eighth || layer >= layers - eighth || (layer - eighth) % 3 === 2;
-  const isFragile = name === 'token_embd.weight' || (/attn_v|ffn_down/.test(name) && isEdge);
+  const isFragile =
+    name === 'token_embd.weight' || (/attn_v|ffn_down/.test(name) && usesMoreBits(name, layers));
   if (columns % 256 === 0) return isFragile ? 'Q6_K' : 'Q4_K';
   return isFragile ? 'Q8_0' : 'Q5_0';
+}
+
+/** `layers` are those that have a tensor of this kind. */
+function usesMoreBits(name: string, layers: readonly number[]): boolean {
+  const index = layers.indexOf(Number(/^blk\.(\d+)\./.exec(name)![1]));
+  const eighth = Math.floor(layers.length / 8);
+  return index < eighth || index >= Math.floor((7 * layers.length) / 8) || (index - eighth) % 3 === 2;
 }
 
 function llamaMetadata(mix: Mix): Map<string, TypedMetadataValue> {
@@ -206,7 +214,7 @@ function llamaMetadata(mix: Mix): Map<string, TypedMetadataValue> {
 function llamaTensors(mix: Mix): PlannedTensor[] {
   const { layers, hidden, feedForward, heads, kvHeads, vocabulary } = LLAMA_1B_SHAPE;
   const kv = (hidden / heads) * kvHeads;
-  const matrix = matrixMaker(LLAMA_1B_SHAPE, mix);
+  const matrix = matrixMaker(layers, () => true, mix);
   const planned = [
     matrix('token_embd.weight', vocabulary, hidden),
     vector('output_norm.weight', [hidden], 1),

@@ -16,20 +16,20 @@ export function register(program: Command): void {
     .command('bench')
     .summary('measure load, prompt and decoding speed, with a profile')
     .description(
-      'Measures how fast a model runs here: loading, reading a prompt, decoding. Compares with the speed of bare memory\n' +
-        'reads on as many threads, and shows which operations the time goes to. The tokens are random.',
+      'Measures how fast a model runs here: loading, reading a prompt, decoding. Compares with the speed of bare ' +
+        'memory reads on as many threads, and shows which operations the time goes to. The tokens are random.',
     )
-    .argument('MODEL', 'folder, file or hub name')
-    .option('--prompt N', 'tokens of the prompt', wholeNumber(1), 256)
-    .option('--new N', 'tokens to decode', wholeNumber(1), 48)
-    .option('--sessions N', 'sessions that decode at once', wholeNumber(1, 64), 1)
+    .argument('<MODEL>', 'folder, file or hub name')
+    .option('--prompt <N>', 'tokens of the prompt', wholeNumber(1), 256)
+    .option('--new <N>', 'tokens to decode', wholeNumber(1), 48)
+    .option('--sessions <N>', 'sessions that decode at once', wholeNumber(1, 64), 1)
     .option(
-      '--depth N',
+      '--depth <N>',
       'context before the prompt, such as 64K; filled with random values, not read',
       depth,
       0,
     )
-    .option('--repeat N', 'repetitions; the median counts', wholeNumber(1, 1000), 3)
+    .option('--repeat <N>', 'repetitions; the median counts', wholeNumber(1, 1000), 3)
     .option(
       '--json',
       'print an object: loadMs, firstTokenMs, promptTokensPerSecond, decodeTokensPerSecond, residentBytes, …',

@@ -1,0 +1,124 @@
+// The instruments themselves; nothing here needs a peer.
+import assert from 'node:assert/strict';
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { loadModel } from '@marimba/engine';
+import { openSource } from '@marimba/engine/internal/platform/platform.node';
+import { writeSynthetic } from './make-synthetic.ts';
+import { stretchState } from './peer-depth.ts';
+import { type Measurement, Records } from './records.ts';
+import { formatReport, reportRow } from './report.ts';
+import { JAMBA_3B, JAMBA_SMALL } from './synthetic-shapes.ts';
+import { copyWithVocabulary } from './with-vocabulary.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'marimba-bench-test-'));
+after(() => rmSync(folder, { recursive: true }));
+
+const measurement = (
+  side: Measurement['side'],
+  repetition: number,
+  figures: Record<string, number>,
+): Measurement => ({
+  key: 'k',
+  side,
+  repetition,
+  at: '2026-01-01T00:00:00.000Z',
+  figures,
+});
+
+test('an interrupted run continues: what succeeded is kept, cut lines and failures are measured again', () => {
+  const path = join(folder, 'records.jsonl');
+  const first = new Records(path);
+  first.add(measurement('ours', 0, { decode: 10 }));
+  first.add({ ...measurement('peer', 0, {}), failure: 'out of memory' });
+  appendFileSync(path, '{"key":"k","side":"ours","repet');
+  const second = new Records(path);
+  assert.deepEqual(second.find('k', 'ours', 0)?.figures, { decode: 10 });
+  assert.equal(second.find('k', 'peer', 0), undefined);
+  assert.equal(second.find('k', 'ours', 1), undefined);
+  second.add(measurement('peer', 0, { decode: 5 }));
+  assert.deepEqual(
+    second.of('k', 'peer', 3).map(({ figures }) => figures),
+    [{ decode: 5 }],
+  );
+  second.finish(join(folder, 'done.jsonl'));
+  assert.equal(new Records(path).find('k', 'ours', 0), undefined);
+});
+
+test('ratios pair repetitions, and decoding is compared with the read limit of its own repetition', () => {
+  const row = { id: 'decode', title: 'decode', unit: 'tokens/s', higherIsBetter: true } as const;
+  const ours = [10, 30, 12].map((decode, i) =>
+    measurement('ours', i, { decode, readBytesPerSecond: decode * 1e9 }),
+  );
+  const peer = [5, 10, 12].map((decode, i) => measurement('peer', i, { decode }));
+  const limit = [20, 40, 24].map((gigabytes, i) =>
+    measurement('limit', i, { bytesPerSecond: gigabytes * 1e9 }),
+  );
+  const report = reportRow('m', row, ours, peer, limit);
+  assert.deepEqual(report.ratio, { min: 1, median: 2, max: 3 });
+  assert.deepEqual(report.shareOfReadLimit, { min: 0.5, median: 0.5, max: 0.75 });
+  assert.match(formatReport([report]), /decode +12\.0 t\/s .*2\.00×.*50 %/);
+  const failed = reportRow('m', row, ours, [{ ...measurement('peer', 0, {}), failure: 'crashed' }], limit);
+  assert.equal(failed.ratio, null);
+  assert.deepEqual(failed.notes, ['peer: crashed']);
+});
+
+/** One attention layer with rows of 2 bytes, and a recurrent cell. */
+function stateFile(count: number): Uint8Array {
+  const words = (...values: number[]) => new Uint8Array(Uint32Array.from(values).buffer);
+  const range = Array.from({ length: count }, (_, i) => i);
+  const plane = [words(1, 2, 0), Uint8Array.from(range.flatMap((i) => [(i % 4) + 1, (i % 4) + 101]))];
+  return Buffer.concat([
+    words(0x67677371, 3, count, ...range.map((i) => 300 + (i % 4))),
+    words(1, count, ...range.flatMap((i) => [i, 1, 0])),
+    words(0, 1),
+    ...plane,
+    ...plane,
+    words(1, count - 1, 0, 0, 77),
+  ]);
+}
+
+test('a state file of the peer is stretched by repeating what it holds', () => {
+  assert.deepEqual(Buffer.from(stretchState(stateFile(4), 4)), stateFile(4));
+  assert.deepEqual(Buffer.from(stretchState(stateFile(4), 10)), stateFile(10));
+  const foreign = Buffer.from(stateFile(4));
+  foreign[4] = 9;
+  assert.throws(() => stretchState(foreign, 10), /version: expected 3, found 9/);
+  assert.throws(() => stretchState(stateFile(4).subarray(0, 60), 10), /shorter than its counts say/);
+});
+
+test('a copy with a vocabulary has the same weights and gives the same logits', async () => {
+  const path = join(import.meta.dirname, '../fixtures/golden/gguf/jamba-moe.q8_0.gguf');
+  const copy = join(folder, 'copy.gguf');
+  const checkpoint = await openSource(path, {});
+  assert.equal(checkpoint.kind, 'gguf');
+  if (checkpoint.kind === 'gguf') await copyWithVocabulary(checkpoint, 256, copy);
+  await checkpoint.close();
+  await using before = await loadModel(path, { backend: 'reference' });
+  await using after = await loadModel(copy, { backend: 'reference' });
+  const tokens = [5, 6, 7];
+  assert.deepEqual(await after.createSession().prefill(tokens), await before.createSession().prefill(tokens));
+  assert.equal(before.tokenizer, null);
+  assert.ok(after.tokenizer);
+});
+
+test('the synthetic Q4_K_M mix is the one of real files', () => {
+  const counts: Record<string, number> = {};
+  for (const { type } of JAMBA_3B.tensors('q4_K_M')) counts[type] = (counts[type] ?? 0) + 1;
+  // The embedding; of 28 ffn_down the first 3, the last 4 and every third between; the second of two attn_v.
+  assert.equal(counts.Q6_K, 1 + (3 + 4 + 7) + 1);
+  assert.equal(counts.Q5_0, 26, 'ssm_dt has rows of 160');
+});
+
+test('synthetic models load and compute finite numbers', async () => {
+  for (const mix of ['q4_0', 'q4_K_M'] as const) {
+    const path = join(folder, `${mix}.gguf`);
+    await writeSynthetic(path, mix, JAMBA_SMALL);
+    await using model = await loadModel(path, { threads: 2 });
+    const logits = await model.createSession().prefill([300, 301, 302]);
+    assert.ok(logits.every(Number.isFinite));
+    assert.ok(logits.reduce((max, x) => Math.max(max, Math.abs(x)), 0) < 100);
+  }
+});
