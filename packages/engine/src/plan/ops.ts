@@ -179,7 +179,8 @@ const SCHEMA = {
 
   // Training from here on: the backward of the ops above, the loss and the optimiser. `dx` is the gradient of `x`, with x's
   // shape. `accumulate`: add to what dx holds. Gradients of weights are always added to; weights are F32. Segments start
-  // at position 0 with zero state. Sums are made in an order that does not depend on the number of threads.
+  // at position 0 with zero state. Sums are made in an order that does not depend on the number of threads. Scratch holds
+  // as much for each thread as its kernel wants (`threadBytes` where that depends on sizes).
   /** y = x */
   copy: ['rows', 'x', 'xStride', 'y', 'yStride', 'columns'],
   /**
@@ -373,7 +374,7 @@ const SCHEMA = {
     'partials',
     'groups',
     'scratch',
-    'scratchBytes',
+    'threadBytes',
   ],
   /** db and dc from the partial sums of selectiveScanBackward. */
   scanReduce: ['rows', 'partials', 'groups', 'states', 'db', 'dc', 'bcStride'],
@@ -403,7 +404,7 @@ const SCHEMA = {
     'scale',
     'window',
     'scratch',
-    'scratchBytes',
+    'threadBytes',
   ],
   gatedActivationBackward: [
     'rows',

@@ -23,11 +23,11 @@ export const cacheStore: Rule<'cacheStore'> = ({ fields: store, set }, tape) => 
   const dy = tape.gradient(y, queries);
   if (!dy) return;
   const { k, kStride, v, vStride } = store;
-  const scratchBytes = attentionBackwardScratchBytes(tape.context.maxRows);
+  const threadBytes = attentionBackwardScratchBytes(tape.context.maxRows);
   tape.append('attentionBackward', set, {
     segments, q, qStride, k, kStride, v, vStride, y, yStride, dy, dyStride: yStride, dq: tape.fresh(q, queries), dqStride: qStride,
     dk: tape.fresh(k, keys), dkStride: kStride, dv: tape.fresh(v, keys), dvStride: vStride, heads, kvHeads, headSize, scale, window,
-    scratch: tape.scratch(scratchBytes), scratchBytes,
+    scratch: tape.scratch(threadBytes), threadBytes,
   }, { macsPerPosition: 5 * queries, bytesPerRow: queries * 16 + keys * 16, window: numberOf(window) });
 };
 

@@ -1,5 +1,5 @@
 // Rules of the Mamba-1 mixer's own ops.
-import { GEMM_SCRATCH_BYTES, scanBackwardScratchBytes } from '@marimba/engine/internal/backends/wasm/training-scratch';
+import { scanBackwardScratchBytes } from '@marimba/engine/internal/backends/wasm/training-scratch';
 import { SCAN_GROUPS } from '@marimba/engine/internal/plan/ops';
 import { numberOf, type Rule } from './rule.ts';
 
@@ -25,13 +25,13 @@ export const selectiveScan: Rule<'selectiveScan'> = ({ fields, set }, tape) => {
   const groups = Math.min(SCAN_GROUPS, Math.ceil(channels / 4));
   const padded = (states + 3) & ~3;
   const partials = tape.temporary(set, (rows) => groups * rows * 2 * padded * 4);
-  const scratchBytes = Math.max(GEMM_SCRATCH_BYTES, scanBackwardScratchBytes(context.maxRows, states));
+  const threadBytes = scanBackwardScratchBytes(context.maxRows, states);
   tape.append('selectiveScanBackward', set, {
     segments, u, uStride, dt, dtStride, dtBias, b, c, bcStride, z, zStride, a, d, channels, states, dy, dyStride: fields.yStride,
     du: tape.fresh(u, channels), duStride: uStride, ddt: tape.fresh(dt, channels), ddtStride: dtStride,
     dz: tape.fresh(z, channels), dzStride: zStride, dALog: context.decayGradient(numberOf(a)),
     dD: context.weightGradient(numberOf(d)), dDtBias: numberOf(dtBias) ? context.weightGradient(numberOf(dtBias)) : 0,
-    partials, groups, scratch: tape.scratch(scratchBytes), scratchBytes,
+    partials, groups, scratch: tape.scratch(threadBytes), threadBytes,
   }, { macsPerRow: 12 * channels * states, bytesPerRow: channels * 32, exponentialsPerRow: 2 * channels * (states + 2) });
   tape.append('scanReduce', set, {
     partials, groups, states, db: tape.fresh(b, states), dc: tape.fresh(c, states), bcStride,

@@ -12,7 +12,7 @@ import {
   ATTENTION_BACKWARD_DV, ATTENTION_BACKWARD_DV_STRIDE, ATTENTION_BACKWARD_DY, ATTENTION_BACKWARD_DY_STRIDE,
   ATTENTION_BACKWARD_HEADS, ATTENTION_BACKWARD_HEAD_SIZE, ATTENTION_BACKWARD_K, ATTENTION_BACKWARD_KV_HEADS,
   ATTENTION_BACKWARD_K_STRIDE, ATTENTION_BACKWARD_Q, ATTENTION_BACKWARD_Q_STRIDE, ATTENTION_BACKWARD_SCALE,
-  ATTENTION_BACKWARD_SCRATCH, ATTENTION_BACKWARD_SCRATCH_BYTES, ATTENTION_BACKWARD_SEGMENTS, ATTENTION_BACKWARD_V,
+  ATTENTION_BACKWARD_SCRATCH, ATTENTION_BACKWARD_THREAD_BYTES, ATTENTION_BACKWARD_SEGMENTS, ATTENTION_BACKWARD_V,
   ATTENTION_BACKWARD_V_STRIDE, ATTENTION_BACKWARD_WINDOW, ATTENTION_BACKWARD_Y, ATTENTION_BACKWARD_Y_STRIDE,
 } from './op-layout';
 import { rowCount, rowStart, segmentAt, segmentCount } from './step';
@@ -28,7 +28,7 @@ export function attentionBackward(op: usize, thread: i32, threads: i32): void {
   const group = load<i32>(op, ATTENTION_BACKWARD_HEADS) / kvHeads;
   const segments = address(op, ATTENTION_BACKWARD_SEGMENTS);
   const chunks = segmentCount(segments) * kvHeads;
-  const scratch = address(op, ATTENTION_BACKWARD_SCRATCH) + <usize>thread * <usize>load<u32>(op, ATTENTION_BACKWARD_SCRATCH_BYTES);
+  const scratch = address(op, ATTENTION_BACKWARD_SCRATCH) + <usize>thread * <usize>load<u32>(op, ATTENTION_BACKWARD_THREAD_BYTES);
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const segment = segmentAt(segments, chunk / kvHeads);
     const kvHead = chunk % kvHeads;
