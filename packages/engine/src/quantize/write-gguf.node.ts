@@ -112,8 +112,8 @@ function describeFailure(error: unknown, path: string, byteLength: number): unkn
       `${path}: expected room for ${mib(byteLength)}, found that the disk is full (${code}). Free some space, or write to another disk.`,
       { cause: error },
     );
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
-    return new UsageError(`${path}: expected a place that can be written to, found no permission (${code})`, {
+  if (['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENOENT'].includes(`${code}`))
+    return new UsageError(`${path}: expected a folder that can be written to, found none (${code})`, {
       cause: error,
     });
   return error;

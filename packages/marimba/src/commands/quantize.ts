@@ -55,7 +55,7 @@ export function register(program: Command): void {
         [
           ['marimba quantize ./AI21-Jamba2-3B jamba2-q4.gguf --type q4_K', 'a quarter of the size'],
           [
-            'marimba quantize ./model out.gguf --type q4_K --keep ssm_out=q8_0 --keep blk.0.=q6_K',
+            'marimba quantize ./model out.gguf --type q4_K --keep ssm_out=q8_0 --keep attn_q=q6_K',
             'more bits where it hurts',
           ],
           [
