@@ -3,8 +3,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ModelSpec, UsageError } from '@marimba/engine';
-import type { JsonObject } from '@marimba/engine/internal/formats/types';
 import { safetensorsHeader } from '@marimba/engine/internal/formats/safetensors';
+import type { JsonObject } from '@marimba/engine/internal/formats/types';
 import { writeWhole } from '../data/token-file.ts';
 import { partsOf } from '../train/load-weights.ts';
 import { specOfConfig } from '../train/model-config.ts';
@@ -23,7 +23,13 @@ export interface ExportOptions {
 }
 
 /** Writes config.json, model.safetensors and the tokenizer; returns how the model was expressed. */
-export async function exportHuggingFace(store: ParameterStore, spec: ModelSpec, config: JsonObject, folder: string, options: ExportOptions = {}): Promise<Expression> {
+export async function exportHuggingFace(
+  store: ParameterStore,
+  spec: ModelSpec,
+  config: JsonObject,
+  folder: string,
+  options: ExportOptions = {},
+): Promise<Expression> {
   const expression = express(spec, config);
   await mkdir(folder, { recursive: true });
   await writeWhole(join(folder, 'model.safetensors'), safetensorsFile(store, expression.config));
@@ -40,9 +46,13 @@ function safetensorsFile(store: ParameterStore, config: JsonObject): Uint8Array 
   const parts = store.list.flatMap((parameter) => partsOf(parameter, family));
   const shapeOf = ({ parameter, count }: (typeof parts)[number]): readonly number[] => {
     if (parameter.role === 'convWeight') return [parameter.shape[0]!, 1, parameter.shape[1]!];
-    return count < parameter.shape.reduce((product, size) => product * size, 1) ? parameter.shape.slice(1) : parameter.shape;
+    return count < parameter.shape.reduce((product, size) => product * size, 1)
+      ? parameter.shape.slice(1)
+      : parameter.shape;
   };
-  const layout = safetensorsHeader(parts.map((part) => ({ name: part.name, type: 'F32' as const, shape: shapeOf(part) })));
+  const layout = safetensorsHeader(
+    parts.map((part) => ({ name: part.name, type: 'F32' as const, shape: shapeOf(part) })),
+  );
   const file = new Uint8Array(layout.byteLength);
   file.set(layout.header);
   const places = new Map(layout.tensors.map((tensor) => [tensor.name, tensor]));
@@ -54,10 +64,18 @@ function safetensorsFile(store: ParameterStore, config: JsonObject): Uint8Array 
 }
 
 /** Throws UsageError when no architecture of llama.cpp can hold the model. */
-export async function exportGguf(store: ParameterStore, spec: ModelSpec, config: JsonObject, path: string, options: ExportOptions = {}): Promise<void> {
+export async function exportGguf(
+  store: ParameterStore,
+  spec: ModelSpec,
+  config: JsonObject,
+  path: string,
+  options: ExportOptions = {},
+): Promise<void> {
   const expression = express(spec, config);
   if (!expression.architecture)
-    throw new UsageError(`GGUF: expected a layer list that Jamba, Mamba or Llama can express, found another one: ${expression.reasons.join('; ')}`);
+    throw new UsageError(
+      `GGUF: expected a layer list that Jamba, Mamba or Llama can express, found another one: ${expression.reasons.join('; ')}`,
+    );
   const { spec: expressed } = specOfConfig('export', expression.config);
   await writeWhole(path, ggufFile(store, expressed, options.name ?? 'marimba', options.text ?? null));
 }

@@ -13,9 +13,24 @@ export interface Expression {
 
 /** `config` is the one that the model was made from: the answer when nothing else fits. */
 export function express(spec: ModelSpec, config: JsonObject): Expression {
-  if (config.model_type === 'jamba') return { config: withArchitecture(config, 'JambaForCausalLM'), architecture: 'JambaForCausalLM', reasons: [] };
-  if (config.model_type === 'mamba') return { config: withArchitecture(config, 'MambaForCausalLM'), architecture: 'MambaForCausalLM', reasons: [] };
-  if (config.model_type === 'llama') return { config: withArchitecture(config, 'LlamaForCausalLM'), architecture: 'LlamaForCausalLM', reasons: [] };
+  if (config.model_type === 'jamba')
+    return {
+      config: withArchitecture(config, 'JambaForCausalLM'),
+      architecture: 'JambaForCausalLM',
+      reasons: [],
+    };
+  if (config.model_type === 'mamba')
+    return {
+      config: withArchitecture(config, 'MambaForCausalLM'),
+      architecture: 'MambaForCausalLM',
+      reasons: [],
+    };
+  if (config.model_type === 'llama')
+    return {
+      config: withArchitecture(config, 'LlamaForCausalLM'),
+      architecture: 'LlamaForCausalLM',
+      reasons: [],
+    };
   const reasons: string[] = [];
   for (const attempt of [asMamba, asLlama, asJamba]) {
     const result = attempt(spec);
@@ -25,16 +40,29 @@ export function express(spec: ModelSpec, config: JsonObject): Expression {
   return { config, architecture: null, reasons };
 }
 
-const withArchitecture = (config: JsonObject, architecture: string): JsonObject => ({ ...config, architectures: [architecture], torch_dtype: 'float32' });
-
-const common = (spec: ModelSpec): JsonObject => ({
-  vocab_size: spec.vocabularySize, hidden_size: spec.hiddenSize, num_hidden_layers: spec.layers.length, tie_word_embeddings: spec.tiedHead,
-  bos_token_id: spec.beginToken, eos_token_id: spec.endTokens[0] ?? null, pad_token_id: null, hidden_act: 'silu', torch_dtype: 'float32',
+const withArchitecture = (config: JsonObject, architecture: string): JsonObject => ({
+  ...config,
+  architectures: [architecture],
+  torch_dtype: 'float32',
 });
 
-const same = (values: readonly unknown[]): boolean => values.every((value) => JSON.stringify(value) === JSON.stringify(values[0]));
+const common = (spec: ModelSpec): JsonObject => ({
+  vocab_size: spec.vocabularySize,
+  hidden_size: spec.hiddenSize,
+  num_hidden_layers: spec.layers.length,
+  tie_word_embeddings: spec.tiedHead,
+  bos_token_id: spec.beginToken,
+  eos_token_id: spec.endTokens[0] ?? null,
+  pad_token_id: null,
+  hidden_act: 'silu',
+  torch_dtype: 'float32',
+});
+
+const same = (values: readonly unknown[]): boolean =>
+  values.every((value) => JSON.stringify(value) === JSON.stringify(values[0]));
 const mambasOf = (spec: ModelSpec) => spec.layers.flatMap((l) => (l.mixer.kind === 'mamba' ? [l.mixer] : []));
-const attentionsOf = (spec: ModelSpec) => spec.layers.flatMap((l) => (l.mixer.kind === 'attention' ? [l.mixer] : []));
+const attentionsOf = (spec: ModelSpec) =>
+  spec.layers.flatMap((l) => (l.mixer.kind === 'attention' ? [l.mixer] : []));
 
 function asMamba(spec: ModelSpec): Expression | string {
   const [mixer, ...rest] = mambasOf(spec);
@@ -42,11 +70,21 @@ function asMamba(spec: ModelSpec): Expression | string {
   if (spec.layers.some((l) => l.feedForward)) return 'Mamba: it has feed-forwards';
   if (!same([mixer, ...rest]) || mixer.innerNorms !== 'none') return 'Mamba: it has norms inside Mamba';
   return {
-    architecture: 'MambaForCausalLM', reasons: [],
+    architecture: 'MambaForCausalLM',
+    reasons: [],
     config: {
-      ...common(spec), architectures: ['MambaForCausalLM'], model_type: 'mamba', intermediate_size: mixer.innerSize, state_size: mixer.stateSize,
-      conv_kernel: mixer.convWidth, expand: mixer.innerSize / spec.hiddenSize, time_step_rank: mixer.dtRank, use_conv_bias: mixer.convBias,
-      use_bias: mixer.projectionBias, layer_norm_epsilon: spec.normEpsilon, residual_in_fp32: true,
+      ...common(spec),
+      architectures: ['MambaForCausalLM'],
+      model_type: 'mamba',
+      intermediate_size: mixer.innerSize,
+      state_size: mixer.stateSize,
+      conv_kernel: mixer.convWidth,
+      expand: mixer.innerSize / spec.hiddenSize,
+      time_step_rank: mixer.dtRank,
+      use_conv_bias: mixer.convBias,
+      use_bias: mixer.projectionBias,
+      layer_norm_epsilon: spec.normEpsilon,
+      residual_in_fp32: true,
     },
   };
 }
@@ -58,7 +96,9 @@ function plainAttention(spec: ModelSpec, mixers: readonly AttentionSpec[]): stri
   if (!mixer) return null;
   if (mixer.window !== null) return 'it has a window';
   if (mixer.headNorms || mixer.inputBias || mixer.outputBias) return 'its attention has norms or biases';
-  return mixer.headSize * mixer.heads === spec.hiddenSize ? null : 'its heads do not add up to the hidden size';
+  return mixer.headSize * mixer.heads === spec.hiddenSize
+    ? null
+    : 'its heads do not add up to the hidden size';
 }
 
 function asLlama(spec: ModelSpec): Expression | string {
@@ -69,14 +109,25 @@ function asLlama(spec: ModelSpec): Expression | string {
   if (!mixer || mixers.length < spec.layers.length) return 'Llama: it has layers other than attention';
   const problem = plainAttention(spec, mixers);
   if (problem) return `Llama: ${problem}`;
-  if (!mixer.rope || mixer.rope.scaling || mixer.rope.rotary !== mixer.headSize) return 'Llama: it has no rotary positions, or scaled ones';
-  if (!same(forwards) || forward?.kind !== 'dense' || forward.bias || forward.activation !== 'silu') return 'Llama: its feed-forwards are not dense SwiGLU';
+  if (!mixer.rope || mixer.rope.scaling || mixer.rope.rotary !== mixer.headSize)
+    return 'Llama: it has no rotary positions, or scaled ones';
+  if (!same(forwards) || forward?.kind !== 'dense' || forward.bias || forward.activation !== 'silu')
+    return 'Llama: its feed-forwards are not dense SwiGLU';
   return {
-    architecture: 'LlamaForCausalLM', reasons: [],
+    architecture: 'LlamaForCausalLM',
+    reasons: [],
     config: {
-      ...common(spec), architectures: ['LlamaForCausalLM'], model_type: 'llama', intermediate_size: forward.size, num_attention_heads: mixer.heads,
-      num_key_value_heads: mixer.kvHeads, rms_norm_eps: spec.normEpsilon, rope_theta: mixer.rope.theta, max_position_embeddings: spec.contextLength,
-      attention_bias: false, mlp_bias: false,
+      ...common(spec),
+      architectures: ['LlamaForCausalLM'],
+      model_type: 'llama',
+      intermediate_size: forward.size,
+      num_attention_heads: mixer.heads,
+      num_key_value_heads: mixer.kvHeads,
+      rms_norm_eps: spec.normEpsilon,
+      rope_theta: mixer.rope.theta,
+      max_position_embeddings: spec.contextLength,
+      attention_bias: false,
+      mlp_bias: false,
     },
   };
 }
@@ -94,21 +145,40 @@ function asJamba(spec: ModelSpec): Expression | string {
   if (!routed) return 'Jamba: its routed layers do not come at one period';
   const forwards = layers.map((l) => l.feedForward);
   const sizes = new Set(forwards.map((f) => f?.size));
-  if (sizes.size !== 1 || sizes.has(undefined)) return 'Jamba: its feed-forwards are missing or of different sizes';
+  if (sizes.size !== 1 || sizes.has(undefined))
+    return 'Jamba: its feed-forwards are missing or of different sizes';
   const experts = forwards.flatMap((f) => (f?.kind === 'experts' ? [f] : []));
-  if (!same(experts) || experts[0]?.renormalize || forwards.some((f) => f?.activation !== 'silu' || (f.kind === 'dense' && f.bias)))
+  if (
+    !same(experts) ||
+    experts[0]?.renormalize ||
+    forwards.some((f) => f?.activation !== 'silu' || (f.kind === 'dense' && f.bias))
+  )
     return 'Jamba: its feed-forwards differ';
   const [mixer] = attention;
   const [mamba] = mambas;
   const heads = mixer?.heads ?? 1;
   return {
-    architecture: 'JambaForCausalLM', reasons: [],
+    architecture: 'JambaForCausalLM',
+    reasons: [],
     config: {
-      ...common(spec), architectures: ['JambaForCausalLM'], model_type: 'jamba', intermediate_size: forwards[0]?.size ?? 0,
-      attn_layer_period: attends.period, attn_layer_offset: attends.offset, num_attention_heads: heads, num_key_value_heads: mixer?.kvHeads ?? heads,
-      expert_layer_period: routed.period, expert_layer_offset: routed.offset, num_experts: experts[0]?.count ?? 1,
-      num_experts_per_tok: experts[0]?.topK ?? 1, ...mambaFields(spec, mamba), rms_norm_eps: spec.normEpsilon,
-      max_position_embeddings: spec.contextLength, use_mamba_kernels: false, sliding_window: null, num_logits_to_keep: 1,
+      ...common(spec),
+      architectures: ['JambaForCausalLM'],
+      model_type: 'jamba',
+      intermediate_size: forwards[0]?.size ?? 0,
+      attn_layer_period: attends.period,
+      attn_layer_offset: attends.offset,
+      num_attention_heads: heads,
+      num_key_value_heads: mixer?.kvHeads ?? heads,
+      expert_layer_period: routed.period,
+      expert_layer_offset: routed.offset,
+      num_experts: experts[0]?.count ?? 1,
+      num_experts_per_tok: experts[0]?.topK ?? 1,
+      ...mambaFields(spec, mamba),
+      rms_norm_eps: spec.normEpsilon,
+      max_position_embeddings: spec.contextLength,
+      use_mamba_kernels: false,
+      sliding_window: null,
+      num_logits_to_keep: 1,
     },
   };
 }
@@ -118,19 +188,28 @@ function mambaProblem(spec: ModelSpec, mambas: readonly MambaSpec[]): string | n
   const [mamba] = mambas;
   if (!mamba) return null;
   if (mamba.innerNorms !== 'weighted') return 'its Mamba layers have no norms inside';
-  return Number.isInteger(mamba.innerSize / spec.hiddenSize) ? null : 'its Mamba layers are no whole multiple of the hidden size';
+  return Number.isInteger(mamba.innerSize / spec.hiddenSize)
+    ? null
+    : 'its Mamba layers are no whole multiple of the hidden size';
 }
 
 const mambaFields = (spec: ModelSpec, mamba: MambaSpec | undefined): JsonObject =>
   mamba
     ? {
-        mamba_d_state: mamba.stateSize, mamba_d_conv: mamba.convWidth, mamba_expand: mamba.innerSize / spec.hiddenSize,
-        mamba_dt_rank: mamba.dtRank, mamba_conv_bias: mamba.convBias, mamba_proj_bias: mamba.projectionBias,
+        mamba_d_state: mamba.stateSize,
+        mamba_d_conv: mamba.convWidth,
+        mamba_expand: mamba.innerSize / spec.hiddenSize,
+        mamba_dt_rank: mamba.dtRank,
+        mamba_conv_bias: mamba.convBias,
+        mamba_proj_bias: mamba.projectionBias,
       }
     : {};
 
 /** The rule i % period = offset that picks the same layers; one beyond the last layer picks none. */
-function period(layers: readonly LayerSpec[], picks: (layer: LayerSpec) => boolean): { period: number; offset: number } | null {
+function period(
+  layers: readonly LayerSpec[],
+  picks: (layer: LayerSpec) => boolean,
+): { period: number; offset: number } | null {
   const picked = layers.map(picks);
   const offset = picked.indexOf(true);
   if (offset < 0) return { period: layers.length + 1, offset: layers.length };

@@ -8,14 +8,25 @@ const CONTROL = 3;
 const UNUSED = 5;
 
 interface BpeTokenizerJson {
-  readonly model?: { readonly type?: unknown; readonly vocab?: Readonly<Record<string, number>>; readonly merges?: readonly (string | readonly string[])[] };
-  readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly special?: boolean }[];
+  readonly model?: {
+    readonly type?: unknown;
+    readonly vocab?: Readonly<Record<string, number>>;
+    readonly merges?: readonly (string | readonly string[])[];
+  };
+  readonly added_tokens?: readonly {
+    readonly id: number;
+    readonly content: string;
+    readonly special?: boolean;
+  }[];
 }
 
 const strings = (value: string[]): TypedMetadataValue => ({ type: 'array', of: 'string', value });
 const text = (value: string): TypedMetadataValue => ({ type: 'string', value });
 
-export function tokenizerMetadata(exported: ExportedText | null, spec: ModelSpec): [string, TypedMetadataValue][] {
+export function tokenizerMetadata(
+  exported: ExportedText | null,
+  spec: ModelSpec,
+): [string, TypedMetadataValue][] {
   const json = exported ? (JSON.parse(exported.tokenizerJson) as BpeTokenizerJson) : null;
   if (json?.model?.type !== 'BPE' || !json.model.vocab) return [['tokenizer.ggml.model', text('none')]];
   const tokens: string[] = Array.from({ length: spec.vocabularySize }, (_, i) => `[PAD${i}]`);
@@ -30,13 +41,21 @@ export function tokenizerMetadata(exported: ExportedText | null, spec: ModelSpec
   }
   const end = endToken(exported, json, spec);
   return [
-    ['tokenizer.ggml.model', text('gpt2')], ['tokenizer.ggml.pre', text('gpt-2')], ['tokenizer.ggml.tokens', strings(tokens)],
+    ['tokenizer.ggml.model', text('gpt2')],
+    ['tokenizer.ggml.pre', text('gpt-2')],
+    ['tokenizer.ggml.tokens', strings(tokens)],
     ['tokenizer.ggml.token_type', { type: 'array', of: 'i32', value: types }],
-    ['tokenizer.ggml.merges', strings((json.model.merges ?? []).map((merge) => (typeof merge === 'string' ? merge : merge.join(' '))))],
+    [
+      'tokenizer.ggml.merges',
+      strings(
+        (json.model.merges ?? []).map((merge) => (typeof merge === 'string' ? merge : merge.join(' '))),
+      ),
+    ],
     ...(end === null
       ? []
       : ([
-          ['tokenizer.ggml.bos_token_id', { type: 'u32', value: end }], ['tokenizer.ggml.eos_token_id', { type: 'u32', value: end }],
+          ['tokenizer.ggml.bos_token_id', { type: 'u32', value: end }],
+          ['tokenizer.ggml.eos_token_id', { type: 'u32', value: end }],
         ] satisfies [string, TypedMetadataValue][])),
     ['tokenizer.ggml.add_bos_token', { type: 'bool', value: false }],
   ];

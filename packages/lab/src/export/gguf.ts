@@ -1,8 +1,8 @@
 // A model as a GGUF file, as llama.cpp's converter would write it: tensor names and transforms of docs (jamba, mamba, llama),
 // f32. Llama's q and k rows are interleaved for its kind of rotary positions; A is stored as -exp(A_log).
 import type { MambaSpec, ModelSpec } from '@marimba/engine';
-import { createGgufWriter } from '@marimba/engine/internal/formats/gguf-writer';
 import type { TypedMetadataValue } from '@marimba/engine/internal/formats/gguf-types';
+import { createGgufWriter } from '@marimba/engine/internal/formats/gguf-writer';
 import { GGUF_NAMES } from '@marimba/engine/internal/model/roles';
 import type { Parameter, ParameterStore } from '../train/parameters.ts';
 import type { ExportedText } from './export.ts';
@@ -13,15 +13,30 @@ const f32 = (value: number): TypedMetadataValue => ({ type: 'f32', value });
 const text = (value: string): TypedMetadataValue => ({ type: 'string', value });
 
 /** `spec.family` is jamba, mamba or llama. */
-export function ggufFile(store: ParameterStore, spec: ModelSpec, name: string, tokenizer: ExportedText | null): Uint8Array {
+export function ggufFile(
+  store: ParameterStore,
+  spec: ModelSpec,
+  name: string,
+  tokenizer: ExportedText | null,
+): Uint8Array {
   const metadata = new Map<string, TypedMetadataValue>([
-    ['general.architecture', text(spec.family)], ['general.type', text('model')], ['general.name', text(name)], ['general.file_type', u32(0)],
-    ...Object.entries(sizes(spec)).map(([key, value]): [string, TypedMetadataValue] => [`${spec.family}.${key}`, value]),
+    ['general.architecture', text(spec.family)],
+    ['general.type', text('model')],
+    ['general.name', text(name)],
+    ['general.file_type', u32(0)],
+    ...Object.entries(sizes(spec)).map(([key, value]): [string, TypedMetadataValue] => [
+      `${spec.family}.${key}`,
+      value,
+    ]),
     ...tokenizerMetadata(tokenizer, spec),
   ]);
-  const tensors = store.list.map((parameter) => ({ parameter, name: GGUF_NAMES[parameter.role][0]!.replace(/\bN\b/, `${parameter.layer}`) }));
+  const tensors = store.list.map((parameter) => ({
+    parameter,
+    name: GGUF_NAMES[parameter.role][0]!.replace(/\bN\b/, `${parameter.layer}`),
+  }));
   const layout = createGgufWriter({
-    metadata, tensors: tensors.map(({ parameter, name }) => ({ name, type: 'F32', shape: parameter.shape })),
+    metadata,
+    tensors: tensors.map(({ parameter, name }) => ({ name, type: 'F32', shape: parameter.shape })),
   });
   const file = new Uint8Array(layout.byteLength);
   file.set(layout.header);
@@ -38,26 +53,48 @@ function sizes(spec: ModelSpec): Record<string, TypedMetadataValue> {
   const [attention] = layers.flatMap((l) => (l.mixer.kind === 'attention' ? [l.mixer] : []));
   const experts = layers.flatMap((l) => (l.feedForward?.kind === 'experts' ? [l.feedForward] : []));
   const common = {
-    block_count: u32(layers.length), context_length: u32(spec.contextLength), embedding_length: u32(spec.hiddenSize),
-    feed_forward_length: u32(layers[0]?.feedForward?.size ?? 0), 'attention.layer_norm_rms_epsilon': f32(spec.normEpsilon),
+    block_count: u32(layers.length),
+    context_length: u32(spec.contextLength),
+    embedding_length: u32(spec.hiddenSize),
+    feed_forward_length: u32(layers[0]?.feedForward?.size ?? 0),
+    'attention.layer_norm_rms_epsilon': f32(spec.normEpsilon),
   };
   if (spec.family === 'llama' && attention) {
     return {
-      ...common, 'attention.head_count': u32(attention.heads), 'attention.head_count_kv': u32(attention.kvHeads), vocab_size: u32(spec.vocabularySize),
-      'rope.dimension_count': u32(attention.headSize), 'rope.freq_base': f32(attention.rope?.theta ?? 10_000),
+      ...common,
+      'attention.head_count': u32(attention.heads),
+      'attention.head_count_kv': u32(attention.kvHeads),
+      vocab_size: u32(spec.vocabularySize),
+      'rope.dimension_count': u32(attention.headSize),
+      'rope.freq_base': f32(attention.rope?.theta ?? 10_000),
     };
   }
   const states = mambas[0] ? stateSizes(mambas[0]) : {};
-  if (spec.family === 'mamba') return { ...common, 'attention.head_count': u32(0), ...states, 'ssm.dt_b_c_rms': { type: 'bool', value: false } };
+  if (spec.family === 'mamba')
+    return {
+      ...common,
+      'attention.head_count': u32(0),
+      ...states,
+      'ssm.dt_b_c_rms': { type: 'bool', value: false },
+    };
   return {
-    ...common, ...states, 'attention.head_count': u32(attention?.heads ?? 1),
-    'attention.head_count_kv': { type: 'array', of: 'i32', value: layers.map((l) => (l.mixer.kind === 'attention' ? l.mixer.kvHeads : 0)) },
-    expert_count: u32(experts[0]?.count ?? 1), expert_used_count: u32(experts[0]?.topK ?? 1),
+    ...common,
+    ...states,
+    'attention.head_count': u32(attention?.heads ?? 1),
+    'attention.head_count_kv': {
+      type: 'array',
+      of: 'i32',
+      value: layers.map((l) => (l.mixer.kind === 'attention' ? l.mixer.kvHeads : 0)),
+    },
+    expert_count: u32(experts[0]?.count ?? 1),
+    expert_used_count: u32(experts[0]?.topK ?? 1),
   };
 }
 
 const stateSizes = (mamba: MambaSpec): Record<string, TypedMetadataValue> => ({
-  'ssm.conv_kernel': u32(mamba.convWidth), 'ssm.inner_size': u32(mamba.innerSize), 'ssm.state_size': u32(mamba.stateSize),
+  'ssm.conv_kernel': u32(mamba.convWidth),
+  'ssm.inner_size': u32(mamba.innerSize),
+  'ssm.state_size': u32(mamba.stateSize),
   'ssm.time_step_rank': u32(mamba.dtRank),
 });
 
@@ -66,7 +103,9 @@ function transformed(store: ParameterStore, parameter: Parameter, spec: ModelSpe
   if (parameter.role === 'a') return values.map((v) => -Math.exp(v));
   const mixer = spec.layers[parameter.layer]?.mixer;
   const rotates = spec.family === 'llama' && (parameter.role === 'q' || parameter.role === 'k');
-  return rotates && mixer?.kind === 'attention' ? interleaveHalves(values, parameter.shape[1]!, mixer.headSize) : values;
+  return rotates && mixer?.kind === 'attention'
+    ? interleaveHalves(values, parameter.shape[1]!, mixer.headSize)
+    : values;
 }
 
 /** Row t half + j of each head becomes row 2 j + t: rotated pairs side by side. */

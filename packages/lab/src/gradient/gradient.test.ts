@@ -5,7 +5,16 @@ import { describe, it } from 'node:test';
 import type { ModelSpec } from '@marimba/engine';
 import { createRandom } from '@marimba/engine/internal/generate/random';
 import { type TrainingOptions, TrainingRuntime } from '../train/runtime.ts';
-import { attention, DoubleBackend, dense, experts, mamba, model, randomBatch, randomWeights } from './testing.ts';
+import {
+  attention,
+  DoubleBackend,
+  dense,
+  experts,
+  mamba,
+  model,
+  randomBatch,
+  randomWeights,
+} from './testing.ts';
 
 const STEP = 2 ** -13;
 const PER_TENSOR = 4;
@@ -15,21 +24,68 @@ const rope = { theta: 100, rotary: 6, scaling: null };
 const MODELS: Readonly<Record<string, { spec: ModelSpec; options?: Partial<TrainingOptions> }>> = {
   'mamba with norms and biases': { spec: model([{ mixer: mamba(), feedForward: dense() }]) },
   'mamba alone, no norms, no biases, one channel more than a block': {
-    spec: model([{ mixer: mamba({ innerNorms: 'none', projectionBias: false, convBias: false, innerSize: 5, stateSize: 7, convWidth: 5 }), feedForward: null }], { tiedHead: true }),
+    spec: model(
+      [
+        {
+          mixer: mamba({
+            innerNorms: 'none',
+            projectionBias: false,
+            convBias: false,
+            innerSize: 5,
+            stateSize: 7,
+            convWidth: 5,
+          }),
+          feedForward: null,
+        },
+      ],
+      { tiedHead: true },
+    ),
   },
-  'mamba with plain norms, conv of width 1': { spec: model([{ mixer: mamba({ innerNorms: 'plain', convWidth: 1 }), feedForward: null }]) },
+  'mamba with plain norms, conv of width 1': {
+    spec: model([{ mixer: mamba({ innerNorms: 'plain', convWidth: 1 }), feedForward: null }]),
+  },
   'attention, grouped heads': { spec: model([{ mixer: attention(), feedForward: dense() }]) },
   'attention with rotary positions and head norms': {
-    spec: model([{ mixer: attention({ rope, headNorms: true, inputBias: false, outputBias: false }), feedForward: null }]),
+    spec: model([
+      { mixer: attention({ rope, headNorms: true, inputBias: false, outputBias: false }), feedForward: null },
+    ]),
   },
-  'window of 3, odd heads': { spec: model([{ mixer: attention({ window: 3, heads: 3, kvHeads: 1, headSize: 7 }), feedForward: dense({ bias: false }) }]) },
+  'window of 3, odd heads': {
+    spec: model([
+      {
+        mixer: attention({ window: 3, heads: 3, kvHeads: 1, headSize: 7 }),
+        feedForward: dense({ bias: false }),
+      },
+    ]),
+  },
   'gelu by tanh and by erf': {
-    spec: model([{ mixer: attention(), feedForward: dense({ activation: 'gelu_tanh' }) }, { mixer: attention(), feedForward: dense({ activation: 'gelu' }) }], { embeddingScale: 2 }),
+    spec: model(
+      [
+        { mixer: attention(), feedForward: dense({ activation: 'gelu_tanh' }) },
+        { mixer: attention(), feedForward: dense({ activation: 'gelu' }) },
+      ],
+      { embeddingScale: 2 },
+    ),
   },
-  'experts with load balancing': { spec: model([{ mixer: mamba(), feedForward: experts() }, { mixer: attention(), feedForward: experts() }]), options: { balanceLoss: 0.5 } },
-  'renormalised experts': { spec: model([{ mixer: attention(), feedForward: experts({ renormalize: true, count: 4 }) }]) },
+  'experts with load balancing': {
+    spec: model([
+      { mixer: mamba(), feedForward: experts() },
+      { mixer: attention(), feedForward: experts() },
+    ]),
+    options: { balanceLoss: 0.5 },
+  },
+  'renormalised experts': {
+    spec: model([{ mixer: attention(), feedForward: experts({ renormalize: true, count: 4 }) }]),
+  },
   'a hybrid, values computed again': {
-    spec: model([{ mixer: mamba(), feedForward: experts() }, { mixer: attention({ rope }), feedForward: dense() }, { mixer: mamba(), feedForward: null }], { tiedHead: true }),
+    spec: model(
+      [
+        { mixer: mamba(), feedForward: experts() },
+        { mixer: attention({ rope }), feedForward: dense() },
+        { mixer: mamba(), feedForward: null },
+      ],
+      { tiedHead: true },
+    ),
     options: { recompute: true, balanceLoss: 0.1 },
   },
 };
@@ -38,7 +94,10 @@ for (const [name, { spec, options }] of Object.entries(MODELS)) {
   describe(`gradient: ${name}`, () => {
     it('equals central differences for every tensor', async () => {
       const batch = randomBatch(spec.vocabularySize, [7, 1, 11, 2], 3);
-      const runtime = await TrainingRuntime.create(spec, new DoubleBackend(), { maxTokens: batch.tokens.length, ...options });
+      const runtime = await TrainingRuntime.create(spec, new DoubleBackend(), {
+        maxTokens: batch.tokens.length,
+        ...options,
+      });
       randomWeights(runtime.store, 5);
       const loss = async () => {
         const report = await runtime.gradients([batch]);
@@ -54,12 +113,18 @@ for (const [name, { spec, options }] of Object.entries(MODELS)) {
         for (let n = 0; n < PER_TENSOR; n++) {
           const at = Math.floor(random() * values.length);
           const moved = async (by: number) => {
-            runtime.store.write(parameter, values.map((v, k) => (k === at ? v + by : v)));
+            runtime.store.write(
+              parameter,
+              values.map((v, k) => (k === at ? v + by : v)),
+            );
             return loss();
           };
           const expected = ((await moved(STEP)) - (await moved(-STEP))) / (2 * STEP);
           const difference = Math.abs(gradients[i]![at]! - expected);
-          assert.ok(difference <= 2e-5 * scale + 2e-7, `${parameter.layer}.${parameter.role}[${at}]: expected ${expected}, found ${gradients[i]![at]}`);
+          assert.ok(
+            difference <= 2e-5 * scale + 2e-7,
+            `${parameter.layer}.${parameter.role}[${at}]: expected ${expected}, found ${gradients[i]![at]}`,
+          );
         }
         runtime.store.write(parameter, values);
       }
@@ -72,7 +137,10 @@ it('micro-batches add up to the gradient of one batch', async () => {
   const batches = [randomBatch(37, [5, 4], 1), randomBatch(37, [6], 2)];
   const [a, b] = batches as [(typeof batches)[0], (typeof batches)[0]];
   const whole = {
-    sequences: 1, length: 15, tokens: Uint32Array.of(...a.tokens, ...b.tokens), targets: Int32Array.of(...a.targets, ...b.targets),
+    sequences: 1,
+    length: 15,
+    tokens: Uint32Array.of(...a.tokens, ...b.tokens),
+    targets: Int32Array.of(...a.targets, ...b.targets),
     documentStarts: Uint32Array.of(0, 5, 9),
   };
   const gradientOf = async (list: typeof batches) => {

@@ -14,7 +14,8 @@ export const attention: Rule<'attention'> = (op, tape) => {
 
 export const cacheStore: Rule<'cacheStore'> = ({ fields: store, set }, tape) => {
   const op = waiting.get(tape);
-  if (!op || op.fields.layerOffset !== store.layerOffset) throw new Error('gradient: expected attention after cacheStore');
+  if (!op || op.fields.layerOffset !== store.layerOffset)
+    throw new Error('gradient: expected attention after cacheStore');
   waiting.delete(tape);
   const { segments, q, qStride, y, yStride, heads, kvHeads, headSize, scale, window } = op.fields;
   const size = numberOf(headSize);
@@ -24,11 +25,37 @@ export const cacheStore: Rule<'cacheStore'> = ({ fields: store, set }, tape) => 
   if (!dy) return;
   const { k, kStride, v, vStride } = store;
   const threadBytes = attentionBackwardScratchBytes(tape.context.maxRows);
-  tape.append('attentionBackward', set, {
-    segments, q, qStride, k, kStride, v, vStride, y, yStride, dy, dyStride: yStride, dq: tape.fresh(q, queries), dqStride: qStride,
-    dk: tape.fresh(k, keys), dkStride: kStride, dv: tape.fresh(v, keys), dvStride: vStride, heads, kvHeads, headSize, scale, window,
-    scratch: tape.scratch(threadBytes), threadBytes,
-  }, { macsPerPosition: 5 * queries, bytesPerRow: queries * 16 + keys * 16, window: numberOf(window) });
+  tape.append(
+    'attentionBackward',
+    set,
+    {
+      segments,
+      q,
+      qStride,
+      k,
+      kStride,
+      v,
+      vStride,
+      y,
+      yStride,
+      dy,
+      dyStride: yStride,
+      dq: tape.fresh(q, queries),
+      dqStride: qStride,
+      dk: tape.fresh(k, keys),
+      dkStride: kStride,
+      dv: tape.fresh(v, keys),
+      dvStride: vStride,
+      heads,
+      kvHeads,
+      headSize,
+      scale,
+      window,
+      scratch: tape.scratch(threadBytes),
+      threadBytes,
+    },
+    { macsPerPosition: 5 * queries, bytesPerRow: queries * 16 + keys * 16, window: numberOf(window) },
+  );
 };
 
 /** A rotation's gradient is the opposite rotation, in the gradient's place. */
@@ -36,8 +63,19 @@ export const rope: Rule<'rope'> = ({ fields, set }, tape) => {
   const columns = numberOf(fields.heads) * numberOf(fields.headSize);
   const x = tape.gradient(fields.x, columns);
   if (!x) return;
-  tape.append('rope', set, {
-    positions: fields.positions, x, xStride: fields.xStride, heads: fields.heads, headSize: fields.headSize, rotary: fields.rotary,
-    inverseFrequencies: tape.context.negatedFrequencies(numberOf(fields.inverseFrequencies)), attentionScale: fields.attentionScale,
-  }, { macsPerRow: 2 * columns, bytesPerRow: columns * 8 });
+  tape.append(
+    'rope',
+    set,
+    {
+      positions: fields.positions,
+      x,
+      xStride: fields.xStride,
+      heads: fields.heads,
+      headSize: fields.headSize,
+      rotary: fields.rotary,
+      inverseFrequencies: tape.context.negatedFrequencies(numberOf(fields.inverseFrequencies)),
+      attentionScale: fields.attentionScale,
+    },
+    { macsPerRow: 2 * columns, bytesPerRow: columns * 8 },
+  );
 };

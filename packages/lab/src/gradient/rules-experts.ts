@@ -20,38 +20,86 @@ export const combineExperts: Rule<'combineExperts'> = ({ fields, set }, tape) =>
   const dy = tape.gradient(fields.y, columns);
   if (!dy) return;
   const dWeights = tape.temporary('rows', (rows) => rows * topK * 4);
-  tape.append('combineExpertsBackward', set, {
-    topK, slotOf, weights, x, xStride, dy, dyStride: fields.yStride, columns, dx: tape.fresh(x, columns), dxStride: xStride, dWeights,
-  }, { bytesPerRow: columns * 12 * topK });
+  tape.append(
+    'combineExpertsBackward',
+    set,
+    {
+      topK,
+      slotOf,
+      weights,
+      x,
+      xStride,
+      dy,
+      dyStride: fields.yStride,
+      columns,
+      dx: tape.fresh(x, columns),
+      dxStride: xStride,
+      dWeights,
+    },
+    { bytesPerRow: columns * 12 * topK },
+  );
   routedLayer.set(tape, { slotOf, topK, dWeights });
 };
 
 export const expertLinear: Rule<'expertLinear'> = (op, tape) => {
   const { offsets, experts, slotRows, x, xStride, weight, expertBytes, outputs } = op.fields;
-  if (numberOf(op.fields.layout) !== 0) throw new Error('gradient: expected weights in f32, found another format');
+  if (numberOf(op.fields.layout) !== 0)
+    throw new Error('gradient: expected weights in f32, found another format');
   const columns = numberOf(op.fields.columns);
   const dy = tape.gradient(op.fields.y, numberOf(outputs));
   if (!dy) return;
   const common = { offsets, experts, dy, dyStride: op.fields.yStride, outputs, columns, expertBytes };
   const work = { macsPerRow: op.cost.macsPerRow, bytesPerRow: op.cost.bytesPerRow };
-  tape.append('expertLinearBackwardWeight', 'rows', {
-    ...common, slotRows, x, xStride, dWeight: tape.context.weightGradient(numberOf(weight)), scratch: tape.scratch(GEMM_SCRATCH_BYTES),
-  }, work);
+  tape.append(
+    'expertLinearBackwardWeight',
+    'rows',
+    {
+      ...common,
+      slotRows,
+      x,
+      xStride,
+      dWeight: tape.context.weightGradient(numberOf(weight)),
+      scratch: tape.scratch(GEMM_SCRATCH_BYTES),
+    },
+    work,
+  );
   const input = (dx: Operand, dxStride: Operand) =>
-    tape.append('expertLinearBackwardInput', 'rows', { ...common, weight, dx, dxStride, scratch: tape.scratch(GEMM_SCRATCH_BYTES) }, work);
+    tape.append(
+      'expertLinearBackwardInput',
+      'rows',
+      { ...common, weight, dx, dxStride, scratch: tape.scratch(GEMM_SCRATCH_BYTES) },
+      work,
+    );
   if (slotRows === 0) input(tape.fresh(x, columns), xStride);
   else intoRows(op, tape, columns, input);
 };
 
-function intoRows(op: RecordedOp<'expertLinear'>, tape: Tape, columns: number, input: (dx: Operand, stride: Operand) => void): void {
+function intoRows(
+  op: RecordedOp<'expertLinear'>,
+  tape: Tape,
+  columns: number,
+  input: (dx: Operand, stride: Operand) => void,
+): void {
   const layer = routedLayer.get(tape);
   if (!layer) throw new Error('gradient: expected combineExperts after expertLinear');
   const slots = tape.temporary('slots', (rows) => rows * columns * 4);
   input(slots, columns);
   const { at, accumulate } = tape.target(op.fields.x, columns);
-  tape.append('sumSlots', 'rows', {
-    topK: layer.topK, slotOf: layer.slotOf, x: slots, xStride: columns, y: at, yStride: op.fields.xStride, columns, accumulate,
-  }, { bytesPerRow: columns * 4 * (layer.topK + 2) });
+  tape.append(
+    'sumSlots',
+    'rows',
+    {
+      topK: layer.topK,
+      slotOf: layer.slotOf,
+      x: slots,
+      xStride: columns,
+      y: at,
+      yStride: op.fields.xStride,
+      columns,
+      accumulate,
+    },
+    { bytesPerRow: columns * 4 * (layer.topK + 2) },
+  );
 }
 
 export const route: Rule<'route'> = ({ fields, set }, tape) => {
@@ -61,8 +109,23 @@ export const route: Rule<'route'> = ({ fields, set }, tape) => {
   const { x, xStride, topK, renormalize, ids, offsets } = fields;
   const experts = numberOf(fields.experts);
   const { scale, lossesOfLayer } = tape.context.balance;
-  tape.append('routeBackward', set, {
-    x, xStride, experts, topK, renormalize, ids, offsets, dWeights: layer.dWeights, dx: tape.fresh(x, experts), dxStride: xStride,
-    scale, losses: lossesOfLayer(),
-  }, { bytesPerRow: experts * 8, exponentialsPerRow: experts });
+  tape.append(
+    'routeBackward',
+    set,
+    {
+      x,
+      xStride,
+      experts,
+      topK,
+      renormalize,
+      ids,
+      offsets,
+      dWeights: layer.dWeights,
+      dx: tape.fresh(x, experts),
+      dxStride: xStride,
+      scale,
+      losses: lossesOfLayer(),
+    },
+    { bytesPerRow: experts * 8, exponentialsPerRow: experts },
+  );
 };

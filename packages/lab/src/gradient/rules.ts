@@ -3,10 +3,10 @@
 import { GEMM_SCRATCH_BYTES } from '@marimba/engine/internal/backends/wasm/training-scratch';
 import type { OpKind } from '@marimba/engine/internal/plan/ops';
 import type { RecordedOp } from '@marimba/engine/internal/plan/plan';
+import { numberOf, type Rule } from './rule.ts';
 import { attention, cacheStore, rope } from './rules-attention.ts';
 import { combineExperts, expertLinear, route } from './rules-experts.ts';
 import { causalConv, selectiveScan } from './rules-mamba.ts';
-import { numberOf, type Rule } from './rule.ts';
 import type { Tape } from './tape.ts';
 
 const copy: Rule<'copy'> = ({ fields, set }, tape) => {
@@ -14,7 +14,13 @@ const copy: Rule<'copy'> = ({ fields, set }, tape) => {
   const dy = tape.gradient(fields.y, columns);
   if (!dy || tape.alias(fields.x, fields.y)) return;
   const { at, accumulate } = tape.target(fields.x, columns);
-  tape.append(accumulate ? 'add' : 'copy', set, { x: dy, xStride: fields.yStride, y: at, yStride: fields.xStride, columns });
+  tape.append(accumulate ? 'add' : 'copy', set, {
+    x: dy,
+    xStride: fields.yStride,
+    y: at,
+    yStride: fields.xStride,
+    columns,
+  });
 };
 
 /** y += x, where y is already a copy. */
@@ -23,18 +29,34 @@ const add: Rule<'add'> = ({ fields, set }, tape) => {
   const dy = tape.gradient(fields.y, columns);
   if (!dy) return;
   const { at, accumulate } = tape.target(fields.x, columns);
-  tape.append(accumulate ? 'add' : 'copy', set, { x: dy, xStride: fields.yStride, y: at, yStride: fields.xStride, columns });
+  tape.append(accumulate ? 'add' : 'copy', set, {
+    x: dy,
+    xStride: fields.yStride,
+    y: at,
+    yStride: fields.xStride,
+    columns,
+  });
 };
 
 const embed: Rule<'embed'> = ({ fields, set }, tape) => {
   const columns = numberOf(fields.columns);
   const dy = tape.gradient(fields.y, columns);
   if (!dy) return;
-  tape.append('embedBackward', set, {
-    tokens: fields.tokens, dy, dyStride: fields.yStride, columns, vocabulary: fields.vocabulary, scale: fields.scale,
-    skipToken: tape.context.skipToken < 0 ? 0xffff_ffff : tape.context.skipToken,
-    dTable: tape.context.weightGradient(numberOf(fields.table)),
-  }, { bytesPerRow: columns * 12 });
+  tape.append(
+    'embedBackward',
+    set,
+    {
+      tokens: fields.tokens,
+      dy,
+      dyStride: fields.yStride,
+      columns,
+      vocabulary: fields.vocabulary,
+      scale: fields.scale,
+      skipToken: tape.context.skipToken < 0 ? 0xffff_ffff : tape.context.skipToken,
+      dTable: tape.context.weightGradient(numberOf(fields.table)),
+    },
+    { bytesPerRow: columns * 12 },
+  );
 };
 
 const rmsNorm: Rule<'rmsNorm'> = ({ fields, set }, tape) => {
@@ -45,27 +67,57 @@ const rmsNorm: Rule<'rmsNorm'> = ({ fields, set }, tape) => {
   const inverse = tape.temporary(set, (rows) => rows * numberOf(groups) * 4);
   const dx = tape.target(x, width);
   const common = { x, xStride, columns, groups, dy, dyStride: fields.yStride, inverse };
-  tape.append('rmsNormBackward', set, { ...common, weight, epsilon: fields.epsilon, dx: dx.at, dxStride: xStride, accumulate: dx.accumulate }, {
-    bytesPerRow: width * 16,
-  });
-  tape.append('rmsNormWeightBackward', set, { ...common, dWeight: tape.context.weightGradient(numberOf(weight)) }, { bytesPerRow: width * 8 });
+  tape.append(
+    'rmsNormBackward',
+    set,
+    { ...common, weight, epsilon: fields.epsilon, dx: dx.at, dxStride: xStride, accumulate: dx.accumulate },
+    {
+      bytesPerRow: width * 16,
+    },
+  );
+  tape.append(
+    'rmsNormWeightBackward',
+    set,
+    { ...common, dWeight: tape.context.weightGradient(numberOf(weight)) },
+    { bytesPerRow: width * 8 },
+  );
 };
 
 const linear: Rule<'linear'> = ({ fields, set, cost }, tape) => {
   const { x, xStride, weight, outputs, columns, bias } = fields;
-  if (numberOf(fields.layout) !== 0) throw new Error('gradient: expected weights in f32, found another format');
+  if (numberOf(fields.layout) !== 0)
+    throw new Error('gradient: expected weights in f32, found another format');
   const dy = tape.gradient(fields.y, numberOf(outputs));
   if (!dy) return;
   const common = { dy, dyStride: fields.yStride, outputs, columns };
   const work = { macsPerRow: cost.macsPerRow, bytesPerRow: cost.bytesPerRow };
-  tape.append('linearBackwardWeight', set, {
-    ...common, x, xStride, dWeight: tape.context.weightGradient(numberOf(weight)), scratch: tape.scratch(GEMM_SCRATCH_BYTES),
-    dBias: numberOf(bias) ? tape.context.weightGradient(numberOf(bias)) : 0,
-  }, work);
+  tape.append(
+    'linearBackwardWeight',
+    set,
+    {
+      ...common,
+      x,
+      xStride,
+      dWeight: tape.context.weightGradient(numberOf(weight)),
+      scratch: tape.scratch(GEMM_SCRATCH_BYTES),
+      dBias: numberOf(bias) ? tape.context.weightGradient(numberOf(bias)) : 0,
+    },
+    work,
+  );
   const dx = tape.target(x, numberOf(columns));
-  tape.append('linearBackwardInput', set, {
-    ...common, weight, dx: dx.at, dxStride: xStride, accumulate: dx.accumulate, scratch: tape.scratch(GEMM_SCRATCH_BYTES),
-  }, work);
+  tape.append(
+    'linearBackwardInput',
+    set,
+    {
+      ...common,
+      weight,
+      dx: dx.at,
+      dxStride: xStride,
+      accumulate: dx.accumulate,
+      scratch: tape.scratch(GEMM_SCRATCH_BYTES),
+    },
+    work,
+  );
 };
 
 const gatedActivation: Rule<'gatedActivation'> = ({ fields, set }, tape) => {
@@ -73,25 +125,63 @@ const gatedActivation: Rule<'gatedActivation'> = ({ fields, set }, tape) => {
   const columns = numberOf(fields.columns);
   const dy = tape.gradient(fields.y, columns);
   if (!dy) return;
-  tape.append('gatedActivationBackward', set, {
-    gate, gateStride, up, upStride, dy, dyStride: fields.yStride, columns, activation, dGate: tape.fresh(gate, columns),
-    dGateStride: gateStride, dUp: tape.fresh(up, columns), dUpStride: upStride,
-  }, { bytesPerRow: columns * 20, exponentialsPerRow: columns });
+  tape.append(
+    'gatedActivationBackward',
+    set,
+    {
+      gate,
+      gateStride,
+      up,
+      upStride,
+      dy,
+      dyStride: fields.yStride,
+      columns,
+      activation,
+      dGate: tape.fresh(gate, columns),
+      dGateStride: gateStride,
+      dUp: tape.fresh(up, columns),
+      dUpStride: upStride,
+    },
+    { bytesPerRow: columns * 20, exponentialsPerRow: columns },
+  );
 };
 
 const gatherRows: Rule<'gatherRows'> = ({ fields }, tape) => {
   const columns = numberOf(fields.columns);
   const dy = tape.gradient(fields.y, columns);
   if (!dy) return;
-  tape.append('gatherRowsBackward', 'rows', {
-    count: { step: 'logitRows' }, indices: fields.indices, dy, dyStride: fields.yStride, dx: tape.fresh(fields.x, columns),
-    dxStride: fields.xStride, columns,
-  }, { bytesPerRow: columns * 8 });
+  tape.append(
+    'gatherRowsBackward',
+    'rows',
+    {
+      count: { step: 'logitRows' },
+      indices: fields.indices,
+      dy,
+      dyStride: fields.yStride,
+      dx: tape.fresh(fields.x, columns),
+      dxStride: fields.xStride,
+      columns,
+    },
+    { bytesPerRow: columns * 8 },
+  );
 };
 
 const RULES: { readonly [K in OpKind]?: Rule<K> } = {
-  copy, add, embed, rmsNorm, linear, gatedActivation, gatherRows, causalConv, selectiveScan, rope, cacheStore, attention,
-  route, expertLinear, combineExperts,
+  copy,
+  add,
+  embed,
+  rmsNorm,
+  linear,
+  gatedActivation,
+  gatherRows,
+  causalConv,
+  selectiveScan,
+  rope,
+  cacheStore,
+  attention,
+  route,
+  expertLinear,
+  combineExperts,
 };
 
 /** Appends the backward of recorded ops, last first. */

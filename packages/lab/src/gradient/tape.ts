@@ -33,7 +33,13 @@ interface Range {
 }
 
 const FREE: OpCost = {
-  weightBytes: 0, macsPerRow: 0, bytesPerRow: 0, exponentialsPerRow: 0, cacheBytesPerPosition: 0, macsPerPosition: 0, window: 0,
+  weightBytes: 0,
+  macsPerRow: 0,
+  bytesPerRow: 0,
+  exponentialsPerRow: 0,
+  cacheBytesPerPosition: 0,
+  macsPerPosition: 0,
+  window: 0,
 };
 
 export class Tape {
@@ -69,7 +75,8 @@ export class Tape {
   target(operand: Operand, columns: number): { at: Operand; accumulate: 0 | 1 } {
     const { buffer, byteOffset } = bufferOf(operand);
     let gradient = this.#gradients.get(buffer);
-    if (gradient === undefined) this.#gradients.set(buffer, (gradient = this.buffers.push(this.buffers[buffer]!) - 1));
+    if (gradient === undefined)
+      this.#gradients.set(buffer, (gradient = this.buffers.push(this.buffers[buffer]!) - 1));
     const from = byteOffset / 4;
     const accumulate = this.#covers(gradient, from, columns) ? 1 : 0;
     if (!accumulate) this.#mark(gradient, { from, to: from + columns });
@@ -79,7 +86,8 @@ export class Tape {
   /** The same for ops that only write: every operand of theirs has no other reader. */
   fresh(operand: Operand, columns: number): Operand {
     const { at, accumulate } = this.target(operand, columns);
-    if (accumulate) throw new Error(`gradient: ${this.#label}: expected one reader of an operand, found several`);
+    if (accumulate)
+      throw new Error(`gradient: ${this.#label}: expected one reader of an operand, found several`);
     return at;
   }
 
@@ -87,7 +95,13 @@ export class Tape {
   alias(operand: Operand, result: Operand): boolean {
     const from = bufferOf(operand);
     const to = this.#gradients.get(bufferOf(result).buffer);
-    if (to === undefined || this.#gradients.has(from.buffer) || from.byteOffset !== 0 || bufferOf(result).byteOffset !== 0) return false;
+    if (
+      to === undefined ||
+      this.#gradients.has(from.buffer) ||
+      from.byteOffset !== 0 ||
+      bufferOf(result).byteOffset !== 0
+    )
+      return false;
     this.#gradients.set(from.buffer, to);
     return true;
   }
@@ -109,22 +123,39 @@ export class Tape {
     return this.temporary('rows', () => bytesPerThread * this.context.threads);
   }
 
-  append<K extends OpKind>(kind: K, set: RowSet, fields: Record<Exclude<keyof OpFields<K>, 'rows'>, Operand>, cost: Partial<OpCost> = {}): void {
+  append<K extends OpKind>(
+    kind: K,
+    set: RowSet,
+    fields: Record<Exclude<keyof OpFields<K>, 'rows'>, Operand>,
+    cost: Partial<OpCost> = {},
+  ): void {
     const touched = Object.values<Operand>(fields).flatMap((operand) =>
       typeof operand === 'object' && 'buffer' in operand ? [operand.buffer] : [],
     );
     this.ops.push({
-      kind, set, label: this.#label, fields: { rows: { step: set }, ...fields } as unknown as Record<keyof OpFields<K>, Operand>,
-      reads: touched, writes: touched, cost: { ...FREE, ...cost },
+      kind,
+      set,
+      label: this.#label,
+      fields: { rows: { step: set }, ...fields } as unknown as Record<keyof OpFields<K>, Operand>,
+      reads: touched,
+      writes: touched,
+      cost: { ...FREE, ...cost },
     } as unknown as RecordedOp);
   }
 
   #covers(gradient: number, from: number, columns: number): boolean {
     const to = from + columns;
-    const overlapping = (this.#written.get(gradient) ?? []).filter((range) => range.from < to && from < range.to);
-    const covered = overlapping.reduce((sum, range) => sum + Math.min(to, range.to) - Math.max(from, range.from), 0);
+    const overlapping = (this.#written.get(gradient) ?? []).filter(
+      (range) => range.from < to && from < range.to,
+    );
+    const covered = overlapping.reduce(
+      (sum, range) => sum + Math.min(to, range.to) - Math.max(from, range.from),
+      0,
+    );
     if (covered !== 0 && covered !== columns)
-      throw new Error(`gradient: ${this.#label}: expected a whole slice to be filled, found ${covered} of ${columns} columns`);
+      throw new Error(
+        `gradient: ${this.#label}: expected a whole slice to be filled, found ${covered} of ${columns} columns`,
+      );
     return covered === columns;
   }
 

@@ -64,23 +64,62 @@ export class DoubleBackend implements Backend {
 }
 
 export const mamba = (changes: Partial<MambaSpec> = {}): MambaSpec => ({
-  kind: 'mamba', innerSize: 26, stateSize: 5, convWidth: 3, dtRank: 3, convBias: true, projectionBias: true, innerNorms: 'weighted',
-  innerNormEpsilon: 1e-6, ...changes,
+  kind: 'mamba',
+  innerSize: 26,
+  stateSize: 5,
+  convWidth: 3,
+  dtRank: 3,
+  convBias: true,
+  projectionBias: true,
+  innerNorms: 'weighted',
+  innerNormEpsilon: 1e-6,
+  ...changes,
 });
 
 export const attention = (changes: Partial<AttentionSpec> = {}): AttentionSpec => ({
-  kind: 'attention', heads: 4, kvHeads: 2, headSize: 6, window: null, rope: null, inputBias: true, outputBias: true, headNorms: false, ...changes,
+  kind: 'attention',
+  heads: 4,
+  kvHeads: 2,
+  headSize: 6,
+  window: null,
+  rope: null,
+  inputBias: true,
+  outputBias: true,
+  headNorms: false,
+  ...changes,
 });
 
-export const dense = (changes: Partial<DenseSpec> = {}): DenseSpec => ({ kind: 'dense', size: 19, activation: 'silu', bias: true, ...changes });
+export const dense = (changes: Partial<DenseSpec> = {}): DenseSpec => ({
+  kind: 'dense',
+  size: 19,
+  activation: 'silu',
+  bias: true,
+  ...changes,
+});
 
 export const experts = (changes: Partial<ExpertsSpec> = {}): ExpertsSpec => ({
-  kind: 'experts', size: 11, count: 3, topK: 2, renormalize: false, activation: 'silu', ...changes,
+  kind: 'experts',
+  size: 11,
+  count: 3,
+  topK: 2,
+  renormalize: false,
+  activation: 'silu',
+  ...changes,
 });
 
 export const model = (layers: readonly LayerSpec[], changes: Partial<ModelSpec> = {}): ModelSpec => ({
-  family: 'test', name: 'test', vocabularySize: 37, hiddenSize: 13, normEpsilon: 1e-5, tiedHead: false, embeddingScale: 1, contextLength: 512,
-  beginToken: null, endTokens: [], layers, ...changes,
+  family: 'test',
+  name: 'test',
+  vocabularySize: 37,
+  hiddenSize: 13,
+  normEpsilon: 1e-5,
+  tiedHead: false,
+  embeddingScale: 1,
+  contextLength: 512,
+  beginToken: null,
+  endTokens: [],
+  layers,
+  ...changes,
 });
 
 /** Random weights in steps of 2^-14, which f32 holds exactly: norms near 1, decays near -1, others near 0. */
@@ -89,7 +128,10 @@ export function randomWeights(store: ParameterStore, seed: number): void {
   for (const parameter of store.list) {
     const norm = parameter.role.endsWith('Norm') || parameter.role === 'd';
     const values = store.read(parameter).map(() => (norm ? 1 : 0) + (random() - 0.5) * (norm ? 0.6 : 0.9));
-    store.write(parameter, values.map((v) => Math.round(v * 16_384) / 16_384));
+    store.write(
+      parameter,
+      values.map((v) => Math.round(v * 16_384) / 16_384),
+    );
   }
 }
 
@@ -102,5 +144,11 @@ export function randomBatch(vocabulary: number, documents: readonly number[], se
   const targets = Int32Array.from({ length }, () => (random() < 0.15 ? -1 : token()));
   targets[0] = 1;
   let at = 0;
-  return { sequences: 1, length, tokens, targets, documentStarts: Uint32Array.from(documents, (n) => (at += n) - n) };
+  return {
+    sequences: 1,
+    length,
+    tokens,
+    targets,
+    documentStarts: Uint32Array.from(documents, (n) => (at += n) - n),
+  };
 }

@@ -8,7 +8,14 @@ import { attention, dense, experts, mamba, model, randomBatch } from '../gradien
 import { initialise } from './initialise.ts';
 import { type OptimizerSettings, TrainingRuntime } from './runtime.ts';
 
-const SETTINGS: OptimizerSettings = { learningRate: 0.01, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxNorm: 0.5 };
+const SETTINGS: OptimizerSettings = {
+  learningRate: 0.01,
+  beta1: 0.9,
+  beta2: 0.95,
+  epsilon: 1e-8,
+  weightDecay: 0.1,
+  maxNorm: 0.5,
+};
 const TOLERANCE = 2e-4;
 
 const rope = { theta: 100, rotary: 14, scaling: null };
@@ -17,30 +24,65 @@ const odds = mamba({ innerSize: 84, stateSize: 20, convWidth: 5, dtRank: 3 });
 
 const MODELS: Readonly<Record<string, ModelSpec>> = {
   hybrid: model(
-    [{ mixer: odds, feedForward: dense({ size: 150 }) }, { mixer: attention({ heads: 6, kvHeads: 2, headSize: 7, window: 70 }), feedForward: experts({ size: 53 }) }],
+    [
+      { mixer: odds, feedForward: dense({ size: 150 }) },
+      {
+        mixer: attention({ heads: 6, kvHeads: 2, headSize: 7, window: 70 }),
+        feedForward: experts({ size: 53 }),
+      },
+    ],
     odd,
   ),
-  mamba: model([{ mixer: mamba({ innerSize: 131, stateSize: 6, convWidth: 4, innerNorms: 'none', convBias: false }), feedForward: null }], { ...odd, tiedHead: true }),
+  mamba: model(
+    [
+      {
+        mixer: mamba({ innerSize: 131, stateSize: 6, convWidth: 4, innerNorms: 'none', convBias: false }),
+        feedForward: null,
+      },
+    ],
+    { ...odd, tiedHead: true },
+  ),
   transformer: model(
-    [{ mixer: attention({ heads: 3, kvHeads: 3, headSize: 14, rope, headNorms: true }), feedForward: dense({ activation: 'gelu', bias: false }) },
-     { mixer: attention({ heads: 4, kvHeads: 1, headSize: 10 }), feedForward: dense({ activation: 'gelu_tanh' }) }],
+    [
+      {
+        mixer: attention({ heads: 3, kvHeads: 3, headSize: 14, rope, headNorms: true }),
+        feedForward: dense({ activation: 'gelu', bias: false }),
+      },
+      {
+        mixer: attention({ heads: 4, kvHeads: 1, headSize: 10 }),
+        feedForward: dense({ activation: 'gelu_tanh' }),
+      },
+    ],
     odd,
   ),
-  'routed, renormalised': model([{ mixer: odds, feedForward: experts({ count: 5, size: 140, renormalize: true }) }], odd),
+  'routed, renormalised': model(
+    [{ mixer: odds, feedForward: experts({ count: 5, size: 140, renormalize: true }) }],
+    odd,
+  ),
 };
 
 /** Gradients of one batch, then the weights after two steps (which only the same kernels agree on: AdamW divides rounding by rounding). */
 async function trainOn(spec: ModelSpec, options: LoadModelOptions, recompute = false) {
   const batch = randomBatch(spec.vocabularySize, [150, 1, 67, 3], 3);
   const backend = await createBackend(options);
-  const runtime = await TrainingRuntime.create(spec, backend, { maxTokens: batch.tokens.length + 5, balanceLoss: 0.1, recompute });
+  const runtime = await TrainingRuntime.create(spec, backend, {
+    maxTokens: batch.tokens.length + 5,
+    balanceLoss: 0.1,
+    recompute,
+  });
   try {
     initialise(runtime.store, spec, 7);
     const { loss } = await runtime.gradients([batch]);
     const gradients = runtime.store.list.map((parameter) => runtime.store.read(parameter, 'gradients'));
     const { gradientNorm } = await runtime.update(SETTINGS);
     await runtime.step([batch], SETTINGS);
-    return { loss, gradientNorm, gradients, weights: runtime.store.block('weights').slice(), names: runtime.store.list.map((p) => `${p.layer}.${p.role}`) };
+    return {
+      loss,
+      gradientNorm,
+      gradients,
+      weights: runtime.store.block('weights').slice(),
+      names: runtime.store.list.map((p) => `${p.layer}.${p.role}`),
+    };
   } finally {
     await runtime.close();
   }
@@ -54,12 +96,18 @@ for (const [name, spec] of Object.entries(MODELS)) {
       it(`${variant}: gradients as on the reference`, async () => {
         const expected = await trainOn(spec, { backend: 'reference' });
         const found = await trainOn(spec, { backend: 'wasm', threads: 3, variant });
-        assert.ok(Math.abs(found.loss - expected.loss) < 1e-4, `loss: expected ${expected.loss}, found ${found.loss}`);
+        assert.ok(
+          Math.abs(found.loss - expected.loss) < 1e-4,
+          `loss: expected ${expected.loss}, found ${found.loss}`,
+        );
         assert.ok(Math.abs(found.gradientNorm / expected.gradientNorm - 1) < TOLERANCE);
         const largest = Math.max(...expected.gradients.map(norm));
         expected.gradients.forEach((gradient, i) => {
           const difference = norm(gradient.map((v, k) => v - found.gradients[i]![k]!));
-          assert.ok(difference <= TOLERANCE * norm(gradient) + 1e-6 * largest, `${expected.names[i]}: ${difference} of ${norm(gradient)}`);
+          assert.ok(
+            difference <= TOLERANCE * norm(gradient) + 1e-6 * largest,
+            `${expected.names[i]}: ${difference} of ${norm(gradient)}`,
+          );
         });
       });
     }

@@ -2,9 +2,9 @@
 // multiply-add peak, measured by a loop of nothing else on the same threads in the same run.
 import type { Backend } from '@marimba/engine/internal/backends/backend';
 import type { JsonObject } from '@marimba/engine/internal/formats/types';
+import { createRandom } from '@marimba/engine/internal/generate/random';
 import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/load-model';
 import { encodeOp, wordsOf } from '@marimba/engine/internal/plan/ops';
-import { createRandom } from '@marimba/engine/internal/generate/random';
 import type { TrainingBatch } from '../data/batches.ts';
 import { initialise } from './initialise.ts';
 import { specOfConfig } from './model-config.ts';
@@ -29,24 +29,59 @@ export interface TrainingBench {
   readonly scanShareOfTime: number;
   readonly activationBytes: number;
   /** Milliseconds of a step by kind of op, largest first. */
-  readonly profile: readonly { readonly kind: string; readonly ms: number; readonly share: number; readonly gigaflops: number }[];
+  readonly profile: readonly {
+    readonly kind: string;
+    readonly ms: number;
+    readonly share: number;
+    readonly gigaflops: number;
+  }[];
 }
 
-const SIZES = { vocab_size: 4096, hidden_size: 256, num_hidden_layers: 8, num_attention_heads: 8, num_key_value_heads: 4, tie_word_embeddings: true, max_position_embeddings: 4096 };
+const SIZES = {
+  vocab_size: 4096,
+  hidden_size: 256,
+  num_hidden_layers: 8,
+  num_attention_heads: 8,
+  num_key_value_heads: 4,
+  tie_word_embeddings: true,
+  max_position_embeddings: 4096,
+};
 
 /** Both near 7 million parameters: a Jamba with one attention layer in eight, and a transformer. */
 export const BENCH_MODELS: Readonly<Record<string, JsonObject>> = {
   'jamba 1:8': {
-    ...SIZES, model_type: 'jamba', intermediate_size: 448, attn_layer_period: 8, attn_layer_offset: 4, expert_layer_period: 1, expert_layer_offset: 0,
-    num_experts: 1, num_experts_per_tok: 1, mamba_d_state: 16, mamba_d_conv: 4, mamba_expand: 2, mamba_dt_rank: 16,
+    ...SIZES,
+    model_type: 'jamba',
+    intermediate_size: 448,
+    attn_layer_period: 8,
+    attn_layer_offset: 4,
+    expert_layer_period: 1,
+    expert_layer_offset: 0,
+    num_experts: 1,
+    num_experts_per_tok: 1,
+    mamba_d_state: 16,
+    mamba_d_conv: 4,
+    mamba_expand: 2,
+    mamba_dt_rank: 16,
   },
   transformer: { ...SIZES, model_type: 'llama', intermediate_size: 720 },
 };
 
-const LINEAR = new Set(['linear', 'linearBackwardInput', 'linearBackwardWeight', 'expertLinear', 'expertLinearBackwardInput', 'expertLinearBackwardWeight']);
+const LINEAR = new Set([
+  'linear',
+  'linearBackwardInput',
+  'linearBackwardWeight',
+  'expertLinear',
+  'expertLinearBackwardInput',
+  'expertLinearBackwardWeight',
+]);
 const SCAN = new Set(['selectiveScan', 'selectiveScanBackward', 'scanReduce']);
 
-export async function benchTraining(name: string, config: JsonObject, options: TrainingBenchOptions = {}): Promise<TrainingBench> {
+export async function benchTraining(
+  name: string,
+  config: JsonObject,
+  options: TrainingBenchOptions = {},
+): Promise<TrainingBench> {
   const { sequences = 8, length = 256, steps = 5 } = options;
   const { spec } = specOfConfig(name, config);
   const peakGigaflops = await measurePeak(options);
@@ -55,7 +90,14 @@ export async function benchTraining(name: string, config: JsonObject, options: T
   try {
     initialise(runtime.store, spec, 1);
     const batch = randomBatch(spec.vocabularySize, sequences, length);
-    const settings = { learningRate: 1e-3, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxNorm: 1 };
+    const settings = {
+      learningRate: 1e-3,
+      beta1: 0.9,
+      beta2: 0.95,
+      epsilon: 1e-8,
+      weightDecay: 0.1,
+      maxNorm: 1,
+    };
     // The first steps run in the engine's slow tier while it compiles.
     for (let i = 0; i < 2; i++) await runtime.step([batch], settings);
     backend.profile(true);
@@ -76,12 +118,24 @@ export async function benchTraining(name: string, config: JsonObject, options: T
       [...kinds].reduce((sum, [kind, value]) => sum + (members.has(kind) ? value[field] : 0), 0);
     const linearGigaflops = (2 * total(LINEAR, 'macs')) / total(LINEAR, 'ms') / 1e6;
     const profile = [...kinds]
-      .map(([kind, value]) => ({ kind, ms: value.ms, share: value.ms / ms, gigaflops: value.ms ? (2 * value.macs) / value.ms / 1e6 : 0 }))
+      .map(([kind, value]) => ({
+        kind,
+        ms: value.ms,
+        share: value.ms / ms,
+        gigaflops: value.ms ? (2 * value.macs) / value.ms / 1e6 : 0,
+      }))
       .sort((a, b) => b.ms - a.ms);
     return {
-      name, parameters: runtime.store.parameterCount, tokensPerSecond: (rows / ms) * 1000, gigaflops: (2 * total(LINEAR, 'macs')) / ms / 1e6,
-      linearGigaflops, linearShareOfPeak: linearGigaflops / peakGigaflops, peakGigaflops, scanShareOfTime: total(SCAN, 'ms') / ms,
-      activationBytes: runtime.activationBytes, profile,
+      name,
+      parameters: runtime.store.parameterCount,
+      tokensPerSecond: (rows / ms) * 1000,
+      gigaflops: (2 * total(LINEAR, 'macs')) / ms / 1e6,
+      linearGigaflops,
+      linearShareOfPeak: linearGigaflops / peakGigaflops,
+      peakGigaflops,
+      scanShareOfTime: total(SCAN, 'ms') / ms,
+      activationBytes: runtime.activationBytes,
+      profile,
     };
   } finally {
     await runtime.close();
@@ -115,5 +169,11 @@ function randomBatch(vocabulary: number, sequences: number, length: number): Tra
   const random = createRandom(1);
   const tokens = Uint32Array.from({ length: sequences * length }, () => Math.floor(random() * vocabulary));
   const targets = Int32Array.from(tokens, (_, i) => tokens[(i + 1) % tokens.length]!);
-  return { sequences, length, tokens, targets, documentStarts: Uint32Array.from({ length: sequences }, (_, i) => i * length) };
+  return {
+    sequences,
+    length,
+    tokens,
+    targets,
+    documentStarts: Uint32Array.from({ length: sequences }, (_, i) => i * length),
+  };
 }

@@ -30,13 +30,25 @@ interface Header {
 
 const nameOf = (step: number): string => `step-${String(step).padStart(8, '0')}.checkpoint`;
 
-export async function saveCheckpoint(folder: string, runtime: TrainingRuntime, step: number, identity: string): Promise<string> {
+export async function saveCheckpoint(
+  folder: string,
+  runtime: TrainingRuntime,
+  step: number,
+  identity: string,
+): Promise<string> {
   await mkdir(folder, { recursive: true });
   const { store } = runtime;
   const body = new Float32Array(store.count * SAVED.length);
   SAVED.forEach((block, i) => body.set(store.block(block), i * store.count));
   const bytes = new Uint8Array(body.buffer);
-  const header: Header = { format: FORMAT, step, updates: runtime.updates, identity, count: store.count, crc32: crc32(bytes) };
+  const header: Header = {
+    format: FORMAT,
+    step,
+    updates: runtime.updates,
+    identity,
+    count: store.count,
+    crc32: crc32(bytes),
+  };
   const text = new TextEncoder().encode(`${JSON.stringify(header)}\n`);
   const file = new Uint8Array(text.length + bytes.length);
   file.set(text);
@@ -58,14 +70,21 @@ async function syncFolder(folder: string): Promise<void> {
 /** Newest first. */
 export async function listCheckpoints(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch(() => []);
-  return names.filter((name) => /^step-\d{8,}\.checkpoint$/.test(name)).sort().reverse();
+  return names
+    .filter((name) => /^step-\d{8,}\.checkpoint$/.test(name))
+    .sort()
+    .reverse();
 }
 
 /**
  * Puts the newest checkpoint that is whole into the runtime; returns the steps done, 0 when there is none. Throws FormatError
  * when it belongs to another run, or when all are damaged.
  */
-export async function restoreCheckpoint(folder: string, runtime: TrainingRuntime, identity: string): Promise<number> {
+export async function restoreCheckpoint(
+  folder: string,
+  runtime: TrainingRuntime,
+  identity: string,
+): Promise<number> {
   const names = await listCheckpoints(folder);
   const damages: string[] = [];
   for (const name of names) {
@@ -80,7 +99,9 @@ export async function restoreCheckpoint(folder: string, runtime: TrainingRuntime
       throw new FormatError(
         `${path}: expected a checkpoint of this run, found one with another model, data or settings. Choose another output folder, or restore the settings.`,
       );
-    SAVED.forEach((block, i) => runtime.store.block(block).set(body.subarray(i * header.count, (i + 1) * header.count)));
+    SAVED.forEach((block, i) =>
+      runtime.store.block(block).set(body.subarray(i * header.count, (i + 1) * header.count)),
+    );
     runtime.updates = header.updates;
     return header.step;
   }
@@ -98,7 +119,12 @@ function parse(file: Uint8Array, count: number): { header: Header; body: Float32
     return 'expected a header in JSON, found something else';
   }
   const { format, step, updates, identity, crc32: checksum } = header;
-  if (format !== FORMAT || typeof step !== 'number' || typeof updates !== 'number' || typeof identity !== 'string')
+  if (
+    format !== FORMAT ||
+    typeof step !== 'number' ||
+    typeof updates !== 'number' ||
+    typeof identity !== 'string'
+  )
     return `expected a header of ${FORMAT}, found something else`;
   const bytes = file.slice(end + 1);
   if (header.count !== count || bytes.length !== count * 4 * SAVED.length)

@@ -24,32 +24,57 @@ export interface Corpus {
   readonly tokenizerConfig: string;
 }
 
-export async function openCorpus(config: RunConfig, vocabularySize: number, onNote: (text: string) => void = () => {}): Promise<Corpus> {
+export async function openCorpus(
+  config: RunConfig,
+  vocabularySize: number,
+  onNote: (text: string) => void = () => {},
+): Promise<Corpus> {
   const tokenizerJson = await tokenizerText(config, vocabularySize, onNote);
   const json: unknown = JSON.parse(tokenizerJson);
   const tokenizerConfig = tokenizerConfigText(config);
   const tokenizer = readTokenizer(json, JSON.parse(tokenizerConfig), config.tokenizer ?? 'trained tokenizer');
   if (tokenizer.vocabularySize > vocabularySize)
-    throw new UsageError(`model: vocab_size: expected at least the tokenizer's ${tokenizer.vocabularySize}, found ${vocabularySize}`);
-  const tokens = await tokenise(config.texts, { tokenizer, tokenizerHash: hashText(tokenizerJson), cacheFolder: join(config.output, 'tokens') });
+    throw new UsageError(
+      `model: vocab_size: expected at least the tokenizer's ${tokenizer.vocabularySize}, found ${vocabularySize}`,
+    );
+  const tokens = await tokenise(config.texts, {
+    tokenizer,
+    tokenizerHash: hashText(tokenizerJson),
+    cacheFolder: join(config.output, 'tokens'),
+  });
   const { training, heldOut } = splitDocuments(tokens, config.heldOut, config.seed);
   const { sequences, length, seed, heldOutTokens } = config;
   const batch = textBatches(training, { sequences, length, seed });
   return {
     data: {
-      batch, heldOut: textWindows(heldOut, { sequences, length: Math.min(length, heldOut.tokens.length - 1), maxTokens: heldOutTokens }),
+      batch,
+      heldOut: textWindows(heldOut, {
+        sequences,
+        length: Math.min(length, heldOut.tokens.length - 1),
+        maxTokens: heldOutTokens,
+      }),
       bytesPerToken: heldOut.byteLength / heldOut.tokens.length,
     },
-    trainingTokens: training.tokens.length, heldOutTokens: heldOut.tokens.length, hash: tokens.hash, endToken: tokenizer.special.eos[0] ?? 0, tokenizerJson, tokenizerConfig,
+    trainingTokens: training.tokens.length,
+    heldOutTokens: heldOut.tokens.length,
+    hash: tokens.hash,
+    endToken: tokenizer.special.eos[0] ?? 0,
+    tokenizerJson,
+    tokenizerConfig,
   };
 }
 
 const trainedPath = (config: RunConfig): string => join(config.output, 'tokenizer.json');
 
-async function tokenizerText(config: RunConfig, vocabularySize: number, onNote: (text: string) => void): Promise<string> {
+async function tokenizerText(
+  config: RunConfig,
+  vocabularySize: number,
+  onNote: (text: string) => void,
+): Promise<string> {
   const path = config.tokenizer ?? trainedPath(config);
   if (existsSync(path)) return readFileSync(path, 'utf8');
-  if (config.tokenizer) throw new UsageError(`${config.tokenizer}: expected a tokenizer.json, found no such file`);
+  if (config.tokenizer)
+    throw new UsageError(`${config.tokenizer}: expected a tokenizer.json, found no such file`);
   onNote(`Training a tokenizer of ${vocabularySize} tokens on the texts …`);
   const texts: string[] = [];
   for await (const { text } of readDocuments(config.texts)) texts.push(text);

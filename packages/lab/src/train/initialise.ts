@@ -10,14 +10,27 @@ const DEVIATION = 0.02;
 const DT_MIN = 0.001;
 const DT_MAX = 0.1;
 
-const NORMS: ReadonlySet<Role> = new Set<Role>(['finalNorm', 'inputNorm', 'feedForwardNorm', 'dtNorm', 'bNorm', 'cNorm', 'qNorm', 'kNorm', 'd']);
+const NORMS: ReadonlySet<Role> = new Set<Role>([
+  'finalNorm',
+  'inputNorm',
+  'feedForwardNorm',
+  'dtNorm',
+  'bNorm',
+  'cNorm',
+  'qNorm',
+  'kNorm',
+  'd',
+]);
 const RESIDUAL: ReadonlySet<Role> = new Set<Role>(['o', 'outProj', 'down', 'expertDown']);
 
 export function initialise(store: ParameterStore, spec: ModelSpec, seed: number): void {
   // A parameter's numbers depend on the seed and its own name only, so models that share layers share their first weights.
   for (const parameter of store.list) {
     const random = createRandom(nameSeed(seed, `${parameter.layer}.${parameter.role}`));
-    store.write(parameter, Float32Array.from({ length: sizeOf(parameter.shape) }, firstValue(parameter, spec, random)));
+    store.write(
+      parameter,
+      Float32Array.from({ length: sizeOf(parameter.shape) }, firstValue(parameter, spec, random)),
+    );
   }
 }
 
@@ -28,10 +41,15 @@ function nameSeed(seed: number, name: string): number {
   return hash;
 }
 
-function firstValue({ role, shape }: Parameter, spec: ModelSpec, random: () => number): (_: unknown, i: number) => number {
+function firstValue(
+  { role, shape }: Parameter,
+  spec: ModelSpec,
+  random: () => number,
+): (_: unknown, i: number) => number {
   if (NORMS.has(role)) return () => 1;
   if (role === 'a') return (_, i) => Math.log((i % shape[1]!) + 1);
-  if (role === 'dtProjBias') return () => inverseSoftplus(Math.exp(Math.log(DT_MIN) + random() * Math.log(DT_MAX / DT_MIN)));
+  if (role === 'dtProjBias')
+    return () => inverseSoftplus(Math.exp(Math.log(DT_MIN) + random() * Math.log(DT_MAX / DT_MIN)));
   if (role === 'dtProj') return () => (2 * random() - 1) / Math.sqrt(shape[1]!);
   if (role === 'convWeight') return () => (2 * random() - 1) / Math.sqrt(shape[1]!);
   if (role.endsWith('Bias')) return () => 0;

@@ -18,9 +18,14 @@ export interface NamedPart {
 
 /** Fills the store; returns the checkpoint's names for its parts. */
 export async function loadParameters(
-  checkpoint: HuggingFaceCheckpoint, family: Family, spec: ModelSpec, store: ParameterStore,
+  checkpoint: HuggingFaceCheckpoint,
+  family: Family,
+  spec: ModelSpec,
+  store: ParameterStore,
 ): Promise<NamedPart[]> {
-  const found = new Map(findWeights(checkpoint, family, spec).map((weight) => [`${weight.layer}.${weight.role}`, weight.tensors]));
+  const found = new Map(
+    findWeights(checkpoint, family, spec).map((weight) => [`${weight.layer}.${weight.role}`, weight.tensors]),
+  );
   const parts: NamedPart[] = [];
   for (const parameter of store.list) {
     const tensors = found.get(`${parameter.layer}.${parameter.role}`) ?? [];
@@ -33,7 +38,9 @@ export async function loadParameters(
       parts.push({ name: tensor.name, parameter, start: i * count, count });
     }
     if (!values.every(Number.isFinite))
-      throw new ModelError(`${checkpoint.name}: tensor ${tensors[0]?.name}: expected finite weights to train from, found NaN or infinity.`);
+      throw new ModelError(
+        `${checkpoint.name}: tensor ${tensors[0]?.name}: expected finite weights to train from, found NaN or infinity.`,
+      );
     store.write(parameter, values);
   }
   return parts;
@@ -42,12 +49,16 @@ export async function loadParameters(
 /** The names that the family's checkpoints give a parameter's parts. */
 export function partsOf(parameter: Parameter, family: Family): NamedPart[] {
   const name = family.huggingFaceNames[parameter.role]?.[0];
-  if (!name) throw new ModelError(`${family.name}: expected a name for the weight ${parameter.role}, found none`);
+  if (!name)
+    throw new ModelError(`${family.name}: expected a name for the weight ${parameter.role}, found none`);
   const full = name.replace(/\bN\b/, `${parameter.layer}`);
   const size = sizeOf(parameter.shape);
   if (!/\bE\b/.test(full)) return [{ name: full, parameter, start: 0, count: size }];
   const experts = parameter.shape[0]!;
   return Array.from({ length: experts }, (_, e) => ({
-    name: full.replace(/\bE\b/, `${e}`), parameter, start: (e * size) / experts, count: size / experts,
+    name: full.replace(/\bE\b/, `${e}`),
+    parameter,
+    start: (e * size) / experts,
+    count: size / experts,
   }));
 }

@@ -68,9 +68,17 @@ export class ParameterStore {
     floatsAt(arena.views, base, offset * BLOCKS.length).fill(0);
     const address = (block: Block) => base + BLOCKS.indexOf(block) * offset * 4;
     this.#addresses = {
-      weights: address('weights'), gradients: address('gradients'), firstMoments: address('firstMoments'), secondMoments: address('secondMoments'),
+      weights: address('weights'),
+      gradients: address('gradients'),
+      firstMoments: address('firstMoments'),
+      secondMoments: address('secondMoments'),
     };
-    const widest = Math.max(0, ...spec.layers.map(({ mixer }) => (mixer.kind === 'mamba' ? Math.max(mixer.dtRank, mixer.stateSize) : 0)));
+    const widest = Math.max(
+      0,
+      ...spec.layers.map(({ mixer }) =>
+        mixer.kind === 'mamba' ? Math.max(mixer.dtRank, mixer.stateSize) : 0,
+      ),
+    );
     this.#unused = arena.allocate(widest * 4, 'gradients of constants');
     const table = new Map<string, PlacedWeight>();
     this.decays = this.#placeParameters(table);
@@ -97,7 +105,9 @@ export class ParameterStore {
 
   weightGradient = (address: number): number => {
     const { weights, gradients } = this.#addresses;
-    return address >= weights && address < weights + this.count * 4 ? address + gradients - weights : this.#unused;
+    return address >= weights && address < weights + this.count * 4
+      ? address + gradients - weights
+      : this.#unused;
   };
 
   decayGradient = (a: number): number => this.#decayGradients.get(a)!;
@@ -106,14 +116,22 @@ export class ParameterStore {
 
   /** A parameter's values in the order of a Hugging Face checkpoint: [out][in], convolutions [channels][width], A_log. */
   read(parameter: Parameter, block: Block = 'weights'): Float32Array {
-    const stored = floatsAt(this.#arena.views, this.#addresses[block] + parameter.offset * 4, parameter.count);
+    const stored = floatsAt(
+      this.#arena.views,
+      this.#addresses[block] + parameter.offset * 4,
+      parameter.count,
+    );
     const order = placeOf(parameter);
     if (!order) return stored.slice();
     return Float32Array.from({ length: sizeOf(parameter.shape) }, (_, i) => stored[order(i)]!);
   }
 
   write(parameter: Parameter, values: Float32Array, block: Block = 'weights'): void {
-    const stored = floatsAt(this.#arena.views, this.#addresses[block] + parameter.offset * 4, parameter.count);
+    const stored = floatsAt(
+      this.#arena.views,
+      this.#addresses[block] + parameter.offset * 4,
+      parameter.count,
+    );
     const order = placeOf(parameter);
     if (!order) stored.set(values);
     else values.forEach((value, i) => (stored[order(i)] = value));
@@ -131,7 +149,13 @@ export class ParameterStore {
       const [outer = 1, inner = 1] = shape;
       const address = this.#addresses.weights + parameter.offset * 4;
       const place = (rows: number, columns: number, at = address) =>
-        table.set(`${layer}.${role}`, { address: at, layout: F32, rows, columns, byteLength: parameter.count * 4 });
+        table.set(`${layer}.${role}`, {
+          address: at,
+          layout: F32,
+          rows,
+          columns,
+          byteLength: parameter.count * 4,
+        });
       if (role === 'a') {
         const a = this.#arena.allocate(parameter.count * 4, 'decay');
         this.#decayGradients.set(a, this.weightGradient(address));
@@ -148,16 +172,27 @@ export class ParameterStore {
   #placeConstants(spec: ModelSpec, table: Map<string, PlacedWeight>): void {
     const place = (layer: number, role: Role, values: Float32Array): number => {
       const address = this.#constant(values);
-      table.set(`${layer}.${role}`, { address, layout: F32, rows: 1, columns: values.length, byteLength: values.byteLength });
+      table.set(`${layer}.${role}`, {
+        address,
+        layout: F32,
+        rows: 1,
+        columns: values.length,
+        byteLength: values.byteLength,
+      });
       return address;
     };
     spec.layers.forEach(({ mixer }, layer) => {
       if (mixer.kind === 'mamba') {
-        if (mixer.innerNorms === 'plain') for (const [role, size] of innerNorms(mixer)) place(layer, role, new Float32Array(size).fill(1));
+        if (mixer.innerNorms === 'plain')
+          for (const [role, size] of innerNorms(mixer)) place(layer, role, new Float32Array(size).fill(1));
       } else if (mixer.rope) {
-        if (mixer.rope.scaling?.kind === 'tensor') throw new UsageError('training: RoPE factors from a file cannot be trained with');
+        if (mixer.rope.scaling?.kind === 'tensor')
+          throw new UsageError('training: RoPE factors from a file cannot be trained with');
         const frequencies = ropeInverseFrequencies(mixer.rope, null);
-        this.#negated.set(place(layer, 'ropeFactors', frequencies), this.#constant(frequencies.map((f) => -f)));
+        this.#negated.set(
+          place(layer, 'ropeFactors', frequencies),
+          this.#constant(frequencies.map((f) => -f)),
+        );
       }
     });
   }
@@ -170,9 +205,14 @@ export class ParameterStore {
 }
 
 const innerNorms = (mixer: MambaSpec) =>
-  [['dtNorm', mixer.dtRank], ['bNorm', mixer.stateSize], ['cNorm', mixer.stateSize]] as const;
+  [
+    ['dtNorm', mixer.dtRank],
+    ['bNorm', mixer.stateSize],
+    ['cNorm', mixer.stateSize],
+  ] as const;
 
-export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
+export const sizeOf = (shape: readonly number[]): number =>
+  shape.reduce((product, size) => product * size, 1);
 
 const floatsOf = ({ role, shape }: NeededWeight): number =>
   role === 'a' ? Math.ceil(shape[0]! / 4) * 4 * shape[1]! : sizeOf(shape);

@@ -41,20 +41,30 @@ export async function runTraining(config: RunConfig, hooks: RunHooks = {}): Prom
   const { sequences, length, balanceLoss, recompute } = config;
   hooks.onNote?.(`${corpus.trainingTokens} tokens to train on, ${corpus.heldOutTokens} held out.`);
   const backend = await createBackend(hooks);
-  const runtime = await TrainingRuntime.create(spec, backend, { maxTokens: sequences * length, balanceLoss, recompute });
+  const runtime = await TrainingRuntime.create(spec, backend, {
+    maxTokens: sequences * length,
+    balanceLoss,
+    recompute,
+  });
   try {
     await firstWeights(runtime, config);
     await mkdir(config.output, { recursive: true });
     await writeWhole(join(config.output, 'run.json'), `${JSON.stringify({ ...config, model }, null, 2)}\n`);
     const result = await train(runtime, {
-      folder: config.output, identity: identityOf(config, corpus.hash), settings: trainerSettings(config), data: corpus.data,
-      ...(hooks.onEvent ? { onEvent: hooks.onEvent } : {}), ...(hooks.signal ? { signal: hooks.signal } : {}),
+      folder: config.output,
+      identity: identityOf(config, corpus.hash),
+      settings: trainerSettings(config),
+      data: corpus.data,
+      ...(hooks.onEvent ? { onEvent: hooks.onEvent } : {}),
+      ...(hooks.signal ? { signal: hooks.signal } : {}),
     });
     const folder = result.finished ? join(config.output, 'model') : null;
     if (folder) {
       const expression = await exportHuggingFace(runtime.store, spec, model, folder, { text: corpus });
       if (!expression.architecture)
-        hooks.onNote?.(`Exported in this project's own form (model_type marimba), since no published family has these layers: ${expression.reasons.join('; ')}.`);
+        hooks.onNote?.(
+          `Exported in this project's own form (model_type marimba), since no published family has these layers: ${expression.reasons.join('; ')}.`,
+        );
     }
     return { ...result, parameters: runtime.store.parameterCount, model: folder };
   } finally {
@@ -66,7 +76,10 @@ async function firstWeights(runtime: TrainingRuntime, config: RunConfig): Promis
   if (!config.initial) return initialise(runtime.store, runtime.spec, config.seed);
   const checkpoint = await openCheckpointPath(config.initial);
   try {
-    if (checkpoint.kind !== 'huggingface') throw new UsageError(`${config.initial}: expected a Hugging Face folder to start from, found a GGUF file`);
+    if (checkpoint.kind !== 'huggingface')
+      throw new UsageError(
+        `${config.initial}: expected a Hugging Face folder to start from, found a GGUF file`,
+      );
     await loadParameters(checkpoint, readSpec(checkpoint).family, runtime.spec, runtime.store);
   } finally {
     await checkpoint.close();
@@ -75,17 +88,38 @@ async function firstWeights(runtime: TrainingRuntime, config: RunConfig): Promis
 
 /** What must not change when a run goes on: all but how long and where, and how often it reports. */
 function identityOf(config: RunConfig, data: string): string {
-  const { output: _, texts: __, tokenizer: ___, evaluateEvery: ____, checkpointEvery: _____, heldOutTokens: ______, recompute: _______, ...rest } = config;
-  return createHash('sha256').update(JSON.stringify({ ...rest, data })).digest('hex');
+  const {
+    output: _,
+    texts: __,
+    tokenizer: ___,
+    evaluateEvery: ____,
+    checkpointEvery: _____,
+    heldOutTokens: ______,
+    recompute: _______,
+    ...rest
+  } = config;
+  return createHash('sha256')
+    .update(JSON.stringify({ ...rest, data }))
+    .digest('hex');
 }
 
 export const trainerSettings = (config: RunConfig): TrainerSettings => ({
   schedule: {
-    kind: config.schedule, peak: config.learningRate, floor: config.floor, steps: config.steps, warmupSteps: config.warmupSteps,
+    kind: config.schedule,
+    peak: config.learningRate,
+    floor: config.floor,
+    steps: config.steps,
+    warmupSteps: config.warmupSteps,
     decayShare: config.decayShare,
   },
   optimizer: {
-    beta1: config.beta1, beta2: config.beta2, epsilon: config.epsilon, weightDecay: config.weightDecay, maxNorm: config.clipNorm,
+    beta1: config.beta1,
+    beta2: config.beta2,
+    epsilon: config.epsilon,
+    weightDecay: config.weightDecay,
+    maxNorm: config.clipNorm,
   },
-  accumulate: config.accumulate, evaluateEvery: config.evaluateEvery, checkpointEvery: config.checkpointEvery,
+  accumulate: config.accumulate,
+  evaluateEvery: config.evaluateEvery,
+  checkpointEvery: config.checkpointEvery,
 });

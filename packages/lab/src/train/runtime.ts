@@ -84,13 +84,24 @@ export class TrainingRuntime {
     this.#meanScale = arena.allocate(4, 'scale');
     this.#optimizerState = arena.allocate(OPTIMIZER_STATE_BYTES, 'optimizer');
     const partialSums = arena.allocate(Math.ceil(this.store.count / SUM_CHUNK) * 8, 'optimizer');
-    this.#data = new StepData(arena, spec, layout, { maxTokens, statesPerSegment: options.recompute ? 2 : 1 });
+    this.#data = new StepData(arena, spec, layout, {
+      maxTokens,
+      statesPerSegment: options.recompute ? 2 : 1,
+    });
     let routed = 0;
     this.plan = buildTrainingPlan({
-      spec, layout, traits: backend.traits, store: this.store, recompute: options.recompute ?? false, partialSums,
+      spec,
+      layout,
+      traits: backend.traits,
+      store: this.store,
+      recompute: options.recompute ?? false,
+      partialSums,
       optimizerState: this.#optimizerState,
       context: {
-        ...pick(this.store), threads: backend.threads, maxRows: maxTokens, skipToken: options.skipToken ?? -1,
+        ...pick(this.store),
+        threads: backend.threads,
+        maxRows: maxTokens,
+        skipToken: options.skipToken ?? -1,
         balance: {
           scale: (options.balanceLoss ?? 0) / Math.max(1, this.#routedLayers),
           lossesOfLayer: () => this.#balanceLosses + routed++ * maxTokens * 4,
@@ -98,13 +109,21 @@ export class TrainingRuntime {
         loss: { meanScale: this.#meanScale, targets: this.#data.targets, losses: this.#losses },
       },
     });
-    const rows: Record<RowSet, number> = { rows: maxTokens, logitRows: maxTokens, slots: maxTokens * this.#data.topK };
+    const rows: Record<RowSet, number> = {
+      rows: maxTokens,
+      logitRows: maxTokens,
+      slots: maxTokens * this.#data.topK,
+    };
     const placement = placeBuffers(this.plan.plan, (set) => rows[set]);
     const activations = arena.allocate(placement.byteLength, 'activations');
     const scratchBytes = this.plan.plan.ops.reduce((max, op) => Math.max(max, backend.scratchBytes(op)), 0);
     this.activationBytes = placement.byteLength + scratchBytes;
     const { words, starts } = encodePlan(this.plan.plan, {
-      step: this.#data.address, stepLayout: this.#data.layout, activations, placement, scratchBytes,
+      step: this.#data.address,
+      stepLayout: this.#data.layout,
+      activations,
+      placement,
+      scratchBytes,
       scratch: arena.allocate(scratchBytes + 64, 'scratch'),
     });
     const program = arena.allocate(words.byteLength, 'program');
@@ -128,7 +147,8 @@ export class TrainingRuntime {
       await this.backend.run(forward.start, backward.end);
       loss += this.#sum(this.#losses, countTargets(batch));
       for (let i = 0; i < this.#routedLayers; i++)
-        balanceLoss += this.#sum(this.#balanceLosses + i * this.#options.maxTokens * 4, rows) / batches.length;
+        balanceLoss +=
+          this.#sum(this.#balanceLosses + i * this.#options.maxTokens * 4, rows) / batches.length;
     }
     return { loss: loss / targets, balanceLoss, targets };
   }
@@ -172,7 +192,11 @@ export class TrainingRuntime {
   async logits(batch: TrainingBatch): Promise<Float32Array> {
     this.#data.write(batch);
     await this.#run(this.plan.forward);
-    return floatsAt(this.backend.arena.views, this.#logits, countTargets(batch) * this.spec.vocabularySize).slice();
+    return floatsAt(
+      this.backend.arena.views,
+      this.#logits,
+      countTargets(batch) * this.spec.vocabularySize,
+    ).slice();
   }
 
   close(): Promise<void> {
@@ -185,11 +209,17 @@ export class TrainingRuntime {
 
   #sum(address: number, count: number): number {
     const sum = floatsAt(this.backend.arena.views, address, count).reduce((total, value) => total + value, 0);
-    if (Number.isNaN(sum)) throw new ModelError('training: the loss is not a number. The learning rate may be too high.');
+    if (Number.isNaN(sum))
+      throw new ModelError('training: the loss is not a number. The learning rate may be too high.');
     return sum;
   }
 }
 
-const countTargets = (batch: TrainingBatch): number => batch.targets.reduce((count, target) => count + (target >= 0 ? 1 : 0), 0);
+const countTargets = (batch: TrainingBatch): number =>
+  batch.targets.reduce((count, target) => count + (target >= 0 ? 1 : 0), 0);
 
-const pick = ({ weightGradient, decayGradient, negatedFrequencies }: ParameterStore) => ({ weightGradient, decayGradient, negatedFrequencies });
+const pick = ({ weightGradient, decayGradient, negatedFrequencies }: ParameterStore) => ({
+  weightGradient,
+  decayGradient,
+  negatedFrequencies,
+});

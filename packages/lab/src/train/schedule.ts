@@ -16,7 +16,8 @@ export function learningRateAt(schedule: Schedule, step: number): number {
   const { kind, peak, floor, steps, warmupSteps } = schedule;
   if (step < warmupSteps) return (peak * (step + 1)) / warmupSteps;
   if (kind === 'constant') return peak;
-  const start = kind === 'cosine' ? warmupSteps : Math.max(warmupSteps, Math.floor(steps * (1 - schedule.decayShare)));
+  const start =
+    kind === 'cosine' ? warmupSteps : Math.max(warmupSteps, Math.floor(steps * (1 - schedule.decayShare)));
   if (step < start) return peak;
   const progress = Math.min(1, (step - start) / Math.max(1, steps - start));
   const share = kind === 'cosine' ? 0.5 * (1 + Math.cos(Math.PI * progress)) : 1 - progress;

@@ -24,7 +24,12 @@ export class StepData {
   readonly #pages: number[][];
   readonly #tables: number;
 
-  constructor(arena: Arena, spec: ModelSpec, state: StateLayout, options: { maxTokens: number; statesPerSegment: number }) {
+  constructor(
+    arena: Arena,
+    spec: ModelSpec,
+    state: StateLayout,
+    options: { maxTokens: number; statesPerSegment: number },
+  ) {
     const { maxTokens } = options;
     this.#arena = arena;
     this.#spec = spec;
@@ -86,7 +91,8 @@ export class StepData {
   }
 
   #reserve(segments: readonly { count: number }[]): void {
-    while (this.#states.length < segments.length) this.#states.push(this.#arena.allocate(this.#stateBytes, 'recurrent state'));
+    while (this.#states.length < segments.length)
+      this.#states.push(this.#arena.allocate(this.#stateBytes, 'recurrent state'));
     const needed = segments.reduce((sum, { count }) => sum + Math.ceil(count / PAGE_TOKENS), 0);
     this.#pages.forEach((pages, g) => {
       const bytes = this.#state.groups[g]!.pageBytes;
@@ -100,16 +106,26 @@ export class StepData {
 
   #check({ tokens, targets }: TrainingBatch): void {
     if (tokens.length === 0 || tokens.length > this.#maxTokens || targets.length !== tokens.length)
-      throw new UsageError(`batch: expected 1 to ${this.#maxTokens} tokens with as many targets, found ${tokens.length} and ${targets.length}`);
+      throw new UsageError(
+        `batch: expected 1 to ${this.#maxTokens} tokens with as many targets, found ${tokens.length} and ${targets.length}`,
+      );
     const { vocabularySize } = this.#spec;
-    const bad = tokens.find((token) => token >= vocabularySize) ?? targets.find((target) => target >= vocabularySize);
+    const bad =
+      tokens.find((token) => token >= vocabularySize) ?? targets.find((target) => target >= vocabularySize);
     if (bad !== undefined)
-      throw new UsageError(`batch: token ${bad}: expected ids below the vocabulary size ${vocabularySize}. The tokenizer does not fit the model.`);
+      throw new UsageError(
+        `batch: token ${bad}: expected ids below the vocabulary size ${vocabularySize}. The tokenizer does not fit the model.`,
+      );
   }
 }
 
 /** Runs of rows that see each other: documents, and never across a sequence's end. */
-function segmentsOf({ sequences, length, tokens, documentStarts }: TrainingBatch): { start: number; count: number }[] {
+function segmentsOf({
+  sequences,
+  length,
+  tokens,
+  documentStarts,
+}: TrainingBatch): { start: number; count: number }[] {
   const starts = new Set([...documentStarts, ...Array.from({ length: sequences }, (_, i) => i * length)]);
   const sorted = [...starts].filter((start) => start < tokens.length).sort((a, b) => a - b);
   return sorted.map((start, i) => ({ start, count: (sorted[i + 1] ?? tokens.length) - start }));
@@ -117,7 +133,12 @@ function segmentsOf({ sequences, length, tokens, documentStarts }: TrainingBatch
 
 /** The number of live slots is one for the whole step, so all routed layers must choose equally many experts. */
 function expertsPerToken(spec: ModelSpec): number {
-  const counts = new Set(spec.layers.flatMap((l) => (l.feedForward?.kind === 'experts' ? [l.feedForward.topK] : [])));
-  if (counts.size > 1) throw new UsageError(`model: experts per token: expected one number for all layers, found ${[...counts].join(', ')}`);
+  const counts = new Set(
+    spec.layers.flatMap((l) => (l.feedForward?.kind === 'experts' ? [l.feedForward.topK] : [])),
+  );
+  if (counts.size > 1)
+    throw new UsageError(
+      `model: experts per token: expected one number for all layers, found ${[...counts].join(', ')}`,
+    );
   return [...counts][0] ?? 1;
 }

@@ -63,7 +63,13 @@ export async function train(runtime: TrainingRuntime, run: TrainerRun): Promise<
     run.onEvent?.(event);
   };
   const { activationBytes, backend, store } = runtime;
-  run.onEvent?.({ kind: 'start', step, parameters: store.parameterCount, activationBytes, backend: backend.description });
+  run.onEvent?.({
+    kind: 'start',
+    step,
+    parameters: store.parameterCount,
+    activationBytes,
+    backend: backend.description,
+  });
   let heldOutLoss: number | null = null;
   let skipped = 0;
   const due = (every: number) => step === steps || (every > 0 && step % every === 0);
@@ -73,28 +79,46 @@ export async function train(runtime: TrainingRuntime, run: TrainerRun): Promise<
     await emit(event);
     skipped = event.kind === 'step' && event.skipped ? skipped + 1 : 0;
     if (skipped === MAX_SKIPPED)
-      throw new ModelError(`training: step ${step}: the gradient was not finite ${MAX_SKIPPED} times in a row. Lower the learning rate and start from an earlier checkpoint.`);
+      throw new ModelError(
+        `training: step ${step}: the gradient was not finite ${MAX_SKIPPED} times in a row. Lower the learning rate and start from an earlier checkpoint.`,
+      );
     if (data.heldOut.length && due(settings.evaluateEvery)) {
       heldOutLoss = await heldOut(runtime, data.heldOut);
       const bits = data.bytesPerToken ? { bitsPerByte: heldOutLoss / Math.LN2 / data.bytesPerToken } : {};
       await emit({ kind: 'heldOut', step, loss: heldOutLoss, ...bits });
     }
     if (due(settings.checkpointEvery) || run.signal?.aborted)
-      await emit({ kind: 'checkpoint', step, path: await saveCheckpoint(checkpoints, runtime, step, run.identity) });
+      await emit({
+        kind: 'checkpoint',
+        step,
+        path: await saveCheckpoint(checkpoints, runtime, step, run.identity),
+      });
   }
   return { step, finished: step === steps, heldOutLoss };
 }
 
-async function oneStep(runtime: TrainingRuntime, { settings, data }: TrainerRun, step: number): Promise<TrainingEvent> {
+async function oneStep(
+  runtime: TrainingRuntime,
+  { settings, data }: TrainerRun,
+  step: number,
+): Promise<TrainingEvent> {
   const began = performance.now();
-  const batches = Array.from({ length: settings.accumulate }, (_, i) => data.batch(step * settings.accumulate + i));
+  const batches = Array.from({ length: settings.accumulate }, (_, i) =>
+    data.batch(step * settings.accumulate + i),
+  );
   const tokens = batches.reduce((sum, batch) => sum + batch.tokens.length, 0);
   const learningRate = learningRateAt(settings.schedule, step);
   const report = await runtime.step(batches, { ...settings.optimizer, learningRate });
   return {
-    kind: 'step', step: step + 1, loss: report.loss, gradientNorm: report.gradientNorm, learningRate, tokens,
+    kind: 'step',
+    step: step + 1,
+    loss: report.loss,
+    gradientNorm: report.gradientNorm,
+    learningRate,
+    tokens,
     tokensPerSecond: (tokens / (performance.now() - began)) * 1000,
-    ...(report.balanceLoss ? { balanceLoss: report.balanceLoss } : {}), ...(report.updated ? {} : { skipped: true }),
+    ...(report.balanceLoss ? { balanceLoss: report.balanceLoss } : {}),
+    ...(report.updated ? {} : { skipped: true }),
   };
 }
 

@@ -4,7 +4,13 @@ import { appendFile, readFile } from 'node:fs/promises';
 import { diskError, writeWhole } from '../data/token-file.ts';
 
 export type TrainingEvent =
-  | { readonly kind: 'start'; readonly step: number; readonly parameters: number; readonly activationBytes: number; readonly backend: string }
+  | {
+      readonly kind: 'start';
+      readonly step: number;
+      readonly parameters: number;
+      readonly activationBytes: number;
+      readonly backend: string;
+    }
   | {
       readonly kind: 'step';
       /** Steps done, this one included. */

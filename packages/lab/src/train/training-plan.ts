@@ -3,7 +3,13 @@
 import { forward } from '@marimba/engine/internal/model/forward';
 import type { ModelSpec } from '@marimba/engine/internal/model/spec';
 import { SUM_CHUNK } from '@marimba/engine/internal/plan/ops';
-import { type Operand, type Plan, PlanBuilder, type PlanTraits, type RecordedOp } from '@marimba/engine/internal/plan/plan';
+import {
+  type Operand,
+  type Plan,
+  PlanBuilder,
+  type PlanTraits,
+  type RecordedOp,
+} from '@marimba/engine/internal/plan/plan';
 import type { StateLayout } from '@marimba/engine/internal/session/state-layout';
 import { appendBackward } from '../gradient/rules.ts';
 import { type GradientContext, Tape } from '../gradient/tape.ts';
@@ -42,7 +48,12 @@ export interface TrainingPlanParts {
 
 export function buildTrainingPlan(parts: TrainingPlanParts): TrainingPlan {
   const { spec, store, context } = parts;
-  const recorded = forward(new PlanBuilder(parts.traits, { keepValues: true }), spec, store.weights, parts.layout);
+  const recorded = forward(
+    new PlanBuilder(parts.traits, { keepValues: true }),
+    spec,
+    store.weights,
+    parts.layout,
+  );
   const tape = new Tape(context, [], recorded.buffers);
   const section = (append: () => void): Section => {
     const start = tape.ops.length;
@@ -59,9 +70,15 @@ export function buildTrainingPlan(parts: TrainingPlanParts): TrainingPlan {
     }),
     loss: section(() => {
       tape.label('loss');
-      tape.append('crossEntropy', logits.set, { x: at, xStride: logits.stride, columns: logits.columns, ...context.loss }, {
-        bytesPerRow: logits.columns * 8, exponentialsPerRow: logits.columns,
-      });
+      tape.append(
+        'crossEntropy',
+        logits.set,
+        { x: at, xStride: logits.stride, columns: logits.columns, ...context.loss },
+        {
+          bytesPerRow: logits.columns * 8,
+          exponentialsPerRow: logits.columns,
+        },
+      );
       tape.seed(at, logits.columns);
     }),
     backward: section(() => {
@@ -87,8 +104,13 @@ function appendOptimizer(tape: Tape, { store, partialSums, optimizerState: state
     if (from === to) return;
     const at = (block: Parameters<ParameterStore['address']>[0]) => store.address(block) + from * 4;
     tape.append('adamW', 'rows', {
-      parameters: at('weights'), gradients: at('gradients'), first: at('firstMoments'), second: at('secondMoments'),
-      count: to - from, decays, state,
+      parameters: at('weights'),
+      gradients: at('gradients'),
+      first: at('firstMoments'),
+      second: at('secondMoments'),
+      count: to - from,
+      decays,
+      state,
     });
   };
   adamW(0, decayedCount, 1);
@@ -107,14 +129,24 @@ function appendRecomputing(tape: Tape, ops: readonly RecordedOp[], layout: State
     let start = end - 1;
     while (start > 0 && layerOf(ops[start - 1]!) === layerOf(ops[end - 1]!)) start--;
     const layer = ops.slice(start, end);
-    const outside = new Set([...ops.slice(0, start), ...ops.slice(end)].flatMap((op) => [...op.reads, ...op.writes]));
-    appendBackward(tape, layerOf(layer[0]!).startsWith('layer ') ? replay(tape, layer, outside, layout) : layer);
+    const outside = new Set(
+      [...ops.slice(0, start), ...ops.slice(end)].flatMap((op) => [...op.reads, ...op.writes]),
+    );
+    appendBackward(
+      tape,
+      layerOf(layer[0]!).startsWith('layer ') ? replay(tape, layer, outside, layout) : layer,
+    );
     end = start;
   }
 }
 
 /** Records a layer's ops again with buffers of their own, but for the last ones, whose result is still there. */
-function replay(tape: Tape, layer: readonly RecordedOp[], outside: ReadonlySet<number>, layout: StateLayout): RecordedOp[] {
+function replay(
+  tape: Tape,
+  layer: readonly RecordedOp[],
+  outside: ReadonlySet<number>,
+  layout: StateLayout,
+): RecordedOp[] {
   const copies = new Map<number, number>();
   const renamed = (buffer: number): number => {
     if (outside.has(buffer)) return buffer;
@@ -125,10 +157,19 @@ function replay(tape: Tape, layer: readonly RecordedOp[], outside: ReadonlySet<n
   return layer.map((op) => {
     const fields: Record<string, Operand> = {};
     for (const [name, operand] of Object.entries<Operand>(op.fields))
-      fields[name] = typeof operand === 'object' && 'buffer' in operand ? { ...operand, buffer: renamed(operand.buffer) } : operand;
+      fields[name] =
+        typeof operand === 'object' && 'buffer' in operand
+          ? { ...operand, buffer: renamed(operand.buffer) }
+          : operand;
     // The state of the first run has moved on; a second copy of it, zero like the first, lies behind.
     if (typeof fields.stateOffset === 'number') fields.stateOffset += layout.recurrentBytes;
-    const copy = { ...op, label: `${op.label} again`, fields, reads: op.reads.map(renamed), writes: op.writes.map(renamed) } as RecordedOp;
+    const copy = {
+      ...op,
+      label: `${op.label} again`,
+      fields,
+      reads: op.reads.map(renamed),
+      writes: op.writes.map(renamed),
+    } as RecordedOp;
     // cacheStore writes nothing that a plan can name: the cache still holds what it wrote.
     if (op.writes.length > 0 && !op.writes.some((buffer) => outside.has(buffer))) tape.ops.push(copy);
     return copy;

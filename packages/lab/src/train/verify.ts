@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { FormatError, UsageError } from '@marimba/engine';
 import { openCheckpointPath } from '@marimba/engine/internal/formats/checkpoint.node';
 import type { HuggingFaceCheckpoint } from '@marimba/engine/internal/formats/types';
-import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/load-model';
 import { createRandom } from '@marimba/engine/internal/generate/random';
+import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/load-model';
 import { readSpec } from '@marimba/engine/internal/model/families/index';
 import type { TrainingBatch } from '../data/batches.ts';
 import { loadParameters, type NamedPart } from './load-weights.ts';
@@ -56,17 +56,28 @@ export async function verifyTraining(folder: string, options: VerifyOptions = {}
   const checkpoint = await openCheckpointPath(folder);
   try {
     if (checkpoint.kind !== 'huggingface')
-      throw new UsageError(`${folder}: expected a Hugging Face folder (config.json and model.safetensors), found a GGUF file`);
+      throw new UsageError(
+        `${folder}: expected a Hugging Face folder (config.json and model.safetensors), found a GGUF file`,
+      );
     const { family, spec } = readSpec(checkpoint);
     const golden = readGolden(folder, spec.vocabularySize);
     const batch = asBatch(golden.tokens);
     const backend = await createBackend(options);
     const runtime = await TrainingRuntime.create(spec, backend, {
-      maxTokens: batch.tokens.length, decayed: 'all', recompute: options.recompute ?? false, skipToken: paddingToken(checkpoint, family.name),
+      maxTokens: batch.tokens.length,
+      decayed: 'all',
+      recompute: options.recompute ?? false,
+      skipToken: paddingToken(checkpoint, family.name),
     });
     try {
       const parts = await loadParameters(checkpoint, family, spec, runtime.store);
-      return await measure(runtime, parts, batch, golden, options.steps ?? Math.max(1, (golden.losses?.length ?? 11) - 1));
+      return await measure(
+        runtime,
+        parts,
+        batch,
+        golden,
+        options.steps ?? Math.max(1, (golden.losses?.length ?? 11) - 1),
+      );
     } finally {
       await runtime.close();
     }
@@ -75,7 +86,13 @@ export async function verifyTraining(folder: string, options: VerifyOptions = {}
   }
 }
 
-async function measure(runtime: TrainingRuntime, parts: readonly NamedPart[], batch: TrainingBatch, golden: Golden, steps: number): Promise<VerifyReport> {
+async function measure(
+  runtime: TrainingRuntime,
+  parts: readonly NamedPart[],
+  batch: TrainingBatch,
+  golden: Golden,
+  steps: number,
+): Promise<VerifyReport> {
   const first = await runtime.gradients([batch]);
   const gradients = gradientNorms(runtime, parts);
   const losses = [first.loss];
@@ -96,11 +113,15 @@ function gradientNorms(runtime: TrainingRuntime, parts: readonly NamedPart[]): R
   );
 }
 
-const relative = (found: number, expected: number, floor = 0): number => Math.abs(found - expected) / Math.max(Math.abs(expected), floor);
+const relative = (found: number, expected: number, floor = 0): number =>
+  Math.abs(found - expected) / Math.max(Math.abs(expected), floor);
 
 function compare(report: Omit<VerifyReport, 'comparison'>, golden: Golden): Comparison {
   const expected = golden.losses ?? [];
-  const losses = Math.max(0, ...report.losses.map((loss, i) => (i < expected.length ? relative(loss, expected[i]!) : 0)));
+  const losses = Math.max(
+    0,
+    ...report.losses.map((loss, i) => (i < expected.length ? relative(loss, expected[i]!) : 0)),
+  );
   const total = golden.gradientNorm ?? report.gradientNorm;
   const gradientNorm = relative(report.gradientNorm, total);
   const tensors = Object.entries(golden.gradients ?? {}).map(([name, norm]) => {
@@ -129,32 +150,58 @@ function paddingToken(checkpoint: HuggingFaceCheckpoint, family: string): number
 
 function readGolden(folder: string, vocabularySize: number): Golden {
   const path = join(folder, 'golden-train.json');
-  if (!existsSync(path)) return { tokens: someTokens(vocabularySize), optimizer: DEFAULTS, losses: null, gradientNorm: null, gradients: null };
+  if (!existsSync(path))
+    return {
+      tokens: someTokens(vocabularySize),
+      optimizer: DEFAULTS,
+      losses: null,
+      gradientNorm: null,
+      gradients: null,
+    };
   const json: unknown = JSON.parse(readFileSync(path, 'utf8'));
   const { tokens, losses, grad_norm, gradients, optimizer } = json as Record<string, unknown>;
-  const isList = (value: unknown): value is number[] => Array.isArray(value) && value.every((v) => typeof v === 'number');
+  const isList = (value: unknown): value is number[] =>
+    Array.isArray(value) && value.every((v) => typeof v === 'number');
   if (!Array.isArray(tokens) || tokens.length === 0 || !tokens.every((row) => isList(row) && row.length > 1))
     throw new FormatError(`${path}: tokens: expected lists of at least 2 token ids, found something else`);
-  const norms = Object.entries((gradients ?? {}) as Record<string, { l2?: unknown }>).map(([name, g]) => [name, Number(g.l2)] as const);
+  const norms = Object.entries((gradients ?? {}) as Record<string, { l2?: unknown }>).map(
+    ([name, g]) => [name, Number(g.l2)] as const,
+  );
   return {
-    tokens, optimizer: readOptimizer(optimizer), losses: isList(losses) ? losses : null,
-    gradientNorm: typeof grad_norm === 'number' ? grad_norm : null, gradients: norms.length ? Object.fromEntries(norms) : null,
+    tokens,
+    optimizer: readOptimizer(optimizer),
+    losses: isList(losses) ? losses : null,
+    gradientNorm: typeof grad_norm === 'number' ? grad_norm : null,
+    gradients: norms.length ? Object.fromEntries(norms) : null,
   };
 }
 
-const DEFAULTS: OptimizerSettings = { learningRate: 1e-3, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxNorm: 0 };
+const DEFAULTS: OptimizerSettings = {
+  learningRate: 1e-3,
+  beta1: 0.9,
+  beta2: 0.95,
+  epsilon: 1e-8,
+  weightDecay: 0.1,
+  maxNorm: 0,
+};
 
 function readOptimizer(value: unknown): OptimizerSettings {
   const o = (value ?? {}) as Record<string, unknown>;
   const betas = Array.isArray(o.betas) ? o.betas : [];
   const number = (field: unknown, fallback: number) => (typeof field === 'number' ? field : fallback);
   return {
-    learningRate: number(o.lr, DEFAULTS.learningRate), beta1: number(betas[0], DEFAULTS.beta1), beta2: number(betas[1], DEFAULTS.beta2),
-    epsilon: number(o.eps, DEFAULTS.epsilon), weightDecay: number(o.weight_decay, DEFAULTS.weightDecay), maxNorm: 0,
+    learningRate: number(o.lr, DEFAULTS.learningRate),
+    beta1: number(betas[0], DEFAULTS.beta1),
+    beta2: number(betas[1], DEFAULTS.beta2),
+    epsilon: number(o.eps, DEFAULTS.epsilon),
+    weightDecay: number(o.weight_decay, DEFAULTS.weightDecay),
+    maxNorm: 0,
   };
 }
 
 function someTokens(vocabularySize: number): number[][] {
   const random = createRandom(1);
-  return Array.from({ length: 3 }, () => Array.from({ length: 40 }, () => Math.floor(random() * vocabularySize)));
+  return Array.from({ length: 3 }, () =>
+    Array.from({ length: 40 }, () => Math.floor(random() * vocabularySize)),
+  );
 }

@@ -1,6 +1,7 @@
 // marimba train: train a model on text, check training against a golden run, or measure its speed.
-import type { RunResult, TrainingBench, TrainingEvent, VerifyReport } from '@marimba/lab';
+
 import { UsageError } from '@marimba/engine';
+import type { RunResult, TrainingBench, TrainingEvent, VerifyReport } from '@marimba/lab';
 import type { Command } from 'commander';
 import { EXIT, Interrupted } from '../exit.ts';
 import { watchInterrupt } from '../interrupt.ts';
@@ -53,7 +54,10 @@ export function register(program: Command): void {
       'after',
       examples([
         ['marimba train run.json', 'start a run, or go on with it'],
-        ['marimba train run.json --texts book.txt --steps 2000 --output ./run', 'other texts, another length'],
+        [
+          'marimba train run.json --texts book.txt --steps 2000 --output ./run',
+          'other texts, another length',
+        ],
         ['marimba train --verify fixtures/golden/jamba-moe --json', 'is the gradient right?'],
       ]),
     )
@@ -76,21 +80,30 @@ const backendOptions = ({ backend, threads, kernels }: Flags) => {
 
 async function verify(folder: string, flags: Flags): Promise<void> {
   const { verifyTraining } = await import('@marimba/lab');
-  const report = await verifyTraining(folder, { ...backendOptions(flags), steps: flags.steps, recompute: flags.recompute });
+  const report = await verifyTraining(folder, {
+    ...backendOptions(flags),
+    steps: flags.steps,
+    recompute: flags.recompute,
+  });
   if (flags.json) printJson(report);
   else process.stdout.write(verifyText(report));
   if (report.comparison?.ok === false) process.exitCode = EXIT.failed;
 }
 
 function verifyText({ losses, gradientNorm, comparison }: VerifyReport): string {
-  const lines = [`losses         ${losses.map((loss) => loss.toFixed(4)).join(' ')}`, `gradient norm  ${gradientNorm.toFixed(5)}`];
+  const lines = [
+    `losses         ${losses.map((loss) => loss.toFixed(4)).join(' ')}`,
+    `gradient norm  ${gradientNorm.toFixed(5)}`,
+  ];
   if (!comparison) lines.push(dim('No golden-train.json to compare with.'));
   else {
     const verdict = comparison.ok ? green('within tolerance') : red('outside tolerance');
     const { losses: loss, gradientNorm: norm, gradients, worstTensor } = comparison;
     lines.push(
       `against the golden run: ${verdict}`,
-      dim(`largest relative differences: losses ${loss.toExponential(1)}, norm ${norm.toExponential(1)}, tensors ${gradients.toExponential(1)} (${worstTensor})`),
+      dim(
+        `largest relative differences: losses ${loss.toExponential(1)}, norm ${norm.toExponential(1)}, tensors ${gradients.toExponential(1)} (${worstTensor})`,
+      ),
     );
   }
   return `${lines.join('\n')}\n`;
@@ -115,7 +128,12 @@ function benchText(b: TrainingBench): string {
   const facts = `linear layers ${b.linearGigaflops.toFixed(1)} of ${b.peakGigaflops.toFixed(1)} GFLOP/s (${percent(b.linearShareOfPeak)} of the peak), scan ${percent(b.scanShareOfTime)} of the time, activations ${bytes(b.activationBytes)}`;
   const rows = b.profile
     .filter((p) => p.share >= 0.005)
-    .map((p) => [p.kind, `${p.ms.toFixed(1)} ms`, percent(p.share), p.gigaflops ? `${p.gigaflops.toFixed(1)} GFLOP/s` : '']);
+    .map((p) => [
+      p.kind,
+      `${p.ms.toFixed(1)} ms`,
+      percent(p.share),
+      p.gigaflops ? `${p.gigaflops.toFixed(1)} GFLOP/s` : '',
+    ]);
   return `${heading}\n${facts}\n${table(rows)}\n\n`;
 }
 
@@ -123,7 +141,9 @@ async function start(path: string, flags: Flags): Promise<void> {
   const { readRunConfig, runTraining } = await import('@marimba/lab');
   const { texts, output, steps, sequences, length, learningRate, seed, recompute } = flags;
   const changes = Object.fromEntries(
-    Object.entries({ texts, output, steps, sequences, length, learningRate, seed, recompute }).filter(([, value]) => value !== undefined),
+    Object.entries({ texts, output, steps, sequences, length, learningRate, seed, recompute }).filter(
+      ([, value]) => value !== undefined,
+    ),
   );
   const config = await readRunConfig(path, changes);
   const interrupt = watchInterrupt();
@@ -131,7 +151,10 @@ async function start(path: string, flags: Flags): Promise<void> {
   try {
     const options = backendOptions(flags);
     const result = await runTraining(config, {
-      ...options, onEvent: (event) => screen.show(event), onNote: (text) => screen.note(text), signal: interrupt.signal,
+      ...options,
+      onEvent: (event) => screen.show(event),
+      onNote: (text) => screen.note(text),
+      signal: interrupt.signal,
     });
     screen.end(result, path);
     if (!result.finished) throw new Interrupted('stopped');
@@ -160,15 +183,20 @@ class TrainingScreen {
     else if (event.kind === 'start') {
       this.#first = event.step;
       const where = event.step ? `going on after step ${event.step}` : 'from step 0';
-      this.note(`${count(event.parameters)} parameters, ${where} (${event.backend}; activations ${bytes(event.activationBytes)})`);
+      this.note(
+        `${count(event.parameters)} parameters, ${where} (${event.backend}; activations ${bytes(event.activationBytes)})`,
+      );
     } else if (event.kind === 'step') this.#step(event);
     else if (event.kind === 'heldOut')
-      this.note(`step ${event.step}: held-out loss ${event.loss.toFixed(4)}${event.bitsPerByte === undefined ? '' : `, ${event.bitsPerByte.toFixed(3)} bits per byte`}`);
+      this.note(
+        `step ${event.step}: held-out loss ${event.loss.toFixed(4)}${event.bitsPerByte === undefined ? '' : `, ${event.bitsPerByte.toFixed(3)} bits per byte`}`,
+      );
   }
 
   #step(event: Extract<TrainingEvent, { kind: 'step' }>): void {
     this.#speed = this.#speed ? 0.9 * this.#speed + 0.1 * event.tokensPerSecond : event.tokensPerSecond;
-    const left = ((performance.now() - this.#began) / (event.step - this.#first)) * (this.#steps - event.step);
+    const left =
+      ((performance.now() - this.#began) / (event.step - this.#first)) * (this.#steps - event.step);
     const line = `step ${event.step}/${this.#steps}  loss ${event.loss.toFixed(4)}  norm ${event.gradientNorm.toFixed(2)}  ${this.#speed.toFixed(0)} tokens/s  ${dim(`${duration(left)} left`, process.stderr)}`;
     if (process.stderr.isTTY) {
       process.stderr.write(`\r\u001b[2K${line}`);
@@ -188,7 +216,10 @@ class TrainingScreen {
 
   end(result: RunResult, path: string): void {
     if (this.#json) process.stdout.write(`${JSON.stringify({ kind: 'end', ...result })}\n`);
-    else if (result.model) this.note(`Done. The model is in ${result.model}; try: marimba generate ${result.model} --prompt "The "`);
+    else if (result.model)
+      this.note(
+        `Done. The model is in ${result.model}; try: marimba generate ${result.model} --prompt "The "`,
+      );
     else this.note(`Stopped after step ${result.step}. Go on with: marimba train ${path}`);
   }
 }
