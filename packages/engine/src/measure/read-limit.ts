@@ -65,9 +65,7 @@ async function startProbe(arena: Arena, threads: number): Promise<Probe> {
   }
   const workers = Array.from({ length: threads }, startWorker);
   await Promise.all(
-    workers.map((worker, thread) =>
-      ask(worker, { kind: 'start', module, memory: arena.memory, thread, threads }),
-    ),
+    workers.map((worker, thread) => ask(worker, { kind: 'start', module, memory: arena.memory, thread })),
   );
   return {
     async read(address, slice) {

@@ -29,13 +29,25 @@ export interface LoadJob {
 /** Puts the rows, in their file format, where the packed layout wants them. */
 export type PackRows = (job: LoadJob, raw: Uint8Array) => void;
 
+/** Gives out one buffer again and again, so that loading leaves no trail of garbage behind it. */
+export type Stage = (byteLength: number) => Uint8Array;
+
+export function createStage(): Stage {
+  let buffer = new Uint8Array(0);
+  return (byteLength) => {
+    if (buffer.byteLength < byteLength) buffer = new Uint8Array(byteLength);
+    return buffer.subarray(0, byteLength);
+  };
+}
+
 export const jobBytes = (job: LoadJob): number => job.rows * byteLengthOf(job.type, job.columns);
 
-/** Carries out a job. `memory` is the arena; `pack` is only called for packed targets. */
+/** Carries out a job, alone on its stage. `memory` is the arena; `pack` is only called for packed targets. */
 export async function runLoadJob(
   job: LoadJob,
   source: ByteSource,
   memory: ArrayBufferLike,
+  stage: Stage,
   pack: PackRows,
 ): Promise<void> {
   const targetRowBytes = byteLengthOf(job.target, job.columns);
@@ -45,7 +57,7 @@ export async function runLoadJob(
     await source.read(job.offset, destination());
     return;
   }
-  let raw: Uint8Array = new Uint8Array(jobBytes(job));
+  let raw = stage(jobBytes(job));
   await source.read(job.offset, raw);
   if (job.interleavedHead)
     raw = separateHalves(raw, byteLengthOf(job.type, job.columns), job.interleavedHead);

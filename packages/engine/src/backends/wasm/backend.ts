@@ -3,7 +3,7 @@
 import { canShareMemory, openHandle, processorCount, startWorker, type WorkerThread } from '#platform';
 import { FormatError, ModelError, UsageError } from '../../errors.ts';
 import type { ByteSource } from '../../formats/types.ts';
-import { jobBytes, type LoadJob, runLoadJob } from '../../model/load-job.ts';
+import { createStage, jobBytes, type LoadJob, runLoadJob } from '../../model/load-job.ts';
 import { OP_KINDS } from '../../plan/ops.ts';
 import type { RecordedOp } from '../../plan/plan.ts';
 import { Arena } from '../arena.ts';
@@ -143,6 +143,7 @@ export class WasmBackend implements Backend {
     signal?: AbortSignal,
   ): Promise<void> {
     const pack = createPacker(this.#module, false);
+    const stage = createStage();
     const sources = new Map<string | object, ByteSource>();
     try {
       for (const job of jobs) {
@@ -150,7 +151,7 @@ export class WasmBackend implements Backend {
         const key = job.source.kind === 'path' ? job.source.path : job.source;
         let source = sources.get(key);
         if (!source) sources.set(key, (source = await openHandle(job.source, job.name)));
-        await runLoadJob(job, source, this.arena.memory.buffer, (piece, raw) =>
+        await runLoadJob(job, source, this.arena.memory.buffer, stage, (piece, raw) =>
           packJob(piece, raw, this.arena.memory, pack),
         );
         done(jobBytes(job));

@@ -1,7 +1,7 @@
 // A worker thread of the backend: loads weights when asked to, then serves programs. Runs in Node and in browsers.
 import { onMessage, openHandle, postToOwner } from '#platform';
 import type { ByteSource } from '../../formats/types.ts';
-import { jobBytes, runLoadJob } from '../../model/load-job.ts';
+import { createStage, jobBytes, runLoadJob, type Stage } from '../../model/load-job.ts';
 import { instantiateKernels, type KernelExports } from './load-kernels.ts';
 import { packJob } from './pack-job.ts';
 import { createPacker, type Packer } from './packed/packer.ts';
@@ -12,6 +12,7 @@ let exports: KernelExports;
 let memory: WebAssembly.Memory;
 let thread: KernelThread;
 let pack: Packer;
+let stage: Stage = createStage();
 const sources = new Map<string | object, Promise<ByteSource>>();
 
 const post = (message: FromWorker) => postToOwner(message);
@@ -27,7 +28,7 @@ async function handle(message: ToWorker): Promise<void> {
     const { job } = message;
     const key = job.source.kind === 'path' ? job.source.path : job.source;
     if (!sources.has(key)) sources.set(key, openHandle(job.source, job.name));
-    await runLoadJob(job, await sources.get(key)!, memory.buffer, (piece, raw) =>
+    await runLoadJob(job, await sources.get(key)!, memory.buffer, stage, (piece, raw) =>
       packJob(piece, raw, memory, pack),
     );
     post({ kind: 'loaded', byteLength: jobBytes(job) });
@@ -37,6 +38,7 @@ async function handle(message: ToWorker): Promise<void> {
   } else {
     await Promise.all([...sources.values()].map(async (source) => (await source).close()));
     sources.clear();
+    stage = createStage();
     post({ kind: 'ready' });
     thread.serve(message.program);
     post({ kind: 'ready' });

@@ -3,7 +3,7 @@
 //
 // Control block, from `control`: +12 arrived, +16 phase, +20 sleepers (see ../control.ts).
 
-const SPINS: i32 = 4000;
+const SPINS: i32 = 15000;
 
 export function barrier(control: usize, threads: i32): void {
   const phase = atomic.load<i32>(control, 16);
