@@ -1,9 +1,11 @@
 // The trainer that studies use: the lab's own training runtime behind the interface of trainer.ts. Everything stays in memory;
 // a cell is short enough to be started again when it is cut off.
 import { ModelError } from '@marimba/engine';
+import type { JsonObject } from '@marimba/engine/internal/formats/types';
 import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/load-model';
 import type { TrainingBatch } from '../data/batches.ts';
 import { likeliest, logSumExp } from '../evaluate/probabilities.ts';
+import { exportHuggingFace } from '../export/export.ts';
 import { initialise } from '../train/initialise.ts';
 import { TrainingRuntime } from '../train/runtime.ts';
 import { learningRateAt } from '../train/schedule.ts';
@@ -31,6 +33,9 @@ export function createTrainCell(threads: number, backend: LoadModelOptions['back
         ...record,
         evaluate: (batch) =>
           evaluateInParts(runtime, batch, Math.max(1, Math.floor(maxTokens / batch.length))),
+        save: async (folder) => {
+          await exportHuggingFace(runtime.store, spec, { ...request.config } as JsonObject, folder);
+        },
         close: () => runtime.close(),
       };
     } catch (error) {

@@ -25,6 +25,8 @@ export interface RunOptions {
   readonly train: TrainCell;
   /** Where tokenised texts are kept. */
   readonly cacheFolder?: string;
+  /** Where the trained model goes; default: nowhere. */
+  readonly modelFolder?: string;
   readonly onStep?: (step: number, loss: number) => void;
   readonly signal?: AbortSignal;
 }
@@ -61,6 +63,7 @@ export async function runCell(cell: Cell, options: RunOptions): Promise<CellResu
   try {
     const trainingMs = performance.now() - began;
     const tested = await assignment.test(trained);
+    if (options.modelFolder) await trained.save?.(options.modelFolder);
     const tokens = budget.steps * budget.sequences * assignment.length;
     const parameters = countParameters(spec);
     return {

@@ -29,6 +29,8 @@ export interface StudyOptions {
   /** Cells at a time. */
   readonly processes: number;
   readonly threadsEach: number;
+  /** Keep every trained model, in models/ID of the folder. */
+  readonly keepModels?: boolean;
   /** Parts of "model / task / seed"; only cells that contain one of them are run. */
   readonly only?: readonly string[];
   readonly onProgress?: (progress: StudyProgress) => void;
@@ -158,6 +160,7 @@ class StudyRun {
       cacheFolder: join(this.#options.out, 'texts'),
       trainer,
       threads: this.#options.threadsEach,
+      modelFolder: this.#options.keepModels ? join(this.#options.out, 'models', cell.id) : null,
     };
     return new Promise((resolve) => {
       let last = '';

@@ -33,6 +33,8 @@ export interface TrainedCell {
   /** Before clipping. */
   readonly gradientNorms: readonly number[];
   evaluate(batch: TrainingBatch): Promise<BatchEvaluation>;
+  /** Writes the model as a folder that the engine loads. */
+  save?(folder: string): Promise<void>;
   close(): Promise<void>;
 }
 

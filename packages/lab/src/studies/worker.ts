@@ -11,6 +11,8 @@ export interface WorkerTask {
   /** A module that exports `trainCell`. */
   readonly trainer: string;
   readonly threads: number;
+  /** Null: the trained model is not kept. */
+  readonly modelFolder: string | null;
 }
 
 export type WorkerReport =
@@ -24,7 +26,7 @@ process.once('message', (task: WorkerTask) => void work(task));
 // Without a parent nobody waits for the result.
 process.on('disconnect', () => process.exit(1));
 
-async function work({ cell, cacheFolder, trainer, threads }: WorkerTask): Promise<void> {
+async function work({ cell, cacheFolder, trainer, threads, modelFolder }: WorkerTask): Promise<void> {
   let reported = 0;
   try {
     const { createTrainCell } = (await import(trainer)) as {
@@ -33,6 +35,7 @@ async function work({ cell, cacheFolder, trainer, threads }: WorkerTask): Promis
     const result = await runCell(cell, {
       train: createTrainCell(threads),
       cacheFolder,
+      ...(modelFolder ? { modelFolder } : {}),
       onStep(step, loss) {
         const now = performance.now();
         if (now - reported < REPORT_EVERY_MS) return;

@@ -15,6 +15,7 @@ interface AblateFlags {
   readonly processes: number;
   readonly only?: string[];
   readonly short?: boolean;
+  readonly keepModels?: boolean;
   readonly reportOnly?: boolean;
   readonly list?: boolean;
   readonly json?: boolean;
@@ -32,6 +33,7 @@ export function register(program: Command): void {
     .option('--processes <N>', 'cells at a time', wholeNumber(1, 256), availableParallelism())
     .option('--only <TEXT>', 'only cells whose "model / task / seed" contains this; may be repeated', collect)
     .option('--short', "the study's short version: does everything run?")
+    .option('--keep-models', 'keep every trained model as a folder that other commands load')
     .option('--list', 'list the cells and whether they are finished, run nothing')
     .option('--report-only', 'write the report from what is finished, run nothing')
     .option('--json', 'print the summary as JSON')
@@ -64,6 +66,7 @@ async function run(where: string, flags: AblateFlags): Promise<void> {
         processes: flags.processes,
         threadsEach: Math.max(1, Math.floor(availableParallelism() / flags.processes)),
         only: flags.only ?? [],
+        keepModels: flags.keepModels ?? false,
         signal: interrupt.signal,
         onProgress: (progress) => status.show(progressText(progress)),
         onFinished: (label, result) =>
