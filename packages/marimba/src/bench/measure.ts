@@ -80,7 +80,10 @@ export async function runBench(
     const residentBytes = process.memoryUsage.rss();
     const peakResidentBytes = process.resourceUsage().maxRSS * 1024;
     progress('Reading memory');
-    const { bytesPerSecond } = await measureReadLimit({ threads: model.runtime.backend.threads });
+    const { bytesPerSecond } = await measureReadLimit({
+      threads: model.runtime.backend.threads,
+      byteLength: Math.max(LEAST_READ_BYTES, Math.min(MOST_READ_BYTES, model.weights.byteLength)),
+    });
     const limit = spreadOf(bytesPerSecond);
     return {
       model: model.name,
