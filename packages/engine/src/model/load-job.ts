@@ -70,7 +70,7 @@ export async function runLoadJob(
  * GGUF's llama converter stores row 2j + t of each head where Hugging Face has row t * half + j (rotated pairs side by
  * side). Puts the rows back into halves.
  */
-function separateHalves(raw: Uint8Array, rowBytes: number, headSize: number): Uint8Array {
+export function separateHalves(raw: Uint8Array, rowBytes: number, headSize: number): Uint8Array {
   const out = new Uint8Array(raw.length);
   const half = headSize / 2;
   for (let row = 0; row < raw.length / rowBytes; row++) {

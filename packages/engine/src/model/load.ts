@@ -9,7 +9,7 @@ import type { Checkpoint, TensorEntry } from '../formats/types.ts';
 import type { PlacedWeight } from '../plan/plan.ts';
 import type { Family } from './family.ts';
 import type { PlacedWeights } from './forward.ts';
-import type { LoadJob } from './load-job.ts';
+import { type LoadJob, separateHalves } from './load-job.ts';
 import type { Role } from './roles.ts';
 import { ropeInverseFrequencies } from './rope.ts';
 import type { ModelSpec } from './spec.ts';
@@ -62,7 +62,7 @@ export async function loadWeights(
     options.signal?.throwIfAborted();
     const placed =
       weight.kind === 'vector'
-        ? await loadVector(checkpoint, weight, backend)
+        ? await loadVector(checkpoint, weight, backend, interleavedHead(spec, weight, permuted))
         : placeMatrix(weight, spec, backend, options, permuted, jobs);
     table.set(`${weight.layer}.${weight.role}`, placed);
     list.push({ ...weight, placed });
@@ -112,10 +112,7 @@ function placeMatrix(
   const { layout, byteLength } = chooseLayout(type, rows / experts, columns, activations, backend.packing);
   const name = `layer ${weight.layer} ${weight.role}`;
   const address = backend.arena.allocate(byteLength * experts, name);
-  const mixer = spec.layers[weight.layer]?.mixer;
-  const rotates =
-    permuted && (weight.role === 'q' || weight.role === 'k') && mixer?.kind === 'attention' && mixer.rope;
-  const interleavedHead = rotates ? mixer.headSize : 0;
+  const head = interleavedHead(spec, weight, permuted);
   for (let e = 0; e < experts; e++) {
     const entry = weight.tensors.length === experts ? weight.tensors[e]! : weight.tensors[0]!;
     const firstRow = weight.tensors.length === experts ? 0 : e * (rows / experts);
@@ -126,7 +123,7 @@ function placeMatrix(
       target: type,
       packed: layout.packed,
     };
-    jobs.push(...splitRows(entry, firstRow, matrix, interleavedHead));
+    jobs.push(...splitRows(entry, firstRow, matrix, head));
   }
   return { address, layout, rows, columns, byteLength: byteLength * experts };
 }
@@ -160,18 +157,28 @@ function splitRows(
   return jobs;
 }
 
+/** The head size where q and k rows (and their biases) are stored interleaved for RoPE, else 0. */
+function interleavedHead(spec: ModelSpec, { layer, role }: FoundWeight, permuted: boolean): number {
+  const mixer = spec.layers[layer]?.mixer;
+  const rotates = permuted && ['q', 'k', 'qBias', 'kBias'].includes(role);
+  return rotates && mixer?.kind === 'attention' && mixer.rope ? mixer.headSize : 0;
+}
+
 /** Vectors become f32, in the order that their kernel reads. */
 async function loadVector(
   checkpoint: Checkpoint,
   weight: FoundWeight,
   backend: Backend,
+  interleavedHead: number,
 ): Promise<PlacedWeight> {
   const entry = weight.tensors[0]!;
   const count = weight.shape.reduce((product, d) => product * d, 1);
   const raw = new Uint8Array(entry.byteLength);
   await entry.source.read(entry.offset, raw);
-  const values = new Float32Array(count);
+  let values: Float32Array = new Float32Array(count);
   dequantize(entry.type, raw, values);
+  if (interleavedHead)
+    values = new Float32Array(separateHalves(new Uint8Array(values.buffer), 4, interleavedHead).buffer);
   const { data, rows, columns } = arrange(weight, values, checkpoint.kind === 'huggingface');
   const address = backend.arena.allocate(data.byteLength, `layer ${weight.layer} ${weight.role}`);
   floatsAt(backend.arena.views, address, data.length).set(data);

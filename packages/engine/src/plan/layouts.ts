@@ -23,7 +23,7 @@ const RAW: readonly TensorType[] = [
   'TQ2_0',
   'MXFP4',
 ];
-const PACKED_TYPES = ['Q4_0', 'Q4_K', 'Q5_0', 'Q5_K', 'Q6_K', 'Q8_0', 'F16'] as const;
+const PACKED_TYPES = ['Q4_0', 'Q4_K', 'Q5_0', 'Q5_K', 'Q6_K', 'Q8_0'] as const;
 
 export type PackedType = (typeof PACKED_TYPES)[number];
 export interface WeightLayout {

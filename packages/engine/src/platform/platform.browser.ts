@@ -30,7 +30,7 @@ export const nextTurn = (): Promise<void> =>
   });
 
 /** Node's alone: a page cannot ask its engine for 256-bit SIMD. */
-export const allowWideSimd = (): void => {};
+export const allowWideSimd = (): boolean => false;
 
 export const processorCount = (): number => navigator.hardwareConcurrency || 2;
 

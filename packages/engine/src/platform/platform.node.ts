@@ -28,9 +28,11 @@ export const nextTurn = (): Promise<void> => new Promise((resolve) => void setIm
  * (assembly/packed-tile.ts). It is an experiment of V8's, so only the version that all tests pass on gets it (Node 24's, x86);
  * MARIMBA_WIDE_SIMD=0 leaves it off. To be called before kernels are compiled; holds for the whole process.
  */
-export function allowWideSimd(): void {
+export function allowWideSimd(): boolean {
   const tested = process.arch === 'x64' && process.versions.v8.startsWith('13.6.');
-  if (tested && process.env.MARIMBA_WIDE_SIMD !== '0') setFlagsFromString('--experimental-wasm-revectorize');
+  const allowed = tested && process.env.MARIMBA_WIDE_SIMD !== '0';
+  if (allowed) setFlagsFromString('--experimental-wasm-revectorize');
+  return allowed;
 }
 
 export const processorCount = (): number => availableParallelism();

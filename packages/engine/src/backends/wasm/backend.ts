@@ -1,6 +1,13 @@
 // The fast backend: WebAssembly kernels over shared memory, one worker a thread. Where memory cannot be shared (a page
 // without cross-origin isolation) the calling thread does all the work, pausing now and then to let the page breathe.
-import { canShareMemory, openHandle, processorCount, startWorker, type WorkerThread } from '#platform';
+import {
+  allowWideSimd,
+  canShareMemory,
+  openHandle,
+  processorCount,
+  startWorker,
+  type WorkerThread,
+} from '#platform';
 import { FormatError, ModelError, UsageError } from '../../errors.ts';
 import type { ByteSource } from '../../formats/types.ts';
 import { createStage, jobBytes, type LoadJob, runLoadJob } from '../../model/load-job.ts';
@@ -84,7 +91,8 @@ export class WasmBackend implements Backend {
     this.arena = new Arena(ARENA_BASE, shared);
     this.#control = this.arena.allocate(CONTROL_BYTES, 'control block');
     this.arena.views.u8.fill(0, this.#control, this.#control + CONTROL_BYTES);
-    this.description = `wasm: ${variant} SIMD, ${shared ? `${threads} thread${threads > 1 ? 's' : ''}` : 'calling thread only'}`;
+    const simd = `${variant} SIMD${allowWideSimd() ? ', 256 bits wide' : ''}`;
+    this.description = `wasm: ${simd}, ${shared ? `${threads} thread${threads > 1 ? 's' : ''}` : 'calling thread only'}`;
     this.#local = shared
       ? null
       : new KernelThread(instantiateKernels(module, this.arena.memory), this.arena.memory, 0);

@@ -43,6 +43,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
 }
 
 function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
+  const normEpsilon = c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-5);
   const mixer: MambaSpec = {
     kind: 'mamba',
     innerSize: c.size(`${arch}.ssm.inner_size`),
@@ -52,14 +53,15 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     convBias: shapeOf('blk.0.ssm_conv1d.bias') !== undefined,
     projectionBias: shapeOf('blk.0.ssm_in.bias') !== undefined,
     innerNorms: c.flag(`${arch}.ssm.dt_b_c_rms`, false) ? 'plain' : 'none',
-    innerNormEpsilon: 1e-6,
+    // llama.cpp has one epsilon for all norms; FalconMamba's own two differ, which a GGUF file cannot say.
+    innerNormEpsilon: normEpsilon,
   };
   return {
     family: 'mamba',
     name: 'mamba',
     embeddingScale: 1,
     hiddenSize: c.size(`${arch}.embedding_length`),
-    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-5),
+    normEpsilon,
     layers: stack(mixer, c.size(`${arch}.block_count`, undefined, 4096)),
     ...ggufCommon(c, arch, shapeOf),
   };
