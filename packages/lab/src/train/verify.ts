@@ -142,10 +142,14 @@ function asBatch(sequences: readonly (readonly number[])[]): TrainingBatch {
   return { sequences: 1, length: tokens.length, tokens, targets, documentStarts };
 }
 
-/** Jamba's and Llama's embeddings have a padding row that gets no gradient; Mamba's do not. */
-function paddingToken(checkpoint: HuggingFaceCheckpoint, family: string): number {
-  const token = checkpoint.config.pad_token_id;
-  return (family === 'jamba' || family === 'llama') && typeof token === 'number' ? token : -1;
+/**
+ * Jamba's and Llama's embeddings have a padding row that gets no gradient (torch's padding_idx), Mamba's do not. Jamba's
+ * configuration has token 0 for it unless it says otherwise.
+ */
+function paddingToken({ config }: HuggingFaceCheckpoint, family: string): number {
+  if (family !== 'jamba' && family !== 'llama') return -1;
+  const token = config.pad_token_id === undefined && family === 'jamba' ? 0 : config.pad_token_id;
+  return typeof token === 'number' ? token : -1;
 }
 
 function readGolden(folder: string, vocabularySize: number): Golden {

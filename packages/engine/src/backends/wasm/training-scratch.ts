@@ -5,7 +5,7 @@
 export const GEMM_SCRATCH_BYTES = (128 * 256 + 128 * 256 + 64) * 4;
 
 /** Rows whose states are kept at a time by selectiveScanBackward. */
-const SCAN_CHUNK = 64;
+const SCAN_CHUNK = 256;
 /** Queries that attentionBackward works on at a time. */
 const QUERIES = 32;
 
