@@ -58,6 +58,10 @@ export interface BenchResult {
 
 export type BenchProgress = (part: string) => void;
 
+/** As much memory as the model's weights, but more than any cache holds. */
+const LEAST_READ_BYTES = 2 ** 28;
+const MOST_READ_BYTES = 2 ** 30;
+
 export async function runBench(
   source: string,
   load: LoadModelOptions,
