@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { createRandom } from '@marimba/engine/internal/generate/random';
 
 const KILLS = 10;
@@ -13,9 +14,13 @@ after(() => rmSync(root, { recursive: true, force: true }));
 
 /** Runs the child; kills it `delayMs` after it has printed `lines` lines. Resolves to whether it came to its end. */
 function runChild(folder: string, kill: { lines: number; delayMs: number } | null): Promise<boolean> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'resume-child.ts'), folder], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('./resume-child.ts', import.meta.url)), folder],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   let seen = 0;
   let finished = false;
   child.stdout.on('data', (data: Buffer) => {
