@@ -6,12 +6,15 @@ import { join } from 'node:path';
 export const isPeerInstalled = (name: 'node-llama-cpp' | '@wllama/wllama'): boolean =>
   existsSync(join(import.meta.dirname, 'node_modules', name, 'package.json'));
 
-/** Installs the locked peers on first use. Their install scripts (which would compile llama.cpp) are not run. */
+/**
+ * Installs the locked peers on first use. Their install scripts (which would compile llama.cpp) are not run. Not `npm ci`:
+ * it refuses a lock that leaves out binaries of other platforms, which not every registry has. The lock is read, not written.
+ */
 export function installPeers(): void {
   if (isPeerInstalled('node-llama-cpp') && isPeerInstalled('@wllama/wllama')) return;
   process.stderr.write('Installing the peers into bench/node_modules (once; about 700 MB) …\n');
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const done = spawnSync(npm, ['ci', '--ignore-scripts'], {
+  const done = spawnSync(npm, ['install', '--no-save', '--ignore-scripts'], {
     cwd: import.meta.dirname,
     stdio: ['ignore', 'inherit', 'inherit'],
     shell: process.platform === 'win32',
