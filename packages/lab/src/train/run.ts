@@ -8,7 +8,8 @@ import type { JsonObject } from '@marimba/engine/internal/formats/types';
 import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/load-model';
 import { readSpec } from '@marimba/engine/internal/model/families/index';
 import { writeWhole } from '../data/token-file.ts';
-import { exportHuggingFace } from '../export/export.ts';
+import { exportGguf, exportHuggingFace } from '../export/export.ts';
+import { express } from '../export/express.ts';
 import { openCorpus } from './corpus.ts';
 import { initialise } from './initialise.ts';
 import { loadParameters } from './load-weights.ts';
@@ -21,6 +22,8 @@ import type { TrainingEvent } from './training-log.ts';
 export interface RunHooks extends Pick<LoadModelOptions, 'backend' | 'threads' | 'variant'> {
   readonly onEvent?: (event: TrainingEvent) => void;
   readonly onNote?: (text: string) => void;
+  /** Also write the trained model as GGUF, for llama.cpp. Refused at once when no architecture fits. */
+  readonly gguf?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -33,6 +36,11 @@ export interface RunResult extends TrainerResult {
 /** Starts a run, or goes on where its folder says it was. */
 export async function runTraining(config: RunConfig, hooks: RunHooks = {}): Promise<RunResult> {
   const first = specOfConfig('model', config.model);
+  const expressed = express(first.spec, config.model);
+  if (hooks.gguf && !expressed.architecture)
+    throw new UsageError(
+      `--gguf: expected layers that Jamba, Mamba or Llama can express, found others: ${expressed.reasons.join('; ')}`,
+    );
   const corpus = await openCorpus(config, first.spec.vocabularySize, hooks.onNote);
   const model: JsonObject = { ...config.model };
   if (model.eos_token_id === undefined) model.eos_token_id = corpus.endToken;
@@ -59,6 +67,8 @@ export async function runTraining(config: RunConfig, hooks: RunHooks = {}): Prom
       ...(hooks.signal ? { signal: hooks.signal } : {}),
     });
     const folder = result.finished ? join(config.output, 'model') : null;
+    if (folder && hooks.gguf)
+      await exportGguf(runtime.store, spec, model, join(config.output, 'model.gguf'), { text: corpus });
     if (folder) {
       const expression = await exportHuggingFace(runtime.store, spec, model, folder, { text: corpus });
       if (!expression.architecture)
@@ -86,7 +96,7 @@ async function firstWeights(runtime: TrainingRuntime, config: RunConfig): Promis
   }
 }
 
-/** What must not change when a run goes on: all but how long and where, and how often it reports. */
+/** What must not change when a run goes on: all but places, memory and how often it reports. Steps shape the learning rate. */
 function identityOf(config: RunConfig, data: string): string {
   const {
     output: _,

@@ -20,6 +20,7 @@ interface Flags {
   readonly learningRate?: number;
   readonly seed?: number;
   readonly recompute?: boolean;
+  readonly gguf?: boolean;
   readonly threads?: number;
   readonly backend?: 'wasm' | 'reference';
   readonly kernels?: 'relaxed' | 'baseline';
@@ -44,6 +45,7 @@ export function register(program: Command): void {
     .option('--learning-rate <X>', 'at its peak', realNumber(0))
     .option('--seed <N>', 'of first weights and data order', wholeNumber(0))
     .option('--recompute', 'compute inner values again in the backward: less memory, more time')
+    .option('--gguf', 'also write the trained model as model.gguf, for llama.cpp')
     .option('--verify <FOLDER>', 'check a gradient and ten steps against FOLDER/golden-train.json')
     .option('--bench', 'measure the speed of a 7M Jamba 1:8 and a transformer of the same size')
     .addOption(threadsOption())
@@ -155,6 +157,7 @@ async function start(path: string, flags: Flags): Promise<void> {
       onEvent: (event) => screen.show(event),
       onNote: (text) => screen.note(text),
       signal: interrupt.signal,
+      gguf: flags.gguf === true,
     });
     screen.end(result, path);
     if (!result.finished) throw new Interrupted('stopped');
