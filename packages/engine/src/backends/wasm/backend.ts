@@ -3,6 +3,7 @@
 import {
   allowWideSimd,
   canShareMemory,
+  nextTurn,
   openHandle,
   processorCount,
   startWorker,
@@ -15,7 +16,7 @@ import { OP_KINDS } from '../../plan/ops.ts';
 import type { RecordedOp } from '../../plan/plan.ts';
 import { Arena } from '../arena.ts';
 import type { Backend, BackendOptions, OpTimes, Program, StepLoad } from '../backend.ts';
-import { COMMAND, CONTROL, CONTROL_BYTES } from './control.ts';
+import { CLOSED, COMMAND, CONTROL, CONTROL_BYTES, MAX_OPS, progress } from './control.ts';
 import {
   ARENA_BASE,
   compileKernels,
@@ -27,8 +28,8 @@ import { opScratchBytes } from './op-scratch.ts';
 import { packingRules, packJob } from './pack-job.ts';
 import { codesByteLength } from './packed/codes.ts';
 import { createPacker } from './packed/packer.ts';
-import { MEET, Schedule, SOLO } from './schedule.ts';
-import { type InstalledProgram, KernelThread } from './thread.ts';
+import { Schedule } from './schedule.ts';
+import { type InstalledProgram, KernelThread, sharedNow } from './thread.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
 
 const MAX_ROWS = 256;
@@ -171,12 +172,21 @@ export class WasmBackend implements Backend {
 
   async install(program: Program): Promise<void> {
     await this.#pause();
-    const times = this.arena.allocate(program.records.length * 8, 'profile');
+    if (program.records.length > MAX_OPS)
+      throw new Error(`kernels: expected at most ${MAX_OPS} ops, found ${program.records.length}`);
+    const times = this.arena.allocate((program.records.length + 1) * 8, 'profile');
     const flags = this.arena.allocate(program.records.length, 'schedule');
     this.#schedule = program.ops ? new Schedule(program.ops) : null;
     const { u32 } = this.arena.views;
     const kinds = program.records.map((address) => u32[address >>> 2]!);
-    this.#program = { records: program.records, kinds, control: this.#control, times, flags };
+    this.#program = {
+      records: program.records,
+      kinds,
+      control: this.#control,
+      times,
+      flags,
+      threads: this.threads,
+    };
     const missing = kinds.find((kind) => OP_KINDS[kind] === undefined);
     if (missing !== undefined) throw new Error(`kernels: no op of kind ${missing}`);
     const message: ToWorker = { kind: 'serve', program: this.#program };
@@ -193,53 +203,53 @@ export class WasmBackend implements Backend {
     const program = this.#program;
     if (!program) throw new Error('wasm backend: no program is installed');
     if (this.#failure) throw this.#failure;
-    const { u32 } = this.arena.views;
+    if (end <= start) return;
+    const { u32, u8 } = this.arena.views;
     for (let i = start; i < end; i++) u32[(program.records[i]! >>> 2) + 1] = 0; // work counters
-    const flags = this.arena.views.u8.subarray(program.flags, program.flags + program.records.length);
-    if (this.#local) {
-      flags.fill(SOLO, start, end);
-      return this.#runHere(this.#local, program, start, end);
-    }
-    const participants = this.#share(start, end, load, flags);
+    if (this.#local) return this.#runHere(this.#local, program, start, end);
+    const flags = u8.subarray(program.flags, program.flags + program.records.length);
+    const share = this.#schedule && load ? this.#schedule.plan(start, end, load, flags) : true;
+    if (!this.#schedule || !load) flags.fill(0, start, end);
     this.#hold(true);
     try {
-      await this.#command(COMMAND.run, participants, start, end);
+      await this.#command(COMMAND.run, share, start, end);
     } finally {
       this.#hold(false);
     }
   }
 
-  /** Decides who runs what; returns how many threads take part. */
-  #share(start: number, end: number, load: StepLoad | undefined, flags: Uint8Array): number {
-    if (this.#schedule && load) return this.#schedule.plan(start, end, load, this.threads, flags);
-    flags.fill(this.threads > 1 ? MEET : 0, start, end);
-    return this.threads;
-  }
-
   async #runHere(thread: KernelThread, program: InstalledProgram, start: number, end: number): Promise<void> {
-    let began = performance.now();
+    const times = new Float64Array(this.arena.memory.buffer, program.times, program.records.length);
+    let yielded = performance.now();
     for (let i = start; i < end; i++) {
-      thread.run(program, i, i + 1, 1, this.#profiling);
-      if (performance.now() - began > YIELD_MS) {
-        await new Promise((resolve) => setTimeout(resolve, 0));
-        began = performance.now();
+      const began = performance.now();
+      thread.runAlone(program, i);
+      const now = performance.now();
+      if (this.#profiling) times[i] = times[i]! + now - began;
+      if (now - yielded > YIELD_MS) {
+        await nextTurn();
+        yielded = performance.now();
       }
     }
   }
 
   /** Hands a command to the workers and waits, without blocking, until they have carried it out. */
-  async #command(command: number, participants: number, start: number, end: number): Promise<void> {
+  async #command(command: number, everyone: boolean, start: number, end: number): Promise<void> {
     const control = this.#words();
-    control[CONTROL.command] = command;
-    control[CONTROL.start] = start;
-    control[CONTROL.end] = end;
-    control[CONTROL.participants] = participants;
-    control[CONTROL.profile] = this.#profiling ? 1 : 0;
     const before = this.#generation;
     this.#generation = (before + 1) | 0;
+    // A thread that is late from the last run may look at any moment: nothing is open until all is in place.
+    Atomics.store(control, CONTROL.progress, CLOSED);
+    control[CONTROL.command] = command;
+    control[CONTROL.profile] = this.#profiling ? 1 : 0;
+    if (command === COMMAND.run) {
+      if (this.#profiling) this.#startClock();
+      Atomics.store(control, CONTROL.end, end);
+      Atomics.store(control, CONTROL.progress, progress(this.#generation, start, 0));
+    }
     Atomics.store(control, CONTROL.generation, this.#generation);
     Atomics.notify(control, CONTROL.generation);
-    if (participants > 1) {
+    if (everyone) {
       Atomics.add(control, CONTROL.others, 1);
       Atomics.notify(control, CONTROL.others);
     }
@@ -249,6 +259,11 @@ export class WasmBackend implements Backend {
       const waiting = waitForChange(control, CONTROL.done, before);
       if (waiting) await Promise.race([waiting, failed]);
     }
+  }
+
+  #startClock(): void {
+    const { times, records } = this.#program!;
+    new Float64Array(this.arena.memory.buffer, times, records.length + 1)[records.length] = sharedNow();
   }
 
   profile(on: boolean): OpTimes | null {
@@ -272,7 +287,7 @@ export class WasmBackend implements Backend {
     if (!this.#serving) return;
     this.#serving = false;
     const back = this.#workers.map((worker) => this.#ask(worker, null));
-    await this.#command(COMMAND.pause, this.threads, 0, 0);
+    await this.#command(COMMAND.pause, true, 0, 0);
     await Promise.all(back);
   }
 

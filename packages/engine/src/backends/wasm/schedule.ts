@@ -1,13 +1,11 @@
-// Who runs which op of a step. Sharing an op between threads costs a meeting (a microsecond or two when every thread has a
-// core, far more when one has not), so ops that are smaller than that are left to thread 0, and a run of such ops needs no
-// meeting in between. Products that read the same input and do not touch each other's output share one meeting too.
+// Which ops of a step are worth sharing between threads. An op that takes a few microseconds is left to whichever thread comes
+// first; a step that is small altogether is left to thread 0, and the others are not woken.
 import { PACKED_BASE } from '../../plan/layouts.ts';
 import type { Operand, RecordedOp } from '../../plan/plan.ts';
 import type { StepLoad } from '../backend.ts';
 
+/** Flag of an op that one thread runs alone. */
 export const SOLO = 1;
-/** All threads meet after this op. */
-export const MEET = 2;
 
 /** Rough nanoseconds on one thread: good enough to tell a microsecond from a hundred. */
 const NS = {
@@ -18,7 +16,7 @@ const NS = {
   exponential: 0.6,
   positionMac: 0.05,
 };
-/** Below this an op is not worth a meeting. */
+/** Below this, sharing costs more than it gains. */
 const SOLO_NS = 5_000;
 /** A whole step below this is run by one thread; the others are not even woken. */
 const SOLO_STEP_NS = 60_000;
@@ -28,37 +26,24 @@ interface OpWork {
   readonly fixed: number;
   readonly perRow: number;
   readonly perRowAndPosition: number;
-  /** Needs no meeting before the next op, whoever runs them. */
-  readonly joinsNext: boolean;
 }
 
 export class Schedule {
   readonly #work: readonly OpWork[];
 
   constructor(ops: readonly RecordedOp[]) {
-    this.#work = ops.map((op, i) => ({ ...workOf(op), joinsNext: joins(op, ops[i + 1]) }));
+    this.#work = ops.map(workOf);
   }
 
-  /** Writes each op's flags and returns how many threads take part. */
-  plan(start: number, end: number, load: StepLoad, threads: number, flags: Uint8Array): number {
+  /** Writes each op's flags and returns whether the other threads are to be woken. */
+  plan(start: number, end: number, load: StepLoad, flags: Uint8Array): boolean {
     let total = 0;
     for (let i = start; i < end; i++) {
       const elapsed = this.#estimate(this.#work[i]!, load);
       flags[i] = elapsed < SOLO_NS ? SOLO : 0;
       total += elapsed;
     }
-    if (threads === 1 || total < SOLO_STEP_NS) {
-      flags.fill(SOLO, start, end);
-      return 1;
-    }
-    for (let i = start; i < end; i++) {
-      const solo = flags[i]! & SOLO;
-      const last = i + 1 === end;
-      const free =
-        !last && (solo ? flags[i + 1]! & SOLO : !(flags[i + 1]! & SOLO) && this.#work[i]!.joinsNext);
-      if (!free) flags[i] = flags[i]! | MEET;
-    }
-    return threads;
+    return total >= SOLO_STEP_NS;
   }
 
   #estimate(work: OpWork, load: StepLoad): number {
@@ -70,7 +55,7 @@ export class Schedule {
 const field = (op: RecordedOp, name: string): Operand | undefined =>
   (op.fields as Record<string, Operand>)[name];
 
-function workOf(op: RecordedOp): Omit<OpWork, 'joinsNext'> {
+function workOf(op: RecordedOp): OpWork {
   const { cost } = op;
   const packed = Number(field(op, 'layout') ?? 0) >= PACKED_BASE;
   return {
@@ -82,17 +67,4 @@ function workOf(op: RecordedOp): Omit<OpWork, 'joinsNext'> {
       cost.exponentialsPerRow * NS.exponential,
     perRowAndPosition: cost.macsPerPosition * NS.positionMac,
   };
-}
-
-/** Two products of one shape class (so that their scratch areas agree) that share no buffer except as inputs. */
-function joins(op: RecordedOp, next: RecordedOp | undefined): boolean {
-  if (op.kind !== 'linear' || next?.kind !== 'linear') return false;
-  const alike = ['columns', 'layout'].every((name) => field(op, name) === field(next, name));
-  const touches = (a: readonly number[], b: readonly number[]) => a.some((buffer) => b.includes(buffer));
-  return (
-    alike &&
-    !touches(op.writes, next.reads) &&
-    !touches(op.writes, next.writes) &&
-    !touches(op.reads, next.writes)
-  );
 }

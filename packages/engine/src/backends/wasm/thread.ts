@@ -1,50 +1,45 @@
-// One thread's part in running programs: walks the ops, calls their kernels, meets the others between ops.
+// One thread's part in running programs. Threads do not wait for each other to *arrive*: an op is over when every chunk of it
+// was claimed and everyone who entered it has left, and whoever is awake goes on. So a thread that the system has put aside, or
+// that is slow to wake, delays nobody unless it holds a chunk; when it comes back it joins the op that is open by then.
 import { OP_KINDS } from '../../plan/ops.ts';
-import { COMMAND, CONTROL, IDLE_SPINS } from './control.ts';
+import { COMMAND, CONTROL, IDLE_SPINS, openOp, progress, threadsInside } from './control.ts';
 import type { Kernel, KernelExports } from './load-kernels.ts';
-import { MEET, SOLO } from './schedule.ts';
+import { SOLO } from './schedule.ts';
 
 export interface InstalledProgram {
   /** Address of each op's record. */
   readonly records: readonly number[];
   readonly kinds: readonly number[];
+  /** How many threads there are, awake or not. */
+  readonly threads: number;
   /** Address of the control block. */
   readonly control: number;
-  /** Address of one f64 for each op: milliseconds, written by thread 0 while profiling. */
+  /** Address of one f64 for each op, milliseconds spent while profiling, and one more: when the last op ended. */
   readonly times: number;
   /** Address of one byte for each op: its flags in the present run (schedule.ts). */
   readonly flags: number;
 }
 
+/** Looks at the progress word before sleeping: tens of microseconds, which other threads usually need less of. */
+const SPINS = 4000;
+
+/** Milliseconds on a clock that all threads share. */
+export const sharedNow = (): number => performance.timeOrigin + performance.now();
+
 export class KernelThread {
   readonly #kernels: readonly Kernel[];
-  readonly #barrier: (control: number, threads: number) => void;
   readonly #memory: WebAssembly.Memory;
   readonly #thread: number;
 
   constructor(exports: KernelExports, memory: WebAssembly.Memory, thread: number) {
     this.#kernels = OP_KINDS.map((kind) => exports[kind] as unknown as Kernel);
-    this.#barrier = exports.barrier as unknown as (control: number, threads: number) => void;
     this.#memory = memory;
     this.#thread = thread;
   }
 
-  /** Runs ops start…end with the other threads; returns when this thread's part is done, thread 0 when all are through. */
-  run(program: InstalledProgram, start: number, end: number, participants: number, profile: boolean): void {
-    const thread = this.#thread;
-    const flags = new Uint8Array(this.#memory.buffer, program.flags, program.records.length);
-    const times =
-      profile && thread === 0
-        ? new Float64Array(this.#memory.buffer, program.times, program.records.length)
-        : null;
-    for (let i = start; i < end; i++) {
-      const began = times ? performance.now() : 0;
-      const flag = flags[i]!;
-      if (thread === 0 || !(flag & SOLO))
-        this.#kernels[program.kinds[i]!]!(program.records[i]!, thread, participants);
-      if (flag & MEET) this.#barrier(program.control, participants);
-      if (times) times[i] = times[i]! + performance.now() - began;
-    }
+  /** Runs one op alone; for a program that has no other threads. */
+  runAlone(program: InstalledProgram, op: number): void {
+    this.#kernels[program.kinds[op]!]!(program.records[op]!, this.#thread, 1);
   }
 
   /** A worker's life: waits for commands and carries them out until told to pause. */
@@ -57,12 +52,66 @@ export class KernelThread {
       while (Atomics.load(control, word) === seen) Atomics.wait(control, word, seen);
       seen = Atomics.load(control, word);
       if (control[CONTROL.command] === COMMAND.pause) return;
-      const { start, end, participants, profile } = CONTROL;
-      this.run(program, control[start]!, control[end]!, control[participants]!, control[profile] === 1);
-      if (this.#thread === 0) {
-        Atomics.store(control, CONTROL.done, seen);
-        Atomics.notify(control, CONTROL.done);
-      }
+      this.#takePart(program, control);
     }
   }
+
+  /** Takes part in whatever run is open until it is over. */
+  #takePart(program: InstalledProgram, control: Int32Array): void {
+    const flags = new Uint8Array(this.#memory.buffer, program.flags, program.records.length);
+    let finished = -1; // progress word, without those inside, of the op that this thread has done its share of
+    for (;;) {
+      const word = Atomics.load(control, CONTROL.progress);
+      const op = openOp(word);
+      if (op >= Atomics.load(control, CONTROL.end)) return;
+      const inside = threadsInside(word);
+      const taken = inside > 0 && (flags[op]! & SOLO) !== 0;
+      if (taken || word - inside === finished) {
+        waitForNext(control, word);
+        continue;
+      }
+      if (Atomics.compareExchange(control, CONTROL.progress, word, word + 1) !== word) continue;
+      this.#kernels[program.kinds[op]!]!(program.records[op]!, this.#thread, program.threads);
+      finished = word - inside;
+      this.#leave(program, control, op);
+    }
+  }
+
+  /** A kernel returns when no chunk is left to claim, so the last one to leave knows that the op is over. */
+  #leave(program: InstalledProgram, control: Int32Array, op: number): void {
+    for (;;) {
+      const word = Atomics.load(control, CONTROL.progress);
+      const last = threadsInside(word) === 1;
+      if (last && control[CONTROL.profile] === 1) this.#clock(program, op);
+      const next = last ? progress(word >>> 24, op + 1, 0) : word - 1;
+      if (Atomics.compareExchange(control, CONTROL.progress, word, next) !== word) continue;
+      if (!last) return;
+      if (Atomics.load(control, CONTROL.sleepers) > 0) Atomics.notify(control, CONTROL.progress);
+      if (op + 1 < control[CONTROL.end]!) return;
+      Atomics.store(control, CONTROL.done, Atomics.load(control, CONTROL.generation));
+      Atomics.notify(control, CONTROL.done);
+      return;
+    }
+  }
+
+  #clock(program: InstalledProgram, op: number): void {
+    const count = program.records.length;
+    const times = new Float64Array(this.#memory.buffer, program.times, count + 1);
+    const now = sharedNow();
+    times[op] = times[op]! + now - times[count]!;
+    times[count] = now;
+  }
+}
+
+/** Until another op is open than in `word`. */
+function waitForNext(control: Int32Array, word: number): void {
+  const open = word >>> 8;
+  for (let i = 0; i < SPINS; i++) if (Atomics.load(control, CONTROL.progress) >>> 8 !== open) return;
+  Atomics.add(control, CONTROL.sleepers, 1);
+  for (;;) {
+    const now = Atomics.load(control, CONTROL.progress);
+    if (now >>> 8 !== open) break;
+    Atomics.wait(control, CONTROL.progress, now);
+  }
+  Atomics.sub(control, CONTROL.sleepers, 1);
 }

@@ -10,7 +10,6 @@ export { rope } from './rope';
 export { selectiveScan } from './scan';
 export { quantizeRows } from './packed-codes';
 export { packRows } from './packed-pack';
-export { barrier } from './barrier';
 export { readBytes } from './probe';
 export { attentionBackward } from './backward-attention';
 export { causalConvBackward } from './backward-conv';
