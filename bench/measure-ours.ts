@@ -133,9 +133,8 @@ async function regenerateFigures(
   const session = loaded.createSession();
   for await (const _ of session.generate(prompt, options));
   const regenerate = await elapsed(async () => {
-    // A conversation reads the same prompt again: what the session holds of it is reused.
-    session.alignTo(prompt, prompt.length - 1);
-    await timePrompt(session, prompt.slice(session.position));
+    await session.rewind(prompt.length);
+    await session.generate([], { ...options, maxTokens: 1 }).next();
   });
   const reread = (await timePrompt(loaded.createSession(), prompt)).elapsedMs;
   return { regenerate, reread };

@@ -1,7 +1,13 @@
 // What sessions reuse: prefixes that other sessions have read, and drafts taken from the text itself. Neither changes a token.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type GenerateOptions, type LoadModelOptions, loadModel, type Model } from '../src/index.ts';
+import {
+  type GenerateOptions,
+  type LoadModelOptions,
+  loadModel,
+  type Model,
+  UsageError,
+} from '../src/index.ts';
 import { GOLDEN_MODELS, largestDifference, modelFolder, readGolden, TOLERANCE } from './golden.ts';
 
 const EXACT: LoadModelOptions = { threads: 1, cacheType: 'f32', activations: 'f32' };
@@ -55,6 +61,45 @@ describe('speculation', () => {
     await fresh.prefill(session.tokens);
     assert.equal(session.position, prompt.length + 8);
     assert.ok(largestDifference(await session.prefill([5]), await fresh.prefill([5])) <= TOLERANCE);
+  });
+});
+
+describe('another answer', () => {
+  it('starts from the end of the prompt without reading anything', async () => {
+    await using model = await loadModel(modelFolder('jamba-moe'), { ...EXACT, prefixCacheBytes: 0 });
+    const { prompts, greedy } = readGolden('jamba-moe');
+    const session = model.createSession();
+    const answer = async () => {
+      const tokens: number[] = [];
+      const first = session.position === 0 ? prompts.len33 : [];
+      const options = { temperature: 0, maxTokens: 32, ignoreEos: true, speculate: false };
+      for await (const event of session.generate(first, options)) tokens.push(event.token);
+      return tokens;
+    };
+    assert.deepEqual(await answer(), greedy.len33.tokens);
+    const report = await session.rewind(33);
+    assert.deepEqual([report.reusedTokens, report.computedTokens], [33, 0]);
+    const { replays } = model.runtime;
+    assert.deepEqual(await answer(), greedy.len33.tokens);
+    assert.equal(model.runtime.replays - replays, 31, 'one pass a token, none for the first');
+    await session.prefill([1, 2]);
+    const again = session.alignForAnswer(prompts.len33);
+    assert.deepEqual([again.computedTokens, session.position], [0, 33]);
+    assert.deepEqual(await answer(), greedy.len33.tokens);
+  });
+
+  it('in a new session too, where prefixes are shared', async () => {
+    await using model = await loadModel(modelFolder('jamba-moe'), EXACT);
+    const { prompts, logits_last } = readGolden('jamba-moe');
+    (await run(model, prompts.len33, { temperature: 0, maxTokens: 5 })).session.close();
+    const session = model.createSession();
+    assert.equal(session.alignForAnswer(prompts.len33).computedTokens, 0);
+    assert.ok(largestDifference(session.logits!, logits_last.len33) <= TOLERANCE);
+  });
+
+  it('is refused where nothing is known to answer', async () => {
+    await using model = await loadModel(modelFolder('jamba-moe'), EXACT);
+    assert.throws(() => model.createSession().generate([]), UsageError);
   });
 });
 

@@ -48,7 +48,9 @@ class ScriptedSession implements RewindableSession {
 describe('lookahead', () => {
   // A text of repeated phrases with changes in them: drafts are accepted whole, in part and not at all.
   const phrase = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5];
-  const text = Array.from({ length: 200 }, (_, i) => (i % 37 === 36 ? (i * 7) % VOCABULARY : phrase[i % phrase.length]!));
+  const text = Array.from({ length: 200 }, (_, i) =>
+    i % 37 === 36 ? (i * 7) % VOCABULARY : phrase[i % phrase.length]!,
+  );
 
   for (const always of [true, false]) {
     it(`gives the logits of plain reading, token by token (${always ? 'always' : 'where it pays'})`, async () => {
@@ -83,7 +85,9 @@ describe('lookahead', () => {
   it('stops drafting where drafts are slower than single steps', async () => {
     const session = new ScriptedSession();
     // Time grows with the rows that were read: a draft gains nothing.
-    const ahead = new LookaheadSession(session, createNgramDraft(), { now: () => session.tokens.length + session.passes });
+    const ahead = new LookaheadSession(session, createNgramDraft(), {
+      now: () => session.tokens.length + session.passes,
+    });
     await ahead.prefillForLogits(text.slice(0, 20));
     const noise = Array.from({ length: 300 }, (_, i) => (i % 3 ? phrase[i % 7]! : (i * 13) % VOCABULARY));
     for (const token of noise) await ahead.prefillForLogits([token]);

@@ -27,6 +27,20 @@ const MAX_ROWS = 12;
 const FIRST_PAUSE = 4;
 const MAX_PAUSE = 128;
 
+/** The session's last token, and the logits after it. */
+export interface Ready {
+  readonly logits: Float32Array;
+}
+
+export interface LookaheadOptions {
+  /** Draft whenever the text repeats itself; otherwise only while that proves faster. */
+  readonly always?: boolean;
+  readonly contextLength?: number;
+  /** The session's last token counts as not read: it will be asked for first, and its logits are these. */
+  readonly ready?: Ready | null;
+  readonly now?: () => number;
+}
+
 export interface LookaheadStatistics {
   drafted: number;
   accepted: number;
@@ -48,15 +62,16 @@ export class LookaheadSession implements TokenSession {
   #confirmed = 0;
   #logits: Float32Array = new Float32Array(0);
   #rows = 0;
+  /** Logits of the first token that will be asked for, when the session has read it already. */
+  #ready: Ready | null;
 
-  /** `always` drafts whenever the text repeats itself; otherwise only while that proves faster. */
-  constructor(
-    session: RewindableSession, draft: NgramDraft, options: { always?: boolean; contextLength?: number; now?: () => number } = {},
-  ) {
+  constructor(session: RewindableSession, draft: NgramDraft, options: LookaheadOptions = {}) {
     this.#session = session;
     this.#contextLength = options.contextLength ?? Number.POSITIVE_INFINITY;
     this.#draft = draft;
     this.#known = [...session.tokens];
+    this.#ready = options.ready ?? null;
+    if (this.#ready) this.#known.pop();
     this.#pace = new Pace(options.always ?? false, options.now ?? (() => performance.now()));
   }
 
@@ -69,12 +84,12 @@ export class LookaheadSession implements TokenSession {
   }
 
   async prefillForLogits(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
-    if (tokens.length === 1 && this.#known.length) return this.#next(tokens[0]!);
+    if (tokens.length === 1 && (this.#known.length || this.#ready)) return this.#next(tokens[0]!);
     await this.settle();
     try {
       return await this.#session.prefillForLogits(tokens, signal);
     } finally {
-      this.#known.push(...this.#session.tokens.slice(this.#known.length));
+      for (const token of this.#session.tokens.slice(this.#known.length)) this.#known.push(token);
     }
   }
 
@@ -91,6 +106,11 @@ export class LookaheadSession implements TokenSession {
 
   async #next(token: number): Promise<Float32Array> {
     this.#known.push(token);
+    if (this.#ready) {
+      const { logits } = this.#ready;
+      this.#ready = null;
+      return logits;
+    }
     if (this.#read[this.#confirmed] === token && this.#before) {
       this.statistics.accepted++;
       this.#confirmed++;
@@ -192,4 +212,5 @@ class Pace {
   }
 }
 
-const blend = (average: number, value: number): number => (average === 0 ? value : average * 0.7 + value * 0.3);
+const blend = (average: number, value: number): number =>
+  average === 0 ? value : average * 0.7 + value * 0.3;

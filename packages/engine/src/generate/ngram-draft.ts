@@ -29,6 +29,9 @@ interface NgramIndex {
   readonly replaced: number[];
 }
 
+/** Never drafts anything. */
+export const noDraft: NgramDraft = { draft: () => [] };
+
 /** Throws UsageError for lengths below 1 and for minNgram above maxNgram. */
 export function createNgramDraft(options: NgramDraftOptions = {}): NgramDraft {
   const { maxNgram = 4, minNgram = 2, maxDraft = 8 } = options;

@@ -2,7 +2,7 @@
 import { StateError, UsageError } from '../errors.ts';
 import { generate } from '../generate/generate.ts';
 import { LookaheadSession } from '../generate/lookahead.ts';
-import { createNgramDraft } from '../generate/ngram-draft.ts';
+import { createNgramDraft, noDraft } from '../generate/ngram-draft.ts';
 import type { GenerateEvent, GenerateOptions, GenerateResult } from '../generate/types.ts';
 import { PAGE_TOKENS } from '../session/cache-layout.ts';
 import { PrefixStore } from '../session/prefix-store.ts';
@@ -136,14 +136,17 @@ export class Model implements SessionOwner {
     prompt: Prompt,
     options: GenerateOptions,
   ): AsyncGenerator<GenerateEvent, GenerateResult, void> {
-    const tokens = this.#promptTokens(session, prompt);
     const { speculate = 'auto', ...rest } = options;
-    if (speculate === false) return shareAfter(session, generate(session, this, tokens, rest));
-    const ahead = new LookaheadSession(session, createNgramDraft(), {
+    const tokens = this.#promptTokens(session, prompt);
+    const ready = tokens.length === 0 && session.logits ? { logits: session.logits } : null;
+    const draft = speculate === false ? noDraft : createNgramDraft();
+    const ahead = new LookaheadSession(session, draft, {
       always: speculate === true,
       contextLength: this.contextLength,
+      ready,
     });
-    return shareAfter(session, generate(ahead, this, tokens, rest), () => ahead.settle());
+    const prompted = ready ? session.tokens.slice(-1) : tokens;
+    return shareAfter(session, generate(ahead, this, prompted, rest), () => ahead.settle());
   }
 
   /** The tokens of a prompt, as `session.generate` would append them to a session that has read `position` tokens. */
@@ -194,7 +197,7 @@ export class Model implements SessionOwner {
       );
     const options = { addGenerationPrompt: true, ...(prompt.tools ? { tools: prompt.tools } : {}) };
     const { tokens } = this.chatTemplate.encode(prompt.messages, this.#needTokenizer(), options);
-    session.alignTo(tokens, tokens.length - 1);
+    session.alignForAnswer(tokens);
     return tokens.slice(session.position);
   }
 

@@ -46,11 +46,14 @@ export interface StepResult {
 /** A point that a session can be put back to, or that new sessions can start from. Dispose it when it is not needed. */
 export class Snapshot {
   readonly tokens: readonly number[];
+  /** Logits after the last token, when they were computed: another answer can start from them at once. */
+  readonly logits: Float32Array | null;
   readonly #state: SessionState;
   #snapshot: StateSnapshot | null;
 
-  constructor(state: SessionState, tokens: readonly number[]) {
+  constructor(state: SessionState, tokens: readonly number[], logits: Float32Array | null) {
     this.tokens = tokens;
+    this.logits = logits;
     this.#state = state;
     this.#snapshot = state.snapshot();
   }
@@ -61,7 +64,7 @@ export class Snapshot {
 
   /** Bytes that this snapshot alone occupies; its cache pages are shared with the session. */
   get byteLength(): number {
-    return this.#snapshot?.recurrent.byteLength ?? 0;
+    return (this.#snapshot?.recurrent.byteLength ?? 0) + (this.logits?.byteLength ?? 0);
   }
 
   /** Address and size of each cache page that it holds on to. */
@@ -100,13 +103,21 @@ export class Session {
   readonly #owner: SessionOwner;
   readonly #state: SessionState;
   #tokens: number[] = [];
+  /** Logits after the last token, while they are known. */
+  #logits: Float32Array | null = null;
   #checkpoints: Snapshot[] = [];
   #busy = false;
   #closed = false;
 
   /** Use `model.createSession()`. */
-  constructor(owner: SessionOwner, state: SessionState, tokens: readonly number[] = []) {
+  constructor(
+    owner: SessionOwner,
+    state: SessionState,
+    tokens: readonly number[] = [],
+    logits: Float32Array | null = null,
+  ) {
     this.#owner = owner;
+    this.#logits = logits;
     this.#state = state;
     this.#tokens = [...tokens];
   }
@@ -148,7 +159,7 @@ export class Session {
 
   snapshot(): Snapshot {
     this.#ready();
-    return new Snapshot(this.#state, [...this.#tokens]);
+    return new Snapshot(this.#state, [...this.#tokens], this.#logits);
   }
 
   /** A new session in the same state. Costs a copy of the recurrent state; cache pages are shared until written. */
@@ -166,6 +177,7 @@ export class Session {
     this.#ready();
     snapshot.applyTo(this.#state);
     this.#tokens = [...snapshot.tokens];
+    this.#logits = snapshot.logits;
     this.#dropCheckpointsBeyond(this.position, this.#tokens);
   }
 
@@ -204,6 +216,7 @@ export class Session {
       if (checkpoint) checkpoint.applyTo(this.#state);
       else this.#state.reset();
       this.#tokens.length = checkpoint?.position ?? 0;
+      this.#logits = checkpoint?.logits ?? null;
       this.#dropCheckpointsBeyond(this.position, this.#tokens);
     }
     const shared = this.#owner.prefixes?.longest(tokens, limit);
@@ -214,13 +227,38 @@ export class Session {
     return { reusedTokens, computedTokens: tokens.length - reusedTokens, reason };
   }
 
+  /**
+   * As alignTo, for tokens that an answer is wanted to: where their last logits are still known, nothing is left to read.
+   * What is left to prefill is never empty otherwise.
+   */
+  alignForAnswer(tokens: readonly number[]): ReuseReport {
+    this.#ready();
+    const whole = (s: { tokens: readonly number[]; logits: Float32Array | null }) =>
+      s.logits !== null &&
+      s.tokens.length === tokens.length &&
+      commonLength(s.tokens, tokens) === tokens.length;
+    const shared = this.#owner.prefixes?.longest(tokens, tokens.length) ?? null;
+    const known = [...this.#checkpoints, ...(shared ? [shared] : [])].find(whole);
+    if (!known && !whole({ tokens: this.#tokens, logits: this.#logits }))
+      return this.alignTo(tokens, tokens.length - 1);
+    if (known) this.restore(known);
+    return { reusedTokens: tokens.length, computedTokens: 0, reason: null };
+  }
+
+  /** Logits after the last token, while they are known: after a prompt, or back at the end of one. */
+  get logits(): Float32Array | null {
+    return this.#logits;
+  }
+
   /** For generation: as prefill, and a prompt's end becomes a checkpoint, so that another answer costs no reading. */
   async prefillForLogits(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
     if (tokens.length === 1) {
       const [result] = await this.#owner.step([{ session: this, tokens }], signal ? { signal } : {});
-      return result!.logits!;
+      this.#logits = result!.logits!;
+      return this.#logits;
     }
-    const logits = await this.prefill(tokens, signal ? { signal } : {});
+    this.#logits = await this.prefill(tokens, signal ? { signal } : {});
+    const logits = this.#logits;
     this.#keepCheckpoint();
     this.share();
     return logits;
@@ -275,6 +313,7 @@ export class Session {
   /** For the model: what the step has consumed so far. */
   consumed(tokens: readonly number[]): void {
     for (const token of tokens) this.#tokens.push(token);
+    this.#logits = null;
   }
 
   end(): void {
@@ -284,7 +323,7 @@ export class Session {
   #startFrom(snapshot: Snapshot): Session {
     const state = this.#owner.createState();
     snapshot.applyTo(state);
-    return new Session(this.#owner, state, snapshot.tokens);
+    return new Session(this.#owner, state, snapshot.tokens, snapshot.logits);
   }
 
   #ready(): void {
@@ -297,7 +336,7 @@ export class Session {
 
   #keepCheckpoint(): void {
     if (this.#checkpoints.at(-1)?.position === this.position) return;
-    this.#checkpoints.push(new Snapshot(this.#state, this.#tokens.slice()));
+    this.#checkpoints.push(new Snapshot(this.#state, this.#tokens.slice(), this.#logits));
     if (this.#checkpoints.length > MAX_CHECKPOINTS) this.#thinCheckpoints();
   }
 
