@@ -21,11 +21,11 @@ export { Runtime } from './model/runtime.ts';
 export { readText, type TextSide } from './model/text-side.ts';
 export {
   chooseLayout,
-  resolveActivations,
   type FoundWeight,
   findWeights,
   matrixShape,
   neededWeights,
+  resolveActivations,
   targetType,
 } from './model/weights.ts';
 export { type PlacedWeight, type Plan, PlanBuilder } from './plan/plan.ts';

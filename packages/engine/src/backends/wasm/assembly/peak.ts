@@ -1,8 +1,15 @@
 // The machine's multiply-add peak: ten chains of four lanes, which hide the latency of two multiply-adders of four cycles.
-import { madd } from './common';
+import { madd, nextChunk } from './common';
 import { MULTIPLY_ADD_PROBE_COUNT, MULTIPLY_ADD_PROBE_SINK } from './op-layout';
 
+// @ts-ignore: decorator
+@inline const CHUNKS: i32 = 64;
+
 export function multiplyAddProbe(op: usize, thread: i32, threads: i32): void {
+  for (let chunk = nextChunk(op); chunk < CHUNKS; chunk = nextChunk(op)) multiply(op, thread, threads);
+}
+
+function multiply(op: usize, thread: i32, threads: i32): void {
   const count = load<i32>(op, MULTIPLY_ADD_PROBE_COUNT);
   const sink = <usize>load<u32>(op, MULTIPLY_ADD_PROBE_SINK);
   const x = f32x4.splat(<f32>1 / <f32>(thread + 3));
