@@ -1,8 +1,8 @@
 // Which model this is, in 16 hex digits: its layers and sizes, its tensors' names and shapes, and a sample of their bytes.
 // Saved sessions carry it, so that the state of one model is never fed to another. It is the same on every machine and
 // backend; quantising a model gives another one.
+import { crc32 } from '#platform';
 import type { Checkpoint, TensorEntry } from '../formats/types.ts';
-import { crc32 } from '../session/crc32.ts';
 import type { ModelSpec } from './spec.ts';
 import type { FoundWeight } from './weights.ts';
 

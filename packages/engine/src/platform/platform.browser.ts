@@ -8,6 +8,7 @@ import { fetchBlob, namedBlobs } from './blobs.ts';
 import type { WorkerThread } from './platform.node.ts';
 
 export { openHandle } from '../formats/byte-source.ts';
+export { crc32 } from '../session/crc32.ts';
 export type { WorkerThread };
 
 /** A file that ships with this package. */

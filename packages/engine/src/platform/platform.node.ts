@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { parentPort, Worker } from 'node:worker_threads';
+import { crc32 as nativeCrc32 } from 'node:zlib';
 import { openCheckpointPath } from '../formats/checkpoint.node.ts';
 import { openCheckpointFiles } from '../formats/checkpoint.ts';
 import type { Checkpoint } from '../formats/types.ts';
@@ -34,6 +35,9 @@ export function allowWideSimd(): boolean {
   if (allowed) setFlagsFromString('--experimental-wasm-revectorize');
   return allowed;
 }
+
+/** CRC-32 of `bytes`, continuing from that of what came before: session/crc32.ts, 8 times faster. */
+export const crc32 = (bytes: Uint8Array, previous = 0): number => nativeCrc32(bytes, previous >>> 0);
 
 export const processorCount = (): number => availableParallelism();
 

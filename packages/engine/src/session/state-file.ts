@@ -10,9 +10,9 @@
 //   u32       CRC-32 of everything before it
 //
 // A file is refused, with the reason, unless every byte is as it was written and the model is the one that wrote it.
+import { crc32 } from '#platform';
 import { StateError } from '../errors.ts';
 import { PAGE_SHIFT } from './cache-layout.ts';
-import { crc32 } from './crc32.ts';
 import type { StateLayout } from './state-layout.ts';
 
 const MAGIC = 'MRBSTATE';
@@ -92,9 +92,8 @@ export function decodeState(bytes: Uint8Array, layout: StateLayout, fingerprint:
   let at = headerEnd;
   const take = (length: number) => bytes.subarray(at, (at += length));
   const tokenBytes = take(header.position * 4);
-  const tokens = Array.from({ length: header.position }, (_, i) =>
-    new DataView(tokenBytes.buffer, tokenBytes.byteOffset + i * 4, 4).getUint32(0, true),
-  );
+  const words = new DataView(tokenBytes.buffer, tokenBytes.byteOffset, tokenBytes.byteLength);
+  const tokens = Array.from({ length: header.position }, (_, i) => words.getUint32(i * 4, true));
   const outside = tokens.find((t) => t >= layout.spec.vocabularySize);
   if (outside !== undefined) refuse('tokens', `ids below ${layout.spec.vocabularySize}`, outside);
   const recurrent = take(header.recurrentBytes);

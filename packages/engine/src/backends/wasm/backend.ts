@@ -244,6 +244,7 @@ export class WasmBackend implements Backend {
     control[CONTROL.profile] = this.#profiling ? 1 : 0;
     if (command === COMMAND.run) {
       if (this.#profiling) this.#startClock();
+      Atomics.store(control, CONTROL.run, this.#generation);
       Atomics.store(control, CONTROL.end, end);
       Atomics.store(control, CONTROL.progress, progress(this.#generation, start, 0));
     }

@@ -13,10 +13,12 @@ export const CONTROL = {
   end: 4,
   /** Threads asleep until the run advances. */
   sleepers: 5,
-  /** The generation that was last completed; the caller waits on it. */
+  /** The run that was last completed; the caller waits on it. */
   done: 6,
   /** 1 while ops are timed. */
   profile: 7,
+  /** The generation that the open run belongs to. Set before anything is opened. */
+  run: 8,
 } as const;
 
 export const COMMAND = { run: 0, pause: 1 } as const;

@@ -79,6 +79,9 @@ export class KernelThread {
 
   /** A kernel returns when no chunk is left to claim, so the last one to leave knows that the op is over. */
   #leave(program: InstalledProgram, control: Int32Array, op: number): void {
+    // Read while this thread is still inside: the moment it has left, the next run may begin.
+    const end = Atomics.load(control, CONTROL.end);
+    const run = Atomics.load(control, CONTROL.run);
     for (;;) {
       const word = Atomics.load(control, CONTROL.progress);
       const last = threadsInside(word) === 1;
@@ -87,8 +90,8 @@ export class KernelThread {
       if (Atomics.compareExchange(control, CONTROL.progress, word, next) !== word) continue;
       if (!last) return;
       if (Atomics.load(control, CONTROL.sleepers) > 0) Atomics.notify(control, CONTROL.progress);
-      if (op + 1 < control[CONTROL.end]!) return;
-      Atomics.store(control, CONTROL.done, Atomics.load(control, CONTROL.generation));
+      if (op + 1 < end) return;
+      Atomics.store(control, CONTROL.done, run);
       Atomics.notify(control, CONTROL.done);
       return;
     }

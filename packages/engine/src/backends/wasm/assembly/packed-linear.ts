@@ -8,6 +8,7 @@ import {
   EXPERT_LINEAR_Y, EXPERT_LINEAR_Y_STRIDE, LINEAR_ACCUMULATE, LINEAR_BIAS, LINEAR_COLUMNS, LINEAR_LAYOUT, LINEAR_OUTPUTS,
   LINEAR_SCRATCH, LINEAR_WEIGHT, LINEAR_X, LINEAR_Y, LINEAR_Y_STRIDE,
 } from './op-layout';
+import { fetchNext } from './packed-ahead';
 import { copyRowCodes, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
 import { decodeTile } from './packed-decode';
 import { makePanel, panelKind } from './packed-panel';
@@ -116,6 +117,7 @@ export function packedLinear(op: usize, thread: i32, threads: i32): void {
     const end = min(tiles, (chunk + 1) * size);
     for (let tile = chunk * size; tile < end; tile++) {
       const first = tile * TILE_OUTPUTS, skip = <usize>first << 2;
+      fetchNext(weight + <usize>(tile + 1) * tileBytes, tile + 1 < end ? tileBytes : 0);
       multiplyRows(
         type, weight + <usize>tile * tileBytes, x, rows, columns, min(TILE_OUTPUTS, outputs - first), y + skip, stride,
         bias ? bias + skip : 0, accumulate, scratch,
@@ -163,6 +165,7 @@ export function packedExpertLinear(op: usize, thread: i32, threads: i32): void {
       gather(slotRows, slot, count, x, rows, columns, gathered);
       for (let tile = firstTile; tile < endTile; tile++) {
         const first = tile * TILE_OUTPUTS;
+        fetchNext(0, 0);
         multiplyRows(
           type, weight + <usize>expert * expertBytes + <usize>tile * tileBytes, gathered, count, columns,
           min(TILE_OUTPUTS, outputs - first), y + <usize>slot * stride + (<usize>first << 2), stride, 0, false, scratch,

@@ -9,6 +9,7 @@
 // The order of float sums over columns is that of the decode kernels, so a row's result does not depend on which kernel
 // made it.
 import { madd } from './common';
+import { fetchAhead } from './packed-ahead';
 import { CODE_SCALE, CODE_SUM, START_16, START_32, START_8 } from './packed-codes';
 import { CONSTANTS, dot, ONES, scaledTotal, SIXTEENS, total } from './packed-dot';
 
@@ -60,6 +61,7 @@ export const SUMS_BYTES: usize = 128;
   const minimum = kind == MINIMUM || kind == MINIMUM_16;
   let y0 = zero, y1 = zero, y2 = zero, y3 = zero, z0 = zero, z1 = zero, z2 = zero, z3 = zero;
   for (; blocks > 0; blocks--) {
+    fetchAhead();
     const start = x + <usize>K * (kind == OFFSET_8 ? START_8 : START_16);
     let a0 = kind == MINIMUM ? zero : v128.load32_splat(start), b0 = a0;
     let a1 = kind == MINIMUM || K < 2 ? zero : v128.load32_splat(start, 4), b1 = a1;
@@ -110,6 +112,7 @@ export const SUMS_BYTES: usize = 128;
   const nibbles = kind == TWO_NIBBLES;
   let y0 = zero, y1 = zero, y2 = zero, y3 = zero, z0 = zero, z1 = zero, z2 = zero, z3 = zero;
   for (; blocks > 0; blocks--) {
+    fetchAhead();
     const first = x + <usize>K * START_32, second = x + <usize>K * (nibbles ? START_8 : START_32 + 4);
     let a0 = nibbles ? zero : v128.load32_splat(first), b0 = a0;
     let a1 = nibbles || K < 2 ? zero : v128.load32_splat(first, 4), b1 = a1;

@@ -1,0 +1,26 @@
+// Fetches the next tile of weights while this one is multiplied. With one row of activations the weights are one stream that the
+// processor fetches ahead by itself; with a few, a tile is read and then multiplied several times from the cache, and memory would
+// stand idle meanwhile. WebAssembly has no prefetch, so the inner loops load a word of each line and keep what they loaded.
+
+/** The first line not yet asked for, and the end of the next tile. */
+let next: usize = 0;
+let end: usize = 0;
+/** What was loaded, so that the loads are not taken for useless. */
+let kept: i32 = 0;
+
+/** The next tile lies at `tile`; no bytes where there is none. */
+// @ts-ignore: decorator
+@inline export function fetchNext(tile: usize, bytes: usize): void {
+  next = tile;
+  end = tile + bytes;
+}
+
+/** Asks for two lines. Called once a block of 32 columns, which takes longer than fetching them. */
+// @ts-ignore: decorator
+@inline export function fetchAhead(): void {
+  const line = next;
+  if (line < end) {
+    kept ^= load<i32>(line) ^ load<i32>(line + 64);
+    next = line + 128;
+  }
+}
