@@ -155,11 +155,10 @@ describe('saved sessions that do not fit are refused', () => {
     const session = model.createSession();
     await session.prefill([1, 2, 3]);
     const saved = session.save();
-    const step = Math.max(1, Math.floor(saved.length / 4000));
-    for (let i = 0; i < saved.length; i += i < 2000 ? 1 : step) {
-      const damaged = saved.slice();
-      damaged[i] = damaged[i]! ^ 0x41;
-      assert.throws(() => model.restoreSession(damaged), StateError, `byte ${i}`);
+    for (let i = 0; i < saved.length; i++) {
+      saved[i] = saved[i]! ^ 0x41;
+      assert.throws(() => model.restoreSession(saved), StateError, `byte ${i}`);
+      saved[i] = saved[i]! ^ 0x41;
     }
     for (const length of [0, 1, 19, saved.length - 1])
       assert.throws(() => model.restoreSession(saved.subarray(0, length)), StateError);
