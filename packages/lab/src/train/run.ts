@@ -53,6 +53,7 @@ export async function runTraining(config: RunConfig, hooks: RunHooks = {}): Prom
     maxTokens: sequences * length,
     balanceLoss,
     recompute,
+    microBatches: config.accumulate,
   });
   try {
     await firstWeights(runtime, config);

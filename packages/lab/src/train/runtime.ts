@@ -1,6 +1,6 @@
 // Trains a model on any backend: owns the parameters, the plan and its memory, and runs steps. It knows nothing of data,
 // schedules or files.
-import { ModelError, UsageError } from '@marimba/engine';
+import { UsageError } from '@marimba/engine';
 import type { Backend } from '@marimba/engine/internal/backends/backend';
 import { floatsAt } from '@marimba/engine/internal/backends/reference/memory-views';
 import type { ModelSpec } from '@marimba/engine/internal/model/spec';
@@ -11,7 +11,7 @@ import { stateLayout } from '@marimba/engine/internal/session/state-layout';
 import type { TrainingBatch } from '../data/batches.ts';
 import { type DecayedParameters, ParameterStore } from './parameters.ts';
 import { StepData } from './step-data.ts';
-import { buildTrainingPlan, type Section, type TrainingPlan } from './training-plan.ts';
+import { buildTrainingPlan, type TrainingPlan } from './training-plan.ts';
 
 export interface TrainingOptions {
   /** Tokens of one micro-batch at most: sequences × length. */
@@ -19,6 +19,8 @@ export interface TrainingOptions {
   readonly decayed?: DecayedParameters;
   /** Weight of the load-balancing loss of routed layers (`router_aux_loss_coef`). Default 0. */
   readonly balanceLoss?: number;
+  /** Micro-batches of a step: the load-balancing loss is a mean over them. Default 1. */
+  readonly microBatches?: number;
   /** Compute inner values again in the backward: about a third slower, far less memory. */
   readonly recompute?: boolean;
   /** A token whose embedding is not trained (Hugging Face's padding_idx), or -1. */
@@ -103,7 +105,7 @@ export class TrainingRuntime {
         maxRows: maxTokens,
         skipToken: options.skipToken ?? -1,
         balance: {
-          scale: (options.balanceLoss ?? 0) / Math.max(1, this.#routedLayers),
+          scale: (options.balanceLoss ?? 0) / Math.max(1, this.#routedLayers) / (options.microBatches ?? 1),
           lossesOfLayer: () => this.#balanceLosses + routed++ * maxTokens * 4,
         },
         loss: { meanScale: this.#meanScale, targets: this.#data.targets, losses: this.#losses },
@@ -133,35 +135,49 @@ export class TrainingRuntime {
   }
 
   /** Loss and gradients of micro-batches together, as if they were one batch. Gradients are left in the store. */
-  async gradients(batches: readonly TrainingBatch[]): Promise<Omit<StepReport, 'gradientNorm' | 'updated'>> {
-    const targets = batches.reduce((sum, batch) => sum + countTargets(batch), 0);
-    if (targets === 0) throw new UsageError('batch: expected at least one target, found none');
-    await this.#run(this.plan.clear);
-    let loss = 0;
-    let balanceLoss = 0;
-    for (const batch of batches) {
-      const rows = this.#data.write(batch);
-      // The load-balancing loss has a mean of its own, over the batch; micro-batches share it by their targets.
-      floatsAt(this.backend.arena.views, this.#meanScale, 1)[0] = 1 / targets;
-      const { forward, backward } = this.plan;
-      await this.backend.run(forward.start, backward.end);
-      loss += this.#sum(this.#losses, countTargets(batch));
-      for (let i = 0; i < this.#routedLayers; i++)
-        balanceLoss +=
-          this.#sum(this.#balanceLosses + i * this.#options.maxTokens * 4, rows) / batches.length;
-    }
-    return { loss: loss / targets, balanceLoss, targets };
+  gradients(batches: readonly TrainingBatch[]): Promise<Omit<StepReport, 'gradientNorm' | 'updated'>> {
+    return this.#pass(batches, this.plan.backward.end);
   }
 
   /** One update of the parameters. */
   async step(batches: readonly TrainingBatch[], settings: OptimizerSettings): Promise<StepReport> {
-    const report = await this.gradients(batches);
-    return { ...report, ...(await this.update(settings)) };
+    this.#prepareUpdate(settings);
+    const report = await this.#pass(batches, this.plan.optimizer.end);
+    return { ...report, ...this.#endUpdate() };
   }
 
   /** AdamW with the gradients in the store. */
   async update(settings: OptimizerSettings): Promise<{ gradientNorm: number; updated: boolean }> {
-    const { learningRate, beta1, beta2 } = settings;
+    this.#prepareUpdate(settings);
+    await this.backend.run(this.plan.optimizer.start, this.plan.optimizer.end);
+    return this.#endUpdate();
+  }
+
+  /** Clears the gradients and adds those of all micro-batches; the last one's run goes on to `end`. */
+  async #pass(
+    batches: readonly TrainingBatch[],
+    end: number,
+  ): Promise<Omit<StepReport, 'gradientNorm' | 'updated'>> {
+    const targets = batches.reduce((sum, batch) => sum + countTargets(batch), 0);
+    if (targets === 0) throw new UsageError('batch: expected at least one target, found none');
+    const { clear, forward, backward } = this.plan;
+    let loss = 0;
+    let balanceLoss = 0;
+    for (const [i, batch] of batches.entries()) {
+      const rows = this.#data.write(batch);
+      floatsAt(this.backend.arena.views, this.#meanScale, 1)[0] = 1 / targets;
+      await this.backend.run(
+        i === 0 ? clear.start : forward.start,
+        i === batches.length - 1 ? end : backward.end,
+      );
+      loss += this.#sum(this.#losses, countTargets(batch));
+      for (let layer = 0; layer < this.#routedLayers; layer++)
+        balanceLoss += this.#sum(this.#balanceLosses + layer * this.#options.maxTokens * 4, rows);
+    }
+    return { loss: loss / targets, balanceLoss, targets };
+  }
+
+  #prepareUpdate({ learningRate, beta1, beta2, ...settings }: OptimizerSettings): void {
     const t = this.updates + 1;
     const state = floatsAt(this.backend.arena.views, this.#optimizerState, OPTIMIZER_STATE_BYTES / 4);
     state[OPTIMIZER_STATE.maxNorm] = settings.maxNorm;
@@ -171,11 +187,13 @@ export class TrainingRuntime {
     state[OPTIMIZER_STATE.keep] = 1 - learningRate * settings.weightDecay;
     state[OPTIMIZER_STATE.rate] = learningRate / (1 - beta1 ** t);
     state[OPTIMIZER_STATE.rootCorrection] = 1 / Math.sqrt(1 - beta2 ** t);
-    await this.#run(this.plan.optimizer);
-    const after = floatsAt(this.backend.arena.views, this.#optimizerState, OPTIMIZER_STATE_BYTES / 4);
-    const updated = after[OPTIMIZER_STATE.scale]! >= 0;
-    if (updated) this.updates = t;
-    return { gradientNorm: after[OPTIMIZER_STATE.norm]!, updated };
+  }
+
+  #endUpdate(): { gradientNorm: number; updated: boolean } {
+    const state = floatsAt(this.backend.arena.views, this.#optimizerState, OPTIMIZER_STATE_BYTES / 4);
+    const updated = state[OPTIMIZER_STATE.scale]! >= 0;
+    if (updated) this.updates++;
+    return { gradientNorm: state[OPTIMIZER_STATE.norm]!, updated };
   }
 
   /** Sum of losses over a batch's targets, and how many there are. Changes nothing. */
@@ -191,7 +209,7 @@ export class TrainingRuntime {
   /** Logits at the positions that have a target, in order: [targets][vocabulary]. */
   async logits(batch: TrainingBatch): Promise<Float32Array> {
     this.#data.write(batch);
-    await this.#run(this.plan.forward);
+    await this.backend.run(this.plan.forward.start, this.plan.forward.end);
     return floatsAt(
       this.backend.arena.views,
       this.#logits,
@@ -203,15 +221,8 @@ export class TrainingRuntime {
     return this.backend.close();
   }
 
-  #run(section: Section): Promise<void> {
-    return this.backend.run(section.start, section.end);
-  }
-
   #sum(address: number, count: number): number {
-    const sum = floatsAt(this.backend.arena.views, address, count).reduce((total, value) => total + value, 0);
-    if (Number.isNaN(sum))
-      throw new ModelError('training: the loss is not a number. The learning rate may be too high.');
-    return sum;
+    return floatsAt(this.backend.arena.views, address, count).reduce((total, value) => total + value, 0);
   }
 }
 

@@ -62,7 +62,12 @@ export function buildTrainingPlan(parts: TrainingPlanParts): TrainingPlan {
   };
   const { logits } = recorded;
   const at: Operand = { buffer: logits.buffer, byteOffset: logits.offset * 4 };
+  // In the order of a step, so that one with a single micro-batch is one run.
   const sections = {
+    clear: section(() => {
+      tape.label('clear gradients');
+      tape.append('clear', 'rows', { x: store.address('gradients'), count: store.count });
+    }),
     forward: section(() => {
       tape.label('decay');
       for (const decay of store.decays) tape.append('decayFromLog', 'rows', { ...decay });
@@ -84,10 +89,6 @@ export function buildTrainingPlan(parts: TrainingPlanParts): TrainingPlan {
     backward: section(() => {
       if (parts.recompute) appendRecomputing(tape, recorded.ops, parts.layout);
       else appendBackward(tape, recorded.ops);
-    }),
-    clear: section(() => {
-      tape.label('clear gradients');
-      tape.append('clear', 'rows', { x: store.address('gradients'), count: store.count });
     }),
     optimizer: section(() => appendOptimizer(tape, parts)),
   };
