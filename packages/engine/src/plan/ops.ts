@@ -9,6 +9,7 @@
 // - A step's rows belong to segments (one per session): see step.ts. State ops walk segments; the rest ignore them.
 // - An op may be run by several threads at once, which share its work by rows or columns; ops run in order, each
 //   seeing all that earlier ops wrote.
+// Long because it is one table: every record that a kernel may be handed, in the order of their numbers.
 
 const SCHEMA = {
   /** y[r] = scale * table[tokens[r]] */
