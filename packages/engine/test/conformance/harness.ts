@@ -146,6 +146,11 @@ export class KernelMachine {
     return name in this.#kernels;
   }
 
+  /** Tiles for 256-bit registers or for 128-bit ones, on this thread only. */
+  useWideTiles(on: boolean): void {
+    this.#kernels.useWideTiles!(on ? 1 : 0);
+  }
+
   /** Runs the op on this thread and `threads` - 1 workers at the same time. */
   run(kind: OpKind, op: number, threads: number): void {
     new Uint32Array(this.memory.buffer)[(op >>> 2) + 1] = 0;
@@ -196,12 +201,15 @@ export function checkOp<K extends OpKind>(
   const found = viewsOf(machine.memory.buffer);
   const ignored = [...check.outputs, ...(check.scratch ? [check.scratch] : [])];
   for (const threads of threadCounts) {
-    const label = `${kind} ${check.label}, ${machine.variant}, ${threads} threads`;
-    found.u8.set(before.subarray(ARENA_BASE), ARENA_BASE);
-    encodeOp(kind, fields, found.u32, op >>> 2);
-    machine.run(kind, op, threads);
-    compareOutputs(expected, found, check.outputs, label);
-    compareRest(before, found.u8, op, ignored, label);
+    for (const wide of threads === 1 ? [false, true] : [true]) {
+      const label = `${kind} ${check.label}, ${machine.variant}, ${wide ? 'wide' : 'narrow'} tiles, ${threads} threads`;
+      found.u8.set(before.subarray(ARENA_BASE), ARENA_BASE);
+      encodeOp(kind, fields, found.u32, op >>> 2);
+      machine.useWideTiles(wide);
+      machine.run(kind, op, threads);
+      compareOutputs(expected, found, check.outputs, label);
+      compareRest(before, found.u8, op, ignored, label);
+    }
   }
 }
 

@@ -56,5 +56,7 @@ export function instantiateKernels(module: WebAssembly.Module, memory: WebAssemb
       throw new Error(`kernel aborted at line ${line}`);
     },
   };
-  return new WebAssembly.Instance(module, { env }).exports as KernelExports;
+  const kernels = new WebAssembly.Instance(module, { env }).exports as KernelExports;
+  kernels.useWideTiles!(allowWideSimd() ? 1 : 0);
+  return kernels;
 }

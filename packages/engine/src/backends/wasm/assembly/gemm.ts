@@ -1,13 +1,13 @@
 // f32 matrix products for training: a block of C (+)= A B with both operands at any strides, after Goto & van de Geijn
 // (2008). Pieces of KC steps are packed, A as [k][4] and B as [k][8], zeros behind the edges, so that the inner loop is
 // always the same full tile: 4 × 8 results in 8 accumulators, two pointers. Measured in cache: 52 GFLOP/s where the
-// machine's multiply-add peak is 56.
+// machine's multiply-add peak is 56. With 256-bit registers a tile takes two panels of B, 4 × 16 results (tiles.ts).
 //
 // The order of every sum depends on k alone, so how C is split into blocks changes nothing.
 // Scratch of a thread: A panels [BLOCK][KC], B panels [KC][BLOCK], one tile; see ../training-scratch.ts.
 import { madd } from './common';
 import { loadFloats } from './math';
-import { packHalfPanel } from './tiles';
+import { packHalfPanel, wideTiles } from './tiles';
 
 // @ts-ignore: decorator
 @inline const KC: i32 = 256;
@@ -41,23 +41,26 @@ export function multiplyBlock(
     else packIndexed(n, count, b, bRow, bIndex + (<usize>start << 2), panelsB);
     const add = accumulate || start > 0;
     let panelB = panelsB;
-    for (let j = 0; j < n; j += 8, panelB += stepB) {
+    let j = 0;
+    for (; wideTiles && j + 8 < n; j += 16, panelB += 2 * stepB) {
       let panelA = scratch;
       for (let i = 0; i < m; i += 4, panelA += stepA) {
-        const to = c + <usize>i * cRow + (<usize>j << 2);
-        if (i + 4 <= m && j + 8 <= n) {
-          multiplyTile(panelA, panelB, stepA, to, cRow, add);
-        } else {
-          multiplyTile(panelA, panelB, stepA, tile, 32, false);
-          storeEdge(tile, to, cRow, min(4, m - i), min(8, n - j), add);
-        }
+        multiplyWideTile(panelA, panelB, panelB + stepB, stepA, tile);
+        finishTile(tile, 16, c + <usize>i * cRow + (<usize>j << 2), cRow, min(4, m - i), min(16, n - j), add);
+      }
+    }
+    for (; j < n; j += 8, panelB += stepB) {
+      let panelA = scratch;
+      for (let i = 0; i < m; i += 4, panelA += stepA) {
+        multiplyTile(panelA, panelB, stepA, tile);
+        finishTile(tile, 8, c + <usize>i * cRow + (<usize>j << 2), cRow, min(4, m - i), min(8, n - j), add);
       }
     }
   }
 }
 
-/** `length` is that of the panel of A: 16 bytes a step. */
-function multiplyTile(a: usize, b: usize, length: usize, c: usize, cRow: usize, add: bool): void {
+/** tile[4][8] = A B; `length` is that of the panel of A: 16 bytes a step. */
+function multiplyTile(a: usize, b: usize, length: usize, tile: usize): void {
   let a00 = f32x4.splat(0);
   let a01 = a00;
   let a10 = a00;
@@ -85,44 +88,129 @@ function multiplyTile(a: usize, b: usize, length: usize, c: usize, cRow: usize, 
     a += 16;
     b += 32;
   }
-  put(c, a00, a01, add);
-  put(c + cRow, a10, a11, add);
-  put(c + 2 * cRow, a20, a21, add);
-  put(c + 3 * cRow, a30, a31, add);
+  v128.store(tile, a00);
+  v128.store(tile, a01, 16);
+  v128.store(tile, a10, 32);
+  v128.store(tile, a11, 48);
+  v128.store(tile, a20, 64);
+  v128.store(tile, a21, 80);
+  v128.store(tile, a30, 96);
+  v128.store(tile, a31, 112);
 }
 
-// @ts-ignore: decorator
-@inline function put(c: usize, low: v128, high: v128, add: bool): void {
-  if (add) {
-    low = f32x4.add(v128.load(c), low);
-    high = f32x4.add(v128.load(c, 16), high);
+/** tile[4][16] = A B for two panels of B, in 256-bit registers. Stored in a straight run, or nothing pairs. */
+function multiplyWideTile(a: usize, left: usize, right: usize, length: usize, tile: usize): void {
+  let a00 = f32x4.splat(0);
+  let a01 = a00;
+  let a02 = a00;
+  let a03 = a00;
+  let a10 = a00;
+  let a11 = a00;
+  let a12 = a00;
+  let a13 = a00;
+  let a20 = a00;
+  let a21 = a00;
+  let a22 = a00;
+  let a23 = a00;
+  let a30 = a00;
+  let a31 = a00;
+  let a32 = a00;
+  let a33 = a00;
+  const end = a + length;
+  while (a < end) {
+    const b0 = v128.load(left);
+    const b1 = v128.load(left, 16);
+    const b2 = v128.load(right);
+    const b3 = v128.load(right, 16);
+    let x = v128.load32_splat(a);
+    a00 = madd(x, b0, a00);
+    a01 = madd(x, b1, a01);
+    a02 = madd(x, b2, a02);
+    a03 = madd(x, b3, a03);
+    x = v128.load32_splat(a, 4);
+    a10 = madd(x, b0, a10);
+    a11 = madd(x, b1, a11);
+    a12 = madd(x, b2, a12);
+    a13 = madd(x, b3, a13);
+    x = v128.load32_splat(a, 8);
+    a20 = madd(x, b0, a20);
+    a21 = madd(x, b1, a21);
+    a22 = madd(x, b2, a22);
+    a23 = madd(x, b3, a23);
+    x = v128.load32_splat(a, 12);
+    a30 = madd(x, b0, a30);
+    a31 = madd(x, b1, a31);
+    a32 = madd(x, b2, a32);
+    a33 = madd(x, b3, a33);
+    a += 16;
+    left += 32;
+    right += 32;
   }
-  v128.store(c, low);
-  v128.store(c, high, 16);
+  v128.store(tile, a00);
+  v128.store(tile, a01, 16);
+  v128.store(tile, a02, 32);
+  v128.store(tile, a03, 48);
+  v128.store(tile, a10, 64);
+  v128.store(tile, a11, 80);
+  v128.store(tile, a12, 96);
+  v128.store(tile, a13, 112);
+  v128.store(tile, a20, 128);
+  v128.store(tile, a21, 144);
+  v128.store(tile, a22, 160);
+  v128.store(tile, a23, 176);
+  v128.store(tile, a30, 192);
+  v128.store(tile, a31, 208);
+  v128.store(tile, a32, 224);
+  v128.store(tile, a33, 240);
 }
 
-function storeEdge(tile: usize, c: usize, cRow: usize, rows: i32, columns: i32, add: bool): void {
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) {
-      const to = c + <usize>i * cRow + (<usize>j << 2);
-      const value = load<f32>(tile + (<usize>i << 5) + (<usize>j << 2));
-      store<f32>(to, add ? load<f32>(to) + value : value);
+/** The live part of a tile of `width` columns becomes, or is added to, its place in C. */
+function finishTile(tile: usize, width: i32, c: usize, cRow: usize, rows: i32, columns: i32, add: bool): void {
+  for (; rows > 0; rows--, c += cRow, tile += <usize>width << 2) {
+    let at: usize = 0;
+    const end = <usize>columns << 2;
+    for (; at + 16 <= end; at += 16) {
+      const value = v128.load(tile + at);
+      v128.store(c + at, add ? f32x4.add(v128.load(c + at), value) : value);
+    }
+    for (; at < end; at += 4) {
+      const value = load<f32>(tile + at);
+      store<f32>(c + at, add ? load<f32>(c + at) + value : value);
     }
   }
 }
 
 /** panel[k][lane] for groups of four rows of A. */
 function packA(m: i32, count: i32, a: usize, aRow: usize, aCol: usize, panel: usize): void {
-  for (let i = 0; i < m; i += 4) {
+  const bytes = <usize>count << 4;
+  let i = 0;
+  if (aRow == 4) {
+    // A whole cache line at a time: rows may lie a multiple of the cache's way size apart (30 → 8 us for 128 rows of 4 KiB).
+    for (; i + 16 <= m; i += 16, panel += 4 * bytes) copyLines(a + (<usize>i << 2), aCol, count, panel, bytes);
+  }
+  for (; i < m; i += 4, panel += bytes) {
     const live = min(4, m - i);
-    const from = a + <usize>i * aRow;
-    if (aRow == 4) {
-      let at = from;
-      for (let l = 0; l < count; l++, at += aCol, panel += 16) v128.store(panel, loadFloats(at, live));
-    } else {
-      transposeFour(from, aRow, live, count, panel);
-      panel += <usize>count << 4;
-    }
+    let at = a + <usize>i * aRow;
+    if (aRow != 4) transposeFour(at, aRow, live, count, panel);
+    else for (let to = panel; to < panel + bytes; to += 16, at += aCol) v128.store(to, loadFloats(at, live));
+  }
+}
+
+/** `count` runs of 16 floats, each cut into four panels that are `bytes` apart. */
+function copyLines(from: usize, stride: usize, count: i32, panel: usize, bytes: usize): void {
+  for (const end = panel + (<usize>count << 4); panel < end; panel += 16, from += stride) {
+    let to = panel;
+    const v0 = v128.load(from);
+    const v1 = v128.load(from, 16);
+    const v2 = v128.load(from, 32);
+    const v3 = v128.load(from, 48);
+    v128.store(to, v0);
+    to += bytes;
+    v128.store(to, v1);
+    to += bytes;
+    v128.store(to, v2);
+    to += bytes;
+    v128.store(to, v3);
   }
 }
 
@@ -173,23 +261,42 @@ function transposeFour(row0: usize, stride: usize, live: i32, count: i32, panel:
 
 /** panel[k][lane] for groups of eight columns of B. */
 function packB(n: i32, count: i32, b: usize, bRow: usize, bCol: usize, panel: usize): void {
-  for (let j = 0; j < n; j += 8) {
+  const bytes = <usize>count << 5;
+  let j = 0;
+  if (bCol == 4) {
+    for (; j + 16 <= n; j += 16, panel += 2 * bytes) copySixteen(b + (<usize>j << 2), bRow, count, panel, bytes);
+  }
+  for (; j < n; j += 8, panel += bytes) {
     const live = min(8, n - j);
     let at = b + <usize>j * bCol;
     if (bCol == 4) {
-      for (let l = 0; l < count; l++, at += bRow, panel += 32) copyEight(at, live, panel);
+      for (let to = panel; to < panel + bytes; to += 32, at += bRow) copyEight(at, live, to);
     } else if (live == 8) {
       packHalfPanel(at, at + bCol, at + 2 * bCol, at + 3 * bCol, count, panel);
       at += 4 * bCol;
       packHalfPanel(at, at + bCol, at + 2 * bCol, at + 3 * bCol, count, panel + 16);
-      panel += <usize>count << 5;
     } else {
-      for (let l = 0; l < count; l++, panel += 32) {
-        v128.store(panel, f32x4.splat(0));
-        v128.store(panel, f32x4.splat(0), 16);
-        for (let i = 0; i < live; i++) store<f32>(panel + (<usize>i << 2), load<f32>(at + <usize>i * bCol + (<usize>l << 2)));
+      for (let l: usize = 0, to = panel; to < panel + bytes; l += 4, to += 32) {
+        v128.store(to, f32x4.splat(0));
+        v128.store(to, f32x4.splat(0), 16);
+        for (let i = 0; i < live; i++) store<f32>(to + (<usize>i << 2), load<f32>(at + <usize>i * bCol + l));
       }
     }
+  }
+}
+
+/** `count` runs of 16 floats, a cache line each, cut into two panels that are `bytes` apart. */
+function copySixteen(from: usize, stride: usize, count: i32, panel: usize, bytes: usize): void {
+  for (const end = panel + (<usize>count << 5); panel < end; panel += 32, from += stride) {
+    const right = panel + bytes;
+    const v0 = v128.load(from);
+    const v1 = v128.load(from, 16);
+    const v2 = v128.load(from, 32);
+    const v3 = v128.load(from, 48);
+    v128.store(panel, v0);
+    v128.store(panel, v1, 16);
+    v128.store(right, v2);
+    v128.store(right, v3, 16);
   }
 }
 

@@ -18,4 +18,5 @@ export { combineExpertsBackward, routeBackward, sumSlots } from './backward-expe
 export { expertLinearBackwardInput, expertLinearBackwardWeight, linearBackwardInput, linearBackwardWeight } from './backward-linear';
 export { scanReduce, selectiveScanBackward } from './backward-scan';
 export { multiplyAddProbe } from './peak';
+export { useWideTiles } from './tiles';
 export { adamW, clear, clipGradient, crossEntropy, decayFromLog, sumSquares } from './training';

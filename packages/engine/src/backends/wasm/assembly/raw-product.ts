@@ -5,7 +5,7 @@
 //               stay in the second-level cache while all rows pass over them (tiles.ts)
 // Scratch, per thread: 8 panels [PIECE][8], 8 rows [PIECE], one tile [4][8]; see rawScratchBytes and scratch.ts.
 import { dequantizeRow, dotHalves, LAYOUT_F16, LAYOUT_F32, layoutBytes } from './dequantize';
-import { dot, dotTile, packHalfPanel, panelTile } from './tiles';
+import { dot, dotTile, packHalfPanel, panelPairTile, panelTile, wideTiles } from './tiles';
 
 /** Columns that are worked on at a time: a multiple of every block length. */
 // @ts-ignore: decorator
@@ -119,7 +119,13 @@ function multiplyPanels(
       const x3 = live > 3 ? inputRow(x, xStride, rowIndex, row + 3) + column : x0;
       let panel = scratch;
       let to = y + <usize>row * yStride;
-      for (let o = 0; o < outputs; o += 8) {
+      let o = 0;
+      for (; wideTiles && live == 4 && o + 16 <= outputs; o += 16) {
+        panelPairTile(x0, x1, x2, x3, panel, panel + panelBytes, 32, piece, to, yStride);
+        panel += 2 * panelBytes;
+        to += 64;
+      }
+      for (; o < outputs; o += 8) {
         if (live == 4 && o + 8 <= outputs) panelTile(x0, x1, x2, x3, panel, 32, piece, to, yStride);
         else edgeTile(x0, x1, x2, x3, panel, piece, to, yStride, live, min(8, outputs - o), tile);
         panel += panelBytes;
