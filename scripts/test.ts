@@ -13,6 +13,7 @@ const files = named.length
       'packages/*/test/**/*.test.ts',
       'test/**/*.test.ts',
       'bench/*.test.ts',
+      'recipes/*/*.test.ts',
     ]).sort();
 const result = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...flags, ...files], {
   stdio: 'inherit',

@@ -65,6 +65,13 @@ export function splitDocuments(data: TokenData, fraction = 0.1, seed = 0): TextS
   };
 }
 
+/** Everything, for texts that were split before. */
+export const wholePart = (data: TokenData): TextPart =>
+  gather(
+    data,
+    Array.from({ length: data.starts.length - 1 }, (_, d) => d),
+  );
+
 function splitOne(data: TokenData, fraction: number): TextSplit {
   const cut = Math.min(data.tokens.length - 2, Math.max(2, Math.round(data.tokens.length * (1 - fraction))));
   const part = (from: number, to: number): TextPart => ({

@@ -1,5 +1,5 @@
 // Perplexity on text: every token of a text predicted from those before it in its window. Each window starts from an empty
-// state, after the begin token where the model has one; without one its first token is not scored. Losses are also given
+// state, after the begin token where the model's texts have one; else its first token is not scored. Losses are also given
 // in bits a byte of UTF-8, which do not depend on the tokenizer.
 import { UsageError } from '@marimba/engine';
 import { readDocuments } from '../data/documents.ts';
@@ -19,8 +19,8 @@ export async function perplexitySuite(
   const window = Math.min(options.window ?? DEFAULT_WINDOW, target.contextLength);
   if (window < 2)
     throw new UsageError(`task perplexity: window: expected at least 2 tokens, found ${window}`);
-  const { bos } = tokenizer.special;
-  const begin = bos === null ? [] : [bos];
+  const { special, addBos } = tokenizer;
+  const begin = addBos && special.bos !== null ? [special.bos] : [];
   const items: TextItem[] = [];
   let left = options.maxTokens ?? Number.POSITIVE_INFINITY;
   let number = 0;

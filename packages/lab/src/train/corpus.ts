@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '@marimba/engine';
-import { splitDocuments, textBatches, textWindows } from '../data/batches.ts';
+import { splitDocuments, textBatches, textWindows, wholePart } from '../data/batches.ts';
 import { readDocuments } from '../data/documents.ts';
 import { hashText, tokenise, writeWhole } from '../data/token-file.ts';
 import { readTokenizer, trainTokenizer } from '../data/tokenizer-file.ts';
@@ -37,12 +37,16 @@ export async function openCorpus(
     throw new UsageError(
       `model: vocab_size: expected at least the tokenizer's ${tokenizer.vocabularySize}, found ${vocabularySize}`,
     );
-  const tokens = await tokenise(config.texts, {
-    tokenizer,
-    tokenizerHash: hashText(tokenizerJson),
-    cacheFolder: join(config.output, 'tokens'),
-  });
-  const { training, heldOut } = splitDocuments(tokens, config.heldOut, config.seed);
+  const tokensOf = (paths: readonly string[]) =>
+    tokenise(paths, {
+      tokenizer,
+      tokenizerHash: hashText(tokenizerJson),
+      cacheFolder: join(config.output, 'tokens'),
+    });
+  const tokens = await tokensOf(config.texts);
+  const { training, heldOut } = config.heldOutTexts.length
+    ? { training: wholePart(tokens), heldOut: wholePart(await tokensOf(config.heldOutTexts)) }
+    : splitDocuments(tokens, config.heldOut, config.seed);
   const { sequences, length, seed, heldOutTokens } = config;
   const batch = textBatches(training, { sequences, length, seed });
   return {

@@ -15,7 +15,9 @@ export interface RunConfig {
   readonly texts: readonly string[];
   /** tokenizer.json, or null: one is trained on the texts, with the model's vocab_size. */
   readonly tokenizer: string | null;
-  /** Share of the tokens that is set aside. */
+  /** Files and folders that are never trained on; empty: a share of `texts` is set aside. */
+  readonly heldOutTexts: readonly string[];
+  /** That share, by tokens. */
   readonly heldOut: number;
   readonly heldOutTokens: number;
   readonly output: string;
@@ -44,6 +46,7 @@ export interface RunConfig {
 const DEFAULTS = {
   initial: null,
   tokenizer: null,
+  heldOutTexts: [],
   heldOut: 0.05,
   heldOutTokens: 65_536,
   output: 'run',
@@ -122,7 +125,8 @@ export async function readRunConfig(
   const base = dirname(full);
   const absolute = (v: unknown) => (typeof v === 'string' ? resolve(base, v) : v);
   for (const field of ['tokenizer', 'initial', 'output']) if (field in raw) raw[field] = absolute(raw[field]);
-  if (Array.isArray(raw.texts)) raw.texts = raw.texts.map(absolute);
+  for (const field of ['texts', 'heldOutTexts'])
+    if (Array.isArray(raw[field])) raw[field] = (raw[field] as unknown[]).map(absolute);
   if (typeof raw.model === 'string') raw.model = JSON.parse(readFileSync(resolve(base, raw.model), 'utf8'));
   return checkRunConfig(path, { ...raw, ...changes });
 }
@@ -147,8 +151,10 @@ export function checkRunConfig(name: string, raw: Readonly<Record<string, unknow
   const { model, texts } = raw;
   if (typeof model !== 'object' || model === null || Array.isArray(model))
     return fail('model', 'the content of a config.json');
-  if (!Array.isArray(texts) || texts.length === 0 || !texts.every((t) => typeof t === 'string'))
-    return fail('texts', 'a list of files and folders');
+  const isPaths = (value: unknown) => Array.isArray(value) && value.every((path) => typeof path === 'string');
+  if (!isPaths(texts) || (texts as unknown[]).length === 0) fail('texts', 'a list of files and folders');
+  if (raw.heldOutTexts !== undefined && !isPaths(raw.heldOutTexts))
+    fail('heldOutTexts', 'a list of files and folders');
   const coefficient = (model as Record<string, unknown>).router_aux_loss_coef;
   const merged: Record<string, unknown> = {
     ...DEFAULTS,

@@ -102,6 +102,7 @@ function identityOf(config: RunConfig, data: string): string {
   const {
     output: _,
     texts: __,
+    heldOutTexts: ________,
     tokenizer: ___,
     evaluateEvery: ____,
     checkpointEvery: _____,

