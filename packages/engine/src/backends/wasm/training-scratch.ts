@@ -1,8 +1,8 @@
 // How much scratch memory the kernels of training want, in bytes for each thread. The recorder of the backward asks here;
 // the kernels compute the same sizes from their records (assembly/gemm.ts, backward-scan.ts, backward-attention.ts).
 
-/** Packed panels of both operands, and one tile for edges. */
-export const GEMM_SCRATCH_BYTES = (128 * 256 + 128 * 256 + 64) * 4;
+/** Packed panels of both operands with gaps of a cache line, and one tile. */
+export const GEMM_SCRATCH_BYTES = (128 * 256 + 128 * 256 + (32 + 16) * 16 + 64) * 4;
 
 /** Rows whose states are kept at a time by selectiveScanBackward. */
 const SCAN_CHUNK = 256;

@@ -4,7 +4,7 @@
 // machine's multiply-add peak is 56. With 256-bit registers a tile takes two panels of B, 4 × 16 results (tiles.ts).
 //
 // The order of every sum depends on k alone, so how C is split into blocks changes nothing.
-// Scratch of a thread: A panels [BLOCK][KC], B panels [KC][BLOCK], one tile; see ../training-scratch.ts.
+// Scratch of a thread: A panels, B panels (gaps between them), one tile; see ../training-scratch.ts.
 import { madd } from './common';
 import { loadFloats } from './math';
 import { packHalfPanel, wideTiles } from './tiles';
@@ -15,9 +15,12 @@ import { packHalfPanel, wideTiles } from './tiles';
 // @ts-ignore: decorator
 @inline export const BLOCK: i32 = 128;
 // @ts-ignore: decorator
-@inline const A_BYTES: usize = 131072;
+@inline const A_BYTES: usize = 131072 + 32 * 64;
 // @ts-ignore: decorator
-@inline const B_BYTES: usize = 131072;
+@inline const B_BYTES: usize = 131072 + 16 * 64;
+/** Between panels: a whole row is packed at a time, and panels 4 KiB apart would evict each other from the cache. */
+// @ts-ignore: decorator
+@inline const GAP: usize = 64;
 // @ts-ignore: decorator
 @inline export const GEMM_SCRATCH: usize = A_BYTES + B_BYTES + 256;
 
@@ -34,8 +37,9 @@ export function multiplyBlock(
   const tile = panelsB + B_BYTES;
   for (let start = 0; start < k; start += KC) {
     const count = min(KC, k - start);
-    const stepA = <usize>count << 4;
-    const stepB = <usize>count << 5;
+    const length = <usize>count << 4;
+    const stepA = length + GAP;
+    const stepB = (length << 1) + GAP;
     packA(m, count, a + <usize>start * aCol, aRow, aCol, scratch);
     if (bIndex == 0) packB(n, count, b + <usize>start * bRow, bRow, bCol, panelsB);
     else packIndexed(n, count, b, bRow, bIndex + (<usize>start << 2), panelsB);
@@ -45,14 +49,14 @@ export function multiplyBlock(
     for (; wideTiles && j + 8 < n; j += 16, panelB += 2 * stepB) {
       let panelA = scratch;
       for (let i = 0; i < m; i += 4, panelA += stepA) {
-        multiplyWideTile(panelA, panelB, panelB + stepB, stepA, tile);
+        multiplyWideTile(panelA, panelB, panelB + stepB, length, tile);
         finishTile(tile, 16, c + <usize>i * cRow + (<usize>j << 2), cRow, min(4, m - i), min(16, n - j), add);
       }
     }
     for (; j < n; j += 8, panelB += stepB) {
       let panelA = scratch;
       for (let i = 0; i < m; i += 4, panelA += stepA) {
-        multiplyTile(panelA, panelB, stepA, tile);
+        multiplyTile(panelA, panelB, length, tile);
         finishTile(tile, 8, c + <usize>i * cRow + (<usize>j << 2), cRow, min(4, m - i), min(8, n - j), add);
       }
     }
@@ -185,10 +189,11 @@ function packA(m: i32, count: i32, a: usize, aRow: usize, aCol: usize, panel: us
   const bytes = <usize>count << 4;
   let i = 0;
   if (aRow == 4) {
-    // A whole cache line at a time: rows may lie a multiple of the cache's way size apart (30 → 8 us for 128 rows of 4 KiB).
-    for (; i + 16 <= m; i += 16, panel += 4 * bytes) copyLines(a + (<usize>i << 2), aCol, count, panel, bytes);
+    copyRowsA(a, m & ~15, aCol, count, panel);
+    i = m & ~15;
+    panel += <usize>(i >> 2) * (bytes + GAP);
   }
-  for (; i < m; i += 4, panel += bytes) {
+  for (; i < m; i += 4, panel += bytes + GAP) {
     const live = min(4, m - i);
     let at = a + <usize>i * aRow;
     if (aRow != 4) transposeFour(at, aRow, live, count, panel);
@@ -196,21 +201,26 @@ function packA(m: i32, count: i32, a: usize, aRow: usize, aCol: usize, panel: us
   }
 }
 
-/** `count` runs of 16 floats, each cut into four panels that are `bytes` apart. */
-function copyLines(from: usize, stride: usize, count: i32, panel: usize, bytes: usize): void {
-  for (const end = panel + (<usize>count << 4); panel < end; panel += 16, from += stride) {
+/** `count` rows of m floats, a multiple of 16, each read in one go: rows may lie pages apart, where nothing is fetched ahead. */
+function copyRowsA(from: usize, m: i32, stride: usize, count: i32, panel: usize): void {
+  const step = (<usize>count << 4) + GAP;
+  for (const stop = panel + (<usize>count << 4); panel < stop; panel += 16, from += stride) {
     let to = panel;
-    const v0 = v128.load(from);
-    const v1 = v128.load(from, 16);
-    const v2 = v128.load(from, 32);
-    const v3 = v128.load(from, 48);
-    v128.store(to, v0);
-    to += bytes;
-    v128.store(to, v1);
-    to += bytes;
-    v128.store(to, v2);
-    to += bytes;
-    v128.store(to, v3);
+    const end = from + (<usize>m << 2);
+    for (let at = from; at < end; at += 64) {
+      const v0 = v128.load(at);
+      const v1 = v128.load(at, 16);
+      const v2 = v128.load(at, 32);
+      const v3 = v128.load(at, 48);
+      v128.store(to, v0);
+      to += step;
+      v128.store(to, v1);
+      to += step;
+      v128.store(to, v2);
+      to += step;
+      v128.store(to, v3);
+      to += step;
+    }
   }
 }
 
@@ -264,9 +274,11 @@ function packB(n: i32, count: i32, b: usize, bRow: usize, bCol: usize, panel: us
   const bytes = <usize>count << 5;
   let j = 0;
   if (bCol == 4) {
-    for (; j + 16 <= n; j += 16, panel += 2 * bytes) copySixteen(b + (<usize>j << 2), bRow, count, panel, bytes);
+    copyRowsB(b, n & ~7, bRow, count, panel);
+    j = n & ~7;
+    panel += <usize>(j >> 3) * (bytes + GAP);
   }
-  for (; j < n; j += 8, panel += bytes) {
+  for (; j < n; j += 8, panel += bytes + GAP) {
     const live = min(8, n - j);
     let at = b + <usize>j * bCol;
     if (bCol == 4) {
@@ -285,18 +297,16 @@ function packB(n: i32, count: i32, b: usize, bRow: usize, bCol: usize, panel: us
   }
 }
 
-/** `count` runs of 16 floats, a cache line each, cut into two panels that are `bytes` apart. */
-function copySixteen(from: usize, stride: usize, count: i32, panel: usize, bytes: usize): void {
-  for (const end = panel + (<usize>count << 5); panel < end; panel += 32, from += stride) {
-    const right = panel + bytes;
-    const v0 = v128.load(from);
-    const v1 = v128.load(from, 16);
-    const v2 = v128.load(from, 32);
-    const v3 = v128.load(from, 48);
-    v128.store(panel, v0);
-    v128.store(panel, v1, 16);
-    v128.store(right, v2);
-    v128.store(right, v3, 16);
+/** `count` rows of n floats, a multiple of 8. */
+function copyRowsB(from: usize, n: i32, stride: usize, count: i32, panel: usize): void {
+  const step = (<usize>count << 5) + GAP;
+  for (const stop = panel + (<usize>count << 5); panel < stop; panel += 32, from += stride) {
+    let to = panel;
+    const end = from + (<usize>n << 2);
+    for (let at = from; at < end; at += 32, to += step) {
+      v128.store(to, v128.load(at));
+      v128.store(to, v128.load(at, 16), 16);
+    }
   }
 }
 
@@ -305,6 +315,7 @@ function packIndexed(n: i32, count: i32, b: usize, bRow: usize, index: usize, pa
     const live = min(8, n - j);
     for (let l = 0; l < count; l++, panel += 32)
       copyEight(b + <usize>load<u32>(index + (<usize>l << 2)) * bRow + (<usize>j << 2), live, panel);
+    panel += GAP;
   }
 }
 

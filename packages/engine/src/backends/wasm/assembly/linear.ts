@@ -41,10 +41,10 @@ export function linear(op: usize, thread: i32, threads: i32): void {
   }
 }
 
-/** A multiple of 8 outputs, at most a set of panels, and enough chunks that no thread waits long for the last one. */
+/** A multiple of 16 outputs, two panels, at most all panels, and enough chunks that no thread waits long for the last one. */
 export function outputsPerChunk(outputs: i32, threads: i32): i32 {
   const even = outputs / (threads * 6);
-  return max(8, min(PANEL_OUTPUTS, even & ~7));
+  return max(16, min(PANEL_OUTPUTS, even & ~15));
 }
 
 /** What products are added to: y itself or zero, plus the bias (0: none). */
