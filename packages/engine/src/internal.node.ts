@@ -2,8 +2,8 @@
 // hub's cache. Unstable on purpose: any release may change or remove it. Applications use '@marimba/engine'.
 
 export type { Backend } from './backends/backend.ts';
-export { packingRules } from './backends/wasm/pack-job.ts';
 export { codesByteLength } from './backends/wasm/packed/codes.ts';
+export { packingRules } from './backends/wasm/packing-rules.ts';
 export { parseJsonObject } from './formats/json.ts';
 export { byteLengthOf, TENSOR_TYPE_NAMES } from './formats/tensor-types.ts';
 export {

@@ -1,5 +1,5 @@
 // From a name to a model that runs: opens the files, reads the configuration, brings the weights into place.
-import { openSource } from '#platform';
+import { nextTurn, openSource } from '#platform';
 import type { Backend } from './backends/backend.ts';
 import { ReferenceBackend } from './backends/reference/backend.ts';
 import { WasmBackend } from './backends/wasm/backend.ts';
@@ -58,11 +58,15 @@ export type ModelSource =
 export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
   checkOptions(options);
   const checkpoint = isCheckpoint(source) ? source : await openSource(source, options);
-  let backend: Backend | null = null;
+  let starting: Promise<Backend> | null = null;
   try {
     const { family, spec } = readSpec(checkpoint);
+    // Threads start while this one reads the vocabulary: each takes a quarter of a second.
+    starting = createBackend(options);
+    starting.catch(() => {}); // reported where it is awaited
+    await nextTurn();
     const { tokenizer, chatTemplate } = await readText(checkpoint, spec);
-    backend = await createBackend(options);
+    const backend = await starting;
     const loadOptions = {
       quantize: options.quantize ?? null,
       activations: options.activations ?? 'auto',
@@ -85,7 +89,7 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
       prefixCacheBytes: options.prefixCacheBytes ?? 256 * 2 ** 20,
     });
   } catch (error) {
-    await backend?.close();
+    await (await starting?.catch(() => null))?.close();
     throw error;
   } finally {
     await checkpoint.close();

@@ -1,6 +1,7 @@
 // A file of the disk as a byte source. Reads are positional, so many can be under way at once and worker threads can
 // open the same path again; they may go straight into shared memory, which is how weights reach the arena uncopied.
 
+import { readSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { FormatError } from '../errors.ts';
@@ -15,22 +16,30 @@ export async function fileSource(path: string, name: string = basename(path)): P
   const file = await openRegular(path, name);
   const { size } = await file.stat();
   let closed = false;
+  const check = (offset: number, length: number) => {
+    checkRange(name, size, offset, length);
+    if (closed) throw new FormatError(`${name}: expected an open file, found a closed one. Open it again.`);
+  };
   return {
     name,
     byteLength: size,
     handle: { kind: 'path', path },
     async read(offset, into) {
-      checkRange(name, size, offset, into.byteLength);
-      if (closed) throw new FormatError(`${name}: expected an open file, found a closed one. Open it again.`);
+      check(offset, into.byteLength);
       for (let done = 0; done < into.byteLength; ) {
         const length = Math.min(MAX_READ, into.byteLength - done);
-        const { bytesRead } = await readPart(file, name, into, done, length, offset + done);
-        if (bytesRead === 0) {
-          throw new FormatError(
-            `${name}: expected ${into.byteLength} bytes at offset ${offset}, found ${done}. ` +
-              'The file shrank while it was open; fetch it again.',
-          );
-        }
+        const part = file.read(into, done, length, offset + done);
+        const { bytesRead } = await part.catch((cause) => unreadable(name, length, offset + done, cause));
+        if (bytesRead === 0) throw shrunk(name, into.byteLength, offset, done);
+        done += bytesRead;
+      }
+    },
+    readNow(offset, into) {
+      check(offset, into.byteLength);
+      for (let done = 0; done < into.byteLength; ) {
+        const length = Math.min(MAX_READ, into.byteLength - done);
+        const bytesRead = readPart(file, name, into, done, length, offset + done);
+        if (bytesRead === 0) throw shrunk(name, into.byteLength, offset, done);
         done += bytesRead;
       }
     },
@@ -63,24 +72,34 @@ async function openRegular(path: string, name: string): Promise<FileHandle> {
   );
 }
 
-async function readPart(
+function readPart(
   file: FileHandle,
   name: string,
   into: Uint8Array,
   at: number,
   length: number,
   position: number,
-): Promise<{ bytesRead: number }> {
+): number {
   try {
-    return await file.read(into, at, length, position);
+    return readSync(file.fd, into, at, length, position);
   } catch (cause) {
-    throw new FormatError(
-      `${name}: expected ${length} readable bytes at offset ${position}, found ${describe(cause)}. ` +
-        'The disk or its connection failed; try again.',
-      { cause },
-    );
+    return unreadable(name, length, position, cause);
   }
 }
+
+function unreadable(name: string, length: number, position: number, cause: unknown): never {
+  throw new FormatError(
+    `${name}: expected ${length} readable bytes at offset ${position}, found ${describe(cause)}. ` +
+      'The disk or its connection failed; try again.',
+    { cause },
+  );
+}
+
+const shrunk = (name: string, length: number, offset: number, found: number): FormatError =>
+  new FormatError(
+    `${name}: expected ${length} bytes at offset ${offset}, found ${found}. ` +
+      'The file shrank while it was open; fetch it again.',
+  );
 
 function describe(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;

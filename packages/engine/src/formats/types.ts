@@ -9,6 +9,8 @@ export interface ByteSource {
   readonly byteLength: number;
   /** Fills all of `into` with the bytes that start at `offset`. */
   read(offset: number, into: Uint8Array): Promise<void>;
+  /** The same on the calling thread, where the platform can do that: for worker threads, which have nothing else to do. */
+  readNow?(offset: number, into: Uint8Array): void;
   /** How another thread can open the same bytes; null when it cannot. */
   readonly handle: SourceHandle | null;
   close(): Promise<void>;

@@ -26,44 +26,100 @@ export interface LoadJob {
   readonly interleavedHead: number;
 }
 
-/** Puts the rows, in their file format, where the packed layout wants them. */
-export type PackRows = (job: LoadJob, raw: Uint8Array) => void;
-
-/** Gives out one buffer again and again, so that loading leaves no trail of garbage behind it. */
-export type Stage = (byteLength: number) => Uint8Array;
-
-export function createStage(): Stage {
-  let buffer = new Uint8Array(0);
-  return (byteLength) => {
-    if (buffer.byteLength < byteLength) buffer = new Uint8Array(byteLength);
-    return buffer.subarray(0, byteLength);
-  };
+/** Where rows wait to be packed: memory of the arena that the kernels read from. */
+export interface PackStage {
+  readonly bytes: Uint8Array;
+  /** Packs the `rows` rows that lie at the stage's beginning as rows row… of the job. */
+  pack(job: LoadJob, row: number, rows: number): void;
 }
+
+/** What a thread loads with. `packing` is null where packed layouts are not used. */
+export interface Loader {
+  readonly memory: ArrayBufferLike;
+  readonly packing: PackStage | null;
+  source(job: LoadJob): Promise<ByteSource>;
+}
+
+/** A file is opened once, however many jobs read from it. */
+export class OpenSources {
+  readonly #open = new Map<string | object, Promise<ByteSource>>();
+  readonly #openHandle: (handle: SourceHandle, name: string) => Promise<ByteSource>;
+
+  constructor(openHandle: (handle: SourceHandle, name: string) => Promise<ByteSource>) {
+    this.#openHandle = openHandle;
+  }
+
+  get({ source, name }: LoadJob): Promise<ByteSource> {
+    const key = source.kind === 'path' ? source.path : source;
+    let open = this.#open.get(key);
+    if (!open) this.#open.set(key, (open = this.#openHandle(source, name)));
+    return open;
+  }
+
+  async close(): Promise<void> {
+    const sources = await Promise.allSettled(this.#open.values());
+    this.#open.clear();
+    await Promise.all(sources.map((s) => (s.status === 'fulfilled' ? s.value.close() : null)));
+  }
+}
+
+/** Rows are packed by tiles of so many. */
+const TILE_ROWS = 16;
+/** Small enough to stay in a processor's second-level cache between being read and being packed. */
+const STAGE_BYTES = 256 * 1024;
+
+const rowBytesOf = (job: LoadJob) => byteLengthOf(job.target, job.columns);
 
 export const jobBytes = (job: LoadJob): number => job.rows * byteLengthOf(job.type, job.columns);
 
-/** Carries out a job, alone on its stage. `memory` is the arena; `pack` is only called for packed targets. */
-export async function runLoadJob(
-  job: LoadJob,
-  source: ByteSource,
-  memory: ArrayBufferLike,
-  stage: Stage,
-  pack: PackRows,
-): Promise<void> {
-  const targetRowBytes = byteLengthOf(job.target, job.columns);
-  const destination = () =>
-    new Uint8Array(memory, job.address + job.rowStart * targetRowBytes, job.rows * targetRowBytes);
-  if (!job.packed && job.type === job.target && !job.interleavedHead) {
-    await source.read(job.offset, destination());
+/** How large a stage the jobs need, 0 when none of them packs. */
+export const stageBytes = (jobs: readonly LoadJob[]): number =>
+  jobs.reduce(
+    (most, job) => (job.packed ? Math.max(most, STAGE_BYTES, TILE_ROWS * rowBytesOf(job)) : most),
+    0,
+  );
+
+/** Carries out a job, alone on its stage. */
+export async function runLoadJob(job: LoadJob, loader: Loader): Promise<void> {
+  const source = await loader.source(job);
+  const read = (offset: number, into: Uint8Array) =>
+    source.readNow ? source.readNow(offset, into) : source.read(offset, into);
+  if (job.type === job.target && !job.interleavedHead) {
+    const fill = (row: number, into: Uint8Array) => read(job.offset + row * rowBytesOf(job), into);
+    if (job.packed) await packPieces(job, loader, fill);
+    else await fill(0, destination(job, loader));
     return;
   }
-  let raw = stage(jobBytes(job));
-  await source.read(job.offset, raw);
+  let raw: Uint8Array = new Uint8Array(jobBytes(job));
+  await read(job.offset, raw);
   if (job.interleavedHead)
     raw = separateHalves(raw, byteLengthOf(job.type, job.columns), job.interleavedHead);
   if (job.type !== job.target) raw = convert(job, raw);
-  if (job.packed) pack(job, raw);
-  else destination().set(raw);
+  const start = (row: number) => row * rowBytesOf(job);
+  if (!job.packed) destination(job, loader).set(raw);
+  else
+    await packPieces(job, loader, (row, into) =>
+      into.set(raw.subarray(start(row), start(row) + into.byteLength)),
+    );
+}
+
+const destination = (job: LoadJob, { memory }: Loader): Uint8Array =>
+  new Uint8Array(memory, job.address + job.rowStart * rowBytesOf(job), job.rows * rowBytesOf(job));
+
+/** `fill` brings rows in their final format, from row `row` of the job on. */
+async function packPieces(
+  job: LoadJob,
+  { packing }: Loader,
+  fill: (row: number, into: Uint8Array) => Promise<void> | void,
+): Promise<void> {
+  if (!packing) throw new Error(`${job.name}: expected a backend that packs weights, found one without`);
+  const rowBytes = rowBytesOf(job);
+  const step = Math.floor(packing.bytes.byteLength / (rowBytes * TILE_ROWS)) * TILE_ROWS;
+  for (let row = 0; row < job.rows; row += step) {
+    const rows = Math.min(step, job.rows - row);
+    await fill(row, packing.bytes.subarray(0, rows * rowBytes));
+    packing.pack(job, row, rows);
+  }
 }
 
 /**

@@ -1,7 +1,6 @@
 // The backend that is right rather than fast: every op in plain TypeScript on the calling thread.
 import { openHandle } from '#platform';
-import type { ByteSource } from '../../formats/types.ts';
-import { createStage, jobBytes, type LoadJob, runLoadJob } from '../../model/load-job.ts';
+import { jobBytes, type LoadJob, OpenSources, runLoadJob } from '../../model/load-job.ts';
 import { decodeOp, type OpFields, type OpKind } from '../../plan/ops.ts';
 import { Arena } from '../arena.ts';
 import type { Backend, OpTimes, Program } from '../backend.ts';
@@ -36,21 +35,17 @@ export class ReferenceBackend implements Backend {
     done: (byteLength: number) => void,
     signal?: AbortSignal,
   ): Promise<void> {
-    const sources = new Map<string | object, ByteSource>();
-    const stage = createStage();
+    const sources = new OpenSources(openHandle);
+    const { buffer: memory } = this.arena.memory;
+    const loader = { memory, packing: null, source: (job: LoadJob) => sources.get(job) };
     try {
       for (const job of jobs) {
         signal?.throwIfAborted();
-        const key = job.source.kind === 'path' ? job.source.path : job.source;
-        let source = sources.get(key);
-        if (!source) sources.set(key, (source = await openHandle(job.source, job.name)));
-        await runLoadJob(job, source, this.arena.memory.buffer, stage, () => {
-          throw new Error('reference: packed layouts are not used here');
-        });
+        await runLoadJob(job, loader);
         done(jobBytes(job));
       }
     } finally {
-      await Promise.all([...sources.values()].map((source) => source.close()));
+      await sources.close();
     }
   }
 

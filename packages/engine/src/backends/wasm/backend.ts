@@ -10,8 +10,7 @@ import {
   type WorkerThread,
 } from '#platform';
 import { FormatError, ModelError, UsageError } from '../../errors.ts';
-import type { ByteSource } from '../../formats/types.ts';
-import { createStage, jobBytes, type LoadJob, runLoadJob } from '../../model/load-job.ts';
+import { jobBytes, type LoadJob, OpenSources, runLoadJob, stageBytes } from '../../model/load-job.ts';
 import { OP_KINDS } from '../../plan/ops.ts';
 import type { RecordedOp } from '../../plan/plan.ts';
 import { Arena } from '../arena.ts';
@@ -25,9 +24,9 @@ import {
   type KernelVariant,
 } from './load-kernels.ts';
 import { opScratchBytes } from './op-scratch.ts';
-import { packingRules, packJob } from './pack-job.ts';
 import { codesByteLength } from './packed/codes.ts';
-import { createPacker } from './packed/packer.ts';
+import { packStage } from './packed/packer.ts';
+import { packingRules } from './packing-rules.ts';
 import { Schedule } from './schedule.ts';
 import { type InstalledProgram, KernelThread, sharedNow } from './thread.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
@@ -125,24 +124,34 @@ export class WasmBackend implements Backend {
   ): Promise<void> {
     if (!this.#workers.length) return this.#loadHere(jobs, done, signal);
     await this.#pause();
+    const byteLength = Math.ceil(stageBytes(jobs) / 64) * 64;
+    const stages = this.arena.allocate(byteLength * this.threads, 'loading');
+    const words = this.#words();
+    Atomics.store(words, CONTROL.nextJob, 0);
+    const stop = () => Atomics.store(words, CONTROL.nextJob, jobs.length);
+    let thrown: unknown;
+    const progress = (bytes: number) => {
+      try {
+        done(bytes);
+      } catch (error) {
+        thrown ??= error;
+        stop();
+      }
+    };
+    if (signal?.aborted) stop();
+    signal?.addEventListener('abort', stop);
     this.#hold(true);
-    let next = 0;
     const results = await Promise.allSettled(
-      this.#workers.map(async (worker) => {
-        while (next < jobs.length) {
-          signal?.throwIfAborted();
-          const job = jobs[next++]!;
-          try {
-            await this.#ask(worker, { kind: 'load', job });
-          } catch (error) {
-            next = jobs.length;
-            throw error;
-          }
-          done(jobBytes(job));
-        }
+      this.#workers.map((worker, thread) => {
+        const stage = { address: stages + thread * byteLength, byteLength };
+        return this.#ask(worker, { kind: 'load', jobs, control: this.#control, stage }, progress);
       }),
     );
     this.#hold(false);
+    signal?.removeEventListener('abort', stop);
+    this.arena.free(stages);
+    signal?.throwIfAborted();
+    if (thrown !== undefined) throw thrown;
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
@@ -151,22 +160,24 @@ export class WasmBackend implements Backend {
     done: (byteLength: number) => void,
     signal?: AbortSignal,
   ): Promise<void> {
-    const pack = createPacker(this.#module, false);
-    const stage = createStage();
-    const sources = new Map<string | object, ByteSource>();
+    const { memory } = this.arena;
+    const byteLength = stageBytes(jobs);
+    const stage = this.arena.allocate(byteLength, 'loading');
+    const sources = new OpenSources(openHandle);
+    const loader = {
+      memory: memory.buffer,
+      packing: packStage(instantiateKernels(this.#module, memory), memory, stage, byteLength),
+      source: (job: LoadJob) => sources.get(job),
+    };
     try {
       for (const job of jobs) {
         signal?.throwIfAborted();
-        const key = job.source.kind === 'path' ? job.source.path : job.source;
-        let source = sources.get(key);
-        if (!source) sources.set(key, (source = await openHandle(job.source, job.name)));
-        await runLoadJob(job, source, this.arena.memory.buffer, stage, (piece, raw) =>
-          packJob(piece, raw, this.arena.memory, pack),
-        );
+        await runLoadJob(job, loader);
         done(jobBytes(job));
       }
     } finally {
-      await Promise.all([...sources.values()].map((source) => source.close()));
+      this.arena.free(stage);
+      await sources.close();
     }
   }
 
@@ -293,14 +304,24 @@ export class WasmBackend implements Backend {
   }
 
   /** Sends a message (if any) and waits for the answer. */
-  #ask(worker: WorkerThread, message: ToWorker | null): Promise<void> {
+  #ask(
+    worker: WorkerThread,
+    message: ToWorker | null,
+    progress?: (byteLength: number) => void,
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#failure) return reject(this.#failure);
-      worker.onNext((answer) => {
-        const reply = answer as FromWorker;
-        if (reply.kind !== 'failed') resolve();
-        else reject(reply.name === 'FormatError' ? new FormatError(reply.message) : new Error(reply.message));
-      }, reject);
+      const listen = () =>
+        worker.onNext((answer) => {
+          const reply = answer as FromWorker;
+          if (reply.kind === 'progress') {
+            listen();
+            progress?.(reply.byteLength);
+          } else if (reply.kind !== 'failed') resolve();
+          else
+            reject(reply.name === 'FormatError' ? new FormatError(reply.message) : new Error(reply.message));
+        }, reject);
+      listen();
       if (message) worker.post(message);
     });
   }

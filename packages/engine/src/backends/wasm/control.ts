@@ -19,6 +19,8 @@ export const CONTROL = {
   profile: 7,
   /** The generation that the open run belongs to. Set before anything is opened. */
   run: 8,
+  /** While loading: jobs handed out so far. */
+  nextJob: 9,
 } as const;
 
 export const COMMAND = { run: 0, pause: 1 } as const;

@@ -9,12 +9,21 @@ export type ToWorker =
       readonly memory: WebAssembly.Memory;
       readonly thread: number;
     }
-  | { readonly kind: 'load'; readonly job: LoadJob }
+  | {
+      readonly kind: 'load';
+      /** All jobs; each is claimed by one thread, through a word of the control block. */
+      readonly jobs: readonly LoadJob[];
+      readonly control: number;
+      /** Of this thread; see load-job.ts. */
+      readonly stage: { readonly address: number; readonly byteLength: number };
+    }
   | { readonly kind: 'serve'; readonly program: InstalledProgram }
   | { readonly kind: 'probe'; readonly address: number; readonly byteLength: number };
 
 export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'probed' }
-  | { readonly kind: 'loaded'; readonly byteLength: number }
+  /** A job of the many is done. */
+  | { readonly kind: 'progress'; readonly byteLength: number }
+  | { readonly kind: 'loaded' }
   | { readonly kind: 'failed'; readonly name: string; readonly message: string };

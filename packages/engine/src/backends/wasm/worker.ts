@@ -1,19 +1,16 @@
 // A worker thread of the backend: loads weights when asked to, then serves programs. Runs in Node and in browsers.
 import { onMessage, openHandle, postToOwner } from '#platform';
-import type { ByteSource } from '../../formats/types.ts';
-import { createStage, jobBytes, runLoadJob, type Stage } from '../../model/load-job.ts';
+import { jobBytes, type LoadJob, OpenSources, runLoadJob } from '../../model/load-job.ts';
+import { CONTROL, CONTROL_BYTES } from './control.ts';
 import { instantiateKernels, type KernelExports } from './load-kernels.ts';
-import { packJob } from './pack-job.ts';
-import { createPacker, type Packer } from './packed/packer.ts';
+import { packStage } from './packed/packer.ts';
 import { KernelThread } from './thread.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
 
 let exports: KernelExports;
 let memory: WebAssembly.Memory;
 let thread: KernelThread;
-let pack: Packer;
-let stage: Stage = createStage();
-const sources = new Map<string | object, Promise<ByteSource>>();
+const sources = new OpenSources(openHandle);
 
 const post = (message: FromWorker) => postToOwner(message);
 
@@ -21,27 +18,40 @@ async function handle(message: ToWorker): Promise<void> {
   if (message.kind === 'start') {
     memory = message.memory;
     exports = instantiateKernels(message.module, memory);
-    pack = createPacker(message.module, true);
     thread = new KernelThread(exports, memory, message.thread);
     post({ kind: 'ready' });
   } else if (message.kind === 'load') {
-    const { job } = message;
-    const key = job.source.kind === 'path' ? job.source.path : job.source;
-    if (!sources.has(key)) sources.set(key, openHandle(job.source, job.name));
-    await runLoadJob(job, await sources.get(key)!, memory.buffer, stage, (piece, raw) =>
-      packJob(piece, raw, memory, pack),
-    );
-    post({ kind: 'loaded', byteLength: jobBytes(job) });
+    await load(message);
+    post({ kind: 'loaded' });
   } else if (message.kind === 'probe') {
     exports.readBytes!(message.address, message.byteLength);
     post({ kind: 'probed' });
   } else {
-    await Promise.all([...sources.values()].map(async (source) => (await source).close()));
-    sources.clear();
-    stage = createStage();
+    await sources.close();
     post({ kind: 'ready' });
     thread.serve(message.program);
     post({ kind: 'ready' });
+  }
+}
+
+/** Claims one job after the other. After a failure nobody claims any more. */
+async function load({ jobs, control, stage }: Extract<ToWorker, { kind: 'load' }>): Promise<void> {
+  const words = new Int32Array(memory.buffer, control, CONTROL_BYTES / 4);
+  const loader = {
+    memory: memory.buffer,
+    packing: packStage(exports, memory, stage.address, stage.byteLength),
+    source: (job: LoadJob) => sources.get(job),
+  };
+  for (;;) {
+    const job = jobs[Atomics.add(words, CONTROL.nextJob, 1)];
+    if (!job) return;
+    try {
+      await runLoadJob(job, loader);
+    } catch (error) {
+      Atomics.store(words, CONTROL.nextJob, jobs.length);
+      throw error;
+    }
+    post({ kind: 'progress', byteLength: jobBytes(job) });
   }
 }
 

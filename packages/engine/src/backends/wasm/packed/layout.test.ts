@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { byteLengthOf, TENSOR_TYPES } from '../../../formats/tensor-types.ts';
 import type { TensorType } from '../../../formats/types.ts';
+import type { LoadJob } from '../../../model/load-job.ts';
+import { ARENA_BASE, instantiateKernels } from '../load-kernels.ts';
 import { randomNumbers } from './harness.ts';
 import { canPack, packedByteLength, packRows, unpackRow } from './layout.ts';
-import { createPacker } from './packer.ts';
+import { packStage } from './packer.ts';
 
 const TYPES: readonly TensorType[] = ['Q4_0', 'Q4_K', 'Q5_0', 'Q5_K', 'Q6_K', 'Q8_0'];
 
@@ -48,7 +50,10 @@ describe('packed layouts', () => {
         const module = new WebAssembly.Module(
           readFileSync(new URL(`../build/kernels.${build}.wasm`, import.meta.url)),
         );
-        const pack = createPacker(module, true);
+        const memory = new WebAssembly.Memory({ initial: 64, maximum: 65_536, shared: true });
+        const stageBytes = 2 ** 20;
+        const stage = packStage(instantiateKernels(module, memory), memory, ARENA_BASE, stageBytes);
+        const address = ARENA_BASE + stageBytes;
         for (const [rows, wide] of [
           [1, 1],
           [16, 2],
@@ -60,11 +65,19 @@ describe('packed layouts', () => {
           const raw = randomBytes(rows * rowBytes, rows);
           const expected = new Uint8Array(packedByteLength(type, rows, columns));
           packRows(type, raw, 0, rows, rows, columns, expected);
-          const actual = new Uint8Array(expected.length);
-          const cut = rows > 32 ? 32 : 0;
-          pack(type, raw.subarray(cut * rowBytes), cut, rows - cut, rows, columns, actual);
-          if (cut) pack(type, raw.subarray(0, cut * rowBytes), 0, cut, rows, columns, actual);
-          assert.deepEqual(actual, expected, `${rows} rows of ${columns}`);
+          const actual = new Uint8Array(memory.buffer, address, expected.length + 64).fill(0xaa);
+          const put = (rowStart: number, row: number, count: number) => {
+            const from = (rowStart + row) * rowBytes;
+            stage.bytes.set(raw.subarray(from, from + count * rowBytes));
+            stage.pack({ target: type, rowStart, columns, address } as LoadJob, row, count);
+          };
+          if (rows > 32) {
+            put(32, 0, rows - 32);
+            put(0, 16, 16);
+            put(0, 0, 16);
+          } else put(0, 0, rows);
+          assert.deepEqual(actual.slice(0, expected.length), expected, `${rows} rows of ${columns}`);
+          assert.deepEqual(actual.slice(expected.length), new Uint8Array(64).fill(0xaa), 'nothing beyond');
         }
       });
     }
