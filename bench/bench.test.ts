@@ -9,8 +9,9 @@ import { openSource } from '@marimba/engine/internal/platform/platform.node';
 import { writeSynthetic } from './make-synthetic.ts';
 import { stretchState } from './peer-depth.ts';
 import { type Measurement, Records } from './records.ts';
-import { formatReport, reportRow } from './report.ts';
+import { derivedRows, formatDerived, formatReport, reportRow } from './report.ts';
 import { JAMBA_3B, JAMBA_SMALL } from './synthetic-shapes.ts';
+import { DERIVED, GROUPS } from './tasks.ts';
 import { copyWithVocabulary } from './with-vocabulary.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'marimba-bench-test-'));
@@ -50,19 +51,40 @@ test('an interrupted run continues: what succeeded is kept, cut lines and failur
 test('ratios pair repetitions, and decoding is compared with the read limit of its own repetition', () => {
   const row = { id: 'decode', title: 'decode', unit: 'tokens/s', higherIsBetter: true } as const;
   const ours = [10, 30, 12].map((decode, i) =>
-    measurement('ours', i, { decode, readBytesPerSecond: decode * 1e9 }),
+    measurement('ours', i, { decode, 'decode.read': decode * 1e9 }),
   );
   const peer = [5, 10, 12].map((decode, i) => measurement('peer', i, { decode }));
   const limit = [20, 40, 24].map((gigabytes, i) =>
     measurement('limit', i, { bytesPerSecond: gigabytes * 1e9 }),
   );
-  const report = reportRow('m', row, ours, peer, limit);
+  const report = reportRow('m', row, { ours, peer, limit });
   assert.deepEqual(report.ratio, { min: 1, median: 2, max: 3 });
   assert.deepEqual(report.shareOfReadLimit, { min: 0.5, median: 0.5, max: 0.75 });
   assert.match(formatReport([report]), /decode +12\.0 t\/s .*2\.00×.*50 %/);
-  const failed = reportRow('m', row, ours, [{ ...measurement('peer', 0, {}), failure: 'crashed' }], limit);
+  const crashed = [{ ...measurement('peer', 0, {}), failure: 'crashed' }];
+  const failed = reportRow('m', row, { ours, peer: crashed, limit });
   assert.equal(failed.ratio, null);
   assert.deepEqual(failed.notes, ['peer: crashed']);
+});
+
+test('what is derived is of one side and repetition', () => {
+  const sessions = GROUPS.find(({ name }) => name === 'sessions')!;
+  const ours = [measurement('ours', 0, { decode1: 10, decode8: 30 }), measurement('ours', 1, { decode1: 5 })];
+  const peer = [measurement('peer', 0, { decode1: 12, decode8: 12 })];
+  const derived = derivedRows('m', sessions, { ours, peer, limit: [] });
+  assert.deepEqual(
+    derived.map((row) => [row.ours?.median, row.peer?.median]),
+    [[3, 1]],
+  );
+  assert.match(formatDerived(derived), /8 sessions ÷ 1 session +3\.00 /);
+});
+
+test('every figure that something is derived from is measured', () => {
+  for (const { group, id, over } of DERIVED) {
+    const rows = GROUPS.find(({ name }) => name === group)!.rows.map((row) => row.id);
+    assert.ok(rows.includes(id), id);
+    assert.ok(rows.includes(over) || over === 'fileBytes', over);
+  }
 });
 
 /** One attention layer with rows of 2 bytes, and a recurrent cell. */

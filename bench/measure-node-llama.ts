@@ -1,4 +1,5 @@
 // One task, run by node-llama-cpp: its prebuilt llama.cpp for this processor, no GPU, its defaults otherwise.
+import { statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,13 +8,12 @@ import {
   type LlamaContext,
   type LlamaContextSequence,
   LlamaLogLevel,
-  type LlamaModel,
   type Token,
 } from 'node-llama-cpp';
 import { answer, readTask } from './children.ts';
 import { fillSequence } from './peer-depth.ts';
-import { type Figures, type Task, testTokens } from './tasks.ts';
-import { elapsed, peakBytes, residentBytes, settle } from './timing.ts';
+import { type Figures, type Task, type TaskOf, testTokens } from './tasks.ts';
+import { elapsed, peakBytes, residentBytes, settle, watchOthers } from './timing.ts';
 
 const task = readTask<Task>();
 const llama = await getLlama({
@@ -22,44 +22,35 @@ const llama = await getLlama({
   logLevel: LlamaLogLevel.error,
   maxThreads: task.threads,
 });
+const busyElsewhere = watchOthers();
 const began = performance.now();
 const model = await llama.loadModel({ modelPath: task.model });
-const context = await createContext(model, task);
+let context = await createContext(firstContextSize(task));
 const sequence = context.getSequence();
 await firstTokens(sequence, testTokens(8), 1);
 const loadToFirstToken = performance.now() - began;
 await sequence.clearHistory();
 await firstTokens(sequence, testTokens(64), 4);
 await sequence.clearHistory();
-answer(await measure(task));
+answer({ ...(await measure(task)), busyElsewhere: busyElsewhere() });
 
-/** Room for the task, and no more: its caches are allocated at once. */
-function createContext(loaded: LlamaModel, work: Task): Promise<LlamaContext> {
-  const sequences = work.kind === 'sessions' ? work.count : 1;
-  return loaded.createContext({
-    contextSize: contextSizeOf(work),
-    sequences,
-    batchSize: 512,
-    threads: work.threads,
-  });
+/** Room for what is measured, and no more: a context allocates its caches at once. */
+function createContext(contextSize: number, sequences = 1): Promise<LlamaContext> {
+  return model.createContext({ contextSize, sequences, batchSize: 512, threads: task.threads });
 }
 
-function contextSizeOf(work: Task): number {
+/** For each number of sessions and each depth a new context is made. */
+function firstContextSize(work: Task): number {
   switch (work.kind) {
     case 'base':
       return work.prompt + work.decode + 64;
-    case 'prompt':
-      return work.tokens + 64;
+    case 'conversation':
+      return work.prompt + 2 * work.answer + 64;
     case 'sessions':
-      return 256;
     case 'depth':
-      return work.position + work.steps + 64;
-    case 'chunk':
-      return work.position + work.tokens + 64;
+      return 256;
     case 'state':
       return work.position + 64;
-    case 'regenerate':
-      return work.prompt + 2 * work.answer + 64;
     default:
       return work satisfies never;
   }
@@ -89,50 +80,72 @@ async function decodeTime(of: LlamaContextSequence, token: Token, steps: number)
 
 async function measure(work: Task): Promise<Figures> {
   switch (work.kind) {
-    case 'base': {
-      const promptMs = await elapsed(() =>
-        sequence.evaluateWithoutGeneratingNewTokens(testTokens(work.prompt) as Token[]),
-      );
-      const decodeMs = await decodeTime(sequence, 300 as Token, work.decode);
-      await settle();
-      return {
-        loadToFirstToken,
-        prompt: (work.prompt * 1000) / promptMs,
-        decode: (work.decode * 1000) / decodeMs,
-        settledBytes: residentBytes(),
-        peakBytes: peakBytes(),
-      };
-    }
-    case 'prompt': {
-      const ms = await elapsed(() =>
-        sequence.evaluateWithoutGeneratingNewTokens(testTokens(work.tokens) as Token[]),
-      );
-      return { prompt: (work.tokens * 1000) / ms };
-    }
-    case 'sessions': {
-      const sequences = [sequence, ...Array.from({ length: work.count - 1 }, () => context.getSequence())];
-      for (const [i, one] of sequences.entries())
-        await one.evaluateWithoutGeneratingNewTokens(testTokens(32, i * 100) as Token[]);
-      const ms = await elapsed(() =>
-        Promise.all(sequences.map((one) => firstTokens(one, [300], work.steps))),
-      );
-      return { decode: (work.count * work.steps * 1000) / ms };
-    }
+    case 'base':
+      return baseFigures(work);
+    case 'conversation':
+      return conversationFigures(work);
+    case 'sessions':
+      return sessionsFigures(work);
     case 'depth':
-      await fillSequence(sequence, work.position);
-      return { decode: (work.steps * 1000) / (await decodeTime(sequence, 300 as Token, work.steps)) };
-    case 'chunk': {
-      if (work.position > 0) await fillSequence(sequence, work.position);
-      return { chunk: await elapsed(() => firstTokens(sequence, testTokens(work.tokens), 1)) };
-    }
+      return depthFigures(work);
     case 'state':
       await fillSequence(sequence, work.position);
       return stateFigures();
-    case 'regenerate':
-      return regenerateFigures(work.prompt, work.answer);
     default:
       return work satisfies never;
   }
+}
+
+async function baseFigures(work: TaskOf<'base'>): Promise<Figures> {
+  const promptMs = await elapsed(() =>
+    sequence.evaluateWithoutGeneratingNewTokens(testTokens(work.prompt) as Token[]),
+  );
+  const decodeMs = await decodeTime(sequence, 300 as Token, work.decode);
+  await settle();
+  return {
+    loadToFirstToken,
+    prompt: (work.prompt * 1000) / promptMs,
+    decode: (work.decode * 1000) / decodeMs,
+    settledBytes: residentBytes(),
+    peakBytes: peakBytes(),
+    fileBytes: statSync(work.model).size,
+  };
+}
+
+async function sessionsFigures(work: TaskOf<'sessions'>): Promise<Figures> {
+  const figures: Record<string, number> = {};
+  for (const count of work.counts) {
+    const sequences = await renewContext(256, count);
+    for (const [i, one] of sequences.entries())
+      await one.evaluateWithoutGeneratingNewTokens(testTokens(32, i * 100) as Token[]);
+    const ms = await elapsed(() => Promise.all(sequences.map((one) => firstTokens(one, [300], work.steps))));
+    figures[`decode${count}`] = (count * work.steps * 1000) / ms;
+  }
+  return figures;
+}
+
+async function depthFigures(work: TaskOf<'depth'>): Promise<Figures> {
+  const figures: Record<string, number> = {};
+  const at = async (position: number, tokens: number): Promise<LlamaContextSequence> => {
+    const [fresh] = await renewContext(position + tokens + 64, 1);
+    if (position > 0) await fillSequence(fresh!, position);
+    return fresh!;
+  };
+  for (const position of work.positions) {
+    const ms = await decodeTime(await at(position, work.steps), 300 as Token, work.steps);
+    figures[`decodeAt${position}`] = (work.steps * 1000) / ms;
+  }
+  for (const position of work.chunkAt.toReversed()) {
+    const filled = await at(position, work.chunk);
+    figures[`chunkAt${position}`] = await elapsed(() => firstTokens(filled, testTokens(work.chunk), 1));
+  }
+  return figures;
+}
+
+async function renewContext(contextSize: number, sequences: number): Promise<LlamaContextSequence[]> {
+  await context.dispose();
+  context = await createContext(contextSize, sequences);
+  return Array.from({ length: sequences }, () => context.getSequence());
 }
 
 async function stateFigures(): Promise<Figures> {
@@ -151,16 +164,18 @@ async function stateFigures(): Promise<Figures> {
 }
 
 /** As its own chat session does: a checkpoint where the answer begins, if the model needs any. */
-async function regenerateFigures(promptLength: number, answerLength: number): Promise<Figures> {
-  const prompt = testTokens(promptLength);
-  await sequence.evaluateWithoutGeneratingNewTokens(prompt.slice(0, -1) as Token[]);
+async function conversationFigures(work: TaskOf<'conversation'>): Promise<Figures> {
+  const prompt = testTokens(work.prompt);
+  const most = prompt.slice(0, -1) as Token[];
+  const readMs = await elapsed(() => sequence.evaluateWithoutGeneratingNewTokens(most));
   if (sequence.needsCheckpoints) await sequence.takeCheckpoint();
-  await firstTokens(sequence, prompt.slice(-1), answerLength);
+  const answering = sequence.evaluate(prompt.slice(-1) as Token[], { temperature: 0, yieldEogToken: true });
+  const firstMs = await elapsed(() => answering.next());
+  for (let made = 1; made < work.answer; made++) await answering.next();
+  await answering.return();
   const regenerate = await elapsed(async () => {
-    await sequence.adaptStateToTokens(prompt.slice(0, -1) as Token[], false);
+    await sequence.adaptStateToTokens(most, false);
     await firstTokens(sequence, prompt.slice(sequence.nextTokenIndex), 1);
   });
-  await sequence.clearHistory();
-  const reread = await elapsed(() => firstTokens(sequence, prompt, 1));
-  return { regenerate, reread };
+  return { prompt: (most.length * 1000) / readMs, regenerate, reread: readMs + firstMs };
 }

@@ -1,4 +1,5 @@
 // One task, run by this engine.
+import { statSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,15 +8,16 @@ import { costOfPlan, decodePasses } from '@marimba/engine/internal/measure/cost'
 import { fillSession } from '@marimba/engine/internal/measure/fill-session';
 import { timeDecode, timePrompt } from '@marimba/engine/internal/measure/speed';
 import { answer, readTask } from './children.ts';
-import { type Figures, type Task, testTokens } from './tasks.ts';
-import { elapsed, peakBytes, residentBytes, settle } from './timing.ts';
+import { type Figures, type Task, type TaskOf, testTokens } from './tasks.ts';
+import { elapsed, peakBytes, residentBytes, settle, watchOthers } from './timing.ts';
 
 const task = readTask<Task>();
+const busyElsewhere = watchOthers();
 const began = performance.now();
 const model = await loadModel(task.model, { threads: task.threads });
 const loadToFirstToken = await firstToken(model, began);
 await warmUp(model);
-answer(await measure(model, task));
+answer({ ...(await measure(model, task)), busyElsewhere: busyElsewhere() });
 
 async function firstToken(loaded: Model, since: number): Promise<number> {
   const session = loaded.createSession();
@@ -33,78 +35,83 @@ async function warmUp(loaded: Model): Promise<void> {
 
 async function measure(loaded: Model, work: Task): Promise<Figures> {
   switch (work.kind) {
-    case 'base': {
-      const session = loaded.createSession();
-      const { elapsedMs, next } = await timePrompt(session, testTokens(work.prompt));
-      const decodeMs = await decodeTime(loaded, [session], [next], work.decode);
-      await settle();
-      return {
-        loadToFirstToken,
-        prompt: (work.prompt * 1000) / elapsedMs,
-        ...decodeFigures(loaded, {
-          sessions: 1,
-          position: work.prompt,
-          steps: work.decode,
-          elapsedMs: decodeMs,
-        }),
-        settledBytes: residentBytes(),
-        peakBytes: peakBytes(),
-      };
-    }
-    case 'prompt': {
-      const { elapsedMs } = await timePrompt(loaded.createSession(), testTokens(work.tokens));
-      return { prompt: (work.tokens * 1000) / elapsedMs };
-    }
-    case 'sessions': {
-      const sessions = Array.from({ length: work.count }, () => loaded.createSession());
-      const first: number[] = [];
-      for (const [i, session] of sessions.entries())
-        first.push((await timePrompt(session, testTokens(32, i * 100))).next);
-      const elapsedMs = await decodeTime(loaded, sessions, first, work.steps);
-      return decodeFigures(loaded, { sessions: work.count, position: 32, steps: work.steps, elapsedMs });
-    }
-    case 'depth': {
-      const session = loaded.createSession();
-      fillSession(loaded, session, work.position);
-      await timeDecode(loaded, [session], [300], 2);
-      const elapsedMs = await decodeTime(loaded, [session], [300], work.steps);
-      return decodeFigures(loaded, { sessions: 1, position: work.position, steps: work.steps, elapsedMs });
-    }
-    case 'chunk': {
-      const session = loaded.createSession();
-      fillSession(loaded, session, work.position);
-      return { chunk: (await timePrompt(session, testTokens(work.tokens))).elapsedMs };
-    }
+    case 'base':
+      return baseFigures(loaded, work);
+    case 'conversation':
+      return conversationFigures(loaded, work);
+    case 'sessions':
+      return sessionsFigures(loaded, work);
+    case 'depth':
+      return depthFigures(loaded, work);
     case 'state':
       return stateFigures(loaded, work.position);
-    case 'regenerate':
-      return regenerateFigures(loaded, work.prompt, work.answer);
     default:
       return work satisfies never;
   }
 }
 
-async function decodeTime(
+async function baseFigures(loaded: Model, work: TaskOf<'base'>): Promise<Figures> {
+  const session = loaded.createSession();
+  const { elapsedMs, next } = await timePrompt(session, testTokens(work.prompt));
+  const decode = await decodeFigures('decode', loaded, [session], [next], work.decode);
+  await settle();
+  return {
+    loadToFirstToken,
+    prompt: (work.prompt * 1000) / elapsedMs,
+    ...decode,
+    settledBytes: residentBytes(),
+    peakBytes: peakBytes(),
+    fileBytes: statSync(work.model).size,
+  };
+}
+
+async function sessionsFigures(loaded: Model, work: TaskOf<'sessions'>): Promise<Figures> {
+  const figures: Figures[] = [];
+  for (const count of work.counts) {
+    const sessions = Array.from({ length: count }, () => loaded.createSession());
+    const first: number[] = [];
+    for (const [i, session] of sessions.entries())
+      first.push((await timePrompt(session, testTokens(32, i * 100))).next);
+    figures.push(await decodeFigures(`decode${count}`, loaded, sessions, first, work.steps));
+    for (const session of sessions) session.close();
+  }
+  return Object.assign({}, ...figures) as Figures;
+}
+
+async function depthFigures(loaded: Model, work: TaskOf<'depth'>): Promise<Figures> {
+  let figures: Figures = {};
+  for (const position of work.positions) {
+    const session = loaded.createSession();
+    fillSession(loaded, session, position);
+    await timeDecode(loaded, [session], [300], 2);
+    const decode = await decodeFigures(`decodeAt${position}`, loaded, [session], [300], work.steps);
+    figures = { ...figures, ...decode };
+    session.close();
+  }
+  // Position 0 comes last: whatever still warms up makes it faster, and the ratio to it worse.
+  for (const position of work.chunkAt.toReversed()) {
+    const session = loaded.createSession();
+    fillSession(loaded, session, position);
+    const { elapsedMs } = await timePrompt(session, testTokens(work.chunk));
+    figures = { ...figures, [`chunkAt${position}`]: elapsedMs };
+    session.close();
+  }
+  return figures;
+}
+
+/** Speed of decoding, and of the reads that it cannot do without. */
+async function decodeFigures(
+  id: string,
   loaded: Model,
   sessions: Parameters<typeof timeDecode>[1],
   first: number[],
   steps: number,
-): Promise<number> {
+): Promise<Figures> {
+  const passes = decodePasses(steps, sessions.length, sessions[0]!.position);
+  const { streamedBytes } = costOfPlan(loaded.runtime.plan, passes);
   const { stepMs } = await timeDecode(loaded, sessions, first, steps);
-  return stepMs.reduce((sum, ms) => sum + ms, 0);
-}
-
-/** Speed of decoding, and of the reads that it cannot do without. */
-function decodeFigures(
-  loaded: Model,
-  work: { sessions: number; position: number; steps: number; elapsedMs: number },
-): { decode: number; readBytesPerSecond: number } {
-  const { sessions, position, steps, elapsedMs } = work;
-  const { streamedBytes } = costOfPlan(loaded.runtime.plan, decodePasses(steps, sessions, position));
-  return {
-    decode: (sessions * steps * 1000) / elapsedMs,
-    readBytesPerSecond: (streamedBytes * 1000) / elapsedMs,
-  };
+  const seconds = stepMs.reduce((sum, ms) => sum + ms, 0) / 1000;
+  return { [id]: (sessions.length * steps) / seconds, [`${id}.read`]: streamedBytes / seconds };
 }
 
 async function stateFigures(loaded: Model, position: number): Promise<Figures> {
@@ -123,19 +130,16 @@ async function stateFigures(loaded: Model, position: number): Promise<Figures> {
   }
 }
 
-async function regenerateFigures(
-  loaded: Model,
-  promptLength: number,
-  answerLength: number,
-): Promise<Figures> {
-  const prompt = testTokens(promptLength);
-  const options = { maxTokens: answerLength, temperature: 0, ignoreEos: true };
+async function conversationFigures(loaded: Model, work: TaskOf<'conversation'>): Promise<Figures> {
+  const prompt = testTokens(work.prompt);
+  const options = { maxTokens: work.answer, temperature: 0, ignoreEos: true };
   const session = loaded.createSession();
-  for await (const _ of session.generate(prompt, options));
+  const answering = session.generate(prompt, options);
+  const reread = await elapsed(() => answering.next());
+  for await (const _ of answering);
   const regenerate = await elapsed(async () => {
     await session.rewind(prompt.length);
     await session.generate([], { ...options, maxTokens: 1 }).next();
   });
-  const reread = (await timePrompt(loaded.createSession(), prompt)).elapsedMs;
-  return { regenerate, reread };
+  return { prompt: (work.prompt * 1000) / reread, regenerate, reread };
 }

@@ -1,5 +1,5 @@
 // Raw measurements, appended to a file as they come, one JSON object a line; an interrupted run continues from it.
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Figures } from './tasks.ts';
 
@@ -42,6 +42,11 @@ export class Records {
   /** The run is complete: its raw figures are kept under another name, and the next run starts anew. */
   finish(path: string): void {
     renameSync(this.#path, path);
+  }
+
+  /** Keeps a copy under another name; the next run still continues from these. */
+  copy(path: string): void {
+    copyFileSync(this.#path, path);
   }
 
   add(measurement: Measurement): void {

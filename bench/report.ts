@@ -1,7 +1,7 @@
 // Rows of a comparison: both sides' figures, their ratio, and how far decoding is from the limit of memory.
 import { type Spread, spreadOf } from '@marimba/engine/internal/measure/statistics';
 import type { Measurement } from './records.ts';
-import type { Row } from './tasks.ts';
+import { DERIVED, type Row, type TaskGroup } from './tasks.ts';
 
 export interface ReportRow {
   readonly model: string;
@@ -12,41 +12,70 @@ export interface ReportRow {
   readonly peer: Spread | null;
   /** Ours over the peer's, repetition by repetition: neighbours in time, so that a busy machine counts for both. */
   readonly ratio: Spread | null;
-  /** Bytes that had to be read, over the time taken and the speed of bare memory reads just before. Decoding only. */
+  /** Bare memory reads just before, bytes per second. */
+  readonly readLimit: Spread | null;
+  /** Bytes that had to be read, over the time taken and that limit. Decoding only. */
   readonly shareOfReadLimit: Spread | null;
   readonly notes: readonly string[];
 }
 
-export function reportRow(
-  model: string,
-  row: Row,
-  ours: Measurement[],
-  peer: Measurement[],
-  limit: Measurement[],
-): ReportRow {
-  const figures = (list: Measurement[]) =>
-    list.flatMap(({ figures: f }) => (row.id in f ? [f[row.id]!] : []));
-  const ratios = ours.flatMap((mine) => {
-    const theirs = peer.find((p) => p.repetition === mine.repetition);
-    const [a, b] = [mine.figures[row.id], theirs?.figures[row.id]];
-    return a !== undefined && b ? [a / b] : [];
-  });
-  const shares = ours.flatMap(({ repetition, figures: { readBytesPerSecond } }) => {
-    const most = limit.find((l) => l.repetition === repetition)?.figures.bytesPerSecond;
-    return row.id === 'decode' && readBytesPerSecond && most ? [readBytesPerSecond / most] : [];
-  });
+/** A figure over another one of the same side: what no peer is needed for. */
+export interface DerivedRow {
+  readonly model: string;
+  readonly title: string;
+  readonly ours: Spread | null;
+  readonly peer: Spread | null;
+}
+
+/** What was measured of one group on one file. */
+export interface Measured {
+  readonly ours: readonly Measurement[];
+  readonly peer: readonly Measurement[];
+  readonly limit: readonly Measurement[];
+}
+
+export function reportRow(model: string, row: Row, { ours, peer, limit }: Measured): ReportRow {
+  const { id, title, unit, higherIsBetter } = row;
+  const limits = figuresOf(limit, 'bytesPerSecond');
   const notes = new Set([...ours, ...peer].flatMap((m) => (m.failure ? [`${m.side}: ${m.failure}`] : [])));
   return {
     model,
-    title: row.title,
-    unit: row.unit,
-    higherIsBetter: row.higherIsBetter,
-    ours: spread(figures(ours)),
-    peer: spread(figures(peer)),
-    ratio: spread(ratios),
-    shareOfReadLimit: spread(shares),
+    title,
+    unit,
+    higherIsBetter,
+    ours: spread(figuresOf(ours, id)),
+    peer: spread(figuresOf(peer, id)),
+    ratio: spread(ratios(ours, id, peer, id)),
+    readLimit: spread(limits),
+    shareOfReadLimit: spread(ratios(ours, `${id}.read`, limit, 'bytesPerSecond')),
     notes: [...notes],
   };
+}
+
+export function derivedRows(model: string, { name }: TaskGroup, { ours, peer }: Measured): DerivedRow[] {
+  return DERIVED.filter(({ group }) => group === name).map(({ title, id, over }) => ({
+    model,
+    title,
+    ours: spread(ratios(ours, id, ours, over)),
+    peer: spread(ratios(peer, id, peer, over)),
+  }));
+}
+
+const figuresOf = (list: readonly Measurement[], id: string): number[] =>
+  list.flatMap(({ figures }) => (id in figures ? [figures[id]!] : []));
+
+/** The figures `id` of one list over `over` of another, of equal repetitions. */
+function ratios(
+  list: readonly Measurement[],
+  id: string,
+  others: readonly Measurement[],
+  over: string,
+): number[] {
+  return list.flatMap(({ repetition, figures }) => {
+    const other = others.find((m) => m.repetition === repetition)?.figures[over];
+    const figure = figures[id];
+    return figure !== undefined && other ? [figure / other] : [];
+  });
 }
 
 const spread = (values: number[]): Spread | null => (values.length > 0 ? spreadOf(values) : null);
@@ -64,6 +93,17 @@ export function formatReport(rows: readonly ReportRow[]): string {
       row.higherIsBetter ? 'more is better' : 'less is better',
       row.shareOfReadLimit ? `${(row.shareOfReadLimit.median * 100).toFixed(0)} %` : '',
     ]);
+  }
+  return aligned(lines);
+}
+
+export function formatDerived(rows: readonly DerivedRow[]): string {
+  const lines = [['', 'ours', '', 'peer', '']];
+  let model = '';
+  for (const row of rows) {
+    if (row.model !== model) lines.push([`${(model = row.model)}:`]);
+    const format = (value: number) => value.toFixed(value < 0.1 ? 4 : 2);
+    lines.push([`  ${row.title}`, ...cells(row.ours, format), ...cells(row.peer, format)]);
   }
   return aligned(lines);
 }

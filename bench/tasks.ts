@@ -3,15 +3,24 @@
 /** One run of one side. Both sides get the same file, threads and tokens. */
 export type Task = { readonly model: string; readonly threads: number } & (
   | { readonly kind: 'base'; readonly prompt: number; readonly decode: number }
-  | { readonly kind: 'prompt'; readonly tokens: number }
-  | { readonly kind: 'sessions'; readonly count: number; readonly steps: number }
-  | { readonly kind: 'depth'; readonly position: number; readonly steps: number }
-  | { readonly kind: 'chunk'; readonly position: number; readonly tokens: number }
+  | { readonly kind: 'conversation'; readonly prompt: number; readonly answer: number }
+  | { readonly kind: 'sessions'; readonly counts: readonly number[]; readonly steps: number }
+  | {
+      readonly kind: 'depth';
+      readonly positions: readonly number[];
+      readonly steps: number;
+      /** A prompt of `chunk` tokens is read at these positions. */
+      readonly chunkAt: readonly number[];
+      readonly chunk: number;
+    }
   | { readonly kind: 'state'; readonly position: number }
-  | { readonly kind: 'regenerate'; readonly prompt: number; readonly answer: number }
 );
+export type TaskOf<Kind extends Task['kind']> = Extract<Task, { kind: Kind }>;
 
-/** Row ids and their figures. A side leaves out what it cannot do. */
+/**
+ * Row ids and their figures; a side leaves out what it cannot do. `ID.read` beside a row: bytes per second that it could not
+ * do without reading. `busyElsewhere`: the share of all processors' time that other programs took meanwhile.
+ */
 export type Figures = Readonly<Record<string, number>>;
 
 export interface Row {
@@ -34,11 +43,17 @@ const speed = (id: string, title: string): Row => ({ id, title, unit: 'tokens/s'
 const size = (id: string, title: string): Row => ({ id, title, unit: 'bytes', higherIsBetter: false });
 const K = 1024;
 
+const kilo = (position: number): string => (position === 0 ? '0' : `${position / K}K`);
+
 const group = <Kind extends Task['kind']>(
   name: string,
-  task: Omit<Extract<Task, { kind: Kind }>, 'model' | 'threads'> & { readonly kind: Kind },
+  task: Omit<TaskOf<Kind>, 'model' | 'threads'> & { readonly kind: Kind },
   rows: readonly Row[],
 ): TaskGroup => ({ name, task, rows });
+
+const COUNTS = [1, 2, 4, 8];
+const DEPTHS = [1, 16, 64, 128].map((n) => n * K);
+const CHUNK_AT = [0, 64 * K];
 
 export const GROUPS: readonly TaskGroup[] = [
   group('base', { kind: 'base', prompt: 256, decode: 64 }, [
@@ -48,35 +63,47 @@ export const GROUPS: readonly TaskGroup[] = [
     speed('prompt', 'prompt of 256 tokens'),
     speed('decode', 'decode 64 tokens'),
   ]),
-  group('prompt', { kind: 'prompt', tokens: 2048 }, [speed('prompt', 'prompt of 2,048 tokens')]),
-  ...[1, 2, 4, 8].map((count) =>
-    group('sessions', { kind: 'sessions', count, steps: 32 }, [
-      speed('decode', `decode, ${count} session${count > 1 ? 's at once' : ''}, all together`),
-    ]),
-  ),
-  ...[1, 16, 64, 128].map((kilo) =>
-    group('depth', { kind: 'depth', position: kilo * K, steps: 32 }, [
-      speed('decode', `decode at ${kilo}K tokens of context`),
-    ]),
-  ),
-  ...[0, 64].map((kilo) =>
-    group('chunk', { kind: 'chunk', position: kilo * K, tokens: 512 }, [
-      time('chunk', `512-token prompt at ${kilo === 0 ? '0' : `${kilo}K`} tokens of context`),
-    ]),
-  ),
+  group('conversation', { kind: 'conversation', prompt: 2048, answer: 64 }, [
+    speed('prompt', 'prompt of 2,048 tokens'),
+    time('regenerate', 'another answer after 2,048 tokens, to its first token'),
+    time('reread', 'the same by reading everything again'),
+  ]),
+  group('sessions', { kind: 'sessions', counts: COUNTS, steps: 32 }, [
+    ...COUNTS.map((n) =>
+      speed(`decode${n}`, `decode, ${n} session${n > 1 ? 's at once' : ''}, all together`),
+    ),
+  ]),
+  group('depth', { kind: 'depth', positions: DEPTHS, steps: 16, chunkAt: CHUNK_AT, chunk: 512 }, [
+    ...DEPTHS.map((position) => speed(`decodeAt${position}`, `decode at ${kilo(position)} of context`)),
+    ...CHUNK_AT.map((position) =>
+      time(`chunkAt${position}`, `512-token prompt at ${kilo(position)} of context`),
+    ),
+  ]),
   group('state', { kind: 'state', position: 32 * K }, [
     time('save', 'save a 32K-token session to a file'),
     time('restore', 'restore a 32K-token session from a file'),
     time('snapshot', 'snapshot at 32K tokens'),
     time('fork', 'fork at 32K tokens'),
   ]),
-  group('regenerate', { kind: 'regenerate', prompt: 2048, answer: 64 }, [
-    time('regenerate', 'first token of another answer after 2,048 tokens'),
-    time('reread', 'the same by reading everything again'),
-  ]),
 ];
 
-export const GROUP_NAMES = [...new Set(GROUPS.map(({ name }) => name))];
+/** One side's figure over another figure of the same side and repetition. */
+export interface Derived {
+  readonly title: string;
+  readonly group: string;
+  readonly id: string;
+  readonly over: string;
+}
+
+export const DERIVED: readonly Derived[] = [
+  { title: '8 sessions ÷ 1 session', group: 'sessions', id: 'decode8', over: 'decode1' },
+  { title: 'decode at 128K ÷ at 1K', group: 'depth', id: `decodeAt${128 * K}`, over: `decodeAt${K}` },
+  { title: '512 tokens at 64K ÷ at 0, time', group: 'depth', id: `chunkAt${64 * K}`, over: 'chunkAt0' },
+  { title: 'another answer ÷ reading again, time', group: 'conversation', id: 'regenerate', over: 'reread' },
+  { title: 'resident memory ÷ file', group: 'base', id: 'settledBytes', over: 'fileBytes' },
+];
+
+export const GROUP_NAMES = GROUPS.map(({ name }) => name);
 
 /** The tokens of a prompt, the same for both sides: any but the special first ones. */
 export const testTokens = (count: number, offset = 0): number[] =>

@@ -1,4 +1,5 @@
-// Clocks and memory of a measuring process.
+// Clocks and memory of a measuring process, and what else the machine did meanwhile.
+import { cpus } from 'node:os';
 
 export async function elapsed(work: () => Promise<unknown>): Promise<number> {
   const began = performance.now();
@@ -12,3 +13,17 @@ export const peakBytes = (): number => process.resourceUsage().maxRSS * 1024;
 
 /** Time for freed memory to go back. */
 export const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1000));
+
+/** Returns a function that says which share of all processors' time others have taken since. */
+export function watchOthers(): () => number {
+  const began = performance.now();
+  const [all, own] = [busyMs(), process.cpuUsage()];
+  return () => {
+    const { user, system } = process.cpuUsage(own);
+    const others = busyMs() - all - (user + system) / 1000;
+    return Math.max(0, others / ((performance.now() - began) * cpus().length));
+  };
+}
+
+const busyMs = (): number =>
+  cpus().reduce((sum, { times: { user, nice, sys, irq } }) => sum + user + nice + sys + irq, 0);
