@@ -61,6 +61,8 @@ test('ratios pair repetitions, and decoding is compared with the read limit of i
   assert.deepEqual(report.ratio, { min: 1, median: 2, max: 3 });
   assert.deepEqual(report.shareOfReadLimit, { min: 0.5, median: 0.5, max: 0.75 });
   assert.match(formatReport([report]), /decode +12\.0 t\/s .*2\.00×.*50 %/);
+  const nearer = [measurement('ours', 0, { decode: 10, 'decode.read': 9e9, 'decode.limit': 1e10 })];
+  assert.equal(reportRow('m', row, { ours: nearer, peer, limit }).shareOfReadLimit?.median, 0.9);
   const crashed = [{ ...measurement('peer', 0, {}), failure: 'crashed' }];
   const failed = reportRow('m', row, { ours, peer: crashed, limit });
   assert.equal(failed.ratio, null);

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { loadModel, type Model } from '@marimba/engine';
 import { costOfPlan, decodePasses } from '@marimba/engine/internal/measure/cost';
 import { fillSession } from '@marimba/engine/internal/measure/fill-session';
+import { measureReadLimit } from '@marimba/engine/internal/measure/read-limit';
 import { timeDecode, timePrompt } from '@marimba/engine/internal/measure/speed';
+import { spreadOf } from '@marimba/engine/internal/measure/statistics';
 import { answer, readTask } from './children.ts';
 import { type Figures, type Task, type TaskOf, testTokens } from './tasks.ts';
 import { elapsed, peakBytes, residentBytes, settle, watchOthers } from './timing.ts';
@@ -50,19 +52,28 @@ async function measure(loaded: Model, work: Task): Promise<Figures> {
   }
 }
 
+/** The limit of memory is read just before and after decoding: on shared machines it changes within seconds. */
 async function baseFigures(loaded: Model, work: TaskOf<'base'>): Promise<Figures> {
   const session = loaded.createSession();
   const { elapsedMs, next } = await timePrompt(session, testTokens(work.prompt));
-  const decode = await decodeFigures('decode', loaded, [session], [next], work.decode);
+  const { tokens } = await timeDecode(loaded, [session], [next], 4);
   await settle();
+  const memory = { settledBytes: residentBytes(), peakBytes: peakBytes() };
+  const before = await readLimit(work.threads);
+  const decode = await decodeFigures('decode', loaded, [session], [tokens[0]!.at(-1)!], work.decode);
+  const after = await readLimit(work.threads);
   return {
     loadToFirstToken,
     prompt: (work.prompt * 1000) / elapsedMs,
     ...decode,
-    settledBytes: residentBytes(),
-    peakBytes: peakBytes(),
+    'decode.limit': (before + after) / 2,
+    ...memory,
     fileBytes: statSync(work.model).size,
   };
+}
+
+async function readLimit(threads: number): Promise<number> {
+  return spreadOf((await measureReadLimit({ threads, passes: 3 })).bytesPerSecond).median;
 }
 
 async function sessionsFigures(loaded: Model, work: TaskOf<'sessions'>): Promise<Figures> {

@@ -14,7 +14,7 @@ export interface ReportRow {
   readonly ratio: Spread | null;
   /** Bare memory reads just before, bytes per second. */
   readonly readLimit: Spread | null;
-  /** Bytes that had to be read, over the time taken and that limit. Decoding only. */
+  /** Bytes that had to be read, over the time taken and the limit nearest in time. Decoding only. */
   readonly shareOfReadLimit: Spread | null;
   readonly notes: readonly string[];
 }
@@ -47,7 +47,15 @@ export function reportRow(model: string, row: Row, { ours, peer, limit }: Measur
     peer: spread(figuresOf(peer, id)),
     ratio: spread(ratios(ours, id, peer, id)),
     readLimit: spread(limits),
-    shareOfReadLimit: spread(ratios(ours, `${id}.read`, limit, 'bytesPerSecond')),
+    shareOfReadLimit: spread([
+      ...ratios(ours, `${id}.read`, ours, `${id}.limit`),
+      ...ratios(
+        ours.filter(({ figures }) => !(`${id}.limit` in figures)),
+        `${id}.read`,
+        limit,
+        'bytesPerSecond',
+      ),
+    ]),
     notes: [...notes],
   };
 }

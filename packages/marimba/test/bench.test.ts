@@ -48,4 +48,10 @@ test('bench refuses what cannot be measured', () => {
   const { status, stderr } = bench('fixtures/golden/jamba-moe', '--new', '0');
   assert.equal(status, 2);
   assert.match(stderr, /whole number of at least 1/);
+  const deep = bench('fixtures/golden/jamba-moe', '--depth', '4000', '--repeat', '1');
+  assert.equal(deep.status, 2);
+  assert.match(deep.stderr, /fit into the context of 4096 tokens together, found 4000 \+ 256 \+ 48/);
+  const missing = bench('./no-such-model.gguf');
+  assert.equal(missing.status, 1);
+  assert.match(missing.stderr, /no-such-model\.gguf: expected a model/);
 });

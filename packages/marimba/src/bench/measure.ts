@@ -1,5 +1,5 @@
 // What `marimba bench` measures, as data: the load, both phases, memory, the limit of memory reads, and where the time went.
-import { type LoadModelOptions, loadModel, type Model, type Session } from '@marimba/engine';
+import { type LoadModelOptions, loadModel, type Model, type Session, UsageError } from '@marimba/engine';
 import {
   type Cost,
   costOfPlan,
@@ -74,6 +74,7 @@ export async function runBench(
   const model = await loadModel(source, { ...load, signal });
   try {
     const loadMs = performance.now() - began;
+    requireContext(model, options);
     mostLikely(await model.createSession().prefill(sampleTokens(model, 1)));
     const loadToFirstTokenMs = performance.now() - began;
     const bench = new Bench(model, options, signal);
@@ -109,6 +110,14 @@ export async function runBench(
   } finally {
     await model.close();
   }
+}
+
+function requireContext({ contextLength }: Model, { depth, prompt, new: steps }: BenchOptions): void {
+  if (depth + prompt + steps > contextLength)
+    throw new UsageError(
+      `bench: expected --depth, --prompt and --new to fit into the context of ${contextLength} tokens together, ` +
+        `found ${depth} + ${prompt} + ${steps}. Lower one, or raise --context if the model allows it.`,
+    );
 }
 
 /** One phase as measured. */
@@ -160,14 +169,11 @@ class Bench {
 
   async decode(progress: BenchProgress): Promise<Measured> {
     const { depth, prompt, new: steps, sessions: count } = this.#options;
+    progress('Reading prompts');
+    const origins = await this.#readPrompts(count);
     const start = async () => {
-      const sessions: Session[] = [];
-      const first: number[] = [];
-      for (let i = 0; i < count; i++) {
-        const session = this.#sessionAtDepth();
-        first.push((await timePrompt(session, this.#tokens)).next);
-        sessions.push(session);
-      }
+      const sessions = origins.map(({ session }) => session.fork());
+      const first = origins.map(({ next }) => next);
       return async () => {
         const { stepMs } = await timeDecode(this.#model, sessions, first, steps);
         for (const session of sessions) session.close();
@@ -183,9 +189,21 @@ class Bench {
     };
   }
 
-  #sessionAtDepth(): Session {
+  /** Sessions of different prompts, as people's are: equal ones would choose the same experts and share their reads. */
+  async #readPrompts(count: number): Promise<{ session: Session; next: number }[]> {
+    const read: { session: Session; next: number }[] = [];
+    for (let i = 0; i < count; i++) {
+      this.#signal.throwIfAborted();
+      const session = this.#sessionAtDepth(i + 1);
+      const tokens = sampleTokens(this.#model, this.#options.prompt, i + 1);
+      read.push({ session, next: (await timePrompt(session, tokens)).next });
+    }
+    return read;
+  }
+
+  #sessionAtDepth(seed = 1): Session {
     const session = this.#model.createSession();
-    if (this.#options.depth > 0) fillSession(this.#model, session, this.#options.depth);
+    if (this.#options.depth > 0) fillSession(this.#model, session, this.#options.depth, seed);
     return session;
   }
 

@@ -2,6 +2,9 @@
 import type { LoadJob } from '../../model/load-job.ts';
 import type { InstalledProgram } from './thread.ts';
 
+/** How a probe reads memory: in one stream, or in four. */
+export type ReadKernel = 'readBytes' | 'readQuarters';
+
 export type ToWorker =
   | {
       readonly kind: 'start';
@@ -18,7 +21,12 @@ export type ToWorker =
       readonly stage: { readonly address: number; readonly byteLength: number };
     }
   | { readonly kind: 'serve'; readonly program: InstalledProgram }
-  | { readonly kind: 'probe'; readonly address: number; readonly byteLength: number };
+  | {
+      readonly kind: 'probe';
+      readonly kernel: ReadKernel;
+      readonly address: number;
+      readonly byteLength: number;
+    };
 
 export type FromWorker =
   | { readonly kind: 'ready' }

@@ -24,7 +24,7 @@ async function handle(message: ToWorker): Promise<void> {
     await load(message);
     post({ kind: 'loaded' });
   } else if (message.kind === 'probe') {
-    exports.readBytes!(message.address, message.byteLength);
+    exports[message.kernel]!(message.address, message.byteLength);
     post({ kind: 'probed' });
   } else {
     await sources.close();

@@ -10,7 +10,7 @@ export { rope } from './rope';
 export { selectiveScan } from './scan';
 export { quantizeRows } from './packed-codes';
 export { packRows } from './packed-pack';
-export { readBytes } from './probe';
+export { readBytes, readQuarters } from './probe';
 export { attentionBackward } from './backward-attention';
 export { causalConvBackward } from './backward-conv';
 export { copy, embedBackward, gatedActivationBackward, gatherRowsBackward, rmsNormBackward, rmsNormWeightBackward } from './backward-dense';
