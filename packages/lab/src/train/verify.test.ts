@@ -47,4 +47,33 @@ describe('golden training runs', () => {
     assert.equal(report.comparison, null);
     assert.equal(report.losses.length, 11);
   });
+
+  it('takes batches of other shapes, and prints eleven losses whatever the golden run has', async () => {
+    const folder = join(root, 'shapes');
+    cpSync(join(golden, 'jamba-moe'), folder, { recursive: true });
+    writeFileSync(
+      join(folder, 'golden-train.json'),
+      JSON.stringify({
+        tokens: [[1, 2, 3], [4, 5], Array.from({ length: 130 }, (_, i) => i)],
+        losses: [5, 5],
+      }),
+    );
+    const report = await verifyTraining(folder, { threads: 1 });
+    assert.equal(report.losses.length, 11);
+    assert.equal(report.comparison?.ok, false);
+  });
+
+  it('says what is wrong with a golden run', async () => {
+    const folder = join(root, 'damaged');
+    cpSync(join(golden, 'mamba-tiny'), folder, { recursive: true });
+    for (const [content, message] of [
+      ['{"tokens": [[1, 2', /golden-train.json: expected a golden run as a JSON object/],
+      ['null', /expected a golden run as a JSON object, found null/],
+      ['{"tokens": [[1]]}', /tokens: expected lists of at least 2/],
+      ['{"tokens": [[1, 99999]]}', /tokens: expected ids from 0 to \d+, which the model has, found 99999/],
+    ] as const) {
+      writeFileSync(join(folder, 'golden-train.json'), content);
+      await assert.rejects(verifyTraining(folder, { threads: 1 }), message);
+    }
+  });
 });

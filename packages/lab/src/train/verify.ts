@@ -13,7 +13,7 @@ import { loadParameters, type NamedPart } from './load-weights.ts';
 import { type OptimizerSettings, TrainingRuntime } from './runtime.ts';
 
 export interface VerifyOptions extends Pick<LoadModelOptions, 'backend' | 'threads' | 'variant'> {
-  /** Optimiser steps. Default: as many as the golden run has, else 10. */
+  /** Optimiser steps. Default: 10, or as many as the golden run has where that is more. */
   readonly steps?: number | undefined;
   readonly recompute?: boolean | undefined;
 }
@@ -39,6 +39,7 @@ export interface Comparison {
   readonly ok: boolean;
 }
 
+const STEPS = 10;
 const LOSS_TOLERANCE = 1e-3;
 const NORM_TOLERANCE = 1e-2;
 /** Gradients below this share of the whole are compared with it, not with themselves: they are rounding. */
@@ -76,7 +77,7 @@ export async function verifyTraining(folder: string, options: VerifyOptions = {}
         parts,
         batch,
         golden,
-        options.steps ?? Math.max(1, (golden.losses?.length ?? 11) - 1),
+        options.steps ?? Math.max(STEPS, (golden.losses?.length ?? 0) - 1),
       );
     } finally {
       await runtime.close();
@@ -125,8 +126,8 @@ function compare(report: Omit<VerifyReport, 'comparison'>, golden: Golden): Comp
   const total = golden.gradientNorm ?? report.gradientNorm;
   const gradientNorm = relative(report.gradientNorm, total);
   const tensors = Object.entries(golden.gradients ?? {}).map(([name, norm]) => {
-    const found = report.gradients[name];
-    return { name, difference: found === undefined ? 1 : relative(found, norm, total * NEGLIGIBLE) };
+    const difference = relative(report.gradients[name] ?? Number.NaN, norm, total * NEGLIGIBLE);
+    return { name, difference: Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference };
   });
   const worst = tensors.reduce((a, b) => (b.difference > a.difference ? b : a), { name: '', difference: 0 });
   const ok = losses <= LOSS_TOLERANCE && gradientNorm <= NORM_TOLERANCE && worst.difference <= NORM_TOLERANCE;
@@ -162,12 +163,16 @@ function readGolden(folder: string, vocabularySize: number): Golden {
       gradientNorm: null,
       gradients: null,
     };
-  const json: unknown = JSON.parse(readFileSync(path, 'utf8'));
-  const { tokens, losses, grad_norm, gradients, optimizer } = json as Record<string, unknown>;
+  const { tokens, losses, grad_norm, gradients, optimizer } = readObject(path);
   const isList = (value: unknown): value is number[] =>
     Array.isArray(value) && value.every((v) => typeof v === 'number');
   if (!Array.isArray(tokens) || tokens.length === 0 || !tokens.every((row) => isList(row) && row.length > 1))
     throw new FormatError(`${path}: tokens: expected lists of at least 2 token ids, found something else`);
+  const foreign = tokens.flat().find((t) => !Number.isInteger(t) || t < 0 || t >= vocabularySize);
+  if (foreign !== undefined)
+    throw new FormatError(
+      `${path}: tokens: expected ids from 0 to ${vocabularySize - 1}, which the model has, found ${foreign}`,
+    );
   const norms = Object.entries((gradients ?? {}) as Record<string, { l2?: unknown }>).map(
     ([name, g]) => [name, Number(g.l2)] as const,
   );
@@ -178,6 +183,23 @@ function readGolden(folder: string, vocabularySize: number): Golden {
     gradientNorm: typeof grad_norm === 'number' ? grad_norm : null,
     gradients: norms.length ? Object.fromEntries(norms) : null,
   };
+}
+
+function readObject(path: string): Record<string, unknown> {
+  const fail = (found: string): never => {
+    throw new FormatError(
+      `${path}: expected a golden run as a JSON object, found ${found}. Restore the file, or delete it to check without a comparison.`,
+    );
+  };
+  try {
+    const json: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    return typeof json === 'object' && json !== null
+      ? (json as Record<string, unknown>)
+      : fail(JSON.stringify(json));
+  } catch (error) {
+    if (error instanceof FormatError) throw error;
+    return fail(error instanceof Error ? error.message : String(error));
+  }
 }
 
 const DEFAULTS: OptimizerSettings = {
