@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { UsageError } from '@marimba/engine';
 import { trainBpe } from './bpe-trainer.ts';
 import { trainTokenizer } from './tokenizer-file.ts';
@@ -58,6 +59,23 @@ test('a trained tokenizer gives back any text, and its words are shorter than by
   assert.ok(tokenizer.encode(TEXT).length < new TextEncoder().encode(TEXT).length * 0.7);
   assert.equal(tokenizer.tokenId('<|endoftext|>'), 0);
   assert.deepEqual(tokenizer.special.eos, [0]);
+});
+
+test("Hugging Face's tokenizers read the file and cut every text alike", () => {
+  const { tokenizer, json } = trainTokenizer([TEXT], {
+    vocabularySize: 320,
+    specialTokens: ['<|endoftext|>', '<|pad|>'],
+  });
+  const theirs = new HuggingFaceTokenizer(JSON.parse(JSON.stringify(json)), {});
+  for (const text of [
+    TEXT,
+    'Unseen words, 12,345 of them:  ξένος 👨‍👩‍👧\u00a0\r\n\ttab',
+    '<|endoftext|>low<|pad|> er',
+  ]) {
+    const { ids } = theirs.encode(text, { add_special_tokens: false });
+    assert.deepEqual([...tokenizer.encode(text, { specialTokens: 'parse' })], ids);
+    assert.equal(theirs.decode(ids), text);
+  }
 });
 
 test('training does not depend on the order of documents', () => {
