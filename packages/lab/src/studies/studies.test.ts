@@ -314,6 +314,8 @@ test('bad studies are refused with the field that is wrong', async () => {
   await assert.rejects(loadStudy(join(folder, 'none.ts')), /found nothing at/);
   await writeFile(join(folder, 'empty.mjs'), 'export const x = 1;');
   await assert.rejects(loadStudy(join(folder, 'empty.mjs')), /default export made with defineStudy/);
+  await writeFile(join(folder, 'cut.mjs'), 'export default {');
+  await assert.rejects(loadStudy(join(folder, 'cut.mjs')), /cut.mjs: expected a study that can be loaded/);
   await assert.rejects(runStudy(study, { ...options('none'), only: ['zebra'] }), /found none that match/);
 });
 

@@ -150,7 +150,10 @@ function checkBudget(b: Budget, fail: (field: string, expected: string, found: u
 /** Loads a study from its file, from a folder that holds study.ts, or by its name under studies/. */
 export async function loadStudy(where: string, options: { short?: boolean } = {}): Promise<Study> {
   const file = await studyFile(where);
-  const module = (await import(pathToFileURL(file).href)) as { default?: StudyDefinition };
+  const module = (await import(pathToFileURL(file).href).catch((error: unknown) => {
+    if (error instanceof UsageError) throw error;
+    throw new UsageError(`${file}: expected a study that can be loaded: ${error}`);
+  })) as { default?: StudyDefinition };
   if (typeof module.default !== 'object' || module.default === null || !Array.isArray(module.default.models))
     throw new UsageError(`${file}: expected a default export made with defineStudy({ … }), found none`);
   const { short, ...rest } = defineStudy(module.default);
