@@ -9,7 +9,7 @@ import { modelConfig } from './model.ts';
 import { type Budget, DEFAULT_BUDGET, mergeSize, type Study, type StudyTask, taskName } from './study.ts';
 
 /** Raised when training or testing changes in a way that makes old results worthless. */
-const RECIPE_VERSION = 1;
+const RECIPE_VERSION = 2;
 
 export interface Cell {
   readonly id: string;

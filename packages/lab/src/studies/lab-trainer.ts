@@ -6,7 +6,7 @@ import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/l
 import type { TrainingBatch } from '../data/batches.ts';
 import { likeliest, logSumExp } from '../evaluate/probabilities.ts';
 import { exportHuggingFace } from '../export/export.ts';
-import { initialise } from '../train/initialise.ts';
+import { initialise, smallDeviation } from '../train/initialise.ts';
 import { TrainingRuntime } from '../train/runtime.ts';
 import { learningRateAt } from '../train/schedule.ts';
 import type { BatchEvaluation, TrainCell, TrainingRequest } from './trainer.ts';
@@ -27,7 +27,7 @@ export function createTrainCell(threads: number, backend: LoadModelOptions['back
       balanceLoss: BALANCE_LOSS,
     });
     try {
-      initialise(runtime.store, spec, seed);
+      initialise(runtime.store, spec, seed, smallDeviation(spec.hiddenSize));
       const record = await trainSteps(runtime, request);
       return {
         ...record,

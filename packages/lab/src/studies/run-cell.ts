@@ -213,6 +213,7 @@ function trainingMetrics({ losses, gradientNorms }: TrainedCell): Record<string,
     finalLoss: average(losses.slice(-Math.max(1, Math.ceil(losses.length / 10)))),
     spikes: countSpikes(losses),
     worstGradientNorm: gradientNorms.length ? Math.max(...gradientNorms) : 0,
+    worstLogGradientNorm: gradientNorms.length ? Math.log(Math.max(1e-12, ...gradientNorms)) : 0,
     meanLogGradientNorm: gradientNorms.length
       ? average(gradientNorms.map((n) => Math.log(Math.max(n, 1e-12))))
       : 0,

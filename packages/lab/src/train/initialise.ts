@@ -1,4 +1,4 @@
-// First weights from a seed: Jamba's and Mamba's own rules. Matrices are normal with deviation 0.02, those that write to
+// First weights from a seed: Jamba's and Mamba's own rules. Matrices are normal with deviation 0.02 (or another), those that write to
 // the residual stream divided by sqrt(2 layers) (Radford et al. 2019); Mamba's A = -(1 … N), D = 1, and dt's bias such that
 // softplus(bias) is log-uniform in [0.001, 0.1] (Gu & Dao 2023, section 3.6 and their reference code).
 import { createRandom } from '@marimba/engine/internal/generate/random';
@@ -7,6 +7,13 @@ import type { ModelSpec } from '@marimba/engine/internal/model/spec';
 import { type Parameter, type ParameterStore, sizeOf } from './parameters.ts';
 
 const DEVIATION = 0.02;
+
+/**
+ * "Small init" (Nguyen & Salazar 2019): 0.02 at a hidden size of 1000, more in narrower models, which learn far slower from 0.02
+ * (docs/log.md).
+ */
+export const smallDeviation = (hidden: number): number => Math.sqrt(2 / (5 * hidden));
+
 const DT_MIN = 0.001;
 const DT_MAX = 0.1;
 
@@ -23,13 +30,21 @@ const NORMS: ReadonlySet<Role> = new Set<Role>([
 ]);
 const RESIDUAL: ReadonlySet<Role> = new Set<Role>(['o', 'outProj', 'down', 'expertDown']);
 
-export function initialise(store: ParameterStore, spec: ModelSpec, seed: number): void {
+export function initialise(
+  store: ParameterStore,
+  spec: ModelSpec,
+  seed: number,
+  deviation = DEVIATION,
+): void {
   // A parameter's numbers depend on the seed and its own name only, so models that share layers share their first weights.
   for (const parameter of store.list) {
     const random = createRandom(nameSeed(seed, `${parameter.layer}.${parameter.role}`));
     store.write(
       parameter,
-      Float32Array.from({ length: sizeOf(parameter.shape) }, firstValue(parameter, spec, random)),
+      Float32Array.from(
+        { length: sizeOf(parameter.shape) },
+        firstValue(parameter, random, deviationOf(parameter, spec, deviation)),
+      ),
     );
   }
 }
@@ -41,10 +56,13 @@ function nameSeed(seed: number, name: string): number {
   return hash;
 }
 
+const deviationOf = ({ role }: Parameter, spec: ModelSpec, deviation: number): number =>
+  RESIDUAL.has(role) ? deviation / Math.sqrt(2 * spec.layers.length) : deviation;
+
 function firstValue(
   { role, shape }: Parameter,
-  spec: ModelSpec,
   random: () => number,
+  deviation: number,
 ): (_: unknown, i: number) => number {
   if (NORMS.has(role)) return () => 1;
   if (role === 'a') return (_, i) => Math.log((i % shape[1]!) + 1);
@@ -54,7 +72,6 @@ function firstValue(
   if (role === 'convWeight') return () => (2 * random() - 1) / Math.sqrt(shape[1]!);
   if (role.endsWith('Bias')) return () => 0;
   const normal = normalSource(random);
-  const deviation = RESIDUAL.has(role) ? DEVIATION / Math.sqrt(2 * spec.layers.length) : DEVIATION;
   return () => normal() * deviation;
 }
 
