@@ -44,22 +44,26 @@ function step(rows: number, position: number, recurrent: number, pageTable: numb
   };
 }
 
-/** Milliseconds of the tenth fastest in a hundred runs, over about a second: the very fastest may be a jump of the clock. */
+/** Milliseconds of this thread's processor time in the best of several batches of runs: others may be using the machine. */
 function best<K extends OpKind>(kind: K, fields: OpFields<K>): number {
   const op = arena.allocate(256, 'op');
   encodeOp(kind, fields, arena.views.u32, op >>> 2);
-  const times: number[] = [];
-  for (let run = 0, until = performance.now() + 1200; performance.now() < until || run < 3; run++) {
+  const run = () => {
     arena.views.u32[(op >>> 2) + 1] = 0;
-    const began = performance.now();
-    const cpu = process.threadCpuUsage();
     kernels[kind]!(op, 0, 1);
-    const elapsed = performance.now() - began;
-    // Long runs share the processor with others: count the time that this thread had it.
+  };
+  // The clock of processor time may tick in steps of milliseconds.
+  const batchMs = 100;
+  let least = Number.POSITIVE_INFINITY;
+  for (let batch = 0; batch < 8; batch++) {
+    const cpu = process.threadCpuUsage();
+    const began = performance.now();
+    let runs = 0;
+    for (; performance.now() - began < batchMs || runs < 2; runs++) run();
     const { user, system } = process.threadCpuUsage(cpu);
-    times.push(elapsed > 20 ? (user + system) / 1000 : elapsed);
+    least = Math.min(least, (user + system) / 1000 / runs);
   }
-  return times.sort((a, b) => a - b)[Math.floor(times.length / 10)]!;
+  return least;
 }
 
 function report(name: string, work: number, unit: string, run: () => number): void {

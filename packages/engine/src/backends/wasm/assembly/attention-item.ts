@@ -1,15 +1,17 @@
 // One item of attention: the queries of some rows and one KV head against a range of the cache (see attention.ts).
 //
-// A thread's area, all f32, H = headSize, P = H rounded up to 8, Q = queries rounded up to 4:
-//   queries [Q][H], times scale * log2(e), so that scores are exponents of two
-//   sums    [Q][P]           totals [Q]     peaks [Q]
+// A thread's area, all f32, H = headSize, P = H rounded up to 16, Q = queries rounded up to 4:
+//   queries [Q][P], times scale * log2(e), so that scores are exponents of two; rows of H floats
+//   sums    [Q][P]           totals, peaks, and two factors of each query [Q]
 //   scores  [Q][64]          one page's scores, then weights
+//   weights [Q][32]          8-bit caches: see attention-codes.ts, which has its own idea of queries, keys and values
 //   keys    8 panels [H][8]  one page, lanes = positions
 //   values  [64][P]          one page; an f32 cache with P = H is read where it lies
 //   rows    [8][H]           on the way from the cache to a panel
 import { firstVisible } from './attention';
+import { addCodes, limitPage, packQueries, scalesOf, scoreCodes, weighCodes } from './attention-codes';
 import { cachePage } from './step';
-import { CACHE_F16, CACHE_F32, headCodeBytes, headPlaneBytes, PAGE_SHIFT, PAGE_TOKENS } from './cache-layout';
+import { CACHE_F16, CACHE_F32, CACHE_Q8, headCodeBytes, headPlaneBytes, PAGE_SHIFT, PAGE_TOKENS } from './cache-layout';
 import { address, madd } from './common';
 import { dequantizeF16 } from './dequantize';
 import { exp2Negative, horizontalMax, horizontalSum } from './math';
@@ -18,7 +20,7 @@ import {
   ATTENTION_LAYER_OFFSET, ATTENTION_POSITIONS, ATTENTION_Q, ATTENTION_Q_STRIDE, ATTENTION_SCALE, ATTENTION_Y,
   ATTENTION_Y_STRIDE,
 } from './op-layout';
-import { addRows, dotTile, packHalfPanel, panelTile } from './tiles';
+import { addRows, dotTile, packHalfPanel, panelPairTile, panelTile, wideTiles } from './tiles';
 
 /** Below every real score, and far enough from the masked ones that their weight is 0 even where nothing else is seen. */
 // @ts-ignore: decorator
@@ -26,13 +28,17 @@ import { addRows, dotTile, packHalfPanel, panelTile } from './tiles';
 // @ts-ignore: decorator
 @inline const MASKED: f32 = -3e38;
 
+/** Floats that limited scales, zeros and room for partial sums take (attention-codes.ts). */
+// @ts-ignore: decorator
+@inline const LIMITS: i32 = 4 * PAGE_TOKENS + 16;
+
 /** Below this many queries a tile of four would mostly be wasted. */
 // @ts-ignore: decorator
 @inline const FEW_QUERIES: i32 = 3;
 
 // @ts-ignore: decorator
 @inline function paddedHead(op: usize): i32 {
-  return (load<i32>(op + ATTENTION_HEAD_SIZE) + 7) & ~7;
+  return (load<i32>(op + ATTENTION_HEAD_SIZE) + 15) & ~15;
 }
 
 // @ts-ignore: decorator
@@ -45,7 +51,7 @@ export function threadAreaBytes(op: usize, rows: i32): usize {
   const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
   const padded = paddedHead(op);
   const queries = (rows * groupOf(op) + 3) & ~3;
-  const floats = queries * (headSize + padded + 2 + PAGE_TOKENS) + PAGE_TOKENS * (headSize + padded) + 8 * headSize;
+  const floats = queries * (2 * padded + 4 + PAGE_TOKENS + PAGE_TOKENS / 2) + PAGE_TOKENS * (headSize + padded) + 8 * headSize + LIMITS;
   return <usize>((floats * 4 + 63) & ~63);
 }
 
@@ -68,11 +74,13 @@ export function attendItem(
   const count = (endRow - firstRow) * group;
   const aligned = (count + 3) & ~3;
   const positions = address(op, ATTENTION_POSITIONS);
-  const sums = area + (<usize>(aligned * headSize) << 2);
+  const sums = area + (<usize>(aligned * padded) << 2);
   const totals = sums + (<usize>(aligned * padded) << 2);
   const peaks = totals + (<usize>aligned << 2);
-  const scores = peaks + (<usize>aligned << 2);
-  const keys = scores + (<usize>(aligned * PAGE_TOKENS) << 2);
+  const factors = peaks + (<usize>aligned << 2);
+  const scores = factors + (<usize>aligned << 3);
+  const weights = scores + (<usize>(aligned * PAGE_TOKENS) << 2);
+  const keys = weights + (<usize>(aligned * PAGE_TOKENS) << 1);
   let least = i32.MAX_VALUE;
   let greatest = 0;
   for (let row = firstRow; row < endRow; row++) {
@@ -82,13 +90,21 @@ export function attendItem(
   }
   from = max(from, least);
   to = min(to, greatest + 1);
-  loadQueries(op, firstRow, endRow, kvHead, area);
+  const integers = wideTiles && count >= FEW_QUERIES && load<i32>(op + ATTENTION_CACHE_TYPE) == CACHE_Q8;
+  if (integers) {
+    loadQueries(op, firstRow, endRow, kvHead, sums);
+    packQueries(sums, count, headSize, padded, area, factors, keys);
+  } else loadQueries(op, firstRow, endRow, kvHead, area);
   memory.fill(sums, 0, peaks - sums);
   for (let i = 0; i < aligned; i++) store<f32>(peaks + (<usize>i << 2), NO_PEAK);
   for (let start = from & ~(PAGE_TOKENS - 1); start < to; start += PAGE_TOKENS) {
     const first = max(0, from - start);
     const end = min(PAGE_TOKENS, to - start);
-    const page = cachePage(segment, load<i32>(op + ATTENTION_GROUP), start) + <usize>load<u32>(op + ATTENTION_LAYER_OFFSET);
+    const page = cachePage(segment, load<i32>(op, ATTENTION_GROUP), start) + <usize>load<u32>(op + ATTENTION_LAYER_OFFSET);
+    if (integers) {
+      attendCodes(op, page, kvHead, start, first, end, firstRow, count, area, sums, totals, peaks, factors, aligned, scores, weights, keys);
+      continue;
+    }
     scorePage(op, page, kvHead, first, end, area, count, scores, keys);
     for (let i = 0; i < count; i++) {
       const position = load<i32>(positions + (<usize>(firstRow + i / group) << 2));
@@ -115,6 +131,49 @@ export function attendItem(
       store<f32>(record + bytes, load<f32>(totals + word), 4);
     }
   }
+}
+
+/** One page of an 8-bit cache, in integers. */
+function attendCodes(
+  op: usize, page: usize, kvHead: i32, start: i32, first: i32, end: i32, firstRow: i32, count: i32,
+  queries: usize, sums: usize, totals: usize, peaks: usize, factors: usize, aligned: i32, scores: usize, weights: usize, keys: usize,
+): void {
+  const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
+  const padded = paddedHead(op);
+  const group = groupOf(op);
+  const positions = address(op, ATTENTION_POSITIONS);
+  const headBytes = headPlaneBytes(CACHE_Q8, headSize);
+  const keyPlane = page + <usize>kvHead * headBytes;
+  const valuePlane = keyPlane + <usize>load<i32>(op + ATTENTION_KV_HEADS) * headBytes;
+  const keyScales = scalesOf(keyPlane, headSize);
+  const valueScales = scalesOf(valuePlane, headSize);
+  const weightFactors = factors + (<usize>aligned << 2);
+  const values = keys + (<usize>(PAGE_TOKENS * padded) << 1);
+  const limits = values + (<usize>(PAGE_TOKENS * padded) << 1);
+  const zeros = limits + 3 * PAGE_TOKENS * 4;
+  const room = zeros + PAGE_TOKENS * 4;
+  scoreCodes(keyPlane, first, end, count, headSize, padded, queries, factors, scores, keys);
+  memory.fill(zeros, 0, PAGE_TOKENS * 4);
+  let limited = -1;
+  for (let i = 0; i < count; i++) {
+    const row = firstRow + i / group;
+    const position = load<i32>(positions + (<usize>row << 2));
+    const low = max(first, firstVisible(op, position) - start);
+    const high = min(end, position + 1 - start);
+    const whole = low == 0 && high == PAGE_TOKENS;
+    if (!whole && limited != row) {
+      limitPage(limits, keyScales, valueScales, low, high);
+      limited = row;
+    }
+    const word = <usize>i << 2;
+    const factor = weighCodes(
+      scores + <usize>i * (PAGE_TOKENS * 4), whole ? keyScales : limits, whole ? zeros : limits + PAGE_TOKENS * 4,
+      whole ? valueScales : limits + 2 * PAGE_TOKENS * 4, sums + <usize>i * (<usize>padded << 2), padded, peaks + word, totals + word,
+      weights + (<usize>(i >> 2) << 9) + (<usize>(i & 3) << 2), room,
+    );
+    store<f32>(weightFactors + word, factor);
+  }
+  addCodes(valuePlane, first, end, count, headSize, padded, weights, weightFactors, sums, values);
 }
 
 function loadQueries(op: usize, firstRow: i32, endRow: i32, kvHead: i32, to: usize): void {
@@ -163,7 +222,12 @@ function scorePage(
     const q2 = i + 2 < count ? q0 + 2 * rowBytes : q0;
     const q3 = i + 3 < count ? q0 + 3 * rowBytes : q0;
     const to = scores + <usize>i * (PAGE_TOKENS * 4);
-    for (let p = firstPanel; p < endPanel; p++)
+    let p = firstPanel;
+    for (; wideTiles && p + 2 <= endPanel; p += 2) {
+      const panel = keys + <usize>p * panelBytes;
+      panelPairTile(q0, q1, q2, q3, panel, panel + panelBytes, 32, headSize, to + (<usize>p << 5), PAGE_TOKENS * 4);
+    }
+    for (; p < endPanel; p++)
       panelTile(q0, q1, q2, q3, keys + <usize>p * panelBytes, 32, headSize, to + (<usize>p << 5), PAGE_TOKENS * 4);
   }
 }
@@ -259,7 +323,14 @@ function addValues(
   for (let i = 0; i < count; i += 4) {
     const w0 = weights + <usize>i * (PAGE_TOKENS * 4) + start;
     const to = sums + <usize>i * rowBytes;
-    for (let column: usize = 0; column < rowBytes; column += 32) {
+    let column: usize = 0;
+    for (; wideTiles && column + 64 <= rowBytes; column += 64) {
+      const panel = values + <usize>first * rowBytes + column;
+      panelPairTile(
+        w0, w0 + PAGE_TOKENS * 4, w0 + PAGE_TOKENS * 8, w0 + PAGE_TOKENS * 12, panel, panel + 32, rowBytes, end - first, to + column, rowBytes,
+      );
+    }
+    for (; column < rowBytes; column += 32) {
       const panel = values + <usize>first * rowBytes + column;
       panelTile(
         w0, w0 + PAGE_TOKENS * 4, w0 + PAGE_TOKENS * 8, w0 + PAGE_TOKENS * 12, panel, rowBytes, end - first, to + column, rowBytes,

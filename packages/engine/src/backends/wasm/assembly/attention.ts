@@ -8,7 +8,7 @@
 // split depends on positions and scratch size alone, and a row's result does not depend on its neighbours' values.
 //
 // Scratch: one area per thread (layout in attention-item.ts), then the partial results, [rows][heads][splits] records of
-// [headSize rounded up to 8] sums, the peak and the total.
+// [headSize rounded up to 16] sums, the peak and the total.
 import { attendItem, partialBytes, threadAreaBytes } from './attention-item';
 import { address, liveRows, madd, nextChunk } from './common';
 import { expNegative } from './math';
@@ -161,7 +161,7 @@ function mergeAll(op: usize, rows: i32, shift: i32, firstSplit: i32, splits: i32
 
 /** Peaks are in powers of two, like the scores (attention-item.ts). The first record becomes the sum. */
 function mergeHead(y: usize, headSize: i32, parts: usize, count: i32, record: usize): void {
-  const padded = <usize>((headSize + 7) & ~7) << 2;
+  const padded = <usize>((headSize + 15) & ~15) << 2;
   let peak = load<f32>(parts + padded);
   for (let i = 1; i < count; i++) peak = max(peak, load<f32>(parts + <usize>i * record + padded));
   let total: f32 = 0;
