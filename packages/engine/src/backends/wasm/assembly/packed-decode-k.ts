@@ -2,7 +2,7 @@
 import { madd } from './common';
 import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32 } from './packed-codes';
 import {
-  BIT_4, BITS_45, constant, dot, HALF_BIAS, HALF_LIMIT, halves, NIBBLES, ONES, scaledTotal, SIGN, total,
+  BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, halves, NIBBLES, ONES, scaledTotal, SIGN, SIX_BITS, TOP_BITS, total,
 } from './packed-dot';
 import { doubledBytes, spreadMinimumScales } from './packed-scales';
 
@@ -96,51 +96,54 @@ export function decodeQ5_K(w: usize, x: usize, blocks: i32, sums: usize, room: u
   v128.store(sums, y3, 48);
 }
 
-/** 8 rows of a block of 32 columns: `w` and `bits` are already those rows'. 16 rows at once would need 16 accumulators and bits. */
+/** The integers of 16 columns of 4 rows, times their factor. */
 // @ts-ignore: decorator
-@inline function addQ6Rows(w: usize, x: usize, factors: usize, d: usize, sums: usize): void {
-  const nibbles = constant(NIBBLES), mask = constant(BITS_45);
-  let a0 = v128.load32_splat(x, START_32), a1 = a0;
-  let b0 = v128.load32_splat(x, START_32 + 4), b1 = b0;
-  let h0 = v128.load(w, 256), h1 = v128.load(w, 272), k0 = v128.load(w, 320), k1 = v128.load(w, 336);
-  const words = x;
-  const stop = w + 256;
-  do {
-    const w0 = v128.load(w), w1 = v128.load(w, 16);
-    const low = v128.load32_splat(x), high = v128.load32_splat(x, 16);
-    a0 = dot(a0, low, v128.or(v128.and(w0, nibbles), v128.and(i16x8.shl(h0, 4), mask)));
-    a1 = dot(a1, low, v128.or(v128.and(w1, nibbles), v128.and(i16x8.shl(h1, 4), mask)));
-    b0 = dot(b0, high, v128.or(v128.and(i16x8.shr_u(w0, 4), nibbles), v128.and(i16x8.shl(k0, 4), mask)));
-    b1 = dot(b1, high, v128.or(v128.and(i16x8.shr_u(w1, 4), nibbles), v128.and(i16x8.shl(k1, 4), mask)));
-    h0 = i16x8.shr_u(h0, 2);
-    h1 = i16x8.shr_u(h1, 2);
-    k0 = i16x8.shr_u(k0, 2);
-    k1 = i16x8.shr_u(k1, 2);
-    w += 64;
-    x += 4;
-  } while (w < stop);
-  const f = doubledBytes(factors), g = doubledBytes(factors + 16);
-  const i0 = i32x4.add(scaledTotal(a0, i16x8.extend_low_i8x16_s(f)), scaledTotal(b0, i16x8.extend_low_i8x16_s(g)));
-  const i1 = i32x4.add(scaledTotal(a1, i16x8.extend_high_i8x16_s(f)), scaledTotal(b1, i16x8.extend_high_i8x16_s(g)));
-  const scale = v128.load32_splat(words, CODE_SCALE);
-  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
-  const y0 = madd(f32x4.convert_i32x4_s(i0), f32x4.mul(scale, halves(d, sign, bias, limit)), v128.load(sums));
-  const y1 = madd(f32x4.convert_i32x4_s(i1), f32x4.mul(scale, halves(d + 8, sign, bias, limit)), v128.load(sums, 16));
-  v128.store(sums, y0);
-  v128.store(sums, y1, 16);
+@inline function halfBlock(start: v128, x0: v128, x1: v128, x2: v128, x3: v128, a: v128, b: v128, c: v128, factors: v128): v128 {
+  const six = constant(SIX_BITS);
+  const sum = dot(dot(dot(start, x0, v128.and(a, six)), x1, v128.and(b, six)), x2, v128.and(c, six));
+  return scaledTotal(dot(sum, x3, fourthSix(a, b, c, constant(TOP_BITS))), factors);
 }
 
-export function decodeQ6_K(w: usize, x: usize, blocks: i32, sums: usize): void {
-  memory.fill(sums, 0, 64);
+export function decodeQ6_K(w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
+  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
+  let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
   for (; blocks > 0; blocks -= 8) {
-    let codes = w + 288;
-    const end = w + 288;
-    for (let factors = w + 32; factors < end; factors += 32) {
-      addQ6Rows(codes, x, factors, w, sums);
-      addQ6Rows(codes + 32, x, factors + 8, w + 16, sums + 32);
-      codes += 384;
-      x += BLOCK_CODES;
-    }
-    w += 3360;
+    const d0 = halves(w, sign, bias, limit), d1 = halves(w + 8, sign, bias, limit);
+    const d2 = halves(w + 16, sign, bias, limit), d3 = halves(w + 24, sign, bias, limit);
+    v128.store(room, d0);
+    v128.store(room, d1, 16);
+    v128.store(room, d2, 32);
+    v128.store(room, d3, 48);
+    let factors = w + 32;
+    w += 288;
+    const end = w + 3072;
+    do {
+      let i0 = i32x4.splat(0), i1 = i0, i2 = i0, i3 = i0;
+      let start = x + START_32;
+      const stop = w + 384;
+      do {
+        const a = v128.load32_splat(start);
+        const x0 = v128.load32_splat(x), x1 = v128.load32_splat(x, 4), x2 = v128.load32_splat(x, 8), x3 = v128.load32_splat(x, 12);
+        const f = doubledBytes(factors), g = doubledBytes(factors + 8);
+        i0 = i32x4.add(i0, halfBlock(a, x0, x1, x2, x3, v128.load(w), v128.load(w, 64), v128.load(w, 128), i16x8.extend_low_i8x16_s(f)));
+        i1 = i32x4.add(i1, halfBlock(a, x0, x1, x2, x3, v128.load(w, 16), v128.load(w, 80), v128.load(w, 144), i16x8.extend_high_i8x16_s(f)));
+        i2 = i32x4.add(i2, halfBlock(a, x0, x1, x2, x3, v128.load(w, 32), v128.load(w, 96), v128.load(w, 160), i16x8.extend_low_i8x16_s(g)));
+        i3 = i32x4.add(i3, halfBlock(a, x0, x1, x2, x3, v128.load(w, 48), v128.load(w, 112), v128.load(w, 176), i16x8.extend_high_i8x16_s(g)));
+        start += 4;
+        factors += 16;
+        x += 16;
+        w += 192;
+      } while (w < stop);
+      const scale = v128.load32_splat(x, CODE_SCALE - 32);
+      y0 = madd(f32x4.convert_i32x4_s(i0), f32x4.mul(scale, v128.load(room)), y0);
+      y1 = madd(f32x4.convert_i32x4_s(i1), f32x4.mul(scale, v128.load(room, 16)), y1);
+      y2 = madd(f32x4.convert_i32x4_s(i2), f32x4.mul(scale, v128.load(room, 32)), y2);
+      y3 = madd(f32x4.convert_i32x4_s(i3), f32x4.mul(scale, v128.load(room, 48)), y3);
+      x += BLOCK_CODES - 32;
+    } while (w < end);
   }
+  v128.store(sums, y0);
+  v128.store(sums, y1, 16);
+  v128.store(sums, y2, 32);
+  v128.store(sums, y3, 48);
 }

@@ -127,6 +127,6 @@ export function decodeTile(type: i32, w: usize, x: usize, blocks: i32, sums: usi
   else if (type == Q4_K) decodeQ4_K(w, x, blocks, sums, room);
   else if (type == Q5_0) decodeQ5_0(w, x, blocks, sums);
   else if (type == Q5_K) decodeQ5_K(w, x, blocks, sums, room);
-  else if (type == Q6_K) decodeQ6_K(w, x, blocks, sums);
+  else if (type == Q6_K) decodeQ6_K(w, x, blocks, sums, room);
   else decodeQ8_0(w, x, blocks, sums);
 }

@@ -23,7 +23,7 @@ export const CONSTANTS: usize = memory.data<u16>(
     1, 1, 1, 1, 1, 1, 1, 1, // widens pairs
     16, 16, 16, 16, 16, 16, 16, 16, // widens pairs of high nibbles
     0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, // fifth bit
-    0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, // fifth and sixth bit
+    0xc0c0, 0xc0c0, 0xc0c0, 0xc0c0, 0xc0c0, 0xc0c0, 0xc0c0, 0xc0c0, // the two top bits
     0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, // six bits
     0, 0x8000, 0, 0x8000, 0, 0x8000, 0, 0x8000, // sign of an f32
     0, 0x3800, 0, 0x3800, 0, 0x3800, 0, 0x3800, // 112 in an f32's exponent: from the bias of f16 to that of f32
@@ -40,7 +40,7 @@ export const CONSTANTS: usize = memory.data<u16>(
 // @ts-ignore: decorator
 @inline export const BIT_4: usize = 48;
 // @ts-ignore: decorator
-@inline export const BITS_45: usize = 64;
+@inline export const TOP_BITS: usize = 64;
 // @ts-ignore: decorator
 @inline export const SIX_BITS: usize = 80;
 // @ts-ignore: decorator
@@ -85,6 +85,13 @@ export const CONSTANTS: usize = memory.data<u16>(
 @inline export function nibbleTotal(high: v128, low: v128, ones: v128, sixteens: v128): v128 {
   if (PAIR_DOT) return i32x4.add(i32x4.dot_i16x8_s(high, sixteens), i32x4.dot_i16x8_s(low, ones));
   return i32x4.add(i32x4.shl(high, 4), low);
+}
+
+/** Of four 6-bit values in three bytes: the one in the top bits, lowest bits first. `top` is TOP_BITS. */
+// @ts-ignore: decorator
+@inline export function fourthSix(a: v128, b: v128, c: v128, top: v128): v128 {
+  const low = v128.or(i16x8.shr_u(v128.and(a, top), 2), v128.and(b, top));
+  return i16x8.shr_u(v128.or(i16x8.shr_u(low, 2), v128.and(c, top)), 2);
 }
 
 /**

@@ -3,22 +3,23 @@
 import { half } from './packed-dot';
 import { packedTileBytes, Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, TILE_OUTPUTS } from './packed-layout';
 
-/** Column c of 32: nibble, with bit 4 or bits 4 and 5 where the type has them. `codes` is where the 256 B of nibbles start. */
+/** Column c of 32: nibble, with bit 4 where the type has it. `codes` is where the 256 B of nibbles start. */
 function code(codes: usize, r: usize, c: usize, bits: i32): i32 {
   const nibble = (<i32>load<u8>(codes + ((c & 15) >> 2) * 64 + r * 4 + (c & 3)) >> (c < 16 ? 0 : 4)) & 15;
   if (bits == 5) return nibble | (((<i32>load<u8>(codes + 256 + r * 4 + (c & 3)) >> <i32>(c >> 2)) & 1) << 4);
-  if (bits == 6) {
-    const high = <i32>load<u8>(codes + 256 + (c >> 4) * 64 + r * 4 + (c & 3)) >> <i32>(((c & 15) >> 2) * 2);
-    return nibble | ((high & 3) << 4);
-  }
   return nibble;
 }
 
+/** The k-th of four 6-bit values in three bytes, `stride` apart from p on. */
+function sixBits(p: usize, stride: usize, k: usize): i32 {
+  if (k < 3) return <i32>load<u8>(p + k * stride) & 63;
+  const first = <i32>load<u8>(p) >> 6, second = <i32>load<u8>(p + stride) >> 6, third = <i32>load<u8>(p + 2 * stride) >> 6;
+  return first | (second << 2) | (third << 4);
+}
+
 /** The k-th of a row's sixteen 6-bit values: 8 scales, 8 minima. */
-function sixBits(set: usize, r: usize, k: usize): i32 {
-  const p = set + (k >> 2) * 48 + r;
-  if ((k & 3) < 3) return <i32>load<u8>(p + (k & 3) * 16) & 63;
-  return (<i32>load<u8>(p) >> 6) | ((<i32>load<u8>(p, 16) >> 6) << 2) | ((<i32>load<u8>(p, 32) >> 6) << 4);
+function sixBitScale(set: usize, r: usize, k: usize): i32 {
+  return sixBits(set + (k >> 2) * 48 + r, 16, k & 3);
 }
 
 function embedBlocks32(type: i32, p: usize, r: usize, columns: i32, out: usize): void {
@@ -42,7 +43,7 @@ function embedMinimum(type: i32, p: usize, r: usize, columns: i32, out: usize): 
   for (let b = columns >> 8; b > 0; b--) {
     const d = half(p + r * 2), dmin = half(p + 32 + r * 2);
     for (let i: usize = 0; i < 8; i++) {
-      const scale = d * <f32>sixBits(p + 64, r, i), minimum = dmin * <f32>sixBits(p + 64, r, i + 8);
+      const scale = d * <f32>sixBitScale(p + 64, r, i), minimum = dmin * <f32>sixBitScale(p + 64, r, i + 8);
       for (let c: usize = 0; c < 32; c++) {
         store<f32>(out, scale * <f32>code(p + 256 + i * step, r, c, bits) - minimum);
         out += 4;
@@ -58,7 +59,8 @@ function embedQ6_K(p: usize, r: usize, columns: i32, out: usize): void {
     for (let i: usize = 0; i < 8; i++) {
       for (let c: usize = 0; c < 32; c++) {
         const scale = d * <f32>(<i32>load<i8>(p + 32 + (2 * i + (c >> 4)) * 16 + r));
-        store<f32>(out, scale * <f32>(code(p + 288 + i * 384, r, c, 6) - 32));
+        const set = p + 288 + i * 384 + (c >> 4) * 192 + r * 4 + (c & 3);
+        store<f32>(out, scale * <f32>(sixBits(set, 64, (c & 15) >> 2) - 32));
         out += 4;
       }
     }

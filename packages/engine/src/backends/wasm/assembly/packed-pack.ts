@@ -104,12 +104,11 @@ const ZEROS: usize = memory.data(224, 16);
   storeSix(((u2 >> 4) & NIBBLE) | (((u1 >> 6) & TWO) << 4), out + 144);
 }
 
-/** `count` words from `p`, `bits` bits of each byte from bit `shift` on, side by side: word k's at bits * k. */
+/** Bit `shift` of each byte of 8 words from `p`, side by side: word k's at bit k. */
 // @ts-ignore: decorator
-@inline function gatherBits(p: usize, count: i32, shift: u32, bits: u32): u32 {
-  const mask: u32 = bits == 1 ? 0x01010101 : TWO;
+@inline function gatherBits(p: usize, shift: u32): u32 {
   let word: u32 = 0;
-  for (let k = 0; k < count; k++) word |= ((load<u32>(p + (<usize>k << 2)) >> shift) & mask) << (bits * k);
+  for (let k = 0; k < 8; k++) word |= ((load<u32>(p + (<usize>k << 2)) >> shift) & 0x01010101) << k;
   return word;
 }
 
@@ -131,27 +130,46 @@ const ZEROS: usize = memory.data(224, 16);
   if (type == Q4_K) return;
   out = group + 512 + r * 4;
   for (let i = 0; i < 8; i++) {
-    store<u32>(out, gatherBits(a + 16, 8, i, 1));
-    store<u32>(out, gatherBits(b + 16, 8, i, 1), 4);
-    store<u32>(out, gatherBits(c + 16, 8, i, 1), 8);
-    store<u32>(out, gatherBits(d + 16, 8, i, 1), 12);
+    store<u32>(out, gatherBits(a + 16, i));
+    store<u32>(out, gatherBits(b + 16, i), 4);
+    store<u32>(out, gatherBits(c + 16, i), 8);
+    store<u32>(out, gatherBits(d + 16, i), 12);
     out += 320;
   }
 }
 
-/** d, 16 factors and the upper bits of row r of Q6_K. */
+/** d and 16 factors of row r of Q6_K. */
 // @ts-ignore: decorator
 @inline function sixthScales(block: usize, r: usize, group: usize): void {
   store<u16>(group + r * 2, load<u16>(block, 208));
   for (let k: usize = 0; k < 16; k++) store<u8>(group + 32 + k * 16 + r, load<u8>(block + 192 + k));
-  let out = group + 288 + 256 + r * 4;
-  for (let i: usize = 0; i < 8; i++) {
-    const p = block + 128 + (i >> 2) * 32;
-    const shift = <u32>(i & 3) * 2;
-    store<u32>(out, gatherBits(p, 4, shift, 2));
-    store<u32>(out, gatherBits(p + 16, 4, shift, 2), 64);
-    out += 384;
-  }
+}
+
+/** 16 codes of a row: words 0…2 with two bits of word 3 above each. Bytes of word 3 are below 64: what a product carries is masked. */
+// @ts-ignore: decorator
+@inline function sixes(low: v128, high: v128): v128 {
+  const codes = v128.or(low, high);
+  const last = i8x16.shuffle(codes, codes, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15);
+  return v128.or(codes, v128.and(i32x4.mul(last, i32x4(64, 16, 4, 0)), i8x16.splat(-64)));
+}
+
+/** Columns c…c + 15 of block i of a half of 128 columns: low nibbles at ql, high bits at qh. */
+// @ts-ignore: decorator
+@inline function sixesOf(i: usize, ql: usize, qh: usize): v128 {
+  const low = v128.and(i16x8.shr_u(v128.load(ql), <i32>(i >> 1) * 4), i8x16.splat(15));
+  return sixes(low, v128.and(i16x8.shl(i16x8.shr_u(v128.load(qh), <i32>i * 2), 4), i8x16.splat(48)));
+}
+
+/** Words 0…2 of rows a, b, c, d to the vectors at out + 64 j. */
+// @ts-ignore: decorator
+@inline function storeThree(a: v128, b: v128, c: v128, d: v128, out: usize): void {
+  const ab = i8x16.shuffle(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+  const cd = i8x16.shuffle(c, d, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+  const ef = i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+  const gh = i8x16.shuffle(c, d, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
+  v128.store(out, i8x16.shuffle(ab, cd, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23));
+  v128.store(out, i8x16.shuffle(ab, cd, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31), 64);
+  v128.store(out, i8x16.shuffle(ef, gh, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23), 128);
 }
 
 // @ts-ignore: decorator
@@ -160,12 +178,16 @@ const ZEROS: usize = memory.data(224, 16);
   sixthScales(b, r + 1, group);
   sixthScales(c, r + 2, group);
   sixthScales(d, r + 3, group);
+  let out = group + 288 + r * 4;
   for (let half: usize = 0; half < 2; half++) {
-    for (let part: usize = 0; part < 2; part++) {
-      const p = half * 64 + part * 32;
-      const out = group + 288 + (half * 4 + part) * 384 + r * 4;
-      storeSteps(lowBlock(a + p), lowBlock(b + p), lowBlock(c + p), lowBlock(d + p), out);
-      storeSteps(highBlock(a + p), highBlock(b + p), highBlock(c + p), highBlock(d + p), out + 768);
+    for (let i: usize = 0; i < 4; i++) {
+      let ql = half * 64 + (i & 1) * 32, qh: usize = 128 + half * 32;
+      const end = ql + 32;
+      for (; ql < end; ql += 16) {
+        storeThree(sixesOf(i, a + ql, a + qh), sixesOf(i, b + ql, b + qh), sixesOf(i, c + ql, c + qh), sixesOf(i, d + ql, d + qh), out);
+        out += 192;
+        qh += 16;
+      }
     }
   }
 }

@@ -1,7 +1,7 @@
 // A panel: one tile of 16 rows of a packed matrix, spread out for the tile kernel. Codes become bytes (step s of a block: 8 rows x
 // columns 4s…4s+3), scales f32; rows 0…7 first over all blocks, then rows 8…15. Made once per tile and used for every
 // 4 rows of activations, in a scratch that stays in the second-level cache.
-import { BIT_4, BITS_45, constant, HALF_BIAS, HALF_LIMIT, halves, NIBBLES, SIGN } from './packed-dot';
+import { BIT_4, constant, fourthSix, HALF_BIAS, HALF_LIMIT, halves, NIBBLES, SIGN, SIX_BITS, TOP_BITS } from './packed-dot';
 import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K } from './packed-layout';
 import { doubledBytes, spreadMinimumScales } from './packed-scales';
 import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_NIBBLES } from './packed-tile';
@@ -139,23 +139,20 @@ function panelQ5_K(w: usize, panel: usize, blocks: i32, room: usize): void {
   panelMinimum(5, w, panel, blocks, room);
 }
 
-/** Adds bits 4 and 5 to the nibbles of 16 columns: 16 rows' 64 B, two bits for each of 4 steps. */
+/** Four steps of 8 rows: 6-bit codes of 16 columns. `w` and `out` are those rows'. */
 // @ts-ignore: decorator
-@inline function spreadTopBits(bits: usize, a: usize, b: usize): void {
-  const mask = constant(BITS_45);
-  let h0 = v128.load(bits), h1 = v128.load(bits, 16), h2 = v128.load(bits, 32), h3 = v128.load(bits, 48);
-  for (let q = 0; q < 4; q++) {
-    v128.store(a, v128.or(v128.load(a), v128.and(i16x8.shl(h0, 4), mask)));
-    v128.store(a, v128.or(v128.load(a, 16), v128.and(i16x8.shl(h1, 4), mask)), 16);
-    v128.store(b, v128.or(v128.load(b), v128.and(i16x8.shl(h2, 4), mask)));
-    v128.store(b, v128.or(v128.load(b, 16), v128.and(i16x8.shl(h3, 4), mask)), 16);
-    h0 = i16x8.shr_u(h0, 2);
-    h1 = i16x8.shr_u(h1, 2);
-    h2 = i16x8.shr_u(h2, 2);
-    h3 = i16x8.shr_u(h3, 2);
-    a += 32;
-    b += 32;
-  }
+@inline function spreadSix(w: usize, out: usize, six: v128, top: v128): void {
+  const a0 = v128.load(w), a1 = v128.load(w, 16);
+  const b0 = v128.load(w, 64), b1 = v128.load(w, 80);
+  const c0 = v128.load(w, 128), c1 = v128.load(w, 144);
+  v128.store(out, v128.and(a0, six));
+  v128.store(out, v128.and(a1, six), 16);
+  v128.store(out, v128.and(b0, six), 32);
+  v128.store(out, v128.and(b1, six), 48);
+  v128.store(out, v128.and(c0, six), 64);
+  v128.store(out, v128.and(c1, six), 80);
+  v128.store(out, fourthSix(a0, b0, c0, top), 96);
+  v128.store(out, fourthSix(a1, b1, c1, top), 112);
 }
 
 /** The factors of 16 columns, 8 rows at `from`, as i16 pairs. */
@@ -167,14 +164,15 @@ function panelQ5_K(w: usize, panel: usize, blocks: i32, room: usize): void {
 }
 
 function panelQ6_K(w: usize, panel: usize, blocks: i32): void {
-  const nibbles = constant(NIBBLES);
+  const six = constant(SIX_BITS), top = constant(TOP_BITS);
   let a = panel, b = panel + <usize>blocks * panelBlockBytes(HALVES);
   for (; blocks > 0; blocks -= 8) {
     let codes = w + 288;
     for (let i: usize = 0; i < 8; i++) {
-      spreadNibbles(codes, a, b, nibbles);
-      spreadTopBits(codes + 256, a, b);
-      spreadTopBits(codes + 320, a + 128, b + 128);
+      spreadSix(codes, a, six, top);
+      spreadSix(codes + 32, b, six, top);
+      spreadSix(codes + 192, a + 128, six, top);
+      spreadSix(codes + 224, b + 128, six, top);
       const factors = w + 32 + i * 32;
       spreadFactors(factors, a + 256);
       spreadFactors(factors + 8, b + 256);

@@ -13,26 +13,18 @@ export interface BlockPacker {
 /** Columns of 32 codes and where their bits go; `get` and `set` are the two directions. */
 const nibbleAt = (c: number, r: number): number => ((c % 16) >> 2) * 64 + r * 4 + (c % 4);
 
-function putCode(group: Uint8Array, at: number, r: number, c: number, code: number, bits: 4 | 5 | 6): void {
+function putCode(group: Uint8Array, at: number, r: number, c: number, code: number, bits: 4 | 5): void {
   const n = at + nibbleAt(c, r);
   group[n] = c < 16 ? (group[n]! & 0xf0) | (code & 15) : (group[n]! & 0x0f) | ((code & 15) << 4);
   if (bits === 5) {
     const b = at + 256 + r * 4 + (c % 4);
     group[b] = (group[b]! & ~(1 << (c >> 2))) | ((code >> 4) << (c >> 2));
-  } else if (bits === 6) {
-    const b = at + 256 + (c >> 4) * 64 + r * 4 + (c % 4);
-    const shift = 2 * ((c % 16) >> 2);
-    group[b] = (group[b]! & ~(3 << shift)) | ((code >> 4) << shift);
   }
 }
 
-function getCode(group: Uint8Array, at: number, r: number, c: number, bits: 4 | 5 | 6): number {
+function getCode(group: Uint8Array, at: number, r: number, c: number, bits: 4 | 5): number {
   const nibble = (group[at + nibbleAt(c, r)]! >> (c < 16 ? 0 : 4)) & 15;
   if (bits === 5) return nibble | (((group[at + 256 + r * 4 + (c % 4)]! >> (c >> 2)) & 1) << 4);
-  if (bits === 6) {
-    const high = group[at + 256 + (c >> 4) * 64 + r * 4 + (c % 4)]! >> (2 * ((c % 16) >> 2));
-    return nibble | ((high & 3) << 4);
-  }
   return nibble;
 }
 
@@ -41,23 +33,28 @@ const copyHalf = (from: Uint8Array, at: number, to: Uint8Array, into: number): v
   to[into + 1] = from[at + 1]!;
 };
 
-/** The k-th of a row's sixteen 6-bit values. */
-function put6(group: Uint8Array, at: number, r: number, k: number, value: number): void {
-  const set = at + (k >> 2) * 48 + r;
-  if (k % 4 < 3) {
-    const b = set + (k % 4) * 16;
+/** The k-th of four 6-bit values in three bytes, `stride` apart from `set` on. */
+function put6(group: Uint8Array, set: number, stride: number, k: number, value: number): void {
+  if (k < 3) {
+    const b = set + k * stride;
     group[b] = (group[b]! & 0xc0) | value;
     return;
   }
   for (let j = 0; j < 3; j++)
-    group[set + j * 16] = (group[set + j * 16]! & 0x3f) | (((value >> (2 * j)) & 3) << 6);
+    group[set + j * stride] = (group[set + j * stride]! & 0x3f) | (((value >> (2 * j)) & 3) << 6);
 }
 
-function get6(group: Uint8Array, at: number, r: number, k: number): number {
-  const set = at + (k >> 2) * 48 + r;
-  if (k % 4 < 3) return group[set + (k % 4) * 16]! & 63;
-  return [0, 1, 2].reduce((value, j) => value | ((group[set + j * 16]! >> 6) << (2 * j)), 0);
+function get6(group: Uint8Array, set: number, stride: number, k: number): number {
+  if (k < 3) return group[set + k * stride]! & 63;
+  return [0, 1, 2].reduce((value, j) => value | ((group[set + j * stride]! >> 6) << (2 * j)), 0);
 }
+
+/** The set of the k-th of a row's sixteen 6-bit scales. */
+const scaleSet = (r: number, k: number): number => 64 + (k >> 2) * 48 + r;
+
+/** The set of column c's code in block b of Q6_K. */
+const codeSet = (b: number, r: number, c: number): number =>
+  288 + b * 384 + (c >> 4) * 192 + r * 4 + (c % 4);
 
 const Q4_0: BlockPacker = {
   type: 'Q4_0',
@@ -131,7 +128,8 @@ const minimumQuant = (type: 'Q4_K' | 'Q5_K'): BlockPacker => {
     pack(block, group, r) {
       copyHalf(block, 0, group, r * 2);
       copyHalf(block, 2, group, 32 + r * 2);
-      for (let k = 0; k < 16; k++) put6(group, 64, r, k, fileScale(block.subarray(4, 16), k));
+      for (let k = 0; k < 16; k++)
+        put6(group, scaleSet(r, k), 16, k % 4, fileScale(block.subarray(4, 16), k));
       for (let i = 0; i < 8; i++) {
         for (let c = 0; c < 32; c++) {
           const nibble = (block[nibbles + (i >> 1) * 32 + c]! >> (4 * (i & 1))) & 15;
@@ -145,7 +143,7 @@ const minimumQuant = (type: 'Q4_K' | 'Q5_K'): BlockPacker => {
       copyHalf(group, r * 2, block, 0);
       copyHalf(group, 32 + r * 2, block, 2);
       fileScales(
-        Array.from({ length: 16 }, (_, k) => get6(group, 64, r, k)),
+        Array.from({ length: 16 }, (_, k) => get6(group, scaleSet(r, k), 16, k % 4)),
         block.subarray(4, 16),
       );
       for (let i = 0; i < 8; i++) {
@@ -173,7 +171,7 @@ const Q6_K: BlockPacker = {
       for (let c = 0; c < 32; c++) {
         const low = (block[lowAt(half, i, c)]! >> (4 * (i >> 1))) & 15;
         const high = (block[128 + half * 32 + c]! >> (2 * i)) & 3;
-        putCode(group, 288 + b * 384, r, c, low | (high << 4), 6);
+        put6(group, codeSet(b, r, c), 64, (c % 16) >> 2, low | (high << 4));
       }
     }
   },
@@ -185,7 +183,7 @@ const Q6_K: BlockPacker = {
       const half = b >> 2;
       const i = b & 3;
       for (let c = 0; c < 32; c++) {
-        const code = getCode(group, 288 + b * 384, r, c, 6);
+        const code = get6(group, codeSet(b, r, c), 64, (c % 16) >> 2);
         block[lowAt(half, i, c)]! |= (code & 15) << (4 * (i >> 1));
         block[128 + half * 32 + c]! |= (code >> 4) << (2 * i);
       }

@@ -6,7 +6,8 @@
 //
 //   codes  nibbles of 32 columns, 256 B: byte (c % 16 >> 2) * 64 + r * 4 + c % 4 holds column c low and c + 16 high
 //   bit 4  64 B: byte r * 4 + c % 4, bit c >> 2
-//   bits 4, 5   128 B: byte (c >> 4) * 64 + r * 4 + c % 4, bits 2 * (c % 16 >> 2) and the next
+//   six    6-bit codes of 32 columns, 384 B: in sets of 16 columns, 192 B each, and 4 values v[c % 16 >> 2] for each r and c % 4: byte
+//          j * 64 + r * 4 + c % 4 holds v[j] and, above it, bits 2j, 2j + 1 of v[3], j = 0…2
 //   bytes  512 B: byte (c >> 2) * 64 + r * 4 + c % 4
 //   f16    32 B: one for each row
 //   6-bit  192 B: 16 values v a row, in four sets of 48 B: byte j * 16 + r holds v[j] and bits 2j, 2j + 1 of v[3], j = 0…2
@@ -17,7 +18,7 @@
 //   Q8_0   bytes (value + 128), f16 scale                                    544 B
 //   Q4_K   f16 d, f16 dmin, 6-bit (8 scales, then 8 minima), 8 x codes      2304 B
 //   Q5_K   f16 d, f16 dmin, 6-bit, 8 x (codes, bit 4)                       2816 B
-//   Q6_K   f16 d, int8 scales, 8 x (codes, bits 4 and 5)                    3360 B
+//   Q6_K   f16 d, int8 scales, 8 x six                                      3360 B
 //
 // So every byte belongs to one row, and rows can be packed in any order. F16 stays raw: its rows are a stream already.
 import { TENSOR_TYPES } from '../../../formats/tensor-types.ts';
