@@ -1,5 +1,5 @@
 // The scales inside a group of 256 columns of K-quants, spread out to one f32 or i16 pair per row.
-import { constant, HALF_BIAS, HALF_LIMIT, halves, SIGN, SIX_BITS } from './packed-dot';
+import { constant, fourthSix, HALF_BIAS, HALF_LIMIT, halves, SIGN, SIX_BITS, TOP_BITS } from './packed-dot';
 
 /** Bytes that `spreadMinimumScales` fills: 8 blocks x (16 scales, 16 minima) f32. */
 export const SCALE_ROOM: usize = 1024;
@@ -18,20 +18,22 @@ export const SCALE_ROOM: usize = 1024;
   v128.store(out, y3, 48);
 }
 
-/** Four 6-bit values of 16 rows (48 B at `set`) times d, 128 bytes apart at `out`. */
+/**
+ * Four 6-bit values of 16 rows (48 B at `set`) times d, 128 bytes apart at `out`. A loop: with out + 128 and so on as constants,
+ * neighbouring stores have different bases, and the 256-bit pass leaves them apart.
+ */
 // @ts-ignore: decorator
 @inline function scaleSet(set: usize, d0: v128, d1: v128, d2: v128, d3: v128, out: usize): void {
   const six = constant(SIX_BITS);
-  const v0 = v128.load(set), v1 = v128.load(set, 16), v2 = v128.load(set, 32);
-  scaleBytes(v128.and(v0, six), d0, d1, d2, d3, out);
-  scaleBytes(v128.and(v1, six), d0, d1, d2, d3, out + 128);
-  scaleBytes(v128.and(v2, six), d0, d1, d2, d3, out + 256);
-  // The two top bits of each byte, put side by side.
-  const top = i8x16.splat(3);
-  const low = v128.and(i16x8.shr_u(v0, 6), top);
-  const middle = i16x8.shl(v128.and(i16x8.shr_u(v1, 6), top), 2);
-  const high = i16x8.shl(v128.and(i16x8.shr_u(v2, 6), top), 4);
-  scaleBytes(v128.or(v128.or(low, middle), high), d0, d1, d2, d3, out + 384);
+  let p = set;
+  const end = set + 48;
+  do {
+    scaleBytes(v128.and(v128.load(p), six), d0, d1, d2, d3, out);
+    p += 16;
+    out += 128;
+  } while (p < end);
+  const fourth = fourthSix(v128.load(set), v128.load(set, 16), v128.load(set, 32), constant(TOP_BITS));
+  scaleBytes(fourth, d0, d1, d2, d3, out);
 }
 
 /**
@@ -77,15 +79,15 @@ export const SCALE_ROOM: usize = 1024;
 // @ts-ignore: decorator
 @inline function halfScaleSet(set: usize, d0: v128, d1: v128, out: usize): void {
   const six = constant(SIX_BITS);
+  let p = set;
+  const end = set + 48;
+  do {
+    halfScaleBytes(v128.and(v128.load64_zero(p), six), d0, d1, out);
+    p += 16;
+    out += 64;
+  } while (p < end);
   const v0 = v128.load64_zero(set), v1 = v128.load64_zero(set, 16), v2 = v128.load64_zero(set, 32);
-  halfScaleBytes(v128.and(v0, six), d0, d1, out);
-  halfScaleBytes(v128.and(v1, six), d0, d1, out + 64);
-  halfScaleBytes(v128.and(v2, six), d0, d1, out + 128);
-  const top = i8x16.splat(3);
-  const low = v128.and(i16x8.shr_u(v0, 6), top);
-  const middle = i16x8.shl(v128.and(i16x8.shr_u(v1, 6), top), 2);
-  const high = i16x8.shl(v128.and(i16x8.shr_u(v2, 6), top), 4);
-  halfScaleBytes(v128.or(v128.or(low, middle), high), d0, d1, out + 192);
+  halfScaleBytes(fourthSix(v0, v1, v2, constant(TOP_BITS)), d0, d1, out);
 }
 
 /** spreadMinimumScales for 8 of the 16 rows and Q4_K: out[block][0…8) scales, out[block][8…16) minima. */
