@@ -2,7 +2,7 @@
 import { madd } from './common';
 import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32 } from './packed-codes';
 import {
-  BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, halves, NIBBLES, ONES, scaledTotal, SIGN, SIX_BITS, TOP_BITS, total,
+  BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, ONES, scaledTotal, SIGN, SIX_BITS, TOP_BITS, total,
 } from './packed-dot';
 import { doubledBytes, spreadMinimumScales } from './packed-scales';
 
@@ -108,8 +108,9 @@ export function decodeQ6_K(w: usize, x: usize, blocks: i32, sums: usize, room: u
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
   for (; blocks > 0; blocks -= 8) {
-    const d0 = halves(w, sign, bias, limit), d1 = halves(w + 8, sign, bias, limit);
-    const d2 = halves(w + 16, sign, bias, limit), d3 = halves(w + 24, sign, bias, limit);
+    const h = v128.load(w), g = v128.load(w, 16);
+    const d0 = lowHalves(h, sign, bias, limit), d1 = highHalves(h, sign, bias, limit);
+    const d2 = lowHalves(g, sign, bias, limit), d3 = highHalves(g, sign, bias, limit);
     v128.store(room, d0);
     v128.store(room, d1, 16);
     v128.store(room, d2, 32);
@@ -124,11 +125,11 @@ export function decodeQ6_K(w: usize, x: usize, blocks: i32, sums: usize, room: u
       do {
         const a = v128.load32_splat(start);
         const x0 = v128.load32_splat(x), x1 = v128.load32_splat(x, 4), x2 = v128.load32_splat(x, 8), x3 = v128.load32_splat(x, 12);
-        const f = doubledBytes(factors), g = doubledBytes(factors + 8);
-        i0 = i32x4.add(i0, halfBlock(a, x0, x1, x2, x3, v128.load(w), v128.load(w, 64), v128.load(w, 128), i16x8.extend_low_i8x16_s(f)));
-        i1 = i32x4.add(i1, halfBlock(a, x0, x1, x2, x3, v128.load(w, 16), v128.load(w, 80), v128.load(w, 144), i16x8.extend_high_i8x16_s(f)));
-        i2 = i32x4.add(i2, halfBlock(a, x0, x1, x2, x3, v128.load(w, 32), v128.load(w, 96), v128.load(w, 160), i16x8.extend_low_i8x16_s(g)));
-        i3 = i32x4.add(i3, halfBlock(a, x0, x1, x2, x3, v128.load(w, 48), v128.load(w, 112), v128.load(w, 176), i16x8.extend_high_i8x16_s(g)));
+        const e = doubledBytes(factors), f = doubledBytes(factors + 8);
+        i0 = i32x4.add(i0, halfBlock(a, x0, x1, x2, x3, v128.load(w), v128.load(w, 64), v128.load(w, 128), i16x8.extend_low_i8x16_s(e)));
+        i1 = i32x4.add(i1, halfBlock(a, x0, x1, x2, x3, v128.load(w, 16), v128.load(w, 80), v128.load(w, 144), i16x8.extend_high_i8x16_s(e)));
+        i2 = i32x4.add(i2, halfBlock(a, x0, x1, x2, x3, v128.load(w, 32), v128.load(w, 96), v128.load(w, 160), i16x8.extend_low_i8x16_s(f)));
+        i3 = i32x4.add(i3, halfBlock(a, x0, x1, x2, x3, v128.load(w, 48), v128.load(w, 112), v128.load(w, 176), i16x8.extend_high_i8x16_s(f)));
         start += 4;
         factors += 16;
         x += 16;

@@ -5,7 +5,7 @@ import { madd } from './common';
 import { BLOCK_CODES, CODE_SCALE, START_16, START_8 } from './packed-codes';
 import { decodeQ4_K, decodeQ5_K, decodeQ6_K } from './packed-decode-k';
 import {
-  BIT_4, constant, dot, HALF_BIAS, HALF_LIMIT, halves, NIBBLES, nibbleTotal, ONES, SIGN, SIXTEENS, total,
+  BIT_4, constant, dot, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, nibbleTotal, ONES, SIGN, SIXTEENS, total,
 } from './packed-dot';
 import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K } from './packed-layout';
 
@@ -30,10 +30,11 @@ function decodeQ4_0(w: usize, x: usize, blocks: i32, sums: usize): void {
       x += 4;
     } while (w < stop);
     const scale = v128.load32_splat(x, CODE_SCALE - 16);
-    y0 = madd(f32x4.convert_i32x4_s(total(a0, ones)), f32x4.mul(scale, halves(w, sign, bias, limit)), y0);
-    y1 = madd(f32x4.convert_i32x4_s(total(a1, ones)), f32x4.mul(scale, halves(w + 8, sign, bias, limit)), y1);
-    y2 = madd(f32x4.convert_i32x4_s(total(a2, ones)), f32x4.mul(scale, halves(w + 16, sign, bias, limit)), y2);
-    y3 = madd(f32x4.convert_i32x4_s(total(a3, ones)), f32x4.mul(scale, halves(w + 24, sign, bias, limit)), y3);
+    const h = v128.load(w), g = v128.load(w, 16);
+    y0 = madd(f32x4.convert_i32x4_s(total(a0, ones)), f32x4.mul(scale, lowHalves(h, sign, bias, limit)), y0);
+    y1 = madd(f32x4.convert_i32x4_s(total(a1, ones)), f32x4.mul(scale, highHalves(h, sign, bias, limit)), y1);
+    y2 = madd(f32x4.convert_i32x4_s(total(a2, ones)), f32x4.mul(scale, lowHalves(g, sign, bias, limit)), y2);
+    y3 = madd(f32x4.convert_i32x4_s(total(a3, ones)), f32x4.mul(scale, highHalves(g, sign, bias, limit)), y3);
     w += 32;
     x += BLOCK_CODES - 16;
   }
@@ -70,10 +71,11 @@ function decodeQ5_0(w: usize, x: usize, blocks: i32, sums: usize): void {
       x += 4;
     } while (w < stop);
     const scale = v128.load32_splat(x, CODE_SCALE - 16);
-    y0 = madd(f32x4.convert_i32x4_s(total(a0, ones)), f32x4.mul(scale, halves(w + 64, sign, bias, limit)), y0);
-    y1 = madd(f32x4.convert_i32x4_s(total(a1, ones)), f32x4.mul(scale, halves(w + 72, sign, bias, limit)), y1);
-    y2 = madd(f32x4.convert_i32x4_s(total(a2, ones)), f32x4.mul(scale, halves(w + 80, sign, bias, limit)), y2);
-    y3 = madd(f32x4.convert_i32x4_s(total(a3, ones)), f32x4.mul(scale, halves(w + 88, sign, bias, limit)), y3);
+    const h = v128.load(w, 64), g = v128.load(w, 80);
+    y0 = madd(f32x4.convert_i32x4_s(total(a0, ones)), f32x4.mul(scale, lowHalves(h, sign, bias, limit)), y0);
+    y1 = madd(f32x4.convert_i32x4_s(total(a1, ones)), f32x4.mul(scale, highHalves(h, sign, bias, limit)), y1);
+    y2 = madd(f32x4.convert_i32x4_s(total(a2, ones)), f32x4.mul(scale, lowHalves(g, sign, bias, limit)), y2);
+    y3 = madd(f32x4.convert_i32x4_s(total(a3, ones)), f32x4.mul(scale, highHalves(g, sign, bias, limit)), y3);
     w += 96;
     x += BLOCK_CODES - 16;
   }
@@ -108,10 +110,11 @@ function decodeQ8_0(w: usize, x: usize, blocks: i32, sums: usize): void {
     const scale = v128.load32_splat(x, CODE_SCALE - 32);
     const i0 = nibbleTotal(b0, a0, ones, sixteens), i1 = nibbleTotal(b1, a1, ones, sixteens);
     const i2 = nibbleTotal(b2, a2, ones, sixteens), i3 = nibbleTotal(b3, a3, ones, sixteens);
-    y0 = madd(f32x4.convert_i32x4_s(i0), f32x4.mul(scale, halves(w, sign, bias, limit)), y0);
-    y1 = madd(f32x4.convert_i32x4_s(i1), f32x4.mul(scale, halves(w + 8, sign, bias, limit)), y1);
-    y2 = madd(f32x4.convert_i32x4_s(i2), f32x4.mul(scale, halves(w + 16, sign, bias, limit)), y2);
-    y3 = madd(f32x4.convert_i32x4_s(i3), f32x4.mul(scale, halves(w + 24, sign, bias, limit)), y3);
+    const h = v128.load(w), g = v128.load(w, 16);
+    y0 = madd(f32x4.convert_i32x4_s(i0), f32x4.mul(scale, lowHalves(h, sign, bias, limit)), y0);
+    y1 = madd(f32x4.convert_i32x4_s(i1), f32x4.mul(scale, highHalves(h, sign, bias, limit)), y1);
+    y2 = madd(f32x4.convert_i32x4_s(i2), f32x4.mul(scale, lowHalves(g, sign, bias, limit)), y2);
+    y3 = madd(f32x4.convert_i32x4_s(i3), f32x4.mul(scale, highHalves(g, sign, bias, limit)), y3);
     w += 32;
     x += BLOCK_CODES - 32;
   }

@@ -1,7 +1,7 @@
 // A panel: one tile of 16 rows of a packed matrix, spread out for the tile kernel. Codes become bytes (step s of a block: 8 rows x
 // columns 4s…4s+3), scales f32; rows 0…7 first over all blocks, then rows 8…15. Made once per tile and used for every
 // 4 rows of activations, in a scratch that stays in the second-level cache.
-import { BIT_4, constant, fourthSix, HALF_BIAS, HALF_LIMIT, halves, NIBBLES, SIGN, SIX_BITS, TOP_BITS } from './packed-dot';
+import { BIT_4, constant, fourthSix, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, SIGN, SIX_BITS, TOP_BITS } from './packed-dot';
 import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K } from './packed-layout';
 import { doubledBytes, spreadMinimumScales } from './packed-scales';
 import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_NIBBLES } from './packed-tile';
@@ -48,10 +48,11 @@ import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_
 // @ts-ignore: decorator
 @inline function spreadScales(w: usize, a: usize, b: usize): void {
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
-  v128.store(a, halves(w, sign, bias, limit));
-  v128.store(a, halves(w + 8, sign, bias, limit), 16);
-  v128.store(b, halves(w + 16, sign, bias, limit));
-  v128.store(b, halves(w + 24, sign, bias, limit), 16);
+  const h = v128.load(w), g = v128.load(w, 16);
+  v128.store(a, lowHalves(h, sign, bias, limit));
+  v128.store(a, highHalves(h, sign, bias, limit), 16);
+  v128.store(b, lowHalves(g, sign, bias, limit));
+  v128.store(b, highHalves(g, sign, bias, limit), 16);
 }
 
 function panelQ4_0(w: usize, panel: usize, blocks: i32): void {

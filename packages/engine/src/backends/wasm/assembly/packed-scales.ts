@@ -1,5 +1,5 @@
 // The scales inside a group of 256 columns of K-quants, spread out to one f32 or i16 pair per row.
-import { constant, fourthSix, HALF_BIAS, HALF_LIMIT, halves, SIGN, SIX_BITS, TOP_BITS } from './packed-dot';
+import { constant, fourthSix, HALF_BIAS, HALF_LIMIT, HALF_SIGN, highHalves, lowHalves, SIGN, SIX_BITS, TOP_BITS } from './packed-dot';
 
 /** Bytes that `spreadMinimumScales` fills: 8 blocks x (16 scales, 16 minima) f32. */
 export const SCALE_ROOM: usize = 1024;
@@ -43,12 +43,16 @@ export const SCALE_ROOM: usize = 1024;
 // @ts-ignore: decorator
 @inline export function spreadMinimumScales(w: usize, out: usize, offset: i32): void {
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
-  const d0 = halves(w, sign, bias, limit), d1 = halves(w + 8, sign, bias, limit);
-  const d2 = halves(w + 16, sign, bias, limit), d3 = halves(w + 24, sign, bias, limit);
+  const h = v128.load(w), g = v128.load(w, 16);
+  const d0 = lowHalves(h, sign, bias, limit), d1 = highHalves(h, sign, bias, limit);
+  const d2 = lowHalves(g, sign, bias, limit), d3 = highHalves(g, sign, bias, limit);
   scaleSet(w + 64, d0, d1, d2, d3, out);
   scaleSet(w + 112, d0, d1, d2, d3, out + 512);
-  const m0 = f32x4.neg(halves(w + 32, sign, bias, limit)), m1 = f32x4.neg(halves(w + 40, sign, bias, limit));
-  const m2 = f32x4.neg(halves(w + 48, sign, bias, limit)), m3 = f32x4.neg(halves(w + 56, sign, bias, limit));
+  // Minus dmin: the sign flipped while it is still an f16.
+  const flip = constant(HALF_SIGN);
+  const k = v128.xor(v128.load(w, 32), flip), l = v128.xor(v128.load(w, 48), flip);
+  const m0 = lowHalves(k, sign, bias, limit), m1 = highHalves(k, sign, bias, limit);
+  const m2 = lowHalves(l, sign, bias, limit), m3 = highHalves(l, sign, bias, limit);
   scaleSet(w + 160, m0, m1, m2, m3, out + 64);
   scaleSet(w + 208, m0, m1, m2, m3, out + 576);
   if (offset == 0) return;
@@ -95,10 +99,11 @@ export const SCALE_ROOM: usize = 1024;
 @inline export function spreadHalfScales(w: usize, half: usize, out: usize): void {
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   const d = w + half * 16, m = w + 32 + half * 16, set = w + 64 + half * 8;
-  const d0 = halves(d, sign, bias, limit), d1 = halves(d + 8, sign, bias, limit);
+  const h = v128.load(d), k = v128.xor(v128.load(m), constant(HALF_SIGN));
+  const d0 = lowHalves(h, sign, bias, limit), d1 = highHalves(h, sign, bias, limit);
   halfScaleSet(set, d0, d1, out);
   halfScaleSet(set + 48, d0, d1, out + 256);
-  const m0 = f32x4.neg(halves(m, sign, bias, limit)), m1 = f32x4.neg(halves(m + 8, sign, bias, limit));
+  const m0 = lowHalves(k, sign, bias, limit), m1 = highHalves(k, sign, bias, limit);
   halfScaleSet(set + 96, m0, m1, out + 32);
   halfScaleSet(set + 144, m0, m1, out + 288);
 }

@@ -1,7 +1,7 @@
 // Two to four rows of activations at once (drafts to verify, few sessions): Q4_0 and Q4_K straight from the packed tile, 8 of its 16
 // rows at a time. Making a panel would cost more than the product here. Sums as in packed-tile.ts, bit for bit.
 import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_8 } from './packed-codes';
-import { constant, dot, HALF_BIAS, HALF_LIMIT, halves, NIBBLES, ONES, SIGN } from './packed-dot';
+import { constant, dot, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, ONES, SIGN } from './packed-dot';
 import { Q4_0, Q4_K } from './packed-layout';
 import { spreadHalfScales } from './packed-scales';
 import { addScaled, storeSums } from './packed-tile';
@@ -47,8 +47,9 @@ import { fetchAhead } from './packed-ahead';
       w += 64;
       x += <usize>K * 4;
     } while (w < stop);
-    const s0 = type == Q4_0 ? halves(s, sign, bias, limit) : v128.load(s);
-    const s1 = type == Q4_0 ? halves(s + 8, sign, bias, limit) : v128.load(s, 16);
+    const h = v128.load(s);
+    const s0 = type == Q4_0 ? lowHalves(h, sign, bias, limit) : h;
+    const s1 = type == Q4_0 ? highHalves(h, sign, bias, limit) : v128.load(s, 16);
     const scale = x + <usize>K * (CODE_SCALE - 16), sum = x + <usize>K * (CODE_SUM - 16);
     const c0 = v128.load32_splat(scale);
     y0 = addScaled(a0, ones, c0, s0, y0); z0 = addScaled(b0, ones, c0, s1, z0);

@@ -53,8 +53,7 @@ function get6(group: Uint8Array, set: number, stride: number, k: number): number
 const scaleSet = (r: number, k: number): number => 64 + (k >> 2) * 48 + r;
 
 /** The set of column c's code in block b of Q6_K. */
-const codeSet = (b: number, r: number, c: number): number =>
-  288 + b * 384 + (c >> 4) * 192 + r * 4 + (c % 4);
+const codeSet = (b: number, r: number, c: number): number => 288 + b * 384 + (c >> 4) * 192 + r * 4 + (c % 4);
 
 const Q4_0: BlockPacker = {
   type: 'Q4_0',
