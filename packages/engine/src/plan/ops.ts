@@ -72,6 +72,7 @@ const SCHEMA = {
     'channels',
     'states',
     'stateOffset',
+    'scratch',
   ],
   /** In place, halves rotated (x[i], x[i + rotary/2]) by position * inverseFrequencies[i]. */
   rope: [

@@ -205,6 +205,7 @@ export class PlanBuilder {
         channels: u.columns,
         states: operands.states,
         stateOffset: operands.stateOffset,
+        scratch: { scratch: true },
       },
       {
         macsPerRow: 3 * u.columns * operands.states,

@@ -2,6 +2,7 @@
 // in any company, gives the same outputs and the same state.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { scanScratchBytes } from '../../src/backends/wasm/scratch.ts';
 import { encodeOp, type OpFields, wordsOf } from '../../src/plan/ops.ts';
 import { checkOp, Image, KernelMachine, randomSource, VARIANTS } from './harness.ts';
 
@@ -104,9 +105,15 @@ function scanCase(
     channels,
     states,
     stateOffset: 64,
+    scratch: image.reserve(scanScratchBytes(states) * 3),
   };
   return { image, fields, states: addresses, stateLength };
 }
+
+const scratchOf = ({ scratch, states }: OpFields<'selectiveScan'>) => ({
+  address: scratch,
+  byteLength: scanScratchBytes(states) * 3,
+});
 
 const LENGTHS = [[0], [1], [2, 1], [3, 0, 5, 1], [33]];
 
@@ -166,6 +173,7 @@ for (const variant of VARIANTS) {
               kind: 'selectiveScan',
               fields,
               outputs,
+              scratch: scratchOf(fields),
               label: `${channels} channels, ${states} states, rows ${lengths}`,
             });
           }
@@ -185,7 +193,8 @@ for (const variant of VARIANTS) {
           absolute: 1e-4,
         })),
       ];
-      checkOp(machine, [2], { image, kind: 'selectiveScan', fields, outputs, label: 'extremes' });
+      const scratch = scratchOf(fields);
+      checkOp(machine, [2], { image, kind: 'selectiveScan', fields, outputs, scratch, label: 'extremes' });
     });
 
     it('any cut of a sequence gives the same outputs and state', () => {

@@ -7,7 +7,7 @@ import { SEGMENT, SEGMENT_WORDS, stepLayout } from '../../plan/step.ts';
 import { CACHE_TYPE_ID, headPlaneBytes, PAGE_TOKENS, planeBytes } from '../../session/cache-layout.ts';
 import { Arena } from '../arena.ts';
 import { ARENA_BASE, compileKernels, instantiateKernels, type KernelVariant } from './load-kernels.ts';
-import { attentionScratchBytes, rawLinearScratchBytes } from './scratch.ts';
+import { attentionScratchBytes, rawLinearScratchBytes, scanScratchBytes } from './scratch.ts';
 
 const variant: KernelVariant = process.argv[2] === 'baseline' ? 'baseline' : 'relaxed';
 const pattern = process.argv[3] ?? '';
@@ -125,6 +125,7 @@ function scan(rows: number, channels: number, states: number): () => number {
       channels,
       states,
       stateOffset: 0,
+      scratch: arena.allocate(scanScratchBytes(states), 'scratch'),
     });
   };
 }

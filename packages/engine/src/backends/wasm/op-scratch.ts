@@ -2,7 +2,7 @@
 import { PACKED_BASE } from '../../plan/layouts.ts';
 import type { Operand, RecordedOp } from '../../plan/plan.ts';
 import { packedScratchBytes } from './packed/codes.ts';
-import { attentionScratchBytes, rawLinearScratchBytes } from './scratch.ts';
+import { attentionScratchBytes, rawLinearScratchBytes, scanScratchBytes } from './scratch.ts';
 
 /** Bytes for all threads; 0 for ops without a scratch field. */
 export function opScratchBytes({ kind, fields }: RecordedOp, threads: number): number {
@@ -12,6 +12,7 @@ export function opScratchBytes({ kind, fields }: RecordedOp, threads: number): n
       { heads: field('heads'), kvHeads: field('kvHeads'), headSize: field('headSize') },
       threads,
     );
+  if (kind === 'selectiveScan') return scanScratchBytes(field('states')) * threads;
   if (kind !== 'linear' && kind !== 'expertLinear') return 0;
   const columns = field('columns');
   return field('layout') >= PACKED_BASE

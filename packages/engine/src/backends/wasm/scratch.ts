@@ -1,5 +1,5 @@
 // How much scratch memory the f32 kernels want, in bytes. The planner asks here; the kernels compute the same sizes from
-// their records (assembly/raw-product.ts, assembly/attention-item.ts).
+// their records (assembly/raw-product.ts, assembly/attention-item.ts, assembly/scan.ts).
 
 const PIECE = 512;
 const PANEL_OUTPUTS = 64;
@@ -11,6 +11,11 @@ const roundUp = (value: number, unit: number) => Math.ceil(value / unit) * unit;
 /** One thread's share for `linear` and `expertLinear` over raw layouts. Multiply by the number of threads. */
 export function rawLinearScratchBytes(columns: number): number {
   return (PANEL_OUTPUTS + 8) * Math.min(PIECE, roundUp(columns, 4)) * 4 + 128;
+}
+
+/** One thread's share for `selectiveScan`: a row's b and c, each state four times, and room for four vectors. */
+export function scanScratchBytes(states: number): number {
+  return roundUp(states * 32 + 64, 64);
 }
 
 export interface AttentionShape {
