@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadModel } from '@marimba/engine';
-import { openSource } from '@marimba/engine/internal/platform/platform.node';
+import { openSource } from '@marimba/engine/internal/platform/open-source.node';
 import { seededTokens } from '@marimba/engine/internal/quantize/damage';
 import { parseFileType } from '@marimba/engine/internal/quantize/keep';
 import { quantizeModel } from '@marimba/engine/internal/quantize/quantize-model.node';

@@ -29,6 +29,6 @@ export {
   targetType,
 } from './model/weights.ts';
 export { type PlacedWeight, type Plan, PlanBuilder } from './plan/plan.ts';
-export { openSource } from './platform/platform.node.ts';
+export { openSource } from './platform/open-source.node.ts';
 export { PAGE_TOKENS } from './session/cache-layout.ts';
 export { type StateLayout, stateLayout } from './session/state-layout.ts';

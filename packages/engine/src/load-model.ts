@@ -1,5 +1,6 @@
 // From a name to a model that runs: opens the files, reads the configuration, brings the weights into place.
-import { nextTurn, openSource } from '#platform';
+import { openSource } from '#open-source';
+import { nextTurn } from '#platform';
 import type { Backend } from './backends/backend.ts';
 import { ReferenceBackend } from './backends/reference/backend.ts';
 import { WasmBackend } from './backends/wasm/backend.ts';

@@ -1,8 +1,7 @@
 // One piece of loading: some rows of one matrix, from a file into the arena in their run-time layout. Jobs survive
 // structured cloning, so that worker threads carry them out in parallel; each touches only its own rows.
 import { FormatError } from '../errors.ts';
-import { dequantize } from '../formats/dequantize.ts';
-import { quantize, type WritableTensorType } from '../formats/quantize.ts';
+import type { WritableTensorType } from '../formats/quantize.ts';
 import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { ByteSource, SourceHandle, TensorType } from '../formats/types.ts';
 
@@ -94,7 +93,7 @@ export async function runLoadJob(job: LoadJob, loader: Loader): Promise<void> {
   await read(job.offset, raw);
   if (job.interleavedHead)
     raw = separateHalves(raw, byteLengthOf(job.type, job.columns), job.interleavedHead);
-  if (job.type !== job.target) raw = convert(job, raw);
+  if (job.type !== job.target) raw = await convert(job, raw);
   const start = (row: number) => row * rowBytesOf(job);
   if (!job.packed) destination(job, loader).set(raw);
   else
@@ -137,7 +136,10 @@ export function separateHalves(raw: Uint8Array, rowBytes: number, headSize: numb
   return out;
 }
 
-function convert(job: LoadJob, raw: Uint8Array): Uint8Array {
+/** Its modules are loaded when needed: most models are quantised already, and every thread loads its own. */
+async function convert(job: LoadJob, raw: Uint8Array): Promise<Uint8Array> {
+  const { dequantize } = await import('../formats/dequantize.ts');
+  const { quantize } = await import('../formats/quantize.ts');
   const from = byteLengthOf(job.type, job.columns);
   const to = byteLengthOf(job.target, job.columns);
   const out = new Uint8Array(job.rows * to);

@@ -1,18 +1,10 @@
-// What differs between Node and browsers, Node's half. The browser's half has the same exports.
-import { existsSync } from 'node:fs';
+// What differs between Node and browsers, Node's half. The browser's half has the same exports. Worker threads load this file
+// too, and loading takes its time on each: opening models is in open-source.node.ts.
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { parentPort, Worker } from 'node:worker_threads';
 import { crc32 as nativeCrc32 } from 'node:zlib';
-import { openCheckpointPath } from '../formats/checkpoint.node.ts';
-import { openCheckpointFiles } from '../formats/checkpoint.ts';
-import type { Checkpoint } from '../formats/types.ts';
-import { pullModel } from '../hub/download.node.ts';
-import { parseReference } from '../hub/reference.ts';
-import type { LoadModelOptions, ModelSource } from '../load-model.ts';
-import { fetchBlob, namedBlobs } from './blobs.ts';
 
 export { openHandle } from '../formats/byte-source.node.ts';
 
@@ -79,22 +71,3 @@ export function startWorker(): WorkerThread {
 export const onMessage = (listener: (message: unknown) => void): void =>
   void parentPort?.on('message', listener);
 export const postToOwner = (message: unknown): void => parentPort?.postMessage(message);
-
-/** Opens a model wherever it is: path, hub name or address, or blobs. */
-export async function openSource(
-  source: Exclude<ModelSource, Checkpoint>,
-  options: LoadModelOptions,
-): Promise<Checkpoint> {
-  if (typeof source !== 'string' && !(source instanceof URL)) return openCheckpointFiles(namedBlobs(source));
-  if (source instanceof URL && source.protocol === 'file:') return openCheckpointPath(fileURLToPath(source));
-  const reference = parseReference(String(source), existsSync);
-  if (reference.kind === 'path') return openCheckpointPath(reference.path);
-  if (reference.kind === 'url') return openCheckpointFiles([await fetchBlob(reference.url, options.signal)]);
-  const pulled = await pullModel(reference, {
-    token: options.token,
-    endpoint: options.endpoint,
-    signal: options.signal,
-    onProgress: options.onDownload,
-  });
-  return openCheckpointPath(pulled.modelPath);
-}

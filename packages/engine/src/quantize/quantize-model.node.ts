@@ -6,7 +6,7 @@ import type { Checkpoint } from '../formats/types.ts';
 import type { LoadModelOptions } from '../load-model.ts';
 import { readSpec } from '../model/families/index.ts';
 import { readText } from '../model/text-side.ts';
-import { openSource } from '../platform/platform.node.ts';
+import { openSource } from '../platform/open-source.node.ts';
 import { planContents } from './contents.ts';
 import type { KeepRule } from './keep.ts';
 import {

@@ -33,6 +33,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 const IMPORTS: Readonly<Record<string, string>> = {
   '#platform': '/packages/engine/src/platform/platform.browser.ts',
+  '#open-source': '/packages/engine/src/platform/open-source.browser.ts',
   '@huggingface/jinja': '/node_modules/@huggingface/jinja/dist/index.js',
 };
 
