@@ -6,6 +6,7 @@ import {
   type LoadModelOptions,
   loadModel,
   type Model,
+  type Session,
   UsageError,
 } from '../src/index.ts';
 import { GOLDEN_MODELS, largestDifference, modelFolder, readGolden, TOLERANCE } from './golden.ts';
@@ -20,6 +21,25 @@ async function run(model: Model, prompt: readonly number[], options: GenerateOpt
     if (step.done) return { session, tokens, result: step.value };
     tokens.push(step.value.token);
   }
+}
+
+const DRAWS = 1000;
+const TOP = 4;
+
+/** The most likely tokens, with the probabilities that sampling among them has. */
+function topProbabilities(logits: Float32Array): [token: number, probability: number][] {
+  const top = [...logits.entries()].sort((a, b) => b[1] - a[1]).slice(0, TOP);
+  const total = top.reduce((sum, [, logit]) => sum + Math.exp(logit), 0);
+  return top.map(([token, logit]) => [token, Math.exp(logit) / total]);
+}
+
+/** Reads `prompt`, and tells how likely each two tokens after it are. */
+async function pairProbabilities(session: Session, prompt: readonly number[]): Promise<Map<string, number>> {
+  const pairs = new Map<string, number>();
+  for (const [a, pa] of topProbabilities(await session.prefillForLogits(prompt)))
+    for (const [b, pb] of topProbabilities(await session.fork().prefill([a])))
+      pairs.set(`${a} ${b}`, pa * pb);
+  return pairs;
 }
 
 describe('speculation', () => {
@@ -47,6 +67,40 @@ describe('speculation', () => {
       const drafted = await run(model, prompt, { ...options, speculate: true });
       assert.deepEqual(drafted.tokens, plain.tokens, `seed ${seed}`);
     }
+  });
+
+  it('drafts leave the distribution of samples as it is (chi-square, two tokens after a text that repeats)', async () => {
+    await using model = await loadModel(modelFolder('jamba-moe'), { ...EXACT, prefixCacheBytes: 0 });
+    const { prompts } = readGolden('jamba-moe');
+    // The text's first half goes on with two tokens that the model finds likely after its second: a draft often right.
+    let drafted = [1, 2].join(' ');
+    let start = model.createSession();
+    let expected = new Map<string, number>();
+    for (let i = 0; i < 20 && !((expected.get(drafted) ?? 0) > 0.1); i++) {
+      if (i > 0) drafted = [...expected.keys()][(i * 5) % expected.size]!;
+      start = model.createSession();
+      const text = [...prompts.len33, ...drafted.split(' ').map(Number), ...prompts.len33];
+      expected = await pairProbabilities(start, text);
+    }
+    const observed = new Map<string, number>();
+    for (let seed = 0; seed < DRAWS; seed++) {
+      const session = start.fork();
+      const options = { temperature: 1, topK: TOP, topP: 1, minP: 0, seed, maxTokens: 3, ignoreEos: true };
+      const tokens: number[] = [];
+      for await (const { token } of session.generate([], { ...options, speculate: true })) tokens.push(token);
+      const pair = `${tokens[0]} ${tokens[1]}`;
+      observed.set(pair, (observed.get(pair) ?? 0) + 1);
+      session.close();
+    }
+    assert.ok((observed.get(drafted) ?? 0) > 0.08 * DRAWS, 'what was drafted is often sampled');
+    assert.deepEqual(
+      [...observed.keys()].filter((pair) => !expected.has(pair)),
+      [],
+    );
+    let chiSquare = 0;
+    for (const [pair, p] of expected) chiSquare += ((observed.get(pair) ?? 0) - DRAWS * p) ** 2 / (DRAWS * p);
+    // 15 degrees of freedom: exceeded once in a thousand sets of seeds.
+    assert.ok(chiSquare < 37.7, `chi-square ${chiSquare}`);
   });
 
   it('an early end leaves the session at exactly the tokens it says', async () => {
