@@ -9,10 +9,12 @@ const SCAN_CHUNK = 256;
 /** Queries that attentionBackward works on at a time. */
 const QUERIES = 32;
 
-/** `rows` is the longest segment. Per chunk row: a state and a decay; per chunk: the state before it; and running sums. */
+/**
+ * `rows` is the longest segment. Eight channels at a time: for each chunk row a state and a decay; for each chunk the state
+ * before it; a state more, running sums, and places of 8 lanes.
+ */
 export function scanBackwardScratchBytes(rows: number, states: number): number {
-  const block = states * 16;
-  return block * (2 * SCAN_CHUNK + Math.ceil(rows / SCAN_CHUNK) + 4) + SCAN_CHUNK * 16 * 8;
+  return 448 + states * 32 * (2 * SCAN_CHUNK + Math.ceil(rows / SCAN_CHUNK) + 4);
 }
 
 /** Probabilities and score gradients of a block of queries against a segment of `rows`, and room for products. */

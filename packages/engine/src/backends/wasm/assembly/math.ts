@@ -26,6 +26,7 @@ export const EXP2_COEFFICIENTS: usize = CONSTANTS;
 export const ROUNDING: usize = CONSTANTS + 24;
 export const LEAST_EXPONENT: usize = CONSTANTS + 28;
 export const LOG2_E: usize = CONSTANTS + 32;
+export const ONE: usize = CONSTANTS + 104;
 
 // @ts-ignore: decorator
 @inline function constant(offset: usize): v128 {
