@@ -11,10 +11,10 @@ const QUERIES = 32;
 
 /**
  * `rows` is the longest segment. Eight channels at a time: for each chunk row a state and a decay; for each chunk the state
- * before it; a state more, running sums, and places of 8 lanes.
+ * before it; a state more, running sums, a row's products, and places of 8 lanes.
  */
 export function scanBackwardScratchBytes(rows: number, states: number): number {
-  return 448 + states * 32 * (2 * SCAN_CHUNK + Math.ceil(rows / SCAN_CHUNK) + 4);
+  return 448 + 96 + states * 32 * (2 * SCAN_CHUNK + Math.ceil(rows / SCAN_CHUNK) + 5);
 }
 
 /** Probabilities and score gradients of a block of queries against a segment of `rows`, and room for products. */

@@ -8,10 +8,11 @@
 // One chunk of work is a group of blocks: it owns its channels' gradients, and sums those of B and C, which all channels
 // share, into partials of its own. Groups do not depend on the number of threads, so neither do the results.
 // Scratch of a thread, [states][8] each: CHUNK + 1 states, CHUNK decays, carried gradient, gradient of A, A, and the states
-// before each chunk of the longest segment; before these a PLACE for whatever else takes 8 lanes.
+// before each chunk of the longest segment; before these PLACES for whatever else takes 8 lanes, behind them the products of a
+// row whose sums over the channels are B's and C's gradients, [2][states rounded up to 4][4].
 import { address, liveRows, madd, nextChunk } from './common';
 import {
-  EXP2_COEFFICIENTS, horizontalSum, LEAST_EXPONENT, LOG2_E, ONE, ROUNDING, sigmoid, softplus, storeFloats,
+  EXP2_COEFFICIENTS, horizontalSums, LEAST_EXPONENT, LOG2_E, ONE, ROUNDING, sigmoid, softplus, storeFloats,
 } from './math';
 import {
   SCAN_REDUCE_BC_STRIDE, SCAN_REDUCE_DB, SCAN_REDUCE_DC, SCAN_REDUCE_GROUPS, SCAN_REDUCE_PARTIALS, SCAN_REDUCE_STATES,
@@ -112,8 +113,10 @@ function backward(op: usize, segment: usize, channel: i32, lanes: i32, partials:
   const dA = carried + bytes;
   const a = dA + bytes;
   const before = a + bytes;
+  const products = before + bytes * <usize>((rows + CHUNK - 1) / CHUNK);
   memory.fill(places, 0, PLACES + bytes);
   memory.fill(before, 0, bytes);
+  memory.fill(products, 0, <usize>((states + 3) & ~3) << 5);
   memory.fill(carried, 0, 2 * bytes);
   memory.copy(places + D, address(op, SELECTIVE_SCAN_BACKWARD_D) + shift, <usize>lanes << 2);
   const bias = address(op, SELECTIVE_SCAN_BACKWARD_DT_BIAS);
@@ -145,7 +148,7 @@ function backward(op: usize, segment: usize, channel: i32, lanes: i32, partials:
         whole ? du : places + OUT, whole ? ddt : places + OUT + 32, whole ? dz : places + OUT + 64,
         places, a, scratch + <usize>(t - start) * bytes, decays + <usize>(t - start) * bytes, carried, dA, states,
         address(op, SELECTIVE_SCAN_BACKWARD_B) + rowShift(op, row), address(op, SELECTIVE_SCAN_BACKWARD_C) + rowShift(op, row),
-        partials + (<usize>(row * 2 * ((states + 3) & ~3)) << 2),
+        partials + (<usize>(row * 2 * ((states + 3) & ~3)) << 2), products,
       );
       if (!whole) {
         memory.copy(du, places + OUT, <usize>lanes << 2);
@@ -248,7 +251,7 @@ function advance(
  */
 function rowBack(
   u: usize, raw: usize, z: usize, dy: usize, du: usize, ddt: usize, dz: usize, places: usize, a: usize, state: usize,
-  decays: usize, carried: usize, dA: usize, states: i32, b: usize, c: usize, partials: usize,
+  decays: usize, carried: usize, dA: usize, states: i32, b: usize, c: usize, partials: usize, products: usize,
 ): void {
   const raw0 = f32x4.add(v128.load(raw), v128.load(places, BIAS));
   const raw1 = f32x4.add(v128.load(raw, 16), v128.load(places, BIAS + 16));
@@ -264,7 +267,7 @@ function rowBack(
   const gate1 = sigmoid(z1);
   const ds0 = f32x4.mul(dy0, f32x4.mul(z0, gate0));
   const ds1 = f32x4.mul(dy1, f32x4.mul(z1, gate1));
-  walkBack(a, state, decays, carried, dA, states, b, c, ds0, ds1, dt0, dt1, f32x4.mul(dt0, u0), f32x4.mul(dt1, u1), partials, places + SUMS);
+  walkBack(a, state, decays, carried, dA, states, b, c, ds0, ds1, dt0, dt1, f32x4.mul(dt0, u0), f32x4.mul(dt1, u1), partials, products, places + SUMS);
   const one = v128.load32_splat(ONE);
   const d0 = v128.load(places, D);
   const d1 = v128.load(places, D + 16);
@@ -300,10 +303,10 @@ function rowBack(
 // @ts-ignore: decorator
 @inline function walkBack(
   a: usize, state: usize, decays: usize, carried: usize, dA: usize, states: i32, b: usize, c: usize, ds0: v128, ds1: v128,
-  dt0: v128, dt1: v128, drive0: v128, drive1: v128, partials: usize, sums: usize,
+  dt0: v128, dt1: v128, drive0: v128, drive1: v128, partials: usize, products: usize, sums: usize,
 ): void {
   const bytes = <usize>states << 5;
-  const partialsC = partials + (<usize>((states + 3) & ~3) << 2);
+  const productBytes = <usize>((states + 3) & ~3) << 4;
   let output0 = f32x4.splat(0);
   let output1 = output0;
   let decay0 = output0;
@@ -339,8 +342,8 @@ function rowBack(
     v128.store(carried, carried1, 16);
     const forB = f32x4.add(f32x4.mul(g0, drive0), f32x4.mul(g1, drive1));
     const forC = f32x4.add(f32x4.mul(ds0, now0), f32x4.mul(ds1, now1));
-    store<f32>(partials + column, load<f32>(partials + column) + horizontalSum(forB));
-    store<f32>(partialsC + column, load<f32>(partialsC + column) + horizontalSum(forC));
+    v128.store(products + (column << 2), forB);
+    v128.store(products + (column << 2) + productBytes, forC);
     a += 32;
     state += 32;
     decays += 32;
@@ -353,6 +356,11 @@ function rowBack(
   v128.store(sums, decay1, 48);
   v128.store(sums, drives0, 64);
   v128.store(sums, drives1, 80);
+  // Both parts of `partials` and of `products` lie one behind the other.
+  for (const stop = products + 2 * productBytes; products < stop; products += 64, partials += 16) {
+    const four = horizontalSums(v128.load(products), v128.load(products, 16), v128.load(products, 32), v128.load(products, 48));
+    v128.store(partials, f32x4.add(v128.load(partials), four));
+  }
 }
 
 /** One chunk is one row. */
