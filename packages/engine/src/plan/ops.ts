@@ -16,7 +16,7 @@ const SCHEMA = {
   /** y[r] = scale * table[tokens[r]] */
   embed: ['rows', 'tokens', 'table', 'layout', 'columns', 'vocabulary', 'scale', 'y', 'yStride'],
   /** Each of `groups` slices of `columns`: y = x / sqrt(mean(x^2) + epsilon) * weight. May run in place. */
-  rmsNorm: ['rows', 'x', 'xStride', 'y', 'yStride', 'weight', 'columns', 'groups', 'epsilon', 'codes'],
+  rmsNorm: ['rows', 'x', 'xStride', 'y', 'yStride', 'weight', 'columns', 'groups', 'epsilon'],
   /** Rows to int8 with one scale per 32 columns (see codes.ts); the input of `linear` on packed weights. */
   quantizeRows: ['rows', 'x', 'xStride', 'columns', 'codes'],
   /** y = (accumulate ? y : 0) + x W^T + bias. `x` is f32 for raw layouts, codes of quantizeRows for packed ones. */
@@ -124,18 +124,7 @@ const SCHEMA = {
     'scratchBytes',
   ],
   /** y = activation(gate) * up. May run in place on either input. */
-  gatedActivation: [
-    'rows',
-    'gate',
-    'gateStride',
-    'up',
-    'upStride',
-    'y',
-    'yStride',
-    'columns',
-    'activation',
-    'codes',
-  ],
+  gatedActivation: ['rows', 'gate', 'gateStride', 'up', 'upStride', 'y', 'yStride', 'columns', 'activation'],
   /** y += x */
   add: ['rows', 'x', 'xStride', 'y', 'yStride', 'columns'],
   /**

@@ -110,7 +110,6 @@ export class PlanBuilder {
         columns: x.columns / groups,
         groups,
         epsilon,
-        codes: 0,
       },
       { bytesPerRow: x.columns * 8 },
     );
@@ -322,7 +321,6 @@ export class PlanBuilder {
         yStride: y.stride,
         columns: gate.columns,
         activation: ACTIVATION_ID[activation],
-        codes: 0,
       },
       { bytesPerRow: gate.columns * 12, exponentialsPerRow: gate.columns },
     );

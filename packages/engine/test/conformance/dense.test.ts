@@ -250,7 +250,6 @@ for (const variant of VARIANTS) {
             columns,
             groups,
             epsilon: 1e-6,
-            codes: 0,
           };
           const outputs = Array.from({ length: 5 }, (_, r) => ({
             address: y + r * stride * 4,
@@ -287,7 +286,6 @@ for (const variant of VARIANTS) {
             yStride: stride,
             columns,
             activation,
-            codes: 0,
           };
           const outputs = Array.from({ length: 3 }, (_, r) => ({
             address: y + r * stride * 4,
@@ -350,7 +348,7 @@ for (const variant of VARIANTS) {
       checkOp(machine, [3], {
         image,
         kind: 'rmsNorm',
-        fields: { ...common, weight: x, groups: 1, epsilon: 1, codes: 0 },
+        fields: { ...common, weight: x, groups: 1, epsilon: 1 },
         outputs: [],
         label: 'no rows',
       });

@@ -163,7 +163,6 @@ function gated(rows: number, columns: number, activation: number): () => number 
       ...strides,
       columns,
       activation,
-      codes: 0,
     });
   };
 }

@@ -1,5 +1,5 @@
 // Activations as the packed kernels take them: int8 with one f32 scale per block of 32 columns, scale = max|x| / 127, codes
-// rounded to nearest. Written by the op `quantizeRows` (and by ops that fuse it), read by `linear` on packed weights.
+// rounded to nearest. Written by the op `quantizeRows`, read by `linear` on packed weights.
 //
 // Rows come in tiles of 4, the last one holding the 1…4 that remain. A tile of K rows is a stream of blocks of 56 K bytes:
 //
