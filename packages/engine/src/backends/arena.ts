@@ -94,7 +94,7 @@ export class Arena {
     );
     if (total > MAX_PAGES || !this.#tryGrow(generous, pages)) {
       throw new ModelError(
-        `memory: expected room for ${what} (${mib(size)}), found ${mib(MAX_PAGES * PAGE - end)} left of the 4 GiB that WebAssembly ` +
+        `memory: expected room for ${what} (${readable(size)}), found ${readable(MAX_PAGES * PAGE - end)} left of the 4 GiB that WebAssembly ` +
           'can address. Use a smaller quantisation, a shorter context or an 8-bit cache, or close sessions.',
       );
     }
@@ -115,4 +115,5 @@ export class Arena {
   }
 }
 
-const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+const readable = (bytes: number) =>
+  bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 2 ** 20).toFixed(0)} MiB`;
