@@ -34,6 +34,7 @@ const HELP = `Usage: npm run bench:peers -- [options]
   --threads N     worker threads of each side (default 2)
   --output FILE   where the figures go as JSON (default: the cache folder)
   --keep          keep the raw figures when done, so that a run of other rows or more repetitions adds to them
+  --report        measure nothing: print what an interrupted run, or runs with --keep, have so far
   --fresh         do not continue an interrupted run
 
 On two cores a Jamba 3B takes about 6 minutes for each repetition: base 1/2, conversation 2, sessions 1 1/4, depth 1 1/2,
@@ -48,6 +49,7 @@ interface Options {
   readonly threads: number;
   readonly output: string;
   readonly keep: boolean;
+  readonly reportOnly: boolean;
   readonly records: Records;
 }
 
@@ -65,6 +67,7 @@ async function readOptions(): Promise<Options | null> {
       threads: { type: 'string', default: '2' },
       output: { type: 'string' },
       keep: { type: 'boolean', default: false },
+      report: { type: 'boolean', default: false },
       fresh: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -88,7 +91,8 @@ async function readOptions(): Promise<Options | null> {
     groups: GROUPS.filter((group) => names.includes(group.name)),
     repeat,
     threads,
-    keep: values.keep,
+    keep: values.keep || values.report,
+    reportOnly: values.report,
     output: values.output ?? join(folder, `peers-${new Date().toISOString().replaceAll(/[:.]/g, '-')}.json`),
     records: new Records(unfinished),
   };
@@ -202,6 +206,7 @@ function report(options: Options): Report {
     }
   }
   const limits = all.flatMap(({ figures: { bytesPerSecond } }) => bytesPerSecond ?? []);
+  if (limits.length === 0) throw new Error('bench:peers: nothing has been measured yet');
   return {
     rows,
     derived,
@@ -217,9 +222,11 @@ async function main(): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
-  installPeers();
   const machine = describeMachine();
-  await runAll(options);
+  if (!options.reportOnly) {
+    installPeers();
+    await runAll(options);
+  }
   const result = report(options);
   const { threads, repeat, output, records } = options;
   await mkdir(join(output, '..'), { recursive: true });
@@ -232,7 +239,7 @@ async function main(): Promise<void> {
       `memory reads ${gigabytes(median)} GB/s (${gigabytes(min)} … ${gigabytes(max)}); ` +
       `other programs took up to ${(result.busyElsewhere * 100).toFixed(0)} % of the processors’ time\n\n` +
       `${formatReport(result.rows)}\n\n${formatDerived(result.derived)}\n\n` +
-      `Median of ${repeat}, (least … most). Figures: ${output}\n`,
+      `Medians of up to ${repeat}, (least … most). Figures: ${output}\n`,
   );
   const raw = output.replace(/(\.json)?$/, '.jsonl');
   if (options.keep) records.copy(raw);
