@@ -97,21 +97,22 @@ async function firstWeights(runtime: TrainingRuntime, config: RunConfig): Promis
   }
 }
 
-/** What must not change when a run goes on: all but places, memory and how often it reports. Steps shape the learning rate. */
+/** What may change when a run goes on: places, memory and how often it reports. Steps shape the learning rate. */
+const CHANGEABLE: ReadonlySet<string> = new Set<keyof RunConfig>([
+  'output',
+  'texts',
+  'heldOutTexts',
+  'tokenizer',
+  'evaluateEvery',
+  'checkpointEvery',
+  'heldOutTokens',
+  'recompute',
+]);
+
 function identityOf(config: RunConfig, data: string): string {
-  const {
-    output: _,
-    texts: __,
-    heldOutTexts: ________,
-    tokenizer: ___,
-    evaluateEvery: ____,
-    checkpointEvery: _____,
-    heldOutTokens: ______,
-    recompute: _______,
-    ...rest
-  } = config;
+  const fixed = Object.entries(config).filter(([field]) => !CHANGEABLE.has(field));
   return createHash('sha256')
-    .update(JSON.stringify({ ...rest, data }))
+    .update(JSON.stringify({ ...Object.fromEntries(fixed), data }))
     .digest('hex');
 }
 
