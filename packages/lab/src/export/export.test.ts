@@ -106,6 +106,31 @@ for (const [name, { config, architecture }] of Object.entries(CASES)) {
   });
 }
 
+describe('export as GGUF', () => {
+  const llama = { ...sizes, model_type: 'llama', num_hidden_layers: 2 };
+  const jamba = hybrid(['mamba', 'full_attention'], repeat('dense', 2));
+  const refused: Readonly<Record<string, [JsonObject, RegExp]>> = {
+    'projection biases': [{ ...jamba, mamba_proj_bias: true }, /projection biases/],
+    'no convolution bias': [{ ...jamba, mamba_conv_bias: false }, /no bias/],
+    'another expansion': [{ ...jamba, mamba_expand: 3 }, /not twice the hidden size/],
+    'attention biases': [{ ...llama, attention_bias: true }, /norms or biases/],
+    'another head size': [{ ...llama, head_dim: 10 }, /do not add up/],
+    'scaled rotary positions': [
+      { ...llama, rope_scaling: { rope_type: 'linear', factor: 2 } },
+      /no rotary positions, or scaled ones/,
+    ],
+  };
+  for (const [name, [config, message]] of Object.entries(refused))
+    it(`refuses ${name}, which llama.cpp would not run or run differently`, async () => {
+      const { spec } = specOfConfig('test', config);
+      const runtime = await TrainingRuntime.create(spec, await createBackend({ backend: 'reference' }), {
+        maxTokens: 4,
+      });
+      await assert.rejects(exportGguf(runtime.store, spec, config, join(root, 'refused.gguf')), message);
+      await runtime.close();
+    });
+});
+
 async function sameLogits(path: string, expected: Float32Array): Promise<void> {
   const model = await loadModel(path, { backend: 'reference', cacheType: 'f32', activations: 'f32' });
   const found = await model.createSession().prefill(TOKENS);

@@ -9,7 +9,7 @@ import { writeWhole } from '../data/token-file.ts';
 import { partsOf } from '../train/load-weights.ts';
 import { specOfConfig } from '../train/model-config.ts';
 import type { ParameterStore } from '../train/parameters.ts';
-import { type Expression, express } from './express.ts';
+import { type Expression, express, ggufProblem } from './express.ts';
 import { ggufFile } from './gguf.ts';
 
 export interface ExportedText {
@@ -77,5 +77,10 @@ export async function exportGguf(
       `GGUF: expected a layer list that Jamba, Mamba or Llama can express, found another one: ${expression.reasons.join('; ')}`,
     );
   const { spec: expressed } = specOfConfig('export', expression.config);
+  const problem = ggufProblem(expressed);
+  if (problem)
+    throw new UsageError(
+      `GGUF: expected a model that llama.cpp can run, found one that it cannot: ${problem}. Export a Hugging Face folder instead.`,
+    );
   await writeWhole(path, ggufFile(store, expressed, options.name ?? 'marimba', options.text ?? null));
 }

@@ -11,26 +11,16 @@ export interface Expression {
   readonly reasons: readonly string[];
 }
 
+const ARCHITECTURES: Readonly<Record<string, NonNullable<Expression['architecture']>>> = {
+  jamba: 'JambaForCausalLM',
+  mamba: 'MambaForCausalLM',
+  llama: 'LlamaForCausalLM',
+};
+
 /** `config` is the one that the model was made from: the answer when nothing else fits. */
 export function express(spec: ModelSpec, config: JsonObject): Expression {
-  if (config.model_type === 'jamba')
-    return {
-      config: withArchitecture(config, 'JambaForCausalLM'),
-      architecture: 'JambaForCausalLM',
-      reasons: [],
-    };
-  if (config.model_type === 'mamba')
-    return {
-      config: withArchitecture(config, 'MambaForCausalLM'),
-      architecture: 'MambaForCausalLM',
-      reasons: [],
-    };
-  if (config.model_type === 'llama')
-    return {
-      config: withArchitecture(config, 'LlamaForCausalLM'),
-      architecture: 'LlamaForCausalLM',
-      reasons: [],
-    };
+  const own = ARCHITECTURES[`${config.model_type}`];
+  if (own) return { config: withArchitecture(config, own), architecture: own, reasons: [] };
   const reasons: string[] = [];
   for (const attempt of [asMamba, asLlama, asJamba]) {
     const result = attempt(spec);
@@ -38,6 +28,17 @@ export function express(spec: ModelSpec, config: JsonObject): Expression {
     reasons.push(result);
   }
   return { config, architecture: null, reasons };
+}
+
+/** Why llama.cpp would not load a model of these families, or compute something else; null when it does neither. */
+export function ggufProblem(spec: ModelSpec): string | null {
+  const mambas = mambasOf(spec);
+  if (mambas.some((m) => m.projectionBias)) return 'its Mamba layers have projection biases';
+  if (mambas.some((m) => !m.convBias)) return 'its convolutions have no bias';
+  if (mambas.some((m) => m.innerSize !== 2 * spec.hiddenSize))
+    return 'the inner size of its Mamba layers is not twice the hidden size';
+  const llama = spec.family === 'llama' ? asLlama(spec) : null;
+  return typeof llama === 'string' ? llama : null;
 }
 
 const withArchitecture = (config: JsonObject, architecture: string): JsonObject => ({

@@ -9,7 +9,7 @@ import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/l
 import { readSpec } from '@marimba/engine/internal/model/families/index';
 import { writeWhole } from '../data/token-file.ts';
 import { exportGguf, exportHuggingFace } from '../export/export.ts';
-import { express } from '../export/express.ts';
+import { express, ggufProblem } from '../export/express.ts';
 import { openCorpus } from './corpus.ts';
 import { initialise } from './initialise.ts';
 import { loadParameters } from './load-weights.ts';
@@ -40,6 +40,11 @@ export async function runTraining(config: RunConfig, hooks: RunHooks = {}): Prom
   if (hooks.gguf && !expressed.architecture)
     throw new UsageError(
       `--gguf: expected layers that Jamba, Mamba or Llama can express, found others: ${expressed.reasons.join('; ')}`,
+    );
+  const problem = hooks.gguf ? ggufProblem(specOfConfig('model', expressed.config).spec) : null;
+  if (problem)
+    throw new UsageError(
+      `--gguf: expected a model that llama.cpp can run, found one that it cannot: ${problem}`,
     );
   const corpus = await openCorpus(config, first.spec.vocabularySize, hooks.onNote);
   const model: JsonObject = { ...config.model };
