@@ -128,7 +128,7 @@ export function judgePart(part: ClaimPart, scores: Scores, chance: number): Part
     verdict,
     difference,
     values,
-    reason: `difference ${show(mean)} [${show(low)}, ${show(high)}], margin ${part.margin}`,
+    reason: `difference ${show(mean)} [${show(low)}, ${show(high)}], margin ${Number(part.margin.toPrecision(2))}`,
   };
 }
 
@@ -152,8 +152,9 @@ function judge({ kind, margin }: ClaimPart, low: number, high: number): Verdict 
 
 const show = (value: number): string => `${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(3)}`;
 
-function describe({ kind, model, than, task, metric, margin }: ClaimPart): string {
+function describe({ kind, model, than, task, metric, ...part }: ClaimPart): string {
   const on = `on ${task} (${metric})`;
+  const margin = Number(part.margin.toPrecision(2));
   if (kind === 'better')
     return `${model} better than ${than} ${on}${margin > 0 ? ` by more than ${margin}` : ''}`;
   if (kind === 'alike') return `${model} and ${than} within ${margin} ${on}`;

@@ -48,7 +48,11 @@ function claimsSection(verdicts: readonly ClaimVerdict[]): string {
     );
     return `<section class="claim ${CLASS[verdict]}"><h3>(${escapeXml(claim.id)}) ${escapeXml(claim.statement)}</h3><span class="verdict">${verdict}</span> <span class="soft">${escapeXml(claim.source)}</span><ul>${items.join('')}</ul></section>`;
   });
-  return `<h2>Claims</h2><p class="soft">${escapeXml(RULE)}</p>${claims.join('')}`;
+  const overview = verdicts.map(
+    ({ claim, verdict }) =>
+      `<li class="${CLASS[verdict]}">(${escapeXml(claim.id)}) ${escapeXml(claim.statement)} <span class="verdict">${verdict}</span></li>`,
+  );
+  return `<h2>Claims</h2><ul>${overview.join('')}</ul><h2>Claim by claim</h2><p class="soft">${escapeXml(RULE)}</p>${claims.join('')}`;
 }
 
 const values = ({ model, than }: { model: number | null; than: number | null }): string =>
@@ -114,7 +118,13 @@ function taskSection(page: Page, task: string): string {
     high: r.quality.high,
     values: r.values,
   }));
-  const further = Object.keys(first.metrics).filter((m) => m === 'format' || m.startsWith('accuracy at '));
+  // Sizes beside the trained one, and whatever else the claims look at.
+  const claimed = new Set(
+    (page.study.claims ?? []).flatMap((c) => c.parts.filter((p) => p.task === task).map((p) => p.metric)),
+  );
+  const further = Object.keys(first.metrics).filter(
+    (m) => m !== first.metric && (claimed.has(m) || m === 'format' || m.startsWith('accuracy at ')),
+  );
   return `<h2>${escapeXml(task)}</h2><div class="plots">${[
     figure(
       dotPlot(dots, quality, first.chance === null ? {} : { line: first.chance }),
@@ -138,30 +148,47 @@ function taskSection(page: Page, task: string): string {
       ),
       'Quality against the cost of training',
     ),
-    ...further.map((metric) =>
-      figure(
-        dotPlot(
-          rows.flatMap((r) =>
-            r.metrics[metric]
-              ? [
-                  {
-                    series: page.series(r.model),
-                    label: r.model,
-                    value: r.metrics[metric].mean,
-                    low: r.metrics[metric].low,
-                    high: r.metrics[metric].high,
-                    values: [],
-                  },
-                ]
-              : [],
+    figure(
+      linePlot(
+        rows.map((r) => ({
+          series: page.series(r.model),
+          label: r.model,
+          points: r.curve.flatMap((y, i) =>
+            Number.isFinite(y) ? [{ x: (100 * (i + 0.5)) / r.curve.length, y }] : [],
           ),
-          { label: metric, range: [0, 1.02] },
-        ),
-        metric === 'format' ? 'Share of answers in the format asked for' : metric,
+        })),
+        { label: '% of training' },
+        { label: 'training loss (nats)' },
       ),
+      'How training went: loss of each tenth, mean of the seeds',
     ),
+    ...further.map((metric) => figure(furtherPlot(page, rows, metric), furtherCaption(metric))),
   ].join('')}</div>`;
 }
+
+function furtherPlot(page: Page, rows: readonly SummaryRow[], metric: string): string {
+  const dots = rows.flatMap((r) => {
+    const mean = r.metrics[metric];
+    const { model: label } = r;
+    return mean
+      ? [{ series: page.series(label), label, value: mean.mean, low: mean.low, high: mean.high, values: [] }]
+      : [];
+  });
+  const isShare = metric === 'format' || metric.startsWith('accuracy');
+  return dotPlot(dots, { label: FURTHER_LABELS[metric] ?? metric, ...(isShare ? { range: [0, 1.02] } : {}) });
+}
+
+const FURTHER_LABELS: Readonly<Record<string, string>> = {
+  format: 'share of answers',
+  worstLogGradientNorm: 'ln of the largest gradient norm',
+};
+
+const furtherCaption = (metric: string): string =>
+  metric === 'format'
+    ? 'Share of answers in the format asked for'
+    : metric === 'worstLogGradientNorm'
+      ? 'The largest gradient of the run (lower is better)'
+      : metric;
 
 function axesSection(page: Page): string {
   const names = [...new Set(page.rows.flatMap((r) => Object.keys(r.axes)))];

@@ -279,6 +279,21 @@ test('the report stands alone, names every model, and its verdicts follow the nu
   assert.equal(csv.trim().split('\n').length, 7);
 });
 
+test('the README keeps what people wrote around its numbers', async () => {
+  const results = await readResults(join(folder, 'run'));
+  const path = join(folder, 'run', 'README.md');
+  const first = await readFile(path, 'utf8');
+  assert.match(first, /^# A study of <nothing>/);
+  assert.match(first, /### \(x\) Mamba recalls better\n\n\*\*not confirmed\*\*/);
+  await writeFile(
+    path,
+    `Before.\n\n${first.slice(first.indexOf('<!--')).replace('recalls better', 'forged')}\nAfter.\n`,
+  );
+  await writeStudyFiles(study, results, join(folder, 'run'));
+  const second = await readFile(path, 'utf8');
+  assert.equal(second, `Before.\n\n${first.slice(first.indexOf('<!--'))}\nAfter.\n`);
+});
+
 test('a process that dies fails its cell and leaves the others', async () => {
   process.env.MARIMBA_TEST_CRASH = '2';
   const { failures, results } = await runStudy(study, { ...options('crash'), only: ['mamba / recall'] });

@@ -1,7 +1,7 @@
 // A study's results model by model and task by task: means over seeds with their spread. The table in the terminal, results.csv
 // and the report all show these rows.
 import { layerStrip } from '@marimba/engine';
-import { type Mean, meanInterval } from '../statistics.ts';
+import { average, type Mean, meanInterval } from '../statistics.ts';
 import { studyCells } from './cells.ts';
 import { type ModelCost, modelCost } from './costs.ts';
 import { countParameters, modelConfig, specOf } from './model.ts';
@@ -19,6 +19,8 @@ export interface SummaryRow {
   /** One for each seed. */
   readonly values: readonly number[];
   readonly chance: number | null;
+  /** Training loss of each tenth of the run, mean over seeds. */
+  readonly curve: readonly number[];
   /** All metrics, with their spread. */
   readonly metrics: Readonly<Record<string, Mean>>;
   readonly parameters: number;
@@ -52,6 +54,7 @@ export function summarise(study: Study, results: ReadonlyMap<string, CellResult>
           quality: metrics[metric] ?? meanInterval([Number.NaN]),
           values: found.flatMap((r) => r.metrics[metric] ?? []),
           chance: first.chance,
+          curve: first.curve.map((_, i) => average(found.map((r) => r.curve[i] ?? Number.NaN))),
           metrics,
           parameters: first.parameters,
           activeParameters: first.activeParameters,

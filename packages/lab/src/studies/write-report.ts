@@ -1,7 +1,9 @@
-// A study's folder after a run: report.html, results.csv, summary.json (rows and verdicts) beside results.jsonl.
+// A study's folder after a run: report.html, results.csv, summary.json (rows and verdicts) and README.md beside results.jsonl.
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWhole } from '../data/token-file.ts';
 import { type ClaimVerdict, judgeClaims } from './claims.ts';
+import { studyReadme } from './readme.ts';
 import { studyReport } from './report.ts';
 import type { CellResult } from './results.ts';
 import type { Study } from './study.ts';
@@ -27,5 +29,7 @@ export async function writeStudyFiles(
     join(folder, 'summary.json'),
     `${JSON.stringify({ study: study.name, short: study.isShort, rows, verdicts }, null, 1)}\n`,
   );
+  const readme = join(folder, 'README.md');
+  await writeWhole(readme, studyReadme(study, results, await readFile(readme, 'utf8').catch(() => '')));
   return { rows, verdicts, reportPath };
 }
