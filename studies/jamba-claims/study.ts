@@ -1,12 +1,29 @@
 // The claims of the Jamba paper, one by one, at a size that two processor cores can train in about an hour. What a claim says about
 // billions of parameters cannot be proven here; whether the same effect shows in small models can be looked at, and where it
 // does not, the report says so. Source of the claims: Lieber et al. 2024, "Jamba: A Hybrid Transformer-Mamba Language Model".
+//
+// How sizes and margins were chosen: in trials of one seed, before the full run, and not changed after it.
+// - Hidden size 48 with heads of 24. At 32, with heads of 8 or 16, neither a hybrid (500 steps) nor attention (2,000) learned recall.
+//   A state of 8 a channel: the scan costs half, and Mamba has 768 numbers of state a layer to keep 8 pairs of 5 + 5 bits in.
+// - Recall: in the trials the hybrid went from guessing to knowing in about 150 steps; 400 leave room for slower models. Those that
+//   had not by then, Mamba and attention alone, are trained three times as long too, and Mamba with four times the state: is
+//   it time that they lack, or state? All are also asked for 2 and 4 pairs.
+// - Few-shot labels: 32 label words. With 16, a pure Mamba with twice the state followed every format in the trials.
+// - Text: the whole novel, so that the 180,000 tokens of a run hardly repeat; trials were past the unigram phase after 100 steps.
+// - A high rate: at 0.03 nothing spiked in the trials, with norms or without; at 0.1 something did. Not clipped, which hides spikes.
+// - Margins: a failure or a repair is ten points of accuracy or more; 5 points and 0.05 nats (doubling the training
+//   brings about 0.3) count as small.
 import { type ClaimPart, defineStudy, type StudyModel } from '@marimba/lab';
 
 const HYBRID = 'hybrid 1:8';
+const HALF_ATTENTION = 'hybrid 1:2';
 
 const models: readonly StudyModel[] = [
-  { name: 'Mamba', layers: 'none', axes: { 'share of attention': 'none', 'inner norms': 'Mamba, on' } },
+  {
+    name: 'Mamba',
+    layers: 'none',
+    axes: { 'share of attention': 'none', 'inner norms': 'Mamba, on', 'state of Mamba': '8' },
+  },
   {
     name: HYBRID,
     layers: 'every 8, in the middle',
@@ -17,8 +34,7 @@ const models: readonly StudyModel[] = [
       'inner norms': 'hybrid, on',
     },
   },
-  { name: 'hybrid 1:4', layers: 'every 4, in the middle', axes: { 'share of attention': '1:4' } },
-  { name: 'hybrid 1:2', layers: 'every 2, last', axes: { 'share of attention': '1:2' } },
+  { name: HALF_ATTENTION, layers: 'every 2, last', axes: { 'share of attention': '1:2' } },
   { name: 'attention', layers: 'all', rope: 10_000, axes: { 'share of attention': 'all' } },
   { name: '1:8, first', layers: 'every 8, first', axes: { place: 'first' } },
   { name: '1:8, last', layers: 'every 8, last', axes: { place: 'last' } },
@@ -28,6 +44,7 @@ const models: readonly StudyModel[] = [
     rope: 10_000,
     axes: { positions: 'hybrid, RoPE' },
   },
+  { name: 'Mamba, state × 4', layers: 'none', state: 32, axes: { 'state of Mamba': '32' } },
   { name: 'Mamba, no norms', layers: 'none', innerNorms: false, axes: { 'inner norms': 'Mamba, off' } },
   {
     name: '1:8, no norms',
@@ -37,7 +54,9 @@ const models: readonly StudyModel[] = [
   },
 ];
 
-const SHARES = ['Mamba', HYBRID, 'hybrid 1:4', 'hybrid 1:2', 'attention'];
+const HIGH_RATE = 'text at a high rate';
+const LONGER = 'recall, three times as long';
+const SHARES = ['Mamba', HYBRID, HALF_ATTENTION, 'attention'];
 const PLACES = ['1:8, first', '1:8, last'];
 
 /** Differences of this many nats a token, and of this share of answers, count as small. */
@@ -45,6 +64,18 @@ const SMALL_LOSS = 0.05;
 const SMALL_SHARE = 0.05;
 /** A repair, or a failure, is a difference of at least this share of answers. */
 const CLEAR_SHARE = 0.1;
+/** Half the largest gradient, in its logarithm. */
+const HALF = Math.log(2);
+
+const TEXT = ['moby-dick.jsonl'];
+const RECALL = {
+  task: 'recall',
+  size: { level: 'tiny', keys: 32, values: 32, pairs: 8, length: 48 },
+  alsoTest: [
+    { pairs: 2, length: 12 },
+    { pairs: 4, length: 24 },
+  ],
+} as const;
 
 const loss = (kind: ClaimPart['kind'], model: string, than: string, margin = SMALL_LOSS): ClaimPart => ({
   kind,
@@ -71,47 +102,52 @@ const answers = (
   metric,
   margin,
   // When neither attention nor the hybrid learned the task, nothing can be said about what Mamba lacks.
-  solvable: { by: [HYBRID, 'attention'], aboveChance: 0.2 },
+  solvable: { by: [HYBRID, HALF_ATTENTION], aboveChance: 0.2 },
 });
 
 export default defineStudy({
   name: 'jamba-claims',
   title: 'The claims of the Jamba paper at small scale',
   about:
-    'Models of eight layers and about a quarter of a million parameters, trained alike on the first chapters of Moby-Dick, on associative recall, and on few-shot labelling.',
-  sizes: { depth: 8, hidden: 48, heads: 4, kvHeads: 2, feedForward: 96, state: 16 },
+    'Models of eight layers and about a quarter of a million parameters, trained alike on Moby-Dick, on associative recall, and on few-shot labelling.',
+  sizes: { depth: 8, hidden: 48, heads: 2, feedForward: 96, state: 8 },
   models,
-  seeds: [1, 2, 3, 4, 5],
-  budget: { steps: 400, sequences: 24, learningRate: 4e-3, warmupSteps: 40 },
+  seeds: [1, 2, 3],
+  budget: { steps: 400, sequences: 16, learningRate: 4e-3, warmupSteps: 40 },
   tasks: [
+    { ...RECALL, models: [...SHARES, ...PLACES, '1:8 with RoPE'] },
     {
       task: 'text',
-      text: ['../../fixtures/text/moby-dick.jsonl'],
+      text: TEXT,
       vocabulary: 512,
-      length: 128,
-      budget: { steps: 300, warmupSteps: 30, sequences: 16 },
-      models: [...SHARES, ...PLACES, '1:8 with RoPE'],
-    },
-    {
-      task: 'recall',
-      size: { level: 'tiny', keys: 32, values: 32, pairs: 8, length: 48 },
+      length: 64,
+      budget: { steps: 350, sequences: 8 },
       models: [...SHARES, ...PLACES, '1:8 with RoPE'],
     },
     {
       task: 'few-shot-labels',
-      size: 'small',
+      size: { level: 'small', labels: 32, words: 16, shots: 6, asked: 4 },
       models: SHARES,
-      budget: { steps: 700, warmupSteps: 70, sequences: 16 },
+      budget: { steps: 450, sequences: 8 },
     },
     {
       task: 'text',
-      name: 'text at a high rate',
-      text: ['../../fixtures/text/moby-dick.jsonl'],
+      name: HIGH_RATE,
+      text: TEXT,
       vocabulary: 512,
-      length: 128,
-      budget: { steps: 200, warmupSteps: 5, sequences: 16, learningRate: 3e-2, schedule: 'constant' },
+      length: 64,
+      testTokens: 4096,
+      budget: {
+        steps: 150,
+        warmupSteps: 5,
+        sequences: 8,
+        learningRate: 1e-1,
+        schedule: 'constant',
+        clipNorm: 0,
+      },
       models: ['Mamba', HYBRID, 'Mamba, no norms', '1:8, no norms'],
     },
+    { ...RECALL, name: LONGER, models: ['Mamba', 'Mamba, state × 4', 'attention'], budget: { steps: 1200 } },
   ],
   claims: [
     {
@@ -124,10 +160,12 @@ export default defineStudy({
       id: 'b',
       statement: 'Pure Mamba fails at recall and at following a few-shot format.',
       source: 'section 6.2',
+      // Failing is to stay behind what the same budget teaches a model that attends in every second layer. Attention alone is not
+      // the measure on recall: without the convolutions of Mamba it starts to learn this task far later.
       parts: [
-        answers('better', 'recall', 'attention', 'Mamba', CLEAR_SHARE),
-        answers('better', 'few-shot-labels', 'attention', 'Mamba', CLEAR_SHARE),
-        answers('better', 'few-shot-labels', 'attention', 'Mamba', CLEAR_SHARE, 'format'),
+        answers('better', 'recall', HALF_ATTENTION, 'Mamba', CLEAR_SHARE),
+        answers('better', 'few-shot-labels', HALF_ATTENTION, 'Mamba', CLEAR_SHARE),
+        answers('better', 'few-shot-labels', HALF_ATTENTION, 'Mamba', CLEAR_SHARE, 'format'),
       ],
     },
     {
@@ -137,19 +175,21 @@ export default defineStudy({
       parts: [
         answers('better', 'recall', HYBRID, 'Mamba', CLEAR_SHARE),
         answers('better', 'few-shot-labels', HYBRID, 'Mamba', CLEAR_SHARE),
-        answers('notBetter', 'recall', 'attention', HYBRID, SMALL_SHARE),
-        answers('notBetter', 'few-shot-labels', 'attention', HYBRID, SMALL_SHARE),
+        answers('notBetter', 'recall', HALF_ATTENTION, HYBRID, SMALL_SHARE),
+        answers('notBetter', 'few-shot-labels', HALF_ATTENTION, HYBRID, SMALL_SHARE),
       ],
     },
     {
       id: 'd',
       statement: 'More attention than 1:8 buys little.',
       source: 'section 6.1 (1:3 against 1:7)',
-      parts: ['hybrid 1:4', 'hybrid 1:2'].flatMap((model) => [
-        loss('notBetter', model, HYBRID),
-        answers('notBetter', 'recall', model, HYBRID, SMALL_SHARE),
-        answers('notBetter', 'few-shot-labels', model, HYBRID, SMALL_SHARE),
-      ]),
+      parts: [
+        loss('notBetter', HALF_ATTENTION, HYBRID),
+        answers('notBetter', 'recall', HALF_ATTENTION, HYBRID, SMALL_SHARE),
+        answers('notBetter', 'few-shot-labels', HALF_ATTENTION, HYBRID, SMALL_SHARE),
+        loss('notBetter', 'attention', HYBRID),
+        answers('notBetter', 'few-shot-labels', 'attention', HYBRID, SMALL_SHARE),
+      ],
     },
     {
       id: 'e',
@@ -164,26 +204,24 @@ export default defineStudy({
       id: 'f',
       statement: 'Norms inside Mamba tame loss spikes.',
       source: 'section 6.4',
-      parts: [
+      // Spikes are looked for in the gradient, where they begin, and in the damage that they leave: the held-out loss.
+      parts: (
+        [
+          ['Mamba', 'Mamba, no norms'],
+          [HYBRID, '1:8, no norms'],
+        ] as const
+      ).flatMap(([model, than]): ClaimPart[] => [
         {
           kind: 'better',
-          model: 'Mamba',
-          than: 'Mamba, no norms',
-          task: 'text at a high rate',
-          metric: 'spikes',
+          model,
+          than,
+          task: HIGH_RATE,
+          metric: 'worstLogGradientNorm',
           smallerIsBetter: true,
-          margin: 0,
+          margin: HALF,
         },
-        {
-          kind: 'better',
-          model: HYBRID,
-          than: '1:8, no norms',
-          task: 'text at a high rate',
-          metric: 'spikes',
-          smallerIsBetter: true,
-          margin: 0,
-        },
-      ],
+        { ...loss('better', model, than), task: HIGH_RATE },
+      ]),
     },
     {
       id: 'g',
@@ -213,17 +251,17 @@ export default defineStudy({
         task: 'recall',
         size: 'tiny',
         testExamples: 16,
-        models: ['Mamba', HYBRID, 'attention', '1:8 with RoPE'],
+        models: ['Mamba', HYBRID, HALF_ATTENTION, '1:8 with RoPE'],
       },
-      { task: 'few-shot-labels', size: 'tiny', testExamples: 8, models: ['Mamba', HYBRID, 'attention'] },
+      { task: 'few-shot-labels', size: 'tiny', testExamples: 8, models: ['Mamba', HYBRID, HALF_ATTENTION] },
       {
         task: 'text',
-        name: 'text at a high rate',
+        name: HIGH_RATE,
         text: ['../../fixtures/text/moby-dick.jsonl'],
         vocabulary: 300,
         length: 32,
         testTokens: 512,
-        budget: { learningRate: 3e-2 },
+        budget: { learningRate: 1e-1 },
         models: ['Mamba', 'Mamba, no norms'],
       },
     ],
