@@ -29,6 +29,8 @@ export const CONSTANTS: usize = memory.data<u16>(
     0, 0x3800, 0, 0x3800, 0, 0x3800, 0, 0x3800, // 112 in an f32's exponent: from the bias of f16 to that of f32
     0, 0x3880, 0, 0x3880, 0, 0x3880, 0, 0x3880, // 2^-14
     0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000, // sign of an f16
+    0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, // bits 4 and 5
+    64, 0, 16, 0, 4, 0, 0, 0, // shifts of four words, as factors
   ],
   16,
 );
@@ -52,6 +54,10 @@ export const CONSTANTS: usize = memory.data<u16>(
 @inline export const HALF_LIMIT: usize = 128;
 // @ts-ignore: decorator
 @inline export const HALF_SIGN: usize = 144;
+// @ts-ignore: decorator
+@inline export const BITS_45: usize = 160;
+// @ts-ignore: decorator
+@inline export const SHIFTS: usize = 176;
 
 // @ts-ignore: decorator
 @inline export function constant(which: usize): v128 {

@@ -1,5 +1,6 @@
 // Packs rows of a file into tiles of 16 while weights are loaded: the same bytes as packed/layout.ts, where the picture is. Four rows
 // at a time: 16 bytes of each, transposed as 4 x 4 words, are four steps of four rows.
+import { BITS_45, constant, NIBBLES, SHIFTS, TOP_BITS } from './packed-dot';
 import { packedTileBytes, Q4_0, Q4_K, Q5_0, Q5_K, Q8_0, TILE_OUTPUTS } from './packed-layout';
 
 /** A block of zeros: the rows that fill up the last tile. */
@@ -145,19 +146,16 @@ const ZEROS: usize = memory.data(224, 16);
   for (let k: usize = 0; k < 16; k++) store<u8>(group + 32 + k * 16 + r, load<u8>(block + 192 + k));
 }
 
-/** 16 codes of a row: words 0…2 with two bits of word 3 above each. Bytes of word 3 are below 64: what a product carries is masked. */
+/** 16 columns of block i of a half of 128: low nibbles at ql, bits 4 and 5 at qh. Words 0…2, with two bits of word 3 above each. */
 // @ts-ignore: decorator
-@inline function sixes(low: v128, high: v128): v128 {
-  const codes = v128.or(low, high);
+@inline function sixes(i: i32, ql: usize, qh: usize): v128 {
+  const l = v128.load(ql), h = v128.load(qh);
+  const low = v128.and(i < 2 ? l : i16x8.shr_u(l, 4), constant(NIBBLES));
+  const high = i == 0 ? i16x8.shl(h, 4) : i == 1 ? i16x8.shl(h, 2) : i == 2 ? h : i16x8.shr_u(h, 2);
+  const codes = v128.or(low, v128.and(high, constant(BITS_45)));
   const last = i8x16.shuffle(codes, codes, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15);
-  return v128.or(codes, v128.and(i32x4.mul(last, i32x4(64, 16, 4, 0)), i8x16.splat(-64)));
-}
-
-/** Columns c…c + 15 of block i of a half of 128 columns: low nibbles at ql, high bits at qh. */
-// @ts-ignore: decorator
-@inline function sixesOf(i: usize, ql: usize, qh: usize): v128 {
-  const low = v128.and(i16x8.shr_u(v128.load(ql), <i32>(i >> 1) * 4), i8x16.splat(15));
-  return sixes(low, v128.and(i16x8.shl(i16x8.shr_u(v128.load(qh), <i32>i * 2), 4), i8x16.splat(48)));
+  // Shifts by 6, 4, 2 and out. Bytes of word 3 are below 64: what a product carries into the next byte is masked.
+  return v128.or(codes, v128.and(i32x4.mul(last, constant(SHIFTS)), constant(TOP_BITS)));
 }
 
 /** Words 0…2 of rows a, b, c, d to the vectors at out + 64 j. */
@@ -180,16 +178,20 @@ const ZEROS: usize = memory.data(224, 16);
   sixthScales(d, r + 3, group);
   let out = group + 288 + r * 4;
   for (let half: usize = 0; half < 2; half++) {
-    for (let i: usize = 0; i < 4; i++) {
-      let ql = half * 64 + (i & 1) * 32, qh: usize = 128 + half * 32;
-      const end = ql + 32;
-      for (; ql < end; ql += 16) {
-        storeThree(sixesOf(i, a + ql, a + qh), sixesOf(i, b + ql, b + qh), sixesOf(i, c + ql, c + qh), sixesOf(i, d + ql, d + qh), out);
-        out += 192;
-        qh += 16;
-      }
-    }
+    const ql = half * 64, qh: usize = 128 + half * 32;
+    packSixes(0, a, b, c, d, ql, qh, out);
+    packSixes(1, a, b, c, d, ql + 32, qh, out + 384);
+    packSixes(2, a, b, c, d, ql, qh, out + 768);
+    packSixes(3, a, b, c, d, ql + 32, qh, out + 1152);
+    out += 1536;
   }
+}
+
+// @ts-ignore: decorator
+@inline function packSixes(i: i32, a: usize, b: usize, c: usize, d: usize, ql: usize, qh: usize, out: usize): void {
+  const l = ql + 16, h = qh + 16;
+  storeThree(sixes(i, a + ql, a + qh), sixes(i, b + ql, b + qh), sixes(i, c + ql, c + qh), sixes(i, d + ql, d + qh), out);
+  storeThree(sixes(i, a + l, a + h), sixes(i, b + l, b + h), sixes(i, c + l, c + h), sixes(i, d + l, d + h), out + 192);
 }
 
 /** One whole tile; rows from `count` on are zero. */
