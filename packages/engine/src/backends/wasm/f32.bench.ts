@@ -233,6 +233,12 @@ for (const type of ['f32', 'f16', 'q8'] as const) {
     attention(type, 1, 16384, 20, 1, 128),
   );
   report(
+    `attention ${type} 1 row, 20/1×128 at 128K`,
+    131072 * 20 * 256,
+    'GMAC/s',
+    attention(type, 1, 131072, 20, 1, 128),
+  );
+  report(
     `attention ${type} 1 row, 8/8×128 at 16K`,
     16384 * 8 * 256,
     'GMAC/s',

@@ -48,23 +48,21 @@ export function dequantizeRow(layout: i32, from: usize, to: usize, count: i32): 
 const F16_CONSTANTS: usize = memory.data<u32>([0x8fffffff, 0x7fff7fff, 0x77800000], 16);
 
 /**
- * Eight at a time: a half's bits at the top of a lane, shifted right by three with its sign, are an f32 whose exponent is
- * 112 too small. That is exact but for infinities and NaNs (halves from 0x7c00 up); rows that hold one are redone.
+ * Eight at a time: a half's bits, widened with their sign and shifted left by 13, are an f32 whose exponent is 112 too small. That is exact but for infinities and NaNs (halves from 0x7c00 up); rows that hold one are redone.
  */
 export function dequantizeF16(from: usize, to: usize, count: i32): void {
   const keep = v128.load32_splat(F16_CONSTANTS);
   const magnitude = v128.load32_splat(F16_CONSTANTS + 4);
   const rebias = v128.load32_splat(F16_CONSTANTS + 8);
-  const zero = i32x4.splat(0);
-  let greatest = zero;
+  let greatest = i32x4.splat(0);
   let left = count;
   for (; left >= 8; left -= 8) {
     const halves = v128.load(from);
     greatest = i16x8.max_s(greatest, v128.and(halves, magnitude));
-    const low = v128.shuffle<i16>(zero, halves, 0, 8, 1, 9, 2, 10, 3, 11);
-    const high = v128.shuffle<i16>(zero, halves, 4, 12, 5, 13, 6, 14, 7, 15);
-    v128.store(to, f32x4.mul(v128.and(i32x4.shr_s(low, 3), keep), rebias));
-    v128.store(to, f32x4.mul(v128.and(i32x4.shr_s(high, 3), keep), rebias), 16);
+    const low = f32x4.mul(v128.and(i32x4.shl(i32x4.extend_low_i16x8_s(halves), 13), keep), rebias);
+    const high = f32x4.mul(v128.and(i32x4.shl(i32x4.extend_high_i16x8_s(halves), 13), keep), rebias);
+    v128.store(to, low);
+    v128.store(to, high, 16);
     from += 16;
     to += 32;
   }
