@@ -52,11 +52,12 @@ export function scatterPlot(
     TOP,
   );
   const places = points.map((p) => ({ series: p.series, x: xs.at(p.x), y: ys.at(p.y) }));
+  const inside = (y: number) => Math.min(HEIGHT - BOTTOM, Math.max(TOP, y));
   const marks = points.map((p, i) => {
     const { x: cx, y: cy } = places[i]!;
     const bar =
       p.low !== undefined && p.high !== undefined
-        ? line(cx, ys.at(p.low), cx, ys.at(p.high), `class="bar s${p.series % COLOURS}"`)
+        ? line(cx, inside(ys.at(p.low)), cx, inside(ys.at(p.high)), `class="bar s${p.series % COLOURS}"`)
         : '';
     return `<g>${bar}<circle cx="${fix(cx)}" cy="${fix(cy)}" r="4.5" class="dot s${p.series % COLOURS}"/><title>${escapeXml(p.label)}</title></g>`;
   });

@@ -18,5 +18,5 @@ ${Array.from({ length: 8 }, (_, i) => `.dot.s${i}{fill:var(--series-${i})}.bar.s
 th:first-child,td:first-child{position:sticky;left:0;background:var(--page);text-align:left}th{color:var(--soft);font-weight:600}
 .claim{margin:1rem 0;padding:.6rem .9rem;border:1px solid var(--rule);border-left-width:.4rem;border-radius:.4rem}.claim h3{margin-top:0}
 .claim.confirmed{border-left-color:var(--good)}.claim.not-confirmed{border-left-color:var(--bad)}.claim.open{border-left-color:var(--open)}
-.confirmed>.verdict{color:var(--good)}.not-confirmed>.verdict{color:var(--bad)}.open>.verdict{color:var(--open)}.verdict{font-weight:700}
+.verdict{font-weight:700}.confirmed>.verdict{color:var(--good)}.not-confirmed>.verdict{color:var(--bad)}.open>.verdict{color:var(--open)}
 code{font-size:.9em}`;
