@@ -9,7 +9,7 @@ import { checkRunConfig, type RunConfig, runTraining, trainTokenizer, writeWhole
 import { writeCard } from './card.ts';
 import { measure } from './measure.ts';
 import { MODELS, type ModelName, TRAINING, type TrainedModel } from './models.ts';
-import { headingOf, passagesOf, readSpeeches, splitSpeeches, toJsonl } from './speeches.ts';
+import { headingOf, passagesOf, readSpeeches, shuffled, splitSpeeches, toJsonl } from './speeches.ts';
 
 export interface Recipe {
   /** The data set's folder of JSON files. */
@@ -86,7 +86,8 @@ async function writeDocuments({ data, work, excerpt }: Recipe): Promise<void> {
   const trainingPassages = training.flatMap((speech) => passagesOf(speech));
   const heldOutPassages = heldOut.map((speech) => passagesOf(speech));
   await writeWhole(join(work, 'training.jsonl'), toJsonl(trainingPassages));
-  await writeWhole(join(work, 'held-out.jsonl'), toJsonl(heldOutPassages.flat()));
+  // While training, only the first part of this is read.
+  await writeWhole(join(work, 'held-out.jsonl'), toJsonl(shuffled(heldOutPassages.flat())));
   // Of each speech the beginning and the middle.
   const chosen = heldOutPassages.flatMap((list) => [list[0]!, list[list.length >> 1]!]);
   await writeWhole(excerpt, toJsonl(chosen));

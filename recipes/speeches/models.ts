@@ -5,16 +5,16 @@ export const VOCABULARY = 2048;
 
 const SIZES = {
   vocab_size: VOCABULARY,
-  hidden_size: 160,
+  hidden_size: 128,
   num_hidden_layers: 8,
-  num_attention_heads: 5,
-  num_key_value_heads: 5,
+  num_attention_heads: 4,
+  num_key_value_heads: 4,
   tie_word_embeddings: true,
   rms_norm_eps: 1e-6,
   max_position_embeddings: 8192,
 };
 
-const MAMBA = { mamba_d_state: 16, mamba_d_conv: 4, mamba_expand: 2, mamba_dt_rank: 10 };
+const MAMBA = { mamba_d_state: 16, mamba_d_conv: 4, mamba_expand: 2, mamba_dt_rank: 8 };
 
 export type ModelName = 'jamba' | 'transformer' | 'mamba';
 
@@ -32,7 +32,7 @@ export const MODELS: Readonly<Record<ModelName, TrainedModel>> = {
       ...SIZES,
       ...MAMBA,
       model_type: 'jamba',
-      intermediate_size: 256,
+      intermediate_size: 192,
       attn_layer_period: 8,
       attn_layer_offset: 4,
       expert_layer_period: 1,
@@ -43,7 +43,7 @@ export const MODELS: Readonly<Record<ModelName, TrainedModel>> = {
   },
   transformer: {
     title: 'pure transformer',
-    config: { ...SIZES, model_type: 'llama', intermediate_size: 392, rope_theta: 10_000 },
+    config: { ...SIZES, model_type: 'llama', intermediate_size: 308, rope_theta: 10_000 },
   },
   mamba: {
     title: 'pure Mamba',
@@ -51,7 +51,7 @@ export const MODELS: Readonly<Record<ModelName, TrainedModel>> = {
       ...SIZES,
       ...MAMBA,
       model_type: 'marimba',
-      intermediate_size: 236,
+      intermediate_size: 176,
       layer_types: Array.from({ length: 8 }, () => 'mamba'),
       rope_theta: null,
     },
@@ -59,17 +59,17 @@ export const MODELS: Readonly<Record<ModelName, TrainedModel>> = {
 };
 
 export const TRAINING = {
-  sequences: 4,
+  sequences: 2,
   length: 256,
-  steps: 3000,
+  steps: 8000,
   seed: 1,
   schedule: 'wsd',
   learningRate: 4e-3,
   floor: 0.02,
-  warmupSteps: 100,
+  warmupSteps: 60,
   decayShare: 0.4,
   weightDecay: 0.1,
-  evaluateEvery: 200,
-  heldOutTokens: 32_768,
+  evaluateEvery: 250,
+  heldOutTokens: 16_384,
   checkpointEvery: 100,
 } as const satisfies Partial<RunConfig>;

@@ -59,6 +59,17 @@ export function splitSpeeches(
   };
 }
 
+/** In an order of chance, so that any part of it is a sample of the whole. */
+export function shuffled<T>(list: readonly T[], seed = SPLIT_SEED): T[] {
+  const random = createRandom(seed);
+  const out = [...list];
+  for (let i = out.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1));
+    [out[i], out[j]] = [out[j]!, out[i]!];
+  }
+  return out;
+}
+
 export const headingOf = ({ president, year }: Speech): string => `${president}, ${year}`;
 
 /** Passages of whole sentences, each with its heading, a blank line between them. */
