@@ -1,5 +1,5 @@
 // `npm run box-model`: the model in the box from nothing, in one command: fetch the speeches, cut them into passages, learn
-// a vocabulary, train three models alike, quantise the hybrid, measure all of them, write the card. Every stage is skipped
+// a vocabulary, train three models alike and one longer, quantise that, measure all of them, write the card. Every stage is skipped
 // when its result is there, training goes on from its last checkpoint: stop it whenever you like.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
@@ -57,7 +57,7 @@ export async function makeBoxModel(recipe: Recipe): Promise<boolean> {
     if (!(await trainOne(recipe, name))) return false;
   const model = join(out, MODEL_FILE);
   await stage(model, 'Quantising', say, async () => {
-    await quantizeModel(join(work, 'jamba/model'), model, { type: 'q8_0', compare: false });
+    await quantizeModel(join(work, 'box/model'), model, { type: 'q8_0', compare: false });
   });
   const facts = JSON.parse(readFileSync(join(work, 'split.json'), 'utf8')) as SplitFacts;
   await stage(join(out, 'results.json'), 'Measuring', say, async () => {
@@ -113,7 +113,7 @@ async function learnVocabulary({ work, models }: Recipe): Promise<void> {
   const texts = readFileSync(join(work, 'training.jsonl'), 'utf8').trimEnd().split('\n');
   const trained = trainTokenizer(
     texts.map((line) => (JSON.parse(line) as { text: string }).text),
-    { vocabularySize: Number(models.jamba.config.vocab_size) },
+    { vocabularySize: Number(models.box.config.vocab_size) },
   );
   await writeWhole(join(work, 'tokenizer_config.json'), JSON.stringify(trained.config, null, 1));
   await writeWhole(join(work, 'tokenizer.json'), JSON.stringify(trained.json));
@@ -122,11 +122,12 @@ async function learnVocabulary({ work, models }: Recipe): Promise<void> {
 async function trainOne({ work, models, training, say, signal }: Recipe, name: ModelName): Promise<boolean> {
   const output = join(work, name);
   if (existsSync(join(output, 'model/config.json'))) return true;
-  const { title, config } = models[name];
+  const { title, config, steps } = models[name];
   say(`Training: ${title} …`);
   const run = await runTraining(
     checkRunConfig(`recipe: ${title}`, {
       ...training,
+      steps,
       model: config,
       texts: [join(work, 'training.jsonl')],
       heldOutTexts: [join(work, 'held-out.jsonl')],

@@ -18,7 +18,7 @@ export async function writeCard({ out, models, training }: Recipe, facts: SplitF
   const card = [
     ...about(results),
     ...data(facts),
-    ...recipeText(results, training, models.jamba.config),
+    ...recipeText(results, training, models.box),
     ...quality(results, models),
     ...quantising(results),
     ...samples(results),
@@ -33,7 +33,7 @@ const megabytes = (n: number): string => `${(n / 1e6).toFixed(2)} MB`;
 const about = ({ parameters, quantising: { fileBytes } }: Results): string[] => [
   '# The model in the box',
   '',
-  `A Jamba of ${million(parameters.jamba)} parameters (seven Mamba layers, one attention layer in the middle, no positions),`,
+  `A Jamba of ${million(parameters.box)} parameters (seven Mamba layers, one attention layer in the middle, no positions),`,
   'trained by this project’s own lab on addresses of US presidents to Congress. It continues speeches. It was made to',
   `show the whole way from text to a model that the engine serves, and to write something offline: ${megabytes(fileBytes)}, \`${MODEL_FILE}\`.`,
   '',
@@ -67,20 +67,20 @@ const data = (facts: SplitFacts): string[] => [
 function recipeText(
   results: Results,
   training: Recipe['training'],
-  config: Readonly<Record<string, unknown>>,
+  { config, steps }: Recipe['models']['box'],
 ): string[] {
-  const { sequences = 0, length = 0, steps = 0, learningRate = 0, warmupSteps, weightDecay, seed } = training;
+  const { sequences = 0, length = 0, learningRate = 0, warmupSteps, weightDecay, seed } = training;
   const decay = Math.round((training.decayShare ?? 0) * 100);
   return [
     '## Recipe',
     '',
-    '`npm run box-model` in the repository repeats everything: data, vocabulary, three trainings, quantising, measuring, and this',
+    '`npm run box-model` in the repository repeats everything: data, vocabulary, four trainings, quantising, measuring, and this',
     'card with all its figures. It goes on where it was stopped.',
     '',
     `- Byte-level BPE of ${config.vocab_size} tokens, learned from the training passages by the lab’s own trainer.`,
     `- Hidden size ${config.hidden_size}, ${config.num_hidden_layers} layers, each with a SwiGLU of ${config.intermediate_size}; Mamba-1 with ${config.mamba_d_state} states a channel and norms on dt, B and C;`,
     `  ${config.num_attention_heads} attention heads in layer 5; embedding tied to the head.`,
-    `- ${steps} steps of ${sequences} × ${length} tokens, ${million(results.tokensSeen)} in all, of a text of ${million(results.trainingTokens)} tokens. AdamW, peak rate ${learningRate},`,
+    `- ${steps} steps of ${sequences} × ${length} tokens, ${million(results.tokensSeen.box)} in all, of a text of ${million(results.trainingTokens)} tokens. AdamW, peak rate ${learningRate},`,
     `  ${warmupSteps} steps of warm-up, constant, then a linear decay over the last ${decay} %; weight decay ${weightDecay}, gradients clipped at 1, seed ${seed}.`,
     '- f32 throughout, on two CPU cores, in WebAssembly.',
     '',
@@ -88,26 +88,36 @@ function recipeText(
 }
 
 function quality(results: Results, models: Recipe['models']): string[] {
-  const row = (title: string, parameters: string, { loss, bitsPerByte }: Results['heldOut']['jamba']) =>
-    `| ${title} | ${parameters} | ${loss.toFixed(4)} | ${Math.exp(loss).toFixed(1)} | ${bitsPerByte.toFixed(4)} |`;
+  const row = (
+    title: string,
+    parameters: string,
+    seen: string,
+    { loss, bitsPerByte }: Results['heldOut']['jamba'],
+  ) =>
+    `| ${title} | ${parameters} | ${seen} | ${loss.toFixed(4)} | ${Math.exp(loss).toFixed(1)} | ${bitsPerByte.toFixed(4)} |`;
   return [
     '## Held-out loss',
     '',
-    'The three models were trained alike: the same tokens in the same order, the same schedule, about as many parameters. The',
-    'trigram model (interpolated, modified Kneser–Ney) counts the same tokens of the same training text. Every passage is read from its',
-    `start; ${results.heldOut.jamba.tokens} tokens, ${results.heldOut.jamba.bytes} bytes.`,
+    'The first three were trained alike: the same tokens in the same order, the same schedule, about as many parameters. The fourth',
+    'is the first one trained longer, and ships. The trigram model (interpolated, modified Kneser–Ney) counts the whole training',
+    `text, as the same tokens. Every passage is read from its start; ${results.heldOut.box.tokens} tokens, ${results.heldOut.box.bytes} bytes.`,
     '',
-    '| | parameters | loss, nats a token | perplexity | bits per byte |',
-    '|---|---|---|---|---|',
+    '| | parameters | trained on, tokens | loss, nats a token | perplexity | bits per byte |',
+    '|---|---|---|---|---|---|',
     ...(Object.keys(models) as ModelName[]).map((name) =>
-      row(models[name].title, million(results.parameters[name]), results.heldOut[name]),
+      row(
+        models[name].title,
+        million(results.parameters[name]),
+        million(results.tokensSeen[name]),
+        results.heldOut[name],
+      ),
     ),
-    row('**Jamba 1:8 in q8_0: the file here**', '', results.heldOut.quantised),
-    row('trigram', '', results.heldOut.trigram),
+    row('**the same in q8_0: the file here**', '', '', results.heldOut.quantised),
+    row('trigram', '', million(results.trainingTokens), results.heldOut.trigram),
     '',
     'One run each, one seed: differences of a hundredth are not evidence.',
     '',
-    '![Held-out bits per byte of the three models while training, and the trigram model’s level](training.svg)',
+    '![Held-out bits per byte of the four trainings, and the trigram model’s level](training.svg)',
     '',
     '(The picture’s figures come from windows of the training length, whose first tokens have little to go by, so they are',
     'somewhat higher than the table’s.)',
@@ -122,7 +132,7 @@ const quantising = ({ quantising: q, heldOut }: Results): string[] => [
   '## Quantised against unquantised',
   '',
   `q8_0 against the f32 weights on that excerpt: mean KL divergence ${q.meanDivergence.toExponential(1)} nats a token over ${q.positions} positions, the same likeliest`,
-  `token at ${(100 * q.topAgreement).toFixed(1)} %. Held-out loss ${heldOut.jamba.loss.toFixed(4)} before, ${heldOut.quantised.loss.toFixed(4)} after.`,
+  `token at ${(100 * q.topAgreement).toFixed(1)} %. Held-out loss ${heldOut.box.loss.toFixed(4)} before, ${heldOut.quantised.loss.toFixed(4)} after.`,
   '',
 ];
 
@@ -143,7 +153,7 @@ const samples = (results: Results): string[] => [
 const limits = ({ parameters }: Results): string[] => [
   '## What it cannot do',
   '',
-  `- It is ${Math.round(3e9 / parameters.jamba / 100) * 100} times smaller than the smallest Jamba of AI21. It has the sound of these speeches and much of their grammar; it has no`,
+  `- It is ${Math.round(3e9 / parameters.box / 100) * 100} times smaller than the smallest Jamba of AI21. It has the sound of these speeches and much of their grammar; it has no`,
   '  facts, and loses its thread within a sentence or two. Names, numbers and years that it writes mean nothing.',
   '- It does not answer questions, follow instructions or chat. It knows English of one kind, and no other language.',
   '- It repeats the views of two centuries of presidents, also those that wrong people: slavery, removal, war. Nothing was filtered.',

@@ -1,4 +1,4 @@
-// Everything that the card states: held-out loss and bits per byte of the three models, of the quantised one and of a trigram
+// Everything that the card states: held-out loss and bits per byte of all models, of the quantised one and of a trigram
 // model over the same tokens, how far quantising moved the predictions, the training curves, and samples from fixed seeds.
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ export interface Loss {
 export interface Results {
   readonly parameters: Readonly<Record<ModelName, number>>;
   readonly trainingTokens: number;
-  readonly tokensSeen: number;
+  readonly tokensSeen: Readonly<Record<ModelName, number>>;
   readonly heldOut: Readonly<Record<ModelName | 'quantised' | 'trigram', Loss>>;
   /** The same of the excerpt that tests read. */
   readonly excerpt: Readonly<Record<'quantised' | 'trigram', Loss>>;
@@ -62,7 +62,7 @@ export async function measure(recipe: Recipe, facts: SplitFacts): Promise<Result
         );
         losses[name] = await lossOf(model, heldOutFile);
         say(`${models[name].title}: ${losses[name].bitsPerByte.toFixed(4)} bits per byte`);
-        if (name === 'jamba') quantising = await damage(model, quantised, join(out, MODEL_FILE), excerpt);
+        if (name === 'box') quantising = await damage(model, quantised, join(out, MODEL_FILE), excerpt);
       } finally {
         await model.close();
       }
@@ -70,7 +70,7 @@ export async function measure(recipe: Recipe, facts: SplitFacts): Promise<Result
     return {
       parameters: record(names, (name) => parameters[name]!),
       trainingTokens: training.reduce((sum, tokens) => sum + tokens.length, 0),
-      tokensSeen: Math.max(...names.flatMap((name) => curveOf(work, name, '').points.map((p) => p.tokens))),
+      tokensSeen: record(names, (name) => curveOf(work, name, '').points.at(-1)!.tokens),
       heldOut: {
         ...record(names, (name) => losses[name]!),
         quantised: await lossOf(quantised, heldOutFile),

@@ -1,4 +1,5 @@
-// The three models that are trained alike (same tokens in the same order, same schedule, about as many parameters), and how.
+// Three models that are trained alike (same tokens in the same order, same schedule, about as many parameters), and the hybrid
+// once more, trained longer: that one goes into the box.
 import type { ModelConfig, RunConfig } from '@marimba/lab';
 
 export const VOCABULARY = 2048;
@@ -16,34 +17,39 @@ const SIZES = {
 
 const MAMBA = { mamba_d_state: 16, mamba_d_conv: 4, mamba_expand: 2, mamba_dt_rank: 8 };
 
-export type ModelName = 'jamba' | 'transformer' | 'mamba';
+export type ModelName = 'jamba' | 'transformer' | 'mamba' | 'box';
 
 export interface TrainedModel {
   /** What the card calls it. */
   readonly title: string;
   readonly config: ModelConfig;
+  readonly steps: number;
 }
+
+const COMPARED_STEPS = 1200;
+const BOX_STEPS = 8000;
+
+/** A published Jamba's layout: one attention layer in eight, in the middle of them, without positions. */
+const JAMBA: ModelConfig = {
+  ...SIZES,
+  ...MAMBA,
+  model_type: 'jamba',
+  intermediate_size: 192,
+  attn_layer_period: 8,
+  attn_layer_offset: 4,
+  expert_layer_period: 1,
+  expert_layer_offset: 0,
+  num_experts: 1,
+  num_experts_per_tok: 1,
+};
 
 /** The feed-forwards differ in size so that all have about the same number of parameters. */
 export const MODELS: Readonly<Record<ModelName, TrainedModel>> = {
-  jamba: {
-    title: 'Jamba 1:8',
-    config: {
-      ...SIZES,
-      ...MAMBA,
-      model_type: 'jamba',
-      intermediate_size: 192,
-      attn_layer_period: 8,
-      attn_layer_offset: 4,
-      expert_layer_period: 1,
-      expert_layer_offset: 0,
-      num_experts: 1,
-      num_experts_per_tok: 1,
-    },
-  },
+  jamba: { title: 'Jamba 1:8', config: JAMBA, steps: COMPARED_STEPS },
   transformer: {
     title: 'pure transformer',
     config: { ...SIZES, model_type: 'llama', intermediate_size: 308, rope_theta: 10_000 },
+    steps: COMPARED_STEPS,
   },
   mamba: {
     title: 'pure Mamba',
@@ -55,13 +61,14 @@ export const MODELS: Readonly<Record<ModelName, TrainedModel>> = {
       layer_types: Array.from({ length: 8 }, () => 'mamba'),
       rope_theta: null,
     },
+    steps: COMPARED_STEPS,
   },
+  box: { title: 'Jamba 1:8, longer', config: JAMBA, steps: BOX_STEPS },
 };
 
 export const TRAINING = {
   sequences: 2,
   length: 256,
-  steps: 8000,
   seed: 1,
   schedule: 'wsd',
   learningRate: 4e-3,

@@ -8,9 +8,9 @@ export interface Curve {
 
 const WIDTH = 760;
 const HEIGHT = 420;
-const PLOT = { left: 70, right: 600, top: 50, bottom: 360 };
-const COLOURS = ['#c8553d', '#2f6db5', '#0f8b8d'];
-const DASHES = ['', '7 4', '2 3'];
+const PLOT = { left: 70, right: 550, top: 50, bottom: 360 };
+const COLOURS = ['#c8553d', '#2f6db5', '#0f8b8d', '#c8553d'];
+const DASHES = ['4 2', '7 4', '2 3', ''];
 
 const STYLE = `
   text { font: 13px system-ui, sans-serif; fill: #333 }
