@@ -132,7 +132,9 @@ function copyAssets(folder: string): void {
   const dist = join(folder, 'dist');
   for (const file of globSync('src/**/*.wasm', { cwd: folder }))
     cpSync(join(folder, file), join(dist, file.slice('src/'.length)));
-  if (existsSync(join(folder, 'bin'))) cpSync(join(folder, 'bin'), join(dist, 'bin'), { recursive: true });
+  for (const assets of ['bin', 'model'])
+    if (existsSync(join(folder, assets)))
+      cpSync(join(folder, assets), join(dist, assets), { recursive: true });
   const readme = join(folder, 'README.md');
   cpSync(existsSync(readme) ? readme : join(root, 'README.md'), join(dist, 'README.md'));
   cpSync(join(root, 'LICENSE'), join(dist, 'LICENSE'));

@@ -82,6 +82,12 @@ function packageSteps(packages: readonly BuiltPackage[], installed: string): Ste
       args: [program, 'generate', model, '--tokens', '1,2,3', '--max-tokens', '4', '--threads', '2'],
       cwd: installed,
     },
+    {
+      name: 'marimba, installed: generate with the model that comes along',
+      command: process.execPath,
+      args: [program, 'generate', '--prompt', 'Abraham Lincoln, 1862', '--max-tokens', '4'],
+      cwd: installed,
+    },
   ];
 }
 

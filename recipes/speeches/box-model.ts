@@ -122,12 +122,13 @@ async function learnVocabulary({ work, models }: Recipe): Promise<void> {
 async function trainOne({ work, models, training, say, signal }: Recipe, name: ModelName): Promise<boolean> {
   const output = join(work, name);
   if (existsSync(join(output, 'model/config.json'))) return true;
-  const { title, config, steps } = models[name];
+  const { title, config, steps, decayShare } = models[name];
   say(`Training: ${title} …`);
   const run = await runTraining(
     checkRunConfig(`recipe: ${title}`, {
       ...training,
       steps,
+      decayShare,
       model: config,
       texts: [join(work, 'training.jsonl')],
       heldOutTexts: [join(work, 'held-out.jsonl')],

@@ -67,10 +67,10 @@ const data = (facts: SplitFacts): string[] => [
 function recipeText(
   results: Results,
   training: Recipe['training'],
-  { config, steps }: Recipe['models']['box'],
+  { config, steps, decayShare }: Recipe['models']['box'],
 ): string[] {
   const { sequences = 0, length = 0, learningRate = 0, warmupSteps, weightDecay, seed } = training;
-  const decay = Math.round((training.decayShare ?? 0) * 100);
+  const decay = Math.round(decayShare * 100);
   return [
     '## Recipe',
     '',

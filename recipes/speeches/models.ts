@@ -24,10 +24,12 @@ export interface TrainedModel {
   readonly title: string;
   readonly config: ModelConfig;
   readonly steps: number;
+  /** The last share of the steps, in which the rate falls. */
+  readonly decayShare: number;
 }
 
-const COMPARED_STEPS = 1200;
-const BOX_STEPS = 8000;
+const COMPARED = { steps: 1200, decayShare: 0.4 };
+const LONGER = { steps: 5000, decayShare: 0.4 };
 
 /** A published Jamba's layout: one attention layer in eight, in the middle of them, without positions. */
 const JAMBA: ModelConfig = {
@@ -45,11 +47,11 @@ const JAMBA: ModelConfig = {
 
 /** The feed-forwards differ in size so that all have about the same number of parameters. */
 export const MODELS: Readonly<Record<ModelName, TrainedModel>> = {
-  jamba: { title: 'Jamba 1:8', config: JAMBA, steps: COMPARED_STEPS },
+  jamba: { title: 'Jamba 1:8', config: JAMBA, ...COMPARED },
   transformer: {
     title: 'pure transformer',
     config: { ...SIZES, model_type: 'llama', intermediate_size: 308, rope_theta: 10_000 },
-    steps: COMPARED_STEPS,
+    ...COMPARED,
   },
   mamba: {
     title: 'pure Mamba',
@@ -61,9 +63,9 @@ export const MODELS: Readonly<Record<ModelName, TrainedModel>> = {
       layer_types: Array.from({ length: 8 }, () => 'mamba'),
       rope_theta: null,
     },
-    steps: COMPARED_STEPS,
+    ...COMPARED,
   },
-  box: { title: 'Jamba 1:8, longer', config: JAMBA, steps: BOX_STEPS },
+  box: { title: 'Jamba 1:8, longer', config: JAMBA, ...LONGER },
 };
 
 export const TRAINING = {
@@ -74,7 +76,6 @@ export const TRAINING = {
   learningRate: 4e-3,
   floor: 0.02,
   warmupSteps: 60,
-  decayShare: 0.4,
   weightDecay: 0.1,
   evaluateEvery: 250,
   heldOutTokens: 16_384,

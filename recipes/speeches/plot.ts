@@ -33,13 +33,11 @@ export function trainingSvg(curves: readonly Curve[], trigram: number): string {
       line('grid', PLOT.left, y(tick), PLOT.right, y(tick)),
       label(PLOT.left - 10, y(tick) + 4, tick.toFixed(1), 'end'),
     );
-  const millions = last / 1e6;
-  for (let k = 0; k <= 4; k++) {
-    const tokens = (last * k) / 4;
-    parts.push(
-      label(x(tokens), PLOT.bottom + 22, ((millions * k) / 4).toFixed(millions < 2 ? 2 : 1), 'middle'),
-    );
-  }
+  const step = [1, 2, 5, 10]
+    .map((k) => k * 10 ** Math.floor(Math.log10(last / 6)))
+    .find((k) => last / k <= 6)!;
+  for (let tokens = 0; tokens <= last; tokens += step)
+    parts.push(label(x(tokens), PLOT.bottom + 22, `${+(tokens / 1e6).toPrecision(3)}`, 'middle'));
   parts.push(label((PLOT.left + PLOT.right) / 2, PLOT.bottom + 46, 'million tokens', 'middle'));
   parts.push(line('level', PLOT.left, y(trigram), PLOT.right, y(trigram)));
   curves.forEach(({ points }, i) => {

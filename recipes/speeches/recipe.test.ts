@@ -117,7 +117,7 @@ test('the whole recipe: stops, goes on, and writes model, card and picture from 
     models: Object.fromEntries(
       Object.entries(MODELS).map(([name, { title, config }]) => [
         name,
-        { title, config: { ...config, ...tiny }, steps: name === 'box' ? 8 : 6 },
+        { title, config: { ...config, ...tiny }, steps: name === 'box' ? 8 : 6, decayShare: 0.5 },
       ]),
     ) as unknown as Recipe['models'],
     training: {

@@ -1,6 +1,7 @@
 // Opens or loads the MODEL of a command line, with progress and Ctrl-C.
 import { type Checkpoint, type LoadModelOptions, loadModel, type Model } from '@marimba/engine';
 import { openSource } from '@marimba/engine/internal';
+import { locate } from './box.ts';
 import type { Interrupt } from './interrupt.ts';
 import { Progress, pace } from './progress.ts';
 
@@ -23,7 +24,7 @@ export async function openModelFiles(
 ): Promise<Checkpoint> {
   const progress = new Progress();
   try {
-    return await openSource(source, {
+    return await openSource(locate(source), {
       ...options,
       signal: interrupt.signal,
       onDownload: downloadReporter(progress),
@@ -40,7 +41,7 @@ export async function loadForCommand(
 ): Promise<Model> {
   const progress = new Progress();
   try {
-    return await loadModel(source, {
+    return await loadModel(locate(source), {
       ...options,
       signal: interrupt.signal,
       onDownload: downloadReporter(progress),

@@ -33,12 +33,14 @@ export function createProgram(): Command {
       'after',
       examples(
         [
+          ['marimba chat', 'a small model that comes along, offline'],
           ['marimba chat ai21labs/AI21-Jamba2-3B --quantize q4_K', 'talk to a model from the hub'],
           ['marimba generate model.gguf --prompt "Once upon a time"', 'continue a text'],
           ['marimba inspect ./model', 'what is inside, without loading it'],
           ['marimba plan jamba-3b --context 262144', 'what it needs, before you download it'],
         ],
-        'MODEL is a folder, a file (.gguf, .safetensors) or a hub name (owner/name, owner/name:Q4_K_M).',
+        'MODEL is a folder, a file (.gguf, .safetensors) or a hub name (owner/name, owner/name:Q4_K_M). Left out, or box: the',
+        'small model that comes along.',
         'Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C.',
       ),
     );

@@ -38,7 +38,7 @@ test('--version prints the package’s version', async () => {
 });
 
 const WRONG: readonly (readonly [string, string[], RegExp])[] = [
-  ['no MODEL', ['inspect'], /missing required argument 'MODEL'/],
+  ['no model to quantise', ['quantize', '--type', 'q8_0'], /missing required argument 'IN'/],
   ['an unknown command', ['inspct'], /unknown command 'inspct'\n\(Did you mean inspect\?\)/],
   ['an unknown option', ['inspect', MODEL, '--colour'], /unknown option '--colour'/],
   [

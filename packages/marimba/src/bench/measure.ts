@@ -12,6 +12,7 @@ import { type OpProfile, profileOf } from '@marimba/engine/internal/measure/prof
 import { measureReadLimit } from '@marimba/engine/internal/measure/read-limit';
 import { mostLikely, sampleTokens, timeDecode, timePrompt } from '@marimba/engine/internal/measure/speed';
 import { type Spread, spreadOf } from '@marimba/engine/internal/measure/statistics';
+import { locate } from '../box.ts';
 
 export interface BenchOptions {
   readonly prompt: number;
@@ -71,7 +72,7 @@ export async function runBench(
 ): Promise<BenchResult> {
   progress('Loading');
   const began = performance.now();
-  const model = await loadModel(source, { ...load, signal });
+  const model = await loadModel(locate(source), { ...load, signal });
   try {
     const loadMs = performance.now() - began;
     requireContext(model, options);

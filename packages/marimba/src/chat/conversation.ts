@@ -26,9 +26,12 @@ export class Conversation {
   #turns: Turn[] = [];
   #pending: number | undefined;
   #last: GenerateResult | null = null;
+  readonly #startsAnew: (line: string) => boolean;
 
-  constructor(model: Model) {
+  /** `startsAnew`: lines that, continued as text, have nothing to do with the text before them. */
+  constructor(model: Model, startsAnew: (line: string) => boolean = () => false) {
     this.model = model;
+    this.#startsAnew = startsAnew;
     this.#session = model.createSession();
   }
 
@@ -65,7 +68,7 @@ export class Conversation {
       this.#messages.push({ role: 'user', content: input });
       return yield* this.#answer(options);
     }
-    const tokens = this.mode === 'text' ? this.model.encode(input, this.position) : parseTokens(input);
+    const tokens = this.mode === 'text' ? this.#textTokens(input) : parseTokens(input);
     this.#turns.push({ position: this.position, pending: this.#pending, input: tokens });
     return yield* this.#append(tokens, options);
   }
@@ -95,6 +98,16 @@ export class Conversation {
         await this.#backTo(this.#turns.pop()!);
       }
     }
+    this.#last = null;
+  }
+
+  /** Forgets everything but the system message. */
+  startAnew(): void {
+    this.#session.close();
+    this.#session = this.model.createSession();
+    this.#messages = this.#messages.filter(({ role }) => role === 'system');
+    this.#turns = [];
+    this.#pending = undefined;
     this.#last = null;
   }
 
@@ -130,6 +143,13 @@ export class Conversation {
       // A failed answer leaves no question behind.
       if (this.#messages.length === before) this.#messages.pop();
     }
+  }
+
+  /** A line that goes on with the text, as another word. After an end token it is another text. */
+  #textTokens(line: string): number[] {
+    if (this.#last?.stopToken !== undefined || this.#startsAnew(line)) this.startAnew();
+    const follows = this.#turns.length > 0 && /^[\p{L}\p{N}]/u.test(line);
+    return [...this.model.encode(follows ? ` ${line}` : line, this.position)];
   }
 
   async *#append(

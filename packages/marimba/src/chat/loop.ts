@@ -11,9 +11,11 @@ import { EXIT } from '../exit.ts';
 import { bold, bytes, cyan, dim, duration, threeDigits, yellow } from '../terminal.ts';
 import { Conversation } from './conversation.ts';
 import { type LineReader, readLines } from './lines.ts';
+import { createWrapper, lineWidth } from './wrap.ts';
 
 const HELP: readonly (readonly [string, string])[] = [
   ['/regenerate', 'another answer to the last message'],
+  ['/new', 'begin again, with nothing before'],
   ['/rewind [N]', 'take back the last N turns (default 1)'],
   ['/system [TEXT]', 'set or clear the system message'],
   ['/save FILE', 'keep this conversation with its state'],
@@ -27,6 +29,8 @@ export interface ChatSettings {
   /** A fresh seed for each answer unless the user gave one. */
   readonly options: GenerateOptions;
   readonly system?: string | undefined;
+  /** Lines that begin another text, where lines are continued. */
+  readonly startsAnew?: (line: string) => boolean;
 }
 
 /** Runs until the end of input, /exit or Ctrl-C at the prompt. Resolves to the exit code. */
@@ -43,7 +47,7 @@ class ChatLoop {
   #ended = false;
 
   constructor(model: Model, settings: ChatSettings, lines: LineReader) {
-    this.#conversation = new Conversation(model);
+    this.#conversation = new Conversation(model, settings.startsAnew);
     this.#settings = settings;
     this.#lines = lines;
     if (settings.system !== undefined) this.#conversation.setSystem(settings.system);
@@ -82,6 +86,9 @@ class ChatLoop {
         return say(HELP.map(([command, what]) => `  ${cyan(command.padEnd(15))} ${what}`).join('\n'));
       case 'regenerate':
         return this.#show((options) => this.#conversation.regenerate(options));
+      case 'new':
+        this.#conversation.startAnew();
+        return say(dim('nothing before'));
       case 'rewind':
         await this.#conversation.rewind(argument ? Number(argument) : 1);
         return say(dim(`${this.#conversation.turnCount} turns left`));
@@ -118,13 +125,16 @@ class ChatLoop {
     const ids = this.#conversation.mode === 'tokens';
     try {
       const events = answer({ ...this.#settings.options, signal: controller.signal });
+      const wrapper =
+        this.#conversation.mode === 'text' && process.stdout.isTTY ? createWrapper(lineWidth()) : null;
       for (;;) {
         const next = await events.next();
         if (next.done) break;
-        process.stdout.write(ids ? `${next.value.token} ` : next.value.text);
+        const { token, text } = next.value;
+        process.stdout.write(ids ? `${token} ` : (wrapper?.push(text) ?? text));
         await new Promise((resolve) => setImmediate(resolve));
       }
-      process.stdout.write('\n');
+      process.stdout.write(`${wrapper?.end() ?? ''}\n`);
       const { last } = this.#conversation;
       if (last?.finishReason === 'abort') say(dim('(stopped)'));
       if (last?.finishReason === 'context') say(yellow('The context is full. /rewind makes room.'));

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { type BenchOptions, runBench } from '../bench/measure.ts';
 import { formatBench } from '../bench/print.ts';
+import { OPTIONAL_MODEL } from '../box.ts';
 import { watchInterrupt } from '../interrupt.ts';
 import { addModelOptions, contextSize, loadOptions, type ModelFlags, wholeNumber } from '../options.ts';
 import { examples } from '../program.ts';
@@ -19,7 +20,7 @@ export function register(program: Command): void {
       'Measures how fast a model runs here: loading, reading a prompt, decoding. Compares with the speed of bare ' +
         'memory reads on as many threads, and shows which operations the time goes to. The tokens are random.',
     )
-    .argument('<MODEL>', 'folder, file or hub name')
+    .argument(...OPTIONAL_MODEL)
     .option('--prompt <N>', 'tokens of the prompt', wholeNumber(1), 256)
     .option('--new <N>', 'tokens to decode', wholeNumber(1), 48)
     .option('--sessions <N>', 'sessions that decode at once', wholeNumber(1, 64), 1)

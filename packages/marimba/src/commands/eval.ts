@@ -11,6 +11,7 @@ import type {
   SuiteSummary,
 } from '@marimba/lab';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { OPTIONAL_MODEL } from '../box.ts';
 import { type Interrupt, watchInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../open.ts';
 import {
@@ -51,7 +52,7 @@ export function register(program: Command): void {
     .description(
       'Ask a model tasks; with --against or --quantize also another one, on the same items and the same text.',
     )
-    .argument('<MODEL>', 'folder, file or hub name')
+    .argument(...OPTIONAL_MODEL)
     .option('--tasks <LIST>', 'names with commas between them, or repeated: see below', taskList)
     .option('--against <MODEL>', 'a second model, compared item by item')
     .addOption(quantizeOption())

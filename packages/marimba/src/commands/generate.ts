@@ -1,6 +1,7 @@
 // marimba generate MODEL: continues a text or a list of tokens, streaming to stdout.
 import { type GenerateResult, type Model, type Prompt, UsageError } from '@marimba/engine';
 import type { Command } from 'commander';
+import { BOX_PROMPT, isBox, OPTIONAL_MODEL } from '../box.ts';
 import { Interrupted } from '../exit.ts';
 import { watchInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../open.ts';
@@ -22,8 +23,10 @@ export function register(program: Command): void {
   const command = program
     .command('generate')
     .summary('continue a text')
-    .description('Continue a text. Streams to stdout; figures go to stderr.')
-    .argument('<MODEL>', 'folder, file or hub name')
+    .description(
+      'Continue a text. Streams to stdout; figures go to stderr. Without MODEL, with a small one that comes along.',
+    )
+    .argument(...OPTIONAL_MODEL)
     .option('--prompt <TEXT>', 'what to continue (default: standard input)')
     .option('--file <PATH>', 'the prompt from a file')
     .option('--tokens <IDS>', 'token ids instead of text, such as 1,2,3', tokenList)
@@ -35,6 +38,7 @@ export function register(program: Command): void {
       'after',
       examples(
         [
+          ['marimba generate --prompt "Ronald Reagan, 1985"', 'the small model that comes along, offline'],
           ['marimba generate model.gguf --prompt "Once upon a time" --max-tokens 100', 'continue a text'],
           [
             'git diff | marimba generate ./model --chat --system "Write a commit message."',
@@ -55,7 +59,8 @@ export function register(program: Command): void {
 async function run(source: string, flags: GenerateFlags): Promise<void> {
   if (flags.system !== undefined && !flags.chat)
     throw new UsageError('generate: --system: expected --chat with it');
-  const text = promptFrom(flags, 'generate');
+  const silent = process.stdin.isTTY && !['prompt', 'file', 'tokens'].some((flag) => flag in flags);
+  const text = silent && isBox(source) ? BOX_PROMPT : promptFrom(flags, 'generate');
   const interrupt = watchInterrupt();
   const model = await loadForCommand(source, loadOptions(flags), interrupt);
   try {

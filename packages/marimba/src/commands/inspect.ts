@@ -3,6 +3,7 @@ import type { CacheType, Checkpoint, ModelSpec, Tokenizer } from '@marimba/engin
 import { layerStrip } from '@marimba/engine';
 import { readText, stateLayout } from '@marimba/engine/internal';
 import type { Command } from 'commander';
+import { OPTIONAL_MODEL } from '../box.ts';
 import { cacheBytesPerToken } from '../describe/memory.ts';
 import { describeCheckpoint } from '../describe/source.ts';
 import { countLayers, drawStrip } from '../describe/strip.ts';
@@ -28,7 +29,7 @@ export function register(program: Command): void {
     .description(
       'Show what is inside a model: layers, parameters, bytes, tokenizer, state. Reads headers only.',
     )
-    .argument('<MODEL>', 'folder, file or hub name')
+    .argument(...OPTIONAL_MODEL)
     .option('--json', 'print an object instead')
     .addOption(quantizeOption());
   addHubOptions(command)

@@ -2,6 +2,7 @@
 import { open } from 'node:fs/promises';
 import { type Model, type Session, UsageError } from '@marimba/engine';
 import type { Command } from 'commander';
+import { OPTIONAL_MODEL } from '../box.ts';
 import { type Interrupt, watchInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../open.ts';
 import { addModelOptions, loadOptions, type ModelFlags, tokenList } from '../options.ts';
@@ -21,7 +22,7 @@ export function register(program: Command): void {
     .command('logits')
     .summary('next-token logits, for parity checks')
     .description('Compute next-token logits, to a file of float32 or as the ten most likely tokens.')
-    .argument('<MODEL>', 'folder, file or hub name')
+    .argument(...OPTIONAL_MODEL)
     .option('--tokens <IDS>', 'token ids, such as 1,2,3', tokenList)
     .option('--prompt <TEXT>', 'text instead of token ids')
     .option('--all', 'the logits after every token, not only after the last (needs --output)')

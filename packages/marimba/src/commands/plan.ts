@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { type CacheType, type ModelSpec, UsageError } from '@marimba/engine';
 import { readSpec } from '@marimba/engine/internal';
 import type { Command } from 'commander';
+import { BOX, locate } from '../box.ts';
 import { BUILTIN_MODELS } from '../describe/builtin.ts';
 import { drawCurves } from '../describe/curves.ts';
 import { curvesSvg } from '../describe/curves-svg.ts';
@@ -48,7 +49,11 @@ export function register(program: Command): void {
     .description(
       'Forecast the memory at each context length and the speed, next to a pure transformer of the same size.',
     )
-    .argument('<MODEL>', `folder, file, config.json, hub name, or one of ${BUILTIN_MODELS.join(', ')}`)
+    .argument(
+      '[MODEL]',
+      `folder, file, config.json, hub name, box (the small model that comes along), or one of ${BUILTIN_MODELS.join(', ')}`,
+      BOX,
+    )
     .option('--context <N>', 'longest context, such as 32K', contextSize, 262_144)
     .option('--against <MODEL>', 'compare with this instead of the same sizes with attention in every layer')
     .option('--svg <FILE>', 'also draw the picture as SVG')
@@ -96,7 +101,8 @@ async function run(source: string, flags: PlanFlags): Promise<void> {
   }
 }
 
-async function describe(source: string, flags: PlanFlags, interrupt: Interrupt): Promise<DescribedModel> {
+async function describe(name: string, flags: PlanFlags, interrupt: Interrupt): Promise<DescribedModel> {
+  const source = locate(name);
   const configuration = await configurationOf(source);
   if (configuration) return describeSpec(configuration.name, readSpec(configuration).spec);
   if (/^[\w.-]+$/.test(source) && !/\.(gguf|safetensors|json)$/.test(source))
