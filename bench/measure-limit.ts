@@ -2,7 +2,9 @@
 import { measureReadLimit } from '@marimba/engine/internal/measure/read-limit';
 import { spreadOf } from '@marimba/engine/internal/measure/statistics';
 import { answer, readTask } from './children.ts';
+import { watchOthers } from './timing.ts';
 
 const { threads } = readTask<{ threads: number }>();
+const busyElsewhere = watchOthers();
 const { bytesPerSecond } = await measureReadLimit({ threads });
-answer({ bytesPerSecond: spreadOf(bytesPerSecond).median });
+answer({ bytesPerSecond: spreadOf(bytesPerSecond).median, busyElsewhere: busyElsewhere() });
