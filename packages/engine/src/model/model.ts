@@ -47,7 +47,6 @@ export class Model implements SessionOwner {
   readonly recommended: GenerateOptions;
   readonly contextLength: number;
   readonly prefixes: PrefixStore | null;
-  readonly #sessions = new Set<Session>();
   #closed = false;
 
   /** Use `loadModel`. */
@@ -75,7 +74,7 @@ export class Model implements SessionOwner {
 
   createSession(): Session {
     this.#open();
-    return this.#add(new Session(this, this.createState()));
+    return new Session(this, this.runtime.createState());
   }
 
   /** A session from what `session.save()` wrote. Throws StateError, with the reason, for anything else. */
@@ -87,7 +86,7 @@ export class Model implements SessionOwner {
       throw new StateError(
         `saved session: position: expected at most the context length ${this.contextLength}, found ${header.position}`,
       );
-    const state = this.createState();
+    const state = this.runtime.createState();
     try {
       const tables = pages.map((list, g) => {
         const first = header.groups[g]!.firstPage;
@@ -104,7 +103,7 @@ export class Model implements SessionOwner {
       state.dispose();
       throw error;
     }
-    return this.#add(new Session(this, state, tokens));
+    return new Session(this, state, tokens);
   }
 
   /**
@@ -154,10 +153,6 @@ export class Model implements SessionOwner {
     return this.#needTokenizer().encode(prompt, position === 0 ? {} : { addBos: false });
   }
 
-  createState(): SessionState {
-    return this.runtime.createState();
-  }
-
   encodeSession(state: SessionState, tokens: readonly number[]): Uint8Array {
     const { layout, backend } = this.runtime;
     const { u8 } = backend.arena.views;
@@ -170,10 +165,6 @@ export class Model implements SessionOwner {
     );
     const recurrent = u8.subarray(state.recurrent, state.recurrent + layout.recurrentBytes);
     return encodeState({ header, tokens: [...tokens], recurrent, pages });
-  }
-
-  forget(session: Session): void {
-    this.#sessions.delete(session);
   }
 
   /** Stops the threads and gives all memory back. Sessions of this model cannot be used any more. */
@@ -207,11 +198,6 @@ export class Model implements SessionOwner {
         `${this.name}: expected a model with a tokenizer, found none. Pass token ids instead of text.`,
       );
     return this.tokenizer;
-  }
-
-  #add(session: Session): Session {
-    this.#sessions.add(session);
-    return session;
   }
 
   #open(): void {

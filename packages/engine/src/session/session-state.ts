@@ -28,12 +28,14 @@ export class SessionState {
   readonly #tables: PageTable[];
   #position = 0;
 
-  constructor(layout: StateLayout, arena: Arena, pool: PagePool) {
+  /** The state before the first token, or with the recurrent part that lies at `origin`. */
+  constructor(layout: StateLayout, arena: Arena, pool: PagePool, origin?: number) {
     this.layout = layout;
     this.#arena = arena;
     this.#pool = pool;
     this.recurrent = arena.allocate(layout.recurrentBytes, 'recurrent state');
-    this.#recurrentBytes().fill(0);
+    if (origin === undefined) this.#recurrentBytes().fill(0);
+    else arena.views.u8.copyWithin(this.recurrent, origin, origin + layout.recurrentBytes);
     this.#tables = layout.groups.map(() => ({ pages: [], address: 0, capacity: 0 }));
   }
 
@@ -95,14 +97,23 @@ export class SessionState {
 
   /** Becomes what the snapshot recorded. The snapshot stays valid. */
   restore(snapshot: StateSnapshot): void {
-    for (const pages of snapshot.pages) for (const page of pages) if (page) this.#pool.retain(page);
-    this.#releasePages();
-    snapshot.pages.forEach((pages, g) => {
-      this.#tables[g]!.pages = [...pages];
-      this.#publish(this.#tables[g]!, 0);
-    });
+    this.#share(snapshot.position, snapshot.pages);
     this.#recurrentBytes().set(snapshot.recurrent);
-    this.#position = snapshot.position;
+  }
+
+  /** A state of its own that goes on from here: the recurrent part is copied once, pages are shared until written. */
+  fork(): SessionState {
+    const fork = new SessionState(this.layout, this.#arena, this.#pool, this.recurrent);
+    try {
+      fork.#share(
+        this.#position,
+        this.#tables.map((table) => table.pages),
+      );
+      return fork;
+    } catch (error) {
+      fork.dispose();
+      throw error;
+    }
   }
 
   /** Lets go of a snapshot's pages; it must not be used again. */
@@ -129,6 +140,16 @@ export class SessionState {
     this.#releasePages();
     for (const table of this.#tables) if (table.address) this.#arena.free(table.address);
     this.#arena.free(this.recurrent);
+  }
+
+  #share(position: number, pages: StateSnapshot['pages']): void {
+    for (const list of pages) for (const page of list) if (page) this.#pool.retain(page);
+    this.#releasePages();
+    this.#tables.forEach((table, g) => {
+      table.pages = [...pages[g]!];
+    });
+    for (const table of this.#tables) this.#publish(table, 0);
+    this.#position = position;
   }
 
   #releasePages(): void {

@@ -12,7 +12,6 @@ import type { SessionState, StateSnapshot } from './session-state.ts';
 export interface SessionOwner {
   readonly contextLength: number;
   readonly fingerprint: string;
-  createState(): SessionState;
   step(requests: readonly StepRequest[], options?: { signal?: AbortSignal }): Promise<StepResult[]>;
   encodeSession(state: SessionState, tokens: readonly number[]): Uint8Array;
   generate(
@@ -20,7 +19,6 @@ export interface SessionOwner {
     prompt: Prompt,
     options: GenerateOptions,
   ): AsyncGenerator<GenerateEvent, GenerateResult, void>;
-  forget(session: Session): void;
   /** Where sessions share what they have read; null when that is switched off. */
   readonly prefixes: PrefixStore | null;
 }
@@ -164,12 +162,8 @@ export class Session {
 
   /** A new session in the same state. Costs a copy of the recurrent state; cache pages are shared until written. */
   fork(): Session {
-    const snapshot = this.snapshot();
-    try {
-      return this.#startFrom(snapshot);
-    } finally {
-      snapshot.dispose();
-    }
+    this.#ready();
+    return new Session(this.#owner, this.#state.fork(), this.#tokens, this.#logits);
   }
 
   /** Puts the session back to a snapshot of the same model. */
@@ -300,7 +294,6 @@ export class Session {
     this.#closed = true;
     for (const checkpoint of this.#checkpoints.splice(0)) checkpoint.dispose();
     this.#state.dispose();
-    this.#owner.forget(this);
   }
 
   /** For the model: marks the session as taking part in a step, and hands out its state. */
@@ -318,12 +311,6 @@ export class Session {
 
   end(): void {
     this.#busy = false;
-  }
-
-  #startFrom(snapshot: Snapshot): Session {
-    const state = this.#owner.createState();
-    snapshot.applyTo(state);
-    return new Session(this.#owner, state, snapshot.tokens, snapshot.logits);
   }
 
   #ready(): void {
