@@ -113,11 +113,11 @@ export function judgePart(part: ClaimPart, scores: Scores, chance: number): Part
     const reached = part.solvable.by
       .map((model) => [...scores(model, part.task, part.metric).values()])
       .filter((v) => v.length);
-    const best = Math.max(chance, ...reached.map(average));
-    if (best < chance + part.solvable.aboveChance)
+    const best = Math.max(...reached.map(average));
+    if (!(best >= chance + part.solvable.aboveChance))
       return {
         ...undecided(
-          `the best of ${part.solvable.by.join(', ')} reached ${best.toFixed(3)}, chance is ${chance.toFixed(3)}: the task was not learned in this budget`,
+          `${part.solvable.by.join(' and ')} reached at most ${reached.length ? best.toFixed(3) : 'nothing'}, chance is ${chance.toFixed(3)}: the task was not learned in this budget`,
         ),
         difference,
       };
