@@ -222,11 +222,9 @@ async function main(): Promise<void> {
     process.stdout.write(HELP);
     return;
   }
+  if (!options.reportOnly) installPeers();
   const machine = describeMachine();
-  if (!options.reportOnly) {
-    installPeers();
-    await runAll(options);
-  }
+  if (!options.reportOnly) await runAll(options);
   const result = report(options);
   const { threads, repeat, output, records } = options;
   await mkdir(join(output, '..'), { recursive: true });
