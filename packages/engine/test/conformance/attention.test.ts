@@ -144,7 +144,8 @@ for (const variant of VARIANTS) {
         byteLength: heads * headSize * 4,
         type: 'f32' as const,
         // Wide tiles round queries and weights over 8-bit caches to 16 bits; scores reach 23 here, values 3.
-        absolute: type === 'q8' ? 3e-4 : 3e-6,
+        absolute: 3e-6,
+        ...(type === 'q8' ? { absoluteWide: 3e-4 } : {}),
         relative: 1e-5,
       }));
       const label = `${type} ${heads}/${kvHeads}×${headSize}, window ${options.window ?? 0}, sessions ${JSON.stringify(sessions)}`;

@@ -38,6 +38,8 @@ export interface Output extends Range {
   readonly type: 'f32' | 'u32' | 'i8' | 'u16';
   /** |found - expected| <= absolute + relative * |expected|. Zero for both means equal bits. */
   readonly absolute?: number;
+  /** Instead of `absolute` with wide tiles, where these compute otherwise. */
+  readonly absoluteWide?: number;
   readonly relative?: number;
 }
 
@@ -207,7 +209,7 @@ export function checkOp<K extends OpKind>(
       encodeOp(kind, fields, found.u32, op >>> 2);
       machine.useWideTiles(wide);
       machine.run(kind, op, threads);
-      compareOutputs(expected, found, check.outputs, label);
+      compareOutputs(expected, found, check.outputs, wide, label);
       compareRest(before, found.u8, op, ignored, label);
     }
   }
@@ -215,9 +217,16 @@ export function checkOp<K extends OpKind>(
 
 type Views = ReturnType<typeof viewsOf>;
 
-function compareOutputs(expected: Views, found: Views, outputs: readonly Output[], label: string): void {
+function compareOutputs(
+  expected: Views,
+  found: Views,
+  outputs: readonly Output[],
+  wide: boolean,
+  label: string,
+): void {
   for (const output of outputs) {
-    const { address, type, absolute = 0, relative = 0 } = output;
+    const { address, type, relative = 0 } = output;
+    const absolute = (wide ? output.absoluteWide : undefined) ?? output.absolute ?? 0;
     const size = { f32: 4, u32: 4, u16: 2, i8: 1 }[type];
     for (let i = 0; i < output.byteLength / size; i++) {
       const want = expected[type][address / size + i]!;
