@@ -54,7 +54,10 @@ export const findNode = () => (runsTypeScript() ? process.execPath : bundledNode
 export function runNode(args) {
   const node = findNode();
   const path = `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`;
-  const child = spawn(node, args, { stdio: 'inherit', env: { ...process.env, PATH: path } });
+  // Sources are stripped of their types once, not by each process and thread: half a second of each.
+  const cache = process.env.NODE_COMPILE_CACHE ?? join(root, '.tools', 'compile-cache');
+  const env = { ...process.env, PATH: path, NODE_COMPILE_CACHE: cache };
+  const child = spawn(node, args, { stdio: 'inherit', env });
   const onTerminal = [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY);
   process.on('SIGINT', () => onTerminal || child.kill('SIGINT'));
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

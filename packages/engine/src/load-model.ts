@@ -10,7 +10,7 @@ import type { GenerateOptions } from './generate/types.ts';
 import { ConfigReader } from './model/config-reader.ts';
 import { readSpec } from './model/families/index.ts';
 import { fingerprint } from './model/fingerprint.ts';
-import { type LoadProgress, loadWeights } from './model/load.ts';
+import { type LoadProgress, placeWeights } from './model/load.ts';
 import { Model } from './model/model.ts';
 import { Runtime } from './model/runtime.ts';
 import { readText } from './model/text-side.ts';
@@ -59,24 +59,28 @@ export type ModelSource =
 export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
   checkOptions(options);
   const checkpoint = isCheckpoint(source) ? source : await openSource(source, options);
-  let starting: Promise<Backend> | null = null;
+  const stop = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  let backend: Backend | null = null;
   try {
     const { family, spec } = readSpec(checkpoint);
-    // Threads start while this one reads the vocabulary: each takes a quarter of a second.
-    starting = createBackend(options);
-    starting.catch(() => {}); // reported where it is awaited
-    await nextTurn();
-    const { tokenizer, chatTemplate } = await readText(checkpoint, spec);
-    const backend = await starting;
-    const loadOptions = {
+    backend = await createBackend(options);
+    const weights = placeWeights(checkpoint, family, spec, backend, {
       quantize: options.quantize ?? null,
       activations: options.activations ?? 'auto',
       ...(options.onProgress ? { onProgress: options.onProgress } : {}),
-      ...(options.signal ? { signal: options.signal } : {}),
-    };
-    const weights = await loadWeights(checkpoint, family, spec, backend, loadOptions);
-    const layout = stateLayout(spec, options.cacheType ?? 'f16');
-    const runtime = await Runtime.create(backend, spec, weights, layout);
+      signal,
+    });
+    // Takes its memory before loading begins, which must not see memory that cannot be shared grow under it.
+    const runtime = new Runtime(backend, spec, weights, stateLayout(spec, options.cacheType ?? 'f16'));
+    // While threads read the weights, this one reads the vocabulary.
+    const loading = weights.load();
+    loading.catch(() => {}); // reported where it is awaited
+    await nextTurn();
+    const { tokenizer, chatTemplate } = await readText(checkpoint, spec);
+    const mark = await fingerprint(checkpoint, spec, weights.list);
+    await loading;
+    await runtime.install();
     return new Model({
       name: checkpoint.name,
       spec,
@@ -84,13 +88,14 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
       runtime,
       tokenizer,
       chatTemplate,
-      fingerprint: await fingerprint(checkpoint, spec, weights.list),
+      fingerprint: mark,
       recommended: recommendedOptions(checkpoint),
       contextLength: options.contextLength ?? spec.contextLength,
       prefixCacheBytes: options.prefixCacheBytes ?? 256 * 2 ** 20,
     });
   } catch (error) {
-    await (await starting?.catch(() => null))?.close();
+    stop.abort();
+    await backend?.close();
     throw error;
   } finally {
     await checkpoint.close();

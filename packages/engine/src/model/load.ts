@@ -36,9 +36,11 @@ export interface LoadProgress {
   readonly totalBytes: number;
 }
 
-export interface LoadedWeights extends PlacedWeights {
+export interface ModelWeights extends PlacedWeights {
   readonly byteLength: number;
   readonly list: readonly (FoundWeight & { readonly placed: PlacedWeight })[];
+  /** Brings the weights into their places: the backend's threads the matrices, the calling thread the vectors. */
+  load(): Promise<void>;
 }
 
 /** Rows of one job: large enough to stream, small enough to share between threads and to stage. */
@@ -46,40 +48,34 @@ const JOB_BYTES = 4 * 2 ** 20;
 /** Packed layouts interleave rows in groups; jobs start at multiples of this. */
 const ROW_GROUP = 64;
 
-export async function loadWeights(
+/**
+ * Finds every weight in the files and reserves its memory, which is all that a plan needs to know. Nothing of the weights is
+ * read before `load` is called.
+ */
+export function placeWeights(
   checkpoint: Checkpoint,
   family: Family,
   spec: ModelSpec,
   backend: Backend,
   options: LoadOptions,
-): Promise<LoadedWeights> {
+): ModelWeights {
+  options.signal?.throwIfAborted();
   const found = findWeights(checkpoint, family, spec);
   const permuted = isPermuted(checkpoint, family);
   const table = new Map<string, PlacedWeight>();
   const jobs: LoadJob[] = [];
+  const fills: Fill[] = [];
   const list: (FoundWeight & { placed: PlacedWeight })[] = [];
   for (const weight of found) {
-    options.signal?.throwIfAborted();
     const placed =
       weight.kind === 'vector'
-        ? await loadVector(checkpoint, weight, backend, interleavedHead(spec, weight, permuted))
+        ? placeVector(checkpoint, weight, backend, interleavedHead(spec, weight, permuted), fills)
         : placeMatrix(weight, spec, backend, options, permuted, jobs);
     table.set(`${weight.layer}.${weight.role}`, placed);
     list.push({ ...weight, placed });
   }
-  placeRopeFrequencies(spec, table, backend);
+  placeRopeFrequencies(spec, table, backend, fills);
   placePlainNorms(spec, table, backend);
-  const totalBytes = found.reduce((sum, w) => sum + w.tensors.reduce((s, t) => s + t.byteLength, 0), 0);
-  let loadedBytes = 0;
-  await backend.load(
-    jobs,
-    (bytes) => {
-      loadedBytes += bytes;
-      options.onProgress?.({ loadedBytes, totalBytes });
-    },
-    options.signal,
-  );
-  options.onProgress?.({ loadedBytes: totalBytes, totalBytes });
   const find = (layer: number, role: Role) => table.get(`${layer}.${role}`) ?? null;
   return {
     find,
@@ -90,7 +86,36 @@ export async function loadWeights(
     },
     byteLength: list.reduce((sum, w) => sum + w.placed.byteLength, 0),
     list,
+    load: () => load(found, jobs, fills, backend, options),
   };
+}
+
+/** Reads one vector to its place. */
+type Fill = () => Promise<void> | void;
+
+async function load(
+  found: readonly FoundWeight[],
+  jobs: readonly LoadJob[],
+  fills: readonly Fill[],
+  backend: Backend,
+  { onProgress, signal }: LoadOptions,
+): Promise<void> {
+  const totalBytes = found.reduce((sum, w) => sum + w.tensors.reduce((s, t) => s + t.byteLength, 0), 0);
+  let loadedBytes = 0;
+  const done = (bytes: number) => {
+    loadedBytes += bytes;
+    onProgress?.({ loadedBytes, totalBytes });
+  };
+  const fillAll = async () => {
+    for (const fill of fills) {
+      signal?.throwIfAborted();
+      await fill();
+    }
+  };
+  // Both are over before this is, also when one fails: whoever closes the files next must find nobody reading.
+  const results = await Promise.allSettled([backend.load(jobs, done, signal), fillAll()]);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  onProgress?.({ loadedBytes: totalBytes, totalBytes });
 }
 
 const isPermuted = (checkpoint: Checkpoint, family: Family): boolean =>
@@ -165,52 +190,61 @@ function interleavedHead(spec: ModelSpec, { layer, role }: FoundWeight, permuted
 }
 
 /** Vectors become f32, in the order that their kernel reads. */
-async function loadVector(
+function placeVector(
   checkpoint: Checkpoint,
   weight: FoundWeight,
   backend: Backend,
   interleavedHead: number,
-): Promise<PlacedWeight> {
-  const entry = weight.tensors[0]!;
-  const count = weight.shape.reduce((product, d) => product * d, 1);
+  fills: Fill[],
+): PlacedWeight {
+  const huggingFace = checkpoint.kind === 'huggingface';
+  const { rows, columns, count } = arrangedShape(weight);
+  const address = backend.arena.allocate(count * 4, `layer ${weight.layer} ${weight.role}`);
+  fills.push(async () => {
+    const values = await readVector(weight.tensors[0]!, interleavedHead);
+    arrange(weight, values, huggingFace, floatsAt(backend.arena.views, address, count));
+  });
+  return { address, layout: { type: 'F32', packed: false }, rows, columns, byteLength: count * 4 };
+}
+
+async function readVector(entry: TensorEntry, interleavedHead: number): Promise<Float32Array> {
   const raw = new Uint8Array(entry.byteLength);
   await entry.source.read(entry.offset, raw);
-  let values: Float32Array = new Float32Array(count);
+  const values = new Float32Array(entry.shape.reduce((product, d) => product * d, 1));
   dequantize(entry.type, raw, values);
-  if (interleavedHead)
-    values = new Float32Array(separateHalves(new Uint8Array(values.buffer), 4, interleavedHead).buffer);
-  const { data, rows, columns } = arrange(weight, values, checkpoint.kind === 'huggingface');
-  const address = backend.arena.allocate(data.byteLength, `layer ${weight.layer} ${weight.role}`);
-  floatsAt(backend.arena.views, address, data.length).set(data);
-  return { address, layout: { type: 'F32', packed: false }, rows, columns, byteLength: data.byteLength };
+  if (!interleavedHead) return values;
+  return new Float32Array(separateHalves(new Uint8Array(values.buffer), 4, interleavedHead).buffer);
+}
+
+function arrangedShape({ role, shape }: FoundWeight): { rows: number; columns: number; count: number } {
+  const [outer = 1, inner = 1] = shape;
+  if (role === 'convWeight') return { rows: inner, columns: outer, count: inner * outer };
+  if (role === 'a') return { rows: outer, columns: inner, count: Math.ceil(outer / 4) * 4 * inner };
+  const columns = shape.reduce((product, d) => product * d, 1);
+  return { rows: 1, columns, count: columns };
 }
 
 function arrange(
-  weight: FoundWeight,
+  { role, shape }: FoundWeight,
   values: Float32Array,
   huggingFace: boolean,
-): { data: Float32Array; rows: number; columns: number } {
-  const [outer = 1, inner = 1] = weight.shape;
-  if (weight.role === 'convWeight') {
+  out: Float32Array,
+): void {
+  const [outer = 1, inner = 1] = shape;
+  if (role === 'convWeight') {
     // [channels][width] → [width][channels], so that neighbouring channels are neighbouring floats.
-    const data = Float32Array.from(
-      { length: values.length },
-      (_, i) => values[(i % outer) * inner + Math.floor(i / outer)]!,
-    );
-    return { data, rows: inner, columns: outer };
-  }
-  if (weight.role === 'a') {
+    for (let c = 0; c < outer; c++)
+      for (let k = 0; k < inner; k++) out[k * outer + c] = values[c * inner + k]!;
+  } else if (role === 'a') {
     // [channels][states] → [ceil(channels / 4)][states][4]. Hugging Face stores A_log, GGUF stores A = -exp(A_log).
-    const data = new Float32Array(Math.ceil(outer / 4) * inner * 4);
+    out.fill(0);
     for (let c = 0; c < outer; c++) {
       for (let n = 0; n < inner; n++) {
         const value = values[c * inner + n]!;
-        data[((c >> 2) * inner + n) * 4 + (c & 3)] = huggingFace ? -Math.exp(value) : value;
+        out[((c >> 2) * inner + n) * 4 + (c & 3)] = huggingFace ? -Math.exp(value) : value;
       }
     }
-    return { data, rows: outer, columns: inner };
-  }
-  return { data: values, rows: 1, columns: values.length };
+  } else out.set(values);
 }
 
 /** Norms without weights (FalconMamba) are norms whose weights are 1. */
@@ -239,12 +273,25 @@ function placeFloats(values: Float32Array, backend: Backend, what: string): Plac
 }
 
 /** RoPE's inverse frequencies are the same for every layer of one kind: kept as that layer's ropeFactors. */
-function placeRopeFrequencies(spec: ModelSpec, table: Map<string, PlacedWeight>, backend: Backend): void {
+function placeRopeFrequencies(
+  spec: ModelSpec,
+  table: Map<string, PlacedWeight>,
+  backend: Backend,
+  fills: Fill[],
+): void {
   spec.layers.forEach(({ mixer }, layer) => {
     if (mixer.kind !== 'attention' || !mixer.rope) return;
+    const { rope } = mixer;
     const key = `${layer}.ropeFactors`;
     const stored = table.get(key);
-    const factors = stored ? floatsAt(backend.arena.views, stored.address, stored.columns) : null;
-    table.set(key, placeFloats(ropeInverseFrequencies(mixer.rope, factors), backend, 'RoPE frequencies'));
+    const placed = placeFloats(ropeInverseFrequencies(rope, null), backend, 'RoPE frequencies');
+    table.set(key, placed);
+    if (!stored) return;
+    // After the factors themselves, whose own fill is earlier in the list.
+    fills.push(() => {
+      const { views } = backend.arena;
+      const factors = floatsAt(views, stored.address, stored.columns);
+      floatsAt(views, placed.address, placed.columns).set(ropeInverseFrequencies(rope, factors));
+    });
   });
 }

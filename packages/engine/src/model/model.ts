@@ -17,14 +17,14 @@ import type { SessionState } from '../session/session-state.ts';
 import { decodeState, encodeState, stateHeader } from '../session/state-file.ts';
 import type { ChatTemplate } from '../tokenizer/chat-template.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
-import type { LoadedWeights } from './load.ts';
+import type { ModelWeights } from './load.ts';
 import type { Piece, Runtime } from './runtime.ts';
 import type { ModelSpec } from './spec.ts';
 
 export interface ModelParts {
   readonly name: string;
   readonly spec: ModelSpec;
-  readonly weights: LoadedWeights;
+  readonly weights: ModelWeights;
   readonly runtime: Runtime;
   readonly fingerprint: string;
   readonly tokenizer: Tokenizer | null;
@@ -39,7 +39,7 @@ export interface ModelParts {
 export class Model implements SessionOwner {
   readonly name: string;
   readonly spec: ModelSpec;
-  readonly weights: LoadedWeights;
+  readonly weights: ModelWeights;
   readonly runtime: Runtime;
   readonly fingerprint: string;
   readonly tokenizer: Tokenizer | null;

@@ -68,7 +68,8 @@ export class Runtime {
   readonly #topK: number;
   readonly #stepAddress: number;
   readonly #logitsAddress: number;
-  readonly #install: () => Promise<void>;
+  /** Makes the plan known to the backend's threads. */
+  readonly install: () => Promise<void>;
   /** Passes over the weights so far. */
   replays = 0;
   #active: ActivePiece[] = [];
@@ -105,7 +106,7 @@ export class Runtime {
     backend.arena.views.u32.set(words, program >>> 2);
     this.#logitsAddress = activations + placement.offsets[this.plan.logits.buffer]!;
     const records = starts.map((start) => program + start * 4);
-    this.#install = () => backend.install({ records, headStart: this.plan.headStart, ops: this.plan.ops });
+    this.install = () => backend.install({ records, headStart: this.plan.headStart, ops: this.plan.ops });
   }
 
   static async create(
@@ -115,7 +116,7 @@ export class Runtime {
     layout: StateLayout,
   ): Promise<Runtime> {
     const runtime = new Runtime(backend, spec, weights, layout);
-    await runtime.#install();
+    await runtime.install();
     return runtime;
   }
 

@@ -66,15 +66,17 @@ export class WasmBackend implements Backend {
     if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS)
       throw new UsageError(`threads: expected a whole number from 1 to ${MAX_THREADS}, found ${threads}`);
     const shared = canShareMemory();
-    const backend = new WasmBackend(
-      variant,
-      await compileKernels(variant, shared),
-      shared ? threads : 1,
-      shared,
-      options.maxRows ?? MAX_ROWS,
-    );
-    await backend.#startWorkers(shared);
-    return backend;
+    const compiling = compileKernels(variant, shared);
+    const workers = shared ? Array.from({ length: threads }, startWorker) : [];
+    try {
+      const maxRows = options.maxRows ?? MAX_ROWS;
+      const backend = new WasmBackend(variant, await compiling, shared ? threads : 1, shared, maxRows);
+      await backend.#adopt(workers);
+      return backend;
+    } catch (error) {
+      await Promise.all(workers.map((worker) => worker.terminate()));
+      throw error;
+    }
   }
 
   private constructor(
@@ -102,15 +104,11 @@ export class WasmBackend implements Backend {
     return opScratchBytes(op, this.threads);
   }
 
-  async #startWorkers(shared: boolean): Promise<void> {
-    if (!shared) return;
-    for (let thread = 0; thread < this.threads; thread++) {
-      const worker = startWorker();
-      worker.onFailure((error) => this.#broken(error));
-      this.#workers.push(worker);
-    }
+  async #adopt(workers: readonly WorkerThread[]): Promise<void> {
+    for (const worker of workers) worker.onFailure((error) => this.#broken(error));
+    this.#workers.push(...workers);
     await Promise.all(
-      this.#workers.map((worker, thread) =>
+      workers.map((worker, thread) =>
         this.#ask(worker, { kind: 'start', module: this.#module, memory: this.arena.memory, thread }),
       ),
     );

@@ -31,7 +31,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'probed' }
-  /** A job of the many is done. */
+  /** So many bytes more are in place. */
   | { readonly kind: 'progress'; readonly byteLength: number }
   | { readonly kind: 'loaded' }
   | { readonly kind: 'failed'; readonly name: string; readonly message: string };
