@@ -1,7 +1,7 @@
 // A file of the disk as a byte source. Reads are positional, so many can be under way at once and worker threads can
 // open the same path again; they may go straight into shared memory, which is how weights reach the arena uncopied.
 
-import { readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { FormatError } from '../errors.ts';
@@ -16,6 +16,7 @@ export async function fileSource(path: string, name: string = basename(path)): P
   const file = await openRegular(path, name);
   const { size } = await file.stat();
   let closed = false;
+  const direct = new DirectFile(path, file.fd);
   const check = (offset: number, length: number) => {
     checkRange(name, size, offset, length);
     if (closed) throw new FormatError(`${name}: expected an open file, found a closed one. Open it again.`);
@@ -43,12 +44,57 @@ export async function fileSource(path: string, name: string = basename(path)): P
         done += bytesRead;
       }
     },
+    readDirect(offset, into) {
+      check(offset, into.byteLength);
+      return direct.read(offset, into);
+    },
     async close() {
       if (closed) return;
       closed = true;
+      direct.close();
       await file.close();
     },
   };
+}
+
+/** The same file opened for direct reads (Linux), when first asked for. Where that fails, reading as usual will say why. */
+class DirectFile {
+  readonly #path: string;
+  readonly #original: number;
+  #descriptor: number | null = null;
+  #refused = constants.O_DIRECT === undefined;
+
+  constructor(path: string, original: number) {
+    this.#path = path;
+    this.#original = original;
+  }
+
+  read(offset: number, into: Uint8Array): boolean {
+    try {
+      this.#descriptor ??= this.#refused ? null : this.#open();
+      if (this.#descriptor === null) return false;
+      const length = readSync(this.#descriptor, into, 0, into.byteLength, offset);
+      this.#refused = length !== into.byteLength;
+    } catch {
+      this.#refused = true;
+    }
+    if (this.#refused) this.close();
+    return !this.#refused;
+  }
+
+  #open(): number | null {
+    const descriptor = openSync(this.#path, constants.O_RDONLY | constants.O_DIRECT);
+    const [own, original] = [fstatSync(descriptor), fstatSync(this.#original)];
+    if (own.ino === original.ino && own.dev === original.dev) return descriptor;
+    closeSync(descriptor);
+    this.#refused = true; // another file has the name by now
+    return null;
+  }
+
+  close(): void {
+    if (this.#descriptor !== null) closeSync(this.#descriptor);
+    this.#descriptor = null;
+  }
 }
 
 /** Opens what another thread sent, paths included. */

@@ -4,6 +4,7 @@ import { FormatError } from '../errors.ts';
 import type { WritableTensorType } from '../formats/quantize.ts';
 import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { ByteSource, SourceHandle, TensorType } from '../formats/types.ts';
+import { type ReadingChoice, readInPlace } from './read-in-place.ts';
 
 export interface LoadJob {
   readonly source: SourceHandle;
@@ -36,6 +37,8 @@ export interface PackStage {
 export interface Loader {
   readonly memory: ArrayBufferLike;
   readonly packing: PackStage | null;
+  /** Null where only the usual way of reading is wanted. */
+  readonly reading: ReadingChoice | null;
   source(job: LoadJob): Promise<ByteSource>;
 }
 
@@ -84,9 +87,8 @@ export async function runLoadJob(job: LoadJob, loader: Loader): Promise<void> {
   const read = (offset: number, into: Uint8Array) =>
     source.readNow ? source.readNow(offset, into) : source.read(offset, into);
   if (job.type === job.target && !job.interleavedHead) {
-    const fill = (row: number, into: Uint8Array) => read(job.offset + row * rowBytesOf(job), into);
-    if (job.packed) await packPieces(job, loader, fill);
-    else await fill(0, destination(job, loader));
+    if (!job.packed) await read(job.offset, destination(job, loader));
+    else if (!(await packInPlace(job, loader, source))) await packThroughStage(job, loader, read);
     return;
   }
   let raw: Uint8Array = new Uint8Array(jobBytes(job));
@@ -104,6 +106,36 @@ export async function runLoadJob(job: LoadJob, loader: Loader): Promise<void> {
 
 const destination = (job: LoadJob, { memory }: Loader): Uint8Array =>
   new Uint8Array(memory, job.address + job.rowStart * rowBytesOf(job), job.rows * rowBytesOf(job));
+
+/** False when the job is not to be read directly, or cannot be. */
+async function packInPlace(job: LoadJob, loader: Loader, source: ByteSource): Promise<boolean> {
+  const { reading } = loader;
+  if (!reading?.direct) return false;
+  const began = performance.now();
+  const copy = readInPlace(source, job.offset, destination(job, loader));
+  if (!copy) {
+    reading.refuseDirect();
+    return false;
+  }
+  await packPieces(job, loader, (row, into) => copy(job.offset + row * rowBytesOf(job), into));
+  reading.addDirect(jobBytes(job), performance.now() - began);
+  return true;
+}
+
+async function packThroughStage(
+  job: LoadJob,
+  loader: Loader,
+  read: (offset: number, into: Uint8Array) => Promise<void> | void,
+): Promise<void> {
+  let readMs = 0;
+  const began = performance.now();
+  await packPieces(job, loader, async (row, into) => {
+    const since = performance.now();
+    await read(job.offset + row * rowBytesOf(job), into);
+    readMs += performance.now() - since;
+  });
+  loader.reading?.addBuffered(jobBytes(job), performance.now() - began, readMs);
+}
 
 /** `fill` brings rows in their final format, from row `row` of the job on. */
 async function packPieces(

@@ -37,7 +37,7 @@ export class ReferenceBackend implements Backend {
   ): Promise<void> {
     const sources = new OpenSources(openHandle);
     const { buffer: memory } = this.arena.memory;
-    const loader = { memory, packing: null, source: (job: LoadJob) => sources.get(job) };
+    const loader = { memory, packing: null, reading: null, source: (job: LoadJob) => sources.get(job) };
     try {
       for (const job of jobs) {
         signal?.throwIfAborted();

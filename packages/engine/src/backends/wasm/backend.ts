@@ -165,6 +165,7 @@ export class WasmBackend implements Backend {
     const loader = {
       memory: memory.buffer,
       packing: packStage(instantiateKernels(this.#module, memory), memory, stage, byteLength),
+      reading: null,
       source: (job: LoadJob) => sources.get(job),
     };
     try {

@@ -1,6 +1,7 @@
 // A worker thread of the backend: loads weights when asked to, then serves programs. Runs in Node and in browsers.
 import { onMessage, openHandle, postToOwner } from '#platform';
 import { jobBytes, type LoadJob, OpenSources, runLoadJob } from '../../model/load-job.ts';
+import { ReadingChoice } from '../../model/read-in-place.ts';
 import { CONTROL, CONTROL_BYTES } from './control.ts';
 import { instantiateKernels, type KernelExports } from './load-kernels.ts';
 import { packStage } from './packed/packer.ts';
@@ -43,6 +44,7 @@ async function load({ jobs, control, stage }: Extract<ToWorker, { kind: 'load' }
   const loader = {
     memory: memory.buffer,
     packing: packStage(exports, memory, stage.address, stage.byteLength),
+    reading: new ReadingChoice(),
     source: (job: LoadJob) => sources.get(job),
   };
   let [unreported, reported] = [0, performance.now()];
