@@ -2,13 +2,16 @@
 //
 // A thread's area, all f32, H = headSize, P = H rounded up to 16, Q = queries rounded up to 4:
 //   queries [Q][P], times scale * log2(e), so that scores are exponents of two; rows of H floats
-//   sums    [Q][P]           totals, peaks, and two factors of each query [Q]
+//   sums    [Q][P]           totals, peaks, two factors and a limit of each query [Q]
 //   scores  [Q][64]          one page's scores, then weights
 //   weights [Q][32]          8-bit caches: see attention-codes.ts, which has its own idea of queries, keys and values
 //   keys    8 panels [H][8]  one page, lanes = positions
 //   values  [64][P]          one page; an f32 cache with P = H is read where it lies
 //   rows    [8][H]           on the way from the cache to a panel
 import { firstVisible } from './attention';
+import { packBytes, sumRows } from './attention-byte-queries';
+import { copyScales, largestScale, maskBytes, weighBytes } from './attention-byte-weights';
+import { addBytes, QUAD_DOT, scoreBytes } from './attention-bytes';
 import { addCodes, limitPage, packQueries, scalesOf, scoreCodes, weighCodes } from './attention-codes';
 import { cachePage } from './step';
 import { CACHE_F16, CACHE_F32, CACHE_Q8, headCodeBytes, headPlaneBytes, PAGE_SHIFT, PAGE_TOKENS } from './cache-layout';
@@ -51,7 +54,7 @@ export function threadAreaBytes(op: usize, rows: i32): usize {
   const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
   const padded = paddedHead(op);
   const queries = (rows * groupOf(op) + 3) & ~3;
-  const floats = queries * (2 * padded + 4 + PAGE_TOKENS + PAGE_TOKENS / 2) + PAGE_TOKENS * (headSize + padded) + 8 * headSize + LIMITS;
+  const floats = queries * (2 * padded + 5 + PAGE_TOKENS + PAGE_TOKENS / 2) + PAGE_TOKENS * (headSize + padded) + 8 * headSize + LIMITS;
   return <usize>((floats * 4 + 63) & ~63);
 }
 
@@ -74,11 +77,12 @@ export function attendItem(
   const count = (endRow - firstRow) * group;
   const aligned = (count + 3) & ~3;
   const positions = address(op, ATTENTION_POSITIONS);
-  const sums = area + (<usize>(aligned * padded) << 2);
+  let sums = area + (<usize>(aligned * padded) << 2);
   const totals = sums + (<usize>(aligned * padded) << 2);
   const peaks = totals + (<usize>aligned << 2);
   const factors = peaks + (<usize>aligned << 2);
-  const scores = factors + (<usize>aligned << 3);
+  const limits = factors + (<usize>aligned << 3);
+  const scores = limits + (<usize>aligned << 2);
   const weights = scores + (<usize>(aligned * PAGE_TOKENS) << 2);
   const keys = weights + (<usize>(aligned * PAGE_TOKENS) << 1);
   let least = i32.MAX_VALUE;
@@ -93,7 +97,8 @@ export function attendItem(
   const integers = wideTiles && count >= FEW_QUERIES && load<i32>(op + ATTENTION_CACHE_TYPE) == CACHE_Q8;
   if (integers) {
     loadQueries(op, firstRow, endRow, kvHead, sums);
-    packQueries(sums, count, headSize, padded, area, factors, keys);
+    if (QUAD_DOT) packBytes(sums, count, headSize, padded, area, factors, keys);
+    else packQueries(sums, count, headSize, padded, area, factors, keys);
   } else loadQueries(op, firstRow, endRow, kvHead, area);
   memory.fill(sums, 0, peaks - sums);
   for (let i = 0; i < aligned; i++) store<f32>(peaks + (<usize>i << 2), NO_PEAK);
@@ -101,6 +106,10 @@ export function attendItem(
     const first = max(0, from - start);
     const end = min(PAGE_TOKENS, to - start);
     const page = cachePage(segment, load<i32>(op, ATTENTION_GROUP), start) + <usize>load<u32>(op + ATTENTION_LAYER_OFFSET);
+    if (integers && QUAD_DOT) {
+      attendBytes(op, page, kvHead, start, first, end, firstRow, count, area, sums, totals, peaks, factors, limits, scores, weights, keys);
+      continue;
+    }
     if (integers) {
       attendCodes(op, page, kvHead, start, first, end, firstRow, count, area, sums, totals, peaks, factors, aligned, scores, weights, keys);
       continue;
@@ -114,6 +123,10 @@ export function attendItem(
       weigh(scores + <usize>i * (PAGE_TOKENS * 4), low, high, end, sums + <usize>i * (<usize>padded << 2), padded, peaks + word, totals + word);
     }
     addValues(op, page, kvHead, first, end, count, scores, sums, keys + (<usize>(PAGE_TOKENS * headSize) << 2));
+  }
+  if (integers && QUAD_DOT) {
+    sumRows(sums, aligned, padded, area);
+    sums = area;
   }
   for (let i = 0; i < count; i++) {
     const row = firstRow + i / group;
@@ -131,6 +144,43 @@ export function attendItem(
       store<f32>(record + bytes, load<f32>(totals + word), 4);
     }
   }
+}
+
+/** One page of an 8-bit cache, by byte dots. */
+function attendBytes(
+  op: usize, page: usize, kvHead: i32, start: i32, first: i32, end: i32, firstRow: i32, count: i32,
+  queries: usize, sums: usize, totals: usize, peaks: usize, factors: usize, limits: usize, scores: usize, weights: usize, values: usize,
+): void {
+  const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
+  const padded = paddedHead(op);
+  const group = groupOf(op);
+  const aligned = (count + 3) & ~3;
+  const positions = address(op, ATTENTION_POSITIONS);
+  const headBytes = headPlaneBytes(CACHE_Q8, headSize);
+  const keyPlane = page + <usize>kvHead * headBytes;
+  const valuePlane = keyPlane + <usize>load<i32>(op + ATTENTION_KV_HEADS) * headBytes;
+  const starts = values + <usize>(PAGE_TOKENS * padded);
+  const copied = starts + PAGE_TOKENS * 4;
+  const zeros = copied + PAGE_TOKENS * 4;
+  const room = zeros + 64;
+  const weightFactors = factors + (<usize>aligned << 2);
+  memory.fill(zeros, 0, 64);
+  scoreBytes(keyPlane, scalesOf(keyPlane, headSize), first, end, aligned, headSize, queries, factors, scores, starts, room);
+  let scales = scalesOf(valuePlane, headSize);
+  if (end - first < PAGE_TOKENS) {
+    copyScales(scales, first, end, copied);
+    scales = copied;
+  }
+  const most = largestScale(scales);
+  for (let i = 0; i < count; i++) {
+    const position = load<i32>(positions + (<usize>(firstRow + i / group) << 2));
+    const low = max(first, firstVisible(op, position) - start);
+    const high = min(end, position + 1 - start);
+    const whole = low == 0 && high == PAGE_TOKENS;
+    store<f32>(limits + (<usize>i << 2), whole ? most : maskBytes(scores, i, aligned, low, high, scales));
+  }
+  weighBytes(scores, scales, limits, aligned, padded, sums, totals, peaks, weightFactors, weights, room);
+  addBytes(valuePlane, first, end, aligned, headSize, padded, weights, weightFactors, sums, values, zeros, room);
 }
 
 /** One page of an 8-bit cache, in integers. */
