@@ -31,11 +31,14 @@ function emulatesByteDot(): boolean {
   return (p as () => number)() === 65_534;
 }
 
+/** The build that serves a variant on this processor. */
+export const buildFor = (variant: KernelVariant): string =>
+  variant === 'relaxed' && emulatesByteDot() ? 'pairs' : variant;
+
 /** The kernels of a variant; for memory that is not shared, the module's import is changed to say so. */
 export async function compileKernels(variant: KernelVariant, shared: boolean): Promise<WebAssembly.Module> {
   allowWideSimd();
-  const build = variant === 'relaxed' && emulatesByteDot() ? 'pairs' : variant;
-  const bytes = await readAsset(new URL(`./build/kernels.${build}.wasm`, import.meta.url));
+  const bytes = await readAsset(new URL(`./build/kernels.${buildFor(variant)}.wasm`, import.meta.url));
   if (!shared) unshareMemory(bytes);
   return WebAssembly.compile(bytes);
 }

@@ -13,6 +13,33 @@ const WORK_COUNTER: usize = 4;
   return <i32>atomic.add<u32>(op, 1, WORK_COUNTER);
 }
 
+/** The range that `claimRange` claimed last. */
+export let rangeFirst: i32 = 0;
+export let rangeEnd: i32 = 0;
+
+/**
+ * Claims a range of items for the calling thread: three quarters of what is left, shared by all threads, in every round, but at least
+ * `least` items. Changing place in memory costs 1 to 2 us (the counter, then prefetchers that start anew): weights read from memory in
+ * pieces of 128 KiB by two threads come at 37 GB/s, so at 60. The last ranges are small, so that threads finish together.
+ */
+export function claimRange(op: usize, items: i32, threads: i32, least: i32): bool {
+  let turn = nextChunk(op);
+  let first: i32 = 0;
+  let size: i32 = 0;
+  for (;;) {
+    size = max(least, (items - first) * 3 / (4 * threads));
+    if (turn < threads) break;
+    turn -= threads;
+    first += size * threads;
+    if (first >= items) return false;
+  }
+  first += turn * size;
+  if (first >= items) return false;
+  rangeFirst = first;
+  rangeEnd = min(items, first + size);
+  return true;
+}
+
 /** How many rows are live: the record's first field is the address of the count. */
 // @ts-ignore: decorator
 @inline export function liveRows(op: usize): i32 {

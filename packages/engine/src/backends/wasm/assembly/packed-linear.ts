@@ -1,7 +1,7 @@
 // `linear` and `expertLinear` on packed weights. A tile is 16 outputs; threads claim chunks of whole tiles. One row of activations
 // and up to four read the packed tile itself, more first spread it into a panel. Every output of every row is the same sum in the
 // same order whichever way it is made, so results depend neither on the number of rows nor on the number of threads.
-import { address, liveRows, nextChunk } from './common';
+import { address, claimRange, liveRows, nextChunk, rangeEnd, rangeFirst } from './common';
 import {
   EXPERT_LINEAR_COLUMNS, EXPERT_LINEAR_EXPERT_BYTES, EXPERT_LINEAR_EXPERTS, EXPERT_LINEAR_LAYOUT, EXPERT_LINEAR_OFFSETS,
   EXPERT_LINEAR_OUTPUTS, EXPERT_LINEAR_SCRATCH, EXPERT_LINEAR_SLOT_ROWS, EXPERT_LINEAR_WEIGHT, EXPERT_LINEAR_X,
@@ -12,15 +12,19 @@ import { fetchNext } from './packed-ahead';
 import { copyRowCodes, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
 import { decodeTile } from './packed-decode';
 import { makePanel, panelKind } from './packed-panel';
-import { isSmall, multiplySmall } from './packed-small';
+import { multiplySmall } from './packed-small';
 import { multiplyTile, panelBlockBytes, SUMS_BYTES } from './packed-tile';
-import { packedTileBytes, TILE_OUTPUTS } from './packed-layout';
+import { packedTileBytes, Q4_0, Q4_K, TILE_OUTPUTS } from './packed-layout';
+import { hasWidePanel, isWide, multiplyPanelWide, multiplyTileWide, WIDE_SUMS_BYTES } from './packed-wide';
 
 // @ts-ignore: decorator
 @inline const PACKED_BASE: i32 = 64;
-/** Bytes of weights in a chunk of a single row: long enough a stream for the prefetcher, short enough to share evenly. */
+/** Bytes of an expert's weights in a chunk: a stream long enough for the prefetchers. */
 // @ts-ignore: decorator
-@inline const CHUNK_BYTES: i32 = 131072;
+@inline const CHUNK_BYTES: i32 = 524288;
+/** Bytes of weights, times rows, below which a range is not divided further: 2 us of work. */
+// @ts-ignore: decorator
+@inline const LEAST_BYTES: i32 = 65536;
 
 /** Per thread in `scratch`: sums, room for unpacked scales, gathered codes of experts, a panel. See packed/scratch.ts. */
 // @ts-ignore: decorator
@@ -59,33 +63,46 @@ function deliver(sums: usize, count: i32, y: usize, bias: usize, accumulate: boo
   }
 }
 
+/** Rows of activations up to which Q4_0 and Q4_K are multiplied as they lie: a panel would cost more than it saves. */
+// @ts-ignore: decorator
+@inline function directRows(): i32 {
+  return isWide() ? 16 : TILE_ROWS;
+}
+
 /** One tile of weights times `rows` rows whose codes lie at `x`, into y[row * stride + 0…count). */
 function multiplyRows(
   type: i32, w: usize, x: usize, rows: i32, columns: i32, count: i32, y: usize, stride: usize, bias: usize,
   accumulate: bool, scratch: usize,
 ): void {
   const blocks = columns >> 5;
-  if (rows == 1) {
-    decodeTile(type, w, x, blocks, scratch, scratch + SUMS_BYTES);
-    deliver(scratch, count, y, bias, accumulate);
-    return;
-  }
-  const kind = panelKind(type);
+  const kind = panelKind(type), room = scratch + WIDE_SUMS_BYTES;
   const panel = scratch + FIXED_SCRATCH + <usize>GATHERED_ROWS * rowCodes(columns);
   const half = <usize>blocks * panelBlockBytes(kind);
-  const small = isSmall(type, rows);
-  if (!small) makePanel(type, w, panel, blocks, scratch + SUMS_BYTES);
+  const direct = rows == 1 || (rows <= directRows() && (type == Q4_0 || type == Q4_K));
+  if (!direct) makePanel(type, w, panel, blocks, room);
   for (let row = 0; row < rows; row += TILE_ROWS) {
     const width = tileWidth(row, rows);
     const codes = x + <usize>row * rowCodes(columns);
+    const to = y + <usize>row * stride;
+    if (direct && width == 1) {
+      decodeTile(type, w, codes, blocks, scratch, room);
+      deliver(scratch, count, to, bias, accumulate);
+      return;
+    }
+    if (isWide() && width == TILE_ROWS && (direct || hasWidePanel(kind))) {
+      if (direct) multiplyTileWide(type, w, codes, blocks, scratch, room);
+      else multiplyPanelWide(kind, panel, half, codes, blocks, scratch);
+    } else {
+      for (let part: usize = 0; part < 2; part++) {
+        if (direct) multiplySmall(type, width, w, part, codes, blocks, scratch + part * SUMS_BYTES, room);
+        else multiplyTile(kind, width, panel + part * half, codes, blocks, scratch + part * SUMS_BYTES);
+      }
+    }
     for (let part = 0; part < 2 && part * 8 < count; part++) {
-      if (small) multiplySmall(type, width, w, part, codes, blocks, scratch, scratch + SUMS_BYTES);
-      else multiplyTile(kind, width, panel + <usize>part * half, codes, blocks, scratch);
-      const skip = <usize>part * 32;
+      const sums = scratch + <usize>part * SUMS_BYTES, skip = <usize>part * 32;
       for (let k = 0; k < width; k++) {
         deliver(
-          scratch + <usize>k * 32, min(8, count - part * 8), y + <usize>(row + k) * stride + skip,
-          bias ? bias + skip : 0, accumulate,
+          sums + <usize>k * 32, min(8, count - part * 8), to + <usize>k * stride + skip, bias ? bias + skip : 0, accumulate,
         );
       }
     }
@@ -111,11 +128,10 @@ export function packedLinear(op: usize, thread: i32, threads: i32): void {
   const scratch = threadScratch(address(op, LINEAR_SCRATCH), thread, columns);
   const tiles = (outputs + TILE_OUTPUTS - 1) / TILE_OUTPUTS;
   const tileBytes = packedTileBytes(type, columns);
-  const size = tilesPerChunk(tiles, tileBytes, threads);
-  const chunks = (tiles + size - 1) / size;
-  for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
-    const end = min(tiles, (chunk + 1) * size);
-    for (let tile = chunk * size; tile < end; tile++) {
+  const least = max(1, LEAST_BYTES / <i32>tileBytes / rows);
+  while (claimRange(op, tiles, threads, least)) {
+    const end = rangeEnd;
+    for (let tile = rangeFirst; tile < end; tile++) {
       const first = tile * TILE_OUTPUTS, skip = <usize>first << 2;
       fetchNext(weight + <usize>(tile + 1) * tileBytes, tile + 1 < end ? tileBytes : 0);
       multiplyRows(

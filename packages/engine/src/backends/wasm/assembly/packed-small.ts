@@ -82,12 +82,6 @@ function q4_Kx2(w: usize, half: usize, x: usize, n: i32, sums: usize, room: usiz
 function q4_Kx3(w: usize, half: usize, x: usize, n: i32, sums: usize, room: usize): void { product(Q4_K, 3, w, half, x, n, sums, room); }
 function q4_Kx4(w: usize, half: usize, x: usize, n: i32, sums: usize, room: usize): void { product(Q4_K, 4, w, half, x, n, sums, room); }
 
-/** Whether `rows` rows of activations are best multiplied here. */
-// @ts-ignore: decorator
-@inline export function isSmall(type: i32, rows: i32): bool {
-  return rows <= 4 && (type == Q4_0 || type == Q4_K);
-}
-
 /** Rows 8 half…8 half + 7 of the tile at `w` times K = 2…4 rows: sums[k * 8 + row]. */
 export function multiplySmall(type: i32, K: i32, w: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
   if (type == Q4_0) {
