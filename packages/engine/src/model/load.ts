@@ -91,7 +91,23 @@ export function placeWeights(
 }
 
 /** Reads one vector to its place. */
-type Fill = () => Promise<void> | void;
+type Fill = (scratch: Scratch) => Promise<void> | void;
+
+/** What vectors pass through, one after the other: a hundred buffers would be a hundred times as much memory. */
+class Scratch {
+  #raw = new ArrayBuffer(0);
+  #values = new Float32Array(0);
+
+  raw(byteLength: number): Uint8Array {
+    if (this.#raw.byteLength < byteLength) this.#raw = new ArrayBuffer(byteLength);
+    return new Uint8Array(this.#raw, 0, byteLength);
+  }
+
+  values(count: number): Float32Array {
+    if (this.#values.length < count) this.#values = new Float32Array(count);
+    return this.#values.subarray(0, count);
+  }
+}
 
 async function load(
   found: readonly FoundWeight[],
@@ -107,9 +123,10 @@ async function load(
     onProgress?.({ loadedBytes, totalBytes });
   };
   const fillAll = async () => {
+    const scratch = new Scratch();
     for (const fill of fills) {
       signal?.throwIfAborted();
-      await fill();
+      await fill(scratch);
     }
   };
   // Both are over before this is, also when one fails: whoever closes the files next must find nobody reading.
@@ -200,20 +217,26 @@ function placeVector(
   const huggingFace = checkpoint.kind === 'huggingface';
   const { rows, columns, count } = arrangedShape(weight);
   const address = backend.arena.allocate(count * 4, `layer ${weight.layer} ${weight.role}`);
-  fills.push(async () => {
-    const values = await readVector(weight.tensors[0]!, interleavedHead);
+  fills.push(async (scratch) => {
+    const values = await readVector(weight.tensors[0]!, interleavedHead, scratch);
     arrange(weight, values, huggingFace, floatsAt(backend.arena.views, address, count));
   });
   return { address, layout: { type: 'F32', packed: false }, rows, columns, byteLength: count * 4 };
 }
 
-async function readVector(entry: TensorEntry, interleavedHead: number): Promise<Float32Array> {
-  const raw = new Uint8Array(entry.byteLength);
+/** In the scratch, until the next one. */
+async function readVector(
+  entry: TensorEntry,
+  interleavedHead: number,
+  scratch: Scratch,
+): Promise<Float32Array> {
+  const raw = scratch.raw(entry.byteLength);
   await entry.source.read(entry.offset, raw);
-  const values = new Float32Array(entry.shape.reduce((product, d) => product * d, 1));
+  const values = scratch.values(entry.shape.reduce((product, d) => product * d, 1));
   dequantize(entry.type, raw, values);
   if (!interleavedHead) return values;
-  return new Float32Array(separateHalves(new Uint8Array(values.buffer), 4, interleavedHead).buffer);
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return new Float32Array(separateHalves(bytes, 4, interleavedHead).buffer);
 }
 
 function arrangedShape({ role, shape }: FoundWeight): { rows: number; columns: number; count: number } {

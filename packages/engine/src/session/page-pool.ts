@@ -1,9 +1,12 @@
 // Pages of attention cache, shared copy-on-write: a page that more than one holder refers to is copied before it is written.
+// And the memory of copies of recurrent states, which are too large (10 MiB in a 3B) to leave to the garbage collector.
 import type { Arena } from '../backends/arena.ts';
 
 export class PagePool {
   readonly #arena: Arena;
   readonly #holders = new Map<number, number>();
+  /** Of a copy that was given back. */
+  #spare: Uint8Array | null = null;
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -38,5 +41,19 @@ export class PagePool {
     this.#arena.views.u8.copyWithin(copy, page, page + byteLength);
     this.release(page);
     return copy;
+  }
+
+  /** A copy outside the arena, in memory that was given back if there is any. */
+  copyOf(bytes: Uint8Array): Uint8Array {
+    const spare = this.#spare;
+    if (spare?.length !== bytes.length) return bytes.slice();
+    this.#spare = null;
+    spare.set(bytes);
+    return spare;
+  }
+
+  /** The copy must not be used again. */
+  giveBack(copy: Uint8Array): void {
+    this.#spare = copy;
   }
 }

@@ -90,7 +90,7 @@ export class SessionState {
     for (const table of this.#tables) for (const page of table.pages) if (page) this.#pool.retain(page);
     return {
       position: this.#position,
-      recurrent: this.#recurrentBytes().slice(),
+      recurrent: this.#pool.copyOf(this.#recurrentBytes()),
       pages: this.#tables.map((table) => [...table.pages]),
     };
   }
@@ -116,8 +116,9 @@ export class SessionState {
     }
   }
 
-  /** Lets go of a snapshot's pages; it must not be used again. */
+  /** Lets go of a snapshot's pages and memory; it must not be used again. */
   discard(snapshot: StateSnapshot): void {
+    this.#pool.giveBack(snapshot.recurrent);
     for (const pages of snapshot.pages) for (const page of pages) if (page) this.#pool.release(page);
   }
 

@@ -2,8 +2,23 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Merger, MergeTable } from './bpe.ts';
-import { BpeModel, type Merge } from './bpe-model.ts';
+import { MergeList, Merger, MergeTable } from './bpe.ts';
+import { BpeModel } from './bpe-model.ts';
+
+interface Merge {
+  readonly left: string;
+  readonly right: string;
+  readonly leftId: number;
+  readonly rightId: number;
+  readonly rank: number;
+  readonly result: number;
+}
+
+function listOf(merges: readonly Merge[]): MergeList {
+  const list = new MergeList();
+  for (const { leftId, rightId, rank, result } of merges) list.add(leftId, rightId, rank, result);
+  return list;
+}
 
 function randomFrom(seed: number): () => number {
   return () => {
@@ -59,7 +74,7 @@ for (const ties of [false, true]) {
       const vocabulary = ids;
       const model = new BpeModel({
         vocabulary,
-        merges,
+        merges: listOf(merges),
         byteLevel: false,
         byteFallback: false,
         unknown: null,
@@ -102,7 +117,7 @@ test('unknown characters fuse within a word, across its cuts, and not across wor
   const merges = [{ left: 'a', right: 'b', leftId: 1, rightId: 2, rank: 0, result: 3 }];
   const options = {
     vocabulary,
-    merges,
+    merges: listOf(merges),
     byteLevel: false,
     byteFallback: false,
     unknown: 0,

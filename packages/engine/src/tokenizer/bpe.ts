@@ -3,6 +3,31 @@
 // is O(n²). Everything lives in typed arrays that are reused, so a word costs no allocation. Source: Sennrich et al. 2016,
 // arXiv:1508.07909; the tie rule is that of Hugging Face tokenizers and SentencePiece alike.
 
+/** Merges in their order, in columns: a vocabulary implies half a million of them, which as objects are 40 MB to be swept up. */
+export class MergeList {
+  #words = new Int32Array(4096);
+  length = 0;
+
+  add(left: number, right: number, rank: number, result: number): void {
+    const at = this.length++ * 4;
+    if (at === this.#words.length) {
+      const words = new Int32Array(2 * at);
+      words.set(this.#words);
+      this.#words = words;
+    }
+    this.#words[at] = left;
+    this.#words[at + 1] = right;
+    this.#words[at + 2] = rank;
+    this.#words[at + 3] = result;
+  }
+
+  forEach(visit: (left: number, right: number, rank: number, result: number) => void): void {
+    const words = this.#words;
+    for (let at = 0; at < this.length * 4; at += 4)
+      visit(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
+  }
+}
+
 /** Merges: (left, right) → rank and joined token, in an open-addressing table (a JavaScript Map is 3x slower, and larger). */
 export class MergeTable {
   readonly #mask: number;

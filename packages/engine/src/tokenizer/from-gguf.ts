@@ -10,7 +10,7 @@ import { chain, splitBy } from './pre-tokenizer.ts';
 import { translateRegex } from './regex.ts';
 import { assembleTokenizer, type TokenizerParts } from './tokenizer.ts';
 import type { AddedToken, Tokenizer } from './types.ts';
-import { mergesOfScores, plainVocabulary, readMerges } from './vocabulary.ts';
+import { mergesOfScores, readMerges } from './vocabulary.ts';
 
 type Metadata = ReadonlyMap<string, MetadataValue>;
 
@@ -125,7 +125,7 @@ interface Table {
   readonly ids: ReadonlyMap<string, number>;
   readonly added: readonly AddedToken[];
   readonly specialIds: ReadonlySet<number>;
-  /** Entries that words are made of, and the same without special ones. */
+  /** Entries that merges may name, and those that plain text may become. */
   readonly words: ReadonlyMap<string, number>;
   readonly plain: ReadonlyMap<string, number>;
   readonly types: readonly number[];
@@ -136,22 +136,24 @@ function readTable(reader: Reader, rawAdded: boolean): Table {
   const texts = reader.texts();
   const types = reader.numbers('token_type', texts.length) ?? texts.map(() => 1);
   const ids = new Map<string, number>();
-  const words = new Map<string, number>();
+  const plain = new Map<string, number>();
   const added: AddedToken[] = [];
   const addedTexts = new Set<string>();
   const specialIds = new Set<number>();
   for (const [id, content] of texts.entries()) {
     // Padding entries may repeat; the first is the one that text becomes, as in llama.cpp.
-    if (!ids.has(content)) ids.set(content, id);
+    const first = !ids.has(content);
+    if (first) ids.set(content, id);
     const special = types[id] === CONTROL || types[id] === UNKNOWN;
     if (special) specialIds.add(id);
     const isAdded = special || types[id] === USER_DEFINED;
-    if (!(isAdded && rawAdded) && !words.has(content)) words.set(content, id);
+    const isPlain = rawAdded ? !isAdded && !plain.has(content) : first && !special;
+    if (isPlain && content !== '') plain.set(content, id);
     if (!isAdded || content === '' || addedTexts.has(content)) continue;
     addedTexts.add(content);
     added.push({ id, content, special, lstrip: false, rstrip: false, singleWord: false, normalized: false });
   }
-  return { texts, ids, added, specialIds, words, plain: plainVocabulary(words, specialIds), types };
+  return { texts, ids, added, specialIds, words: rawAdded ? plain : ids, plain, types };
 }
 
 function finish(
@@ -234,10 +236,14 @@ function sentencePiece(reader: Reader, name: string): Tokenizer {
  * vocabulary was trained is that of its numbers, so these decide then.
  */
 function orderOf(table: Table, scores: readonly number[], notes: string[]): (id: number) => number {
-  const distinct = new Set<number | undefined>();
-  for (const [text, id] of table.plain)
-    if (text.length > 1 && table.types[id] === 1) distinct.add(scores[id]);
-  if (distinct.size > 1 || table.plain.size < 3) return (id) => scores[id] ?? 0;
+  const byScore = (id: number) => scores[id] ?? 0;
+  if (table.plain.size < 3) return byScore;
+  let one: number | undefined;
+  for (const [text, id] of table.plain) {
+    if (text.length < 2 || table.types[id] !== 1) continue;
+    one ??= byScore(id);
+    if (byScore(id) !== one) return byScore;
+  }
   notes.push(
     'the file has no scores (tokenizer.ggml.scores are all equal); merges follow the order of token numbers',
   );

@@ -3,8 +3,7 @@
 // file does not pay for with its own size.
 
 import type { FormatError } from '../errors.ts';
-import { MOST_RANKS } from './bpe.ts';
-import type { Merge } from './bpe-model.ts';
+import { MergeList, MOST_RANKS } from './bpe.ts';
 import { byteOfToken } from './byte-level.ts';
 import { asCount, asList, asObject, asString, describe, field, flag, type Place } from './fields.ts';
 import type { AddedToken } from './types.ts';
@@ -113,10 +112,10 @@ export function readMerges(
   ids: ReadonlyMap<string, number>,
   special: ReadonlySet<number>,
   place: Place,
-): Merge[] {
+): MergeList {
   const list = asList(value, place);
   if (list.length > MOST_RANKS) throw place.expected(`at most ${MOST_RANKS} merges`, list);
-  const merges: Merge[] = [];
+  const merges = new MergeList();
   for (let rank = 0; rank < list.length; rank++) {
     const [left, right] = readPair(list[rank], rank, place);
     const leftId = ids.get(left);
@@ -135,7 +134,7 @@ export function readMerges(
         .error(`expected pieces of the vocabulary, found ${describe(missing)} that is not in it`);
     }
     if (special.has(result) || special.has(leftId) || special.has(rightId)) continue;
-    merges.push({ left, right, leftId, rightId, rank, result });
+    merges.add(leftId, rightId, rank, result);
   }
   return merges;
 }
@@ -155,24 +154,37 @@ function readPair(value: unknown, rank: number, place: Place): [string, string] 
  * The merges that a SentencePiece vocabulary implies: any two entries whose joined text is an entry, the highest score
  * first. Entries of equal score share a rank, so the leftmost wins, as in llama.cpp.
  */
-export function mergesOfScores(plain: ReadonlyMap<string, number>, score: (id: number) => number): Merge[] {
-  const distinct = [...new Set([...plain.values()].map(score))].sort((a, b) => b - a);
-  const ranks = new Map(distinct.map((value, rank) => [value, rank]));
-  const merges: Merge[] = [];
+export function mergesOfScores(plain: ReadonlyMap<string, number>, score: (id: number) => number): MergeList {
+  const rankOf = ranking(Float64Array.from(plain.values(), score));
+  const merges = new MergeList();
   for (const [text, result] of plain) {
-    const rank = ranks.get(score(result))!;
     // A hostile entry of a megabyte would have a million cuts of half a megabyte each; no real one is this long.
     if (text.length > LONGEST_PIECE || byteOfToken(text) !== null) continue;
+    const rank = rankOf(score(result));
     for (let cut = 1; cut < text.length; cut++) {
-      const left = text.slice(0, cut);
-      const leftId = plain.get(left);
-      if (leftId === undefined) continue;
-      const right = text.slice(cut);
-      const rightId = plain.get(right);
-      if (rightId !== undefined) merges.push({ left, right, leftId, rightId, rank, result });
+      const left = plain.get(text.slice(0, cut));
+      if (left === undefined) continue;
+      const right = plain.get(text.slice(cut));
+      if (right !== undefined) merges.add(left, right, rank, result);
     }
   }
   return merges;
+}
+
+/** The place of a score among all different ones, 0 for the highest. */
+function ranking(scores: Float64Array): (score: number) => number {
+  scores.sort();
+  let count = 0;
+  for (const score of scores) if (count === 0 || score !== scores[count - 1]) scores[count++] = score;
+  return (score) => {
+    let [low, high] = [0, count - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (scores[middle]! < score) low = middle + 1;
+      else high = middle;
+    }
+    return count - 1 - low;
+  };
 }
 
 const LONGEST_PIECE = 256;
