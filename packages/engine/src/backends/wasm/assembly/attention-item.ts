@@ -94,7 +94,7 @@ export function attendItem(
   }
   from = max(from, least);
   to = min(to, greatest + 1);
-  const integers = wideTiles && count >= FEW_QUERIES && load<i32>(op + ATTENTION_CACHE_TYPE) == CACHE_Q8;
+  const integers = wideTiles && (QUAD_DOT || count >= FEW_QUERIES) && load<i32>(op + ATTENTION_CACHE_TYPE) == CACHE_Q8;
   if (integers) {
     loadQueries(op, firstRow, endRow, kvHead, sums);
     if (QUAD_DOT) packBytes(sums, count, headSize, padded, area, factors, keys);
