@@ -33,7 +33,7 @@ export function attentionScratchBytes(shape: AttentionShape, threads: number, de
   const group = heads / kvHeads;
   const padded = roundUp(headSize, 16);
   const queries = roundUp(Math.max(1, Math.floor(QUERIES / group)) * group, 4);
-  const perQuery = 2 * padded + 5 + PAGE_TOKENS + PAGE_TOKENS / 2;
+  const perQuery = 2 * padded + 5 + 3 * PAGE_TOKENS;
   const page = PAGE_TOKENS * (headSize + padded) + 8 * headSize;
   const floats = queries * perQuery + page + 4 * PAGE_TOKENS + 16;
   return threads * roundUp(floats * 4, 64) + deepRows * heads * 32 * (padded + 4) * 4;

@@ -1,4 +1,4 @@
-// The softmax of attention-bytes.ts, lanes being queries: a page's scores become weights of 14 bits under the page's own peak, so
+// The softmax of attention-bytes.ts, lanes being queries: a page's scores become weights of 14 bits under the peak of their pair of pages, so
 // that they are as exact as they can be whatever came before, and what is known of the queries is brought up to date.
 import { blockSize } from './attention-bytes';
 import { PAGE_TOKENS } from './cache-layout';
@@ -11,6 +11,9 @@ import { exp2Negative, horizontalMax, LEAST_EXPONENT, ROUNDING } from './math';
 @inline const MASKED: f32 = -3e38;
 // @ts-ignore: decorator
 @inline const LIMIT: f32 = 16383;
+/** Positions of a pair of pages. */
+// @ts-ignore: decorator
+@inline export const PAIR_TOKENS: i32 = 128;
 
 /** The low halves of lanes; seven bits of the first and third byte; of the second and fourth. */
 const MASKS: usize = memory.data<u32>([
@@ -61,13 +64,13 @@ const POWER: usize = memory.data<f32>([
 }
 
 /**
- * Scores of 8 queries become weights under the page's own peak and join totals; `scales` are the values', `units` 16,383 over the largest of
- * those that a query sees. Room: the peaks of the page, then sums.
+ * Scores of 8 queries become weights under the pair's own peak and join totals; `scales` are the values', `units` 16,383 over the largest of
+ * those that a query sees. Room: the peaks of the pair, then sums.
  */
-function weighEight(scores: usize, scales: usize, units: usize, to: usize, step: usize, room: usize): void {
+function weighEight(scores: usize, count: usize, scales: usize, units: usize, to: usize, step: usize, room: usize): void {
   const none = f32x4.splat(NO_PEAK);
   let m0 = none, m1 = none, m2 = none, m3 = none;
-  const end = scores + PAGE_TOKENS * 32;
+  const end = scores + (count << 5);
   for (let at = scores; at < end; at += 64) {
     m0 = f32x4.pmax(m0, v128.load(at));
     m1 = f32x4.pmax(m1, v128.load(at, 16));
@@ -109,10 +112,10 @@ function weighEight(scores: usize, scales: usize, units: usize, to: usize, step:
 }
 
 /** The same for 4 queries; vectors of positions p and p + 1 are what lies side by side. Scales come four times each from `spread`. */
-function weighFour(scores: usize, spread: usize, units: usize, to: usize, step: usize, room: usize): void {
+function weighFour(scores: usize, count: usize, spread: usize, units: usize, to: usize, step: usize, room: usize): void {
   const none = f32x4.splat(NO_PEAK);
   let m0 = none, m1 = none, m2 = none, m3 = none;
-  const end = scores + PAGE_TOKENS * 16;
+  const end = scores + (count << 4);
   for (let at = scores; at < end; at += 64) {
     m0 = f32x4.pmax(m0, v128.load(at));
     m1 = f32x4.pmax(m1, v128.load(at, 16));
@@ -146,38 +149,41 @@ function weighFour(scores: usize, spread: usize, units: usize, to: usize, step: 
 }
 
 /**
- * All scores of a page become weights; totals, peaks and sums follow. `limits` holds for each query the largest scale of the values that it
- * sees, and becomes 16,383 over it; the factors of weights are written.
+ * The scores of a pair's first `count` positions (64 or 128) become weights; totals, peaks and sums follow. `limits` holds for each query
+ * the largest scale of the values that it sees, and becomes 16,383 over it; the factors of weights are written.
  */
 export function weighBytes(
-  scores: usize, scales: usize, limits: usize, aligned: i32, padded: i32, sums: usize, totals: usize, peaks: usize, factors: usize, weights: usize, room: usize,
+  scores: usize, count: usize, scales: usize, limits: usize, aligned: i32, padded: i32, sums: usize, totals: usize, peaks: usize, factors: usize,
+  weights: usize, room: usize,
 ): void {
   const spread = room + 512;
-  for (let p: usize = 0; p < <usize>PAGE_TOKENS; p++) v128.store(spread + (p << 4), v128.load32_splat(scales + (p << 2)));
+  for (let p: usize = 0; p < count; p++) v128.store(spread + (p << 4), v128.load32_splat(scales + (p << 2)));
   for (let q = 0, size = 0; q < aligned; q += size) {
     size = blockSize(aligned - q);
-    const block = weights + (<usize>q << 7);
+    const block = weights + (<usize>q << 8);
     for (let i = 0; i < size; i += 8) {
       const at = <usize>(q + i);
       const word = at << 2;
-      const wide = size - i > 4;
-      const lanes: usize = wide ? 32 : 16;
-      for (let lane: usize = 0; lane < lanes; lane += 4) {
-        const limit = load<f32>(limits + word + lane);
-        store<f32>(factors + word + lane, limit / LIMIT);
-        store<f32>(limits + word + lane, limit > 0 ? LIMIT / limit : 0);
-      }
       const panel = sums + at * (<usize>padded << 2);
-      if (wide) {
-        weighEight(scores + (at << 8), scales, limits + word, block + (<usize>i << 3), <usize>size << 3, room);
+      takeLimits(limits + word, factors + word);
+      if (size - i > 4) {
+        takeLimits(limits + word + 16, factors + word + 16);
+        weighEight(scores + (at << 9), count, scales, limits + word, block + (<usize>i << 3), <usize>size << 3, room);
         join(room, room + 32, totals + word, peaks + word, factors + word, panel, padded, 32);
         join(room + 16, room + 48, totals + word + 16, peaks + word + 16, factors + word + 16, panel + 16, padded, 32);
       } else {
-        weighFour(scores + (at << 8), spread, limits + word, block + (<usize>i << 3), <usize>size << 3, room);
+        weighFour(scores + (at << 9), count, spread, limits + word, block + (<usize>i << 3), <usize>size << 3, room);
         join(room, room + 32, totals + word, peaks + word, factors + word, panel, padded, 16);
       }
     }
   }
+}
+
+// @ts-ignore: decorator
+@inline function takeLimits(limits: usize, factors: usize): void {
+  const limit = v128.load(limits), most = f32x4.splat(LIMIT);
+  v128.store(factors, f32x4.div(limit, most));
+  v128.store(limits, v128.and(f32x4.div(most, limit), f32x4.gt(limit, f32x4.splat(0))));
 }
 
 /** Four queries' page joins what they have: totals, peaks, factors, and sums where a peak rose. */
@@ -192,8 +198,8 @@ function join(pagePeaks: usize, pageTotals: usize, totals: usize, peaks: usize, 
   for (const end = sums + <usize>padded * stride; sums < end; sums += stride) v128.store(sums, f32x4.mul(v128.load(sums), old));
 }
 
-/** Positions that a query of lane `i` does not see are masked; returns the largest scale of the values that it sees. */
-export function maskBytes(scores: usize, i: i32, aligned: i32, low: i32, high: i32, scales: usize): f32 {
+/** Of `count` positions of a pair, those that a query of lane `i` does not see are masked; returns the largest scale of values that it sees. */
+export function maskBytes(scores: usize, i: i32, aligned: i32, low: i32, high: i32, count: i32, scales: usize): f32 {
   let q = 0;
   let size = blockSize(aligned);
   while (i >= q + size) {
@@ -202,18 +208,19 @@ export function maskBytes(scores: usize, i: i32, aligned: i32, low: i32, high: i
   }
   const inBlock = i - q;
   const width = size - (inBlock & ~7) > 4 ? 8 : 4;
-  let at = scores + (<usize>(i - (width == 8 ? inBlock & 7 : inBlock & 3)) << 8) + (<usize>(inBlock & (width - 1)) << 2);
+  const lane = inBlock & (width - 1);
+  let at = scores + (<usize>(i - lane) << 9) + (<usize>lane << 2);
   let most: f32 = 0;
-  for (let p = 0; p < PAGE_TOKENS; p++, at += <usize>width << 2) {
+  for (let p = 0; p < count; p++, at += <usize>width << 2) {
     if (p >= low && p < high) most = max(most, load<f32>(scales + (<usize>p << 2)));
     else store<f32>(at, MASKED);
   }
   return most;
 }
 
-/** The largest of a page's scales. */
+/** The largest of a pair's scales. */
 export function largestScale(scales: usize): f32 {
-  const end = scales + PAGE_TOKENS * 4;
+  const end = scales + PAIR_TOKENS * 4;
   let a = f32x4.splat(0), b = a;
   for (; scales < end; scales += 32) {
     a = f32x4.pmax(a, v128.load(scales));
@@ -222,8 +229,11 @@ export function largestScale(scales: usize): f32 {
   return horizontalMax(f32x4.pmax(a, b));
 }
 
-/** The values' scales of positions [first, end), 0 elsewhere: whatever lies in a slot that was never written must not count. */
+/** The values' scales of positions [first, end) of a page, 0 elsewhere: whatever lies in a slot that was never written must not count. */
 export function copyScales(from: usize, first: i32, end: i32, to: usize): void {
-  memory.fill(to, 0, PAGE_TOKENS * 4);
-  memory.copy(to + (<usize>first << 2), from + (<usize>first << 2), <usize>(end - first) << 2);
+  for (let p = 0; p < PAGE_TOKENS; p += 4) {
+    const at = <usize>p << 2;
+    if (p >= first && p + 4 <= end) v128.store(to + at, v128.load(from + at));
+    else for (let i = p; i < p + 4; i++) store<f32>(to + (<usize>i << 2), i >= first && i < end ? load<f32>(from + (<usize>i << 2)) : 0);
+  }
 }

@@ -8,16 +8,18 @@
 // and maxima and sums over positions need no horizontal steps. Queries come in blocks of 20, 8 or 4 (blockSize), a block
 // is panels of 8 and possibly one of 4: 20 queries are 10 vectors of planes, five of 256 bits.
 //
+// Pages are taken in pairs, 128 positions, so that the values' tile has 32 steps between two visits to the sums.
+//
 // attention-byte-queries.ts makes and unmakes the layouts, attention-byte-weights.ts has the softmax. Over i16 products
 // (attention-codes.ts) 1.3 times faster, 20 queries.
 //
 // A thread's area, Q = queries rounded up to 4, P = head size rounded up to 16; parts of queries q… of a block start at q / Q:
 //   queries [block][steps of 4 columns][panel: h of 4 or 8 queries, l of the same][query][4 columns]
 //   sums    f32 [panel][P][4 or 8 queries]; totals [Q], peaks [Q], factors of queries [Q], of weights [Q]
-//   scores  f32 [panel][64 positions][4 or 8 queries]
+//   scores  f32 [panel][128 positions][4 or 8 queries]
 //   weights as queries, with steps of 4 positions
-//   values  [16 steps of 4 positions][P columns][4]
-//   starts  i32 [64], scales of values [64] where a page is seen in part; room; limits of weights [Q] after the factors
+//   values  [32 steps of 4 positions][P columns][4]
+//   starts  i32 [64], scales of values [128], zeros [16]; room; limits of weights [Q] after the factors
 import { madd } from './common';
 
 /** Whether this build's byte dot adds four products to a 32-bit lane. */
@@ -130,7 +132,8 @@ const ONES: usize = memory.data<u32>([0x01010101, 0x01010101, 0x01010101, 0x0101
 }
 
 /** Scores of a block with positions [first, end), which are rounded to multiples of the tile. */
-function score20(plane: usize, headSize: usize, first: i32, end: i32, steps: i32, queries: usize, starts: usize, scales: usize, factors: usize, scores: usize, room: usize): void {
+function score20(plane: usize, headSize: usize, first: i32, end: i32, steps: i32, queries: usize, starts: usize, scales: usize, factors: usize, scores: usize, slot: usize, room: usize): void {
+  const wide = scores + (slot << 5), narrow = scores + 8192 + (slot << 4);
   for (let p = first & ~1; p < end; p += 2) {
     const at = <usize>p;
     let a = plane + at * headSize, b = queries;
@@ -157,12 +160,12 @@ function score20(plane: usize, headSize: usize, first: i32, end: i32, steps: i32
     v128.store(room, r8, 32); v128.store(room, r9, 48);
     const s = v128.load32_splat(scales + (at << 2)), t = v128.load32_splat(scales + (at << 2), 4);
     const f0 = v128.load(factors), f1 = v128.load(factors, 16), f2 = v128.load(factors, 32), f3 = v128.load(factors, 48);
-    put(scores + (at << 5), joined(p0, p2), joined(p1, p3), f0, f1, s);
-    put(scores + 32 + (at << 5), joined(r0, r2), joined(r1, r3), f0, f1, t);
-    put(scores + 2048 + (at << 5), joined(p4, p6), joined(p5, p7), f2, f3, s);
-    put(scores + 2080 + (at << 5), joined(r4, r6), joined(r5, r7), f2, f3, t);
-    putFour(room, factors + 64, s, scores + 4096 + (at << 4));
-    putFour(room + 32, factors + 64, t, scores + 4112 + (at << 4));
+    put(wide + (at << 5), joined(p0, p2), joined(p1, p3), f0, f1, s);
+    put(wide + 32 + (at << 5), joined(r0, r2), joined(r1, r3), f0, f1, t);
+    put(wide + 4096 + (at << 5), joined(p4, p6), joined(p5, p7), f2, f3, s);
+    put(wide + 4128 + (at << 5), joined(r4, r6), joined(r5, r7), f2, f3, t);
+    putFour(room, factors + 64, s, narrow + (at << 4));
+    putFour(room + 32, factors + 64, t, narrow + 16 + (at << 4));
   }
 }
 
@@ -250,9 +253,10 @@ function add4(values: usize, columns: usize, steps: i32, b: usize, zeros: usize,
   }
 }
 
-/** Scores of all queries with positions [first, end) of a page, the keys' scales included. */
+/** Scores of all queries with positions [first, end) of a page, the keys' scales included; `slot` is the page's place in its pair, 0 or 64. */
 export function scoreBytes(
-  plane: usize, scales: usize, first: i32, end: i32, aligned: i32, headSize: i32, queries: usize, factors: usize, scores: usize, starts: usize, room: usize,
+  plane: usize, scales: usize, slot: usize, first: i32, end: i32, aligned: i32, headSize: i32, queries: usize, factors: usize, scores: usize,
+  starts: usize, room: usize,
 ): void {
   const steps = (headSize + 3) >> 2;
   sumCodes(plane, first & ~7, (end + 7) & ~7, headSize, starts, room);
@@ -260,9 +264,10 @@ export function scoreBytes(
     size = blockSize(aligned - q);
     const at = <usize>q;
     const b = queries + at * <usize>(steps << 3);
-    if (size == 20) score20(plane, headSize, first, end, steps, b, starts, scales, factors + (at << 2), scores + (at << 8), room);
-    else if (size == 8) score8(plane, headSize, first, end, steps, b, starts, scales, factors + (at << 2), scores + (at << 8), room);
-    else score4(plane, headSize, first, end, steps, b, starts, scales, factors + (at << 2), scores + (at << 8), room);
+    const to = scores + (at << 9);
+    if (size == 20) score20(plane, headSize, first, end, steps, b, starts, scales, factors + (at << 2), to, slot, room);
+    else if (size == 8) score8(plane, headSize, first, end, steps, b, starts, scales, factors + (at << 2), to + (slot << 5), room);
+    else score4(plane, headSize, first, end, steps, b, starts, scales, factors + (at << 2), to + (slot << 4), room);
   }
 }
 
@@ -299,7 +304,7 @@ function sumCodes(plane: usize, first: i32, end: i32, headSize: i32, starts: usi
 }
 
 /** Codes of groups of four positions [first, end) as [group][P columns][4 positions]. */
-function interleave(plane: usize, first: i32, end: i32, headSize: i32, padded: i32, to: usize): void {
+export function interleaveBytes(plane: usize, first: i32, end: i32, headSize: i32, padded: i32, to: usize): void {
   const stride = <usize>headSize;
   for (let group = first; group < end; group++) {
     const row = plane + <usize>(group * 4 * headSize);
@@ -345,20 +350,17 @@ function interleave(plane: usize, first: i32, end: i32, headSize: i32, padded: i
   return v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
-/** sums += weights times the values of positions [first, end) of a page. */
+/** sums += weights times the values of groups of four positions [first, end) of a pair, which interleaveBytes put into `values`. */
 export function addBytes(
-  plane: usize, first: i32, end: i32, aligned: i32, headSize: i32, padded: i32, weights: usize, factors: usize, sums: usize, values: usize, zeros: usize, room: usize,
+  first: i32, end: i32, aligned: i32, padded: i32, weights: usize, factors: usize, sums: usize, values: usize, zeros: usize, room: usize,
 ): void {
-  const firstStep = first >> 2;
-  const endStep = (end + 3) >> 2;
-  const steps = endStep - firstStep;
-  interleave(plane, firstStep, endStep, headSize, padded, values);
-  const from = values + <usize>(firstStep * 4 * padded);
+  const steps = end - first;
+  const from = values + <usize>(first * 4 * padded);
   const columns = <usize>padded;
   for (let q = 0, size = 0; q < aligned; q += size) {
     size = blockSize(aligned - q);
     const at = <usize>q;
-    const b = weights + (at << 7) + <usize>(firstStep * size * 8);
+    const b = weights + (at << 8) + <usize>(first * size * 8);
     const to = sums + at * (columns << 2);
     if (size == 20) add20(from, columns, steps, b, zeros, factors + (at << 2), to, room);
     else if (size == 8) add8(from, columns, steps, b, zeros, factors + (at << 2), to, room);

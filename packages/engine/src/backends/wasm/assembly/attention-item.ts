@@ -3,15 +3,15 @@
 // A thread's area, all f32, H = headSize, P = H rounded up to 16, Q = queries rounded up to 4:
 //   queries [Q][P], times scale * log2(e), so that scores are exponents of two; rows of H floats
 //   sums    [Q][P]           totals, peaks, two factors and a limit of each query [Q]
-//   scores  [Q][64]          one page's scores, then weights
-//   weights [Q][32]          8-bit caches: see attention-codes.ts, which has its own idea of queries, keys and values
+//   scores  [Q][128]         one page's scores, then weights
+//   weights [Q][64]          8-bit caches: see attention-codes.ts, which has its own idea of queries, keys and values
 //   keys    8 panels [H][8]  one page, lanes = positions
 //   values  [64][P]          one page; an f32 cache with P = H is read where it lies
 //   rows    [8][H]           on the way from the cache to a panel
 import { firstVisible } from './attention';
 import { packBytes, sumRows } from './attention-byte-queries';
-import { copyScales, largestScale, maskBytes, weighBytes } from './attention-byte-weights';
-import { addBytes, QUAD_DOT, scoreBytes } from './attention-bytes';
+import { copyScales, largestScale, maskBytes, PAIR_TOKENS, weighBytes } from './attention-byte-weights';
+import { addBytes, interleaveBytes, QUAD_DOT, scoreBytes } from './attention-bytes';
 import { addCodes, limitPage, packQueries, scalesOf, scoreCodes, weighCodes } from './attention-codes';
 import { cachePage } from './step';
 import { CACHE_F16, CACHE_F32, CACHE_Q8, headCodeBytes, headPlaneBytes, PAGE_SHIFT, PAGE_TOKENS } from './cache-layout';
@@ -54,7 +54,7 @@ export function threadAreaBytes(op: usize, rows: i32): usize {
   const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
   const padded = paddedHead(op);
   const queries = (rows * groupOf(op) + 3) & ~3;
-  const floats = queries * (2 * padded + 5 + PAGE_TOKENS + PAGE_TOKENS / 2) + PAGE_TOKENS * (headSize + padded) + 8 * headSize + LIMITS;
+  const floats = queries * (2 * padded + 5 + PAIR_TOKENS + PAIR_TOKENS / 2) + PAGE_TOKENS * (headSize + padded) + 8 * headSize + LIMITS;
   return <usize>((floats * 4 + 63) & ~63);
 }
 
@@ -83,13 +83,18 @@ export function attendItem(
   const factors = peaks + (<usize>aligned << 2);
   const limits = factors + (<usize>aligned << 3);
   const scores = limits + (<usize>aligned << 2);
-  const weights = scores + (<usize>(aligned * PAGE_TOKENS) << 2);
-  const keys = weights + (<usize>(aligned * PAGE_TOKENS) << 1);
+  const weights = scores + (<usize>(aligned * PAIR_TOKENS) << 2);
+  const keys = weights + (<usize>(aligned * PAIR_TOKENS) << 1);
   let least = i32.MAX_VALUE;
   let greatest = 0;
+  let latest = 0;
+  let lowest = i32.MAX_VALUE;
   for (let row = firstRow; row < endRow; row++) {
     const position = load<i32>(positions + (<usize>row << 2));
-    least = min(least, firstVisible(op, position));
+    const visible = firstVisible(op, position);
+    least = min(least, visible);
+    latest = max(latest, visible);
+    lowest = min(lowest, position);
     greatest = max(greatest, position);
   }
   from = max(from, least);
@@ -102,14 +107,22 @@ export function attendItem(
   } else loadQueries(op, firstRow, endRow, kvHead, area);
   memory.fill(sums, 0, peaks - sums);
   for (let i = 0; i < aligned; i++) store<f32>(peaks + (<usize>i << 2), NO_PEAK);
+  if (integers && QUAD_DOT) {
+    memory.fill(keys + <usize>(PAIR_TOKENS * padded + (PAGE_TOKENS + PAIR_TOKENS) * 4), 0, 64);
+    for (let start = from & ~(PAIR_TOKENS - 1); start < to; start += PAIR_TOKENS) {
+      const whole = start >= max(from, latest) && start + PAIR_TOKENS <= min(to, lowest + 1);
+      attendBytes(
+        op, segment, kvHead, start, from, to, firstRow, count, whole, area, sums, totals, peaks, factors, limits, scores, weights, keys,
+      );
+    }
+    sumRows(sums, aligned, padded, area);
+    sums = area;
+    from = to;
+  }
   for (let start = from & ~(PAGE_TOKENS - 1); start < to; start += PAGE_TOKENS) {
     const first = max(0, from - start);
     const end = min(PAGE_TOKENS, to - start);
     const page = cachePage(segment, load<i32>(op, ATTENTION_GROUP), start) + <usize>load<u32>(op + ATTENTION_LAYER_OFFSET);
-    if (integers && QUAD_DOT) {
-      attendBytes(op, page, kvHead, start, first, end, firstRow, count, area, sums, totals, peaks, factors, limits, scores, weights, keys);
-      continue;
-    }
     if (integers) {
       attendCodes(op, page, kvHead, start, first, end, firstRow, count, area, sums, totals, peaks, factors, aligned, scores, weights, keys);
       continue;
@@ -123,10 +136,6 @@ export function attendItem(
       weigh(scores + <usize>i * (PAGE_TOKENS * 4), low, high, end, sums + <usize>i * (<usize>padded << 2), padded, peaks + word, totals + word);
     }
     addValues(op, page, kvHead, first, end, count, scores, sums, keys + (<usize>(PAGE_TOKENS * headSize) << 2));
-  }
-  if (integers && QUAD_DOT) {
-    sumRows(sums, aligned, padded, area);
-    sums = area;
   }
   for (let i = 0; i < count; i++) {
     const row = firstRow + i / group;
@@ -146,9 +155,9 @@ export function attendItem(
   }
 }
 
-/** One page of an 8-bit cache, by byte dots. */
+/** The part [from, to) of a pair of pages of an 8-bit cache that starts at `start`, by byte dots. */
 function attendBytes(
-  op: usize, page: usize, kvHead: i32, start: i32, first: i32, end: i32, firstRow: i32, count: i32,
+  op: usize, segment: usize, kvHead: i32, start: i32, from: i32, to: i32, firstRow: i32, count: i32, whole: bool,
   queries: usize, sums: usize, totals: usize, peaks: usize, factors: usize, limits: usize, scores: usize, weights: usize, values: usize,
 ): void {
   const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
@@ -157,30 +166,40 @@ function attendBytes(
   const aligned = (count + 3) & ~3;
   const positions = address(op, ATTENTION_POSITIONS);
   const headBytes = headPlaneBytes(CACHE_Q8, headSize);
-  const keyPlane = page + <usize>kvHead * headBytes;
-  const valuePlane = keyPlane + <usize>load<i32>(op + ATTENTION_KV_HEADS) * headBytes;
-  const starts = values + <usize>(PAGE_TOKENS * padded);
-  const copied = starts + PAGE_TOKENS * 4;
-  const zeros = copied + PAGE_TOKENS * 4;
+  const starts = values + <usize>(PAIR_TOKENS * padded);
+  const scales = starts + PAGE_TOKENS * 4;
+  const zeros = scales + PAIR_TOKENS * 4;
   const room = zeros + 64;
   const weightFactors = factors + (<usize>aligned << 2);
-  memory.fill(zeros, 0, 64);
-  scoreBytes(keyPlane, scalesOf(keyPlane, headSize), first, end, aligned, headSize, queries, factors, scores, starts, room);
-  let scales = scalesOf(valuePlane, headSize);
-  if (end - first < PAGE_TOKENS) {
-    copyScales(scales, first, end, copied);
-    scales = copied;
+  const first = max(0, from - start);
+  const end = min(PAIR_TOKENS, to - start);
+  for (let slot = 0; slot < PAIR_TOKENS; slot += PAGE_TOKENS) {
+    const low = max(0, first - slot);
+    const high = min(PAGE_TOKENS, end - slot);
+    if (low >= high) {
+      memory.fill(scales + (<usize>slot << 2), 0, PAGE_TOKENS * 4);
+      continue;
+    }
+    const page = cachePage(segment, load<i32>(op, ATTENTION_GROUP), start + slot) + <usize>load<u32>(op + ATTENTION_LAYER_OFFSET);
+    const keyPlane = page + <usize>kvHead * headBytes;
+    const valuePlane = keyPlane + <usize>load<i32>(op + ATTENTION_KV_HEADS) * headBytes;
+    scoreBytes(keyPlane, scalesOf(keyPlane, headSize), slot, low, high, aligned, headSize, queries, factors, scores, starts, room);
+    copyScales(scalesOf(valuePlane, headSize), low, high, scales + (<usize>slot << 2));
+    interleaveBytes(valuePlane, low >> 2, (high + 3) >> 2, headSize, padded, values + <usize>(slot * padded));
   }
   const most = largestScale(scales);
+  const reach = end <= PAGE_TOKENS ? PAGE_TOKENS : PAIR_TOKENS;
   for (let i = 0; i < count; i++) {
-    const position = load<i32>(positions + (<usize>(firstRow + i / group) << 2));
-    const low = max(first, firstVisible(op, position) - start);
-    const high = min(end, position + 1 - start);
-    const whole = low == 0 && high == PAGE_TOKENS;
-    store<f32>(limits + (<usize>i << 2), whole ? most : maskBytes(scores, i, aligned, low, high, scales));
+    let limit = most;
+    if (!whole) {
+      const position = load<i32>(positions + (<usize>(firstRow + i / group) << 2));
+      const low = max(first, firstVisible(op, position) - start);
+      limit = maskBytes(scores, i, aligned, low, min(end, position + 1 - start), reach, scales);
+    }
+    store<f32>(limits + (<usize>i << 2), limit);
   }
-  weighBytes(scores, scales, limits, aligned, padded, sums, totals, peaks, weightFactors, weights, room);
-  addBytes(valuePlane, first, end, aligned, headSize, padded, weights, weightFactors, sums, values, zeros, room);
+  weighBytes(scores, reach, scales, limits, aligned, padded, sums, totals, peaks, weightFactors, weights, room);
+  addBytes(first >> 2, (end + 3) >> 2, aligned, padded, weights, weightFactors, sums, values, zeros, room);
 }
 
 /** One page of an 8-bit cache, in integers. */
