@@ -58,13 +58,16 @@ export type ModelSource =
 
 export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
   checkOptions(options);
+  const lap = stopwatch();
   const checkpoint = isCheckpoint(source) ? source : await openSource(source, options);
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   let backend: Backend | null = null;
   try {
     const { family, spec } = readSpec(checkpoint);
+    const openMs = lap();
     backend = await createBackend(options);
+    const threadsMs = lap();
     const weights = placeWeights(checkpoint, family, spec, backend, {
       quantize: options.quantize ?? null,
       activations: options.activations ?? 'auto',
@@ -74,12 +77,14 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
     // Takes its memory before loading begins, which must not see memory that cannot be shared grow under it.
     const runtime = new Runtime(backend, spec, weights, stateLayout(spec, options.cacheType ?? 'f16'));
     // While threads read the weights, this one reads the vocabulary.
-    const loading = weights.load();
+    const [weightsLap, vocabularyLap] = [stopwatch(), stopwatch()];
+    const loading = weights.load().then(weightsLap);
     loading.catch(() => {}); // reported where it is awaited
     await nextTurn();
     const { tokenizer, chatTemplate } = await readText(checkpoint, spec);
+    const vocabularyMs = vocabularyLap();
     const mark = await fingerprint(checkpoint, spec, weights.list);
-    await loading;
+    const weightsMs = await loading;
     await runtime.install();
     return new Model({
       name: checkpoint.name,
@@ -92,6 +97,7 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
       recommended: recommendedOptions(checkpoint),
       contextLength: options.contextLength ?? spec.contextLength,
       prefixCacheBytes: options.prefixCacheBytes ?? 256 * 2 ** 20,
+      loadTimes: { openMs, threadsMs, weightsMs, vocabularyMs },
     });
   } catch (error) {
     stop.abort();
@@ -100,6 +106,16 @@ export async function loadModel(source: ModelSource, options: LoadModelOptions =
   } finally {
     await checkpoint.close();
   }
+}
+
+/** Milliseconds since it was last asked. */
+function stopwatch(): () => number {
+  let last = performance.now();
+  return () => {
+    const before = last;
+    last = performance.now();
+    return last - before;
+  };
 }
 
 export async function createBackend(options: LoadModelOptions): Promise<Backend> {

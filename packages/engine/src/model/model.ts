@@ -21,6 +21,18 @@ import type { ModelWeights } from './load.ts';
 import type { Piece, Runtime } from './runtime.ts';
 import type { ModelSpec } from './spec.ts';
 
+/** Milliseconds of loading, for measurements. */
+export interface LoadTimes {
+  /** Finding the files and reading their headers. */
+  readonly openMs: number;
+  /** Kernels and threads, until they are ready. */
+  readonly threadsMs: number;
+  /** Reading and packing the weights. */
+  readonly weightsMs: number;
+  /** Reading the vocabulary, while threads read weights. */
+  readonly vocabularyMs: number;
+}
+
 export interface ModelParts {
   readonly name: string;
   readonly spec: ModelSpec;
@@ -34,6 +46,7 @@ export interface ModelParts {
   readonly contextLength: number;
   /** Memory for prefixes that sessions share; 0 for none. */
   readonly prefixCacheBytes: number;
+  readonly loadTimes: LoadTimes;
 }
 
 export class Model implements SessionOwner {
@@ -47,6 +60,7 @@ export class Model implements SessionOwner {
   readonly recommended: GenerateOptions;
   readonly contextLength: number;
   readonly prefixes: PrefixStore | null;
+  readonly loadTimes: LoadTimes;
   #closed = false;
 
   /** Use `loadModel`. */
@@ -60,6 +74,7 @@ export class Model implements SessionOwner {
     this.chatTemplate = parts.chatTemplate;
     this.recommended = parts.recommended;
     this.contextLength = parts.contextLength;
+    this.loadTimes = parts.loadTimes;
     this.prefixes = parts.prefixCacheBytes > 0 ? new PrefixStore(parts.prefixCacheBytes) : null;
   }
 

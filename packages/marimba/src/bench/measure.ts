@@ -39,6 +39,8 @@ export interface BenchResult {
   readonly options: BenchOptions;
   /** From the file to a model that is ready. */
   readonly loadMs: number;
+  /** Its parts. Page faults are what bounds it on some machines: one for every 4 KiB that is touched for the first time. */
+  readonly load: Model['loadTimes'] & { readonly pageFaults: number };
   /** From the prompt to the first new token; the median. */
   readonly firstTokenMs: number;
   /** From the file to the first new token of a prompt of one token, nothing warmed up. */
@@ -72,9 +74,11 @@ export async function runBench(
 ): Promise<BenchResult> {
   progress('Loading');
   const began = performance.now();
+  const faultsBefore = process.resourceUsage().minorPageFault;
   const model = await loadModel(locate(source), { ...load, signal });
   try {
     const loadMs = performance.now() - began;
+    const pageFaults = process.resourceUsage().minorPageFault - faultsBefore;
     requireContext(model, options);
     mostLikely(await model.createSession().prefill(sampleTokens(model, 1)));
     const loadToFirstTokenMs = performance.now() - began;
@@ -96,6 +100,7 @@ export async function runBench(
       backend: model.runtime.backend.description,
       options,
       loadMs,
+      load: { ...model.loadTimes, pageFaults },
       firstTokenMs: spreadOf(prompt.ms).median,
       loadToFirstTokenMs,
       promptTokensPerSecond: (options.prompt * 1000) / spreadOf(prompt.ms).median,

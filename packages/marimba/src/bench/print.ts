@@ -21,6 +21,7 @@ export function formatBench(result: BenchResult): string {
         duration(result.loadMs),
         dim(`first token of a cold start after ${duration(result.loadToFirstTokenMs)}`),
       ],
+      ['', '', dim(loadParts(result))],
       [
         'memory',
         bytes(result.residentBytes),
@@ -46,6 +47,15 @@ export function formatBench(result: BenchResult): string {
         `${(result.decode.shareOfReadLimit * 100).toFixed(0)} % of the speed at which memory alone could be read.`,
     ),
   ].join('\n');
+}
+
+function loadParts({ load, weightBytes }: BenchResult): string {
+  const speed = `${threeDigits(weightBytes / load.weightsMs / 1e6)} GB/s`;
+  const faults = load.pageFaults > 0 ? `, ${load.pageFaults.toLocaleString('en')} page faults` : '';
+  return (
+    `files ${duration(load.openMs)}, threads ${duration(load.threadsMs)}, weights ${duration(load.weightsMs)} (${speed}; ` +
+    `vocabulary meanwhile ${duration(load.vocabularyMs)})${faults}`
+  );
 }
 
 /** Rows of name, figure and explanation; the explanations follow left-aligned. */
