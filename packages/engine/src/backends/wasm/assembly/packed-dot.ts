@@ -30,6 +30,7 @@ export const CONSTANTS: usize = memory.data<u16>(
     0, 0x3880, 0, 0x3880, 0, 0x3880, 0, 0x3880, // 2^-14
     0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000, // sign of an f16
     0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, // bits 4 and 5
+    0, 0x4180, 0, 0x4180, 0, 0x4180, 0, 0x4180, // 16 as f32
     64, 0, 16, 0, 4, 0, 0, 0, // shifts of four words, as factors
   ],
   16,
@@ -57,7 +58,9 @@ export const CONSTANTS: usize = memory.data<u16>(
 // @ts-ignore: decorator
 @inline export const BITS_45: usize = 160;
 // @ts-ignore: decorator
-@inline export const SHIFTS: usize = 176;
+@inline export const SIXTEEN: usize = 176;
+// @ts-ignore: decorator
+@inline export const SHIFTS: usize = 192;
 
 // @ts-ignore: decorator
 @inline export function constant(which: usize): v128 {

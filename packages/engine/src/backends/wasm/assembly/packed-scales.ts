@@ -114,3 +114,23 @@ export const SCALE_ROOM: usize = 1024;
   const v = v128.load64_zero(p);
   return i8x16.shuffle(v, v, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
 }
+
+/** Four 6-bit values of 16 rows (48 B at `set`) as bytes, 16 bytes apart. */
+// @ts-ignore: decorator
+@inline function unpackSet(set: usize, out: usize): void {
+  const six = constant(SIX_BITS);
+  const a = v128.load(set), b = v128.load(set, 16), c = v128.load(set, 32);
+  v128.store(out, v128.and(a, six));
+  v128.store(out, v128.and(b, six), 16);
+  v128.store(out, v128.and(c, six), 32);
+  v128.store(out, fourthSix(a, b, c, constant(TOP_BITS)), 48);
+}
+
+/** Q4_K and Q5_K: a group's 6-bit values as bytes: out[block][0…16) scales, out[8 + block][0…16) minima. */
+// @ts-ignore: decorator
+@inline export function unpackScales(w: usize, out: usize): void {
+  unpackSet(w + 64, out);
+  unpackSet(w + 112, out + 64);
+  unpackSet(w + 160, out + 128);
+  unpackSet(w + 208, out + 192);
+}
