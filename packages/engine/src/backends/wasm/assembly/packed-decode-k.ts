@@ -35,7 +35,7 @@ export function decodeQ4_K(w: usize, x: usize, blocks: i32, sums: usize, room: u
   const nibbles = constant(NIBBLES), ones = constant(ONES);
   let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
   for (; blocks > 0; blocks -= 8) {
-    let s = room + 112;
+    let s = room + 96;
     for (let block = -1; block < 8; block++) {
       let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
       const stop = w + 256;
@@ -92,7 +92,7 @@ export function decodeQ5_K(w: usize, x: usize, blocks: i32, sums: usize, room: u
   const nibbles = constant(NIBBLES), ones = constant(ONES), bit = constant(BIT_4);
   let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;
   for (; blocks > 0; blocks -= 8) {
-    let s = room + 112;
+    let s = room + 96;
     for (let block = -1; block < 8; block++) {
       let a0 = v128.load32_splat(x, START_16), a1 = a0, a2 = a0, a3 = a0;
       let h0 = v128.load(w, 256), h1 = v128.load(w, 272), h2 = v128.load(w, 288), h3 = v128.load(w, 304);
