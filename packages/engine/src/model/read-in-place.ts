@@ -1,8 +1,8 @@
 // How rows get from a file of the page cache into memory that nobody has touched yet. Copying them there takes a page fault for
 // every 4 KiB: nothing on bare metal (0.3 us), most of loading in some virtual machines (12 us). A direct read (O_DIRECT) has the
 // device write into the rows' own place; the system then provides its pages all at once, 3 to 4 times as fast in such a machine.
-// Elsewhere, and wherever the device is slow, the page cache is faster; and a file that is not in it should get there, so that
-// it loads faster the next time. So each thread measures first, and reads directly only where that is what takes the time.
+// Elsewhere, and wherever the device is slow, the page cache is faster, and what is read past it is not there the next time. So each
+// thread measures first, and reads directly only where page faults are what takes the time.
 import type { ByteSource } from '../formats/types.ts';
 
 /** Offsets, lengths and addresses of direct reads are multiples of this, which every disk accepts. */
