@@ -36,7 +36,14 @@ answer({ ...(await measure(task)), busyElsewhere: busyElsewhere() });
 
 /** Room for what is measured, and no more: a context allocates its caches at once. */
 function createContext(contextSize: number, sequences = 1): Promise<LlamaContext> {
-  return model.createContext({ contextSize, sequences, batchSize: 512, threads: task.threads });
+  // llama.cpp keeps values in 8 bits only where attention is its "flash" one.
+  const eightBits = {
+    flashAttention: true,
+    experimentalKvCacheKeyType: 'Q8_0',
+    experimentalKvCacheValueType: 'Q8_0',
+  } as const;
+  const cache = task.kind === 'depth' && task.cache === 'q8' ? eightBits : {};
+  return model.createContext({ contextSize, sequences, batchSize: 512, threads: task.threads, ...cache });
 }
 
 /** For each number of sessions and each depth a new context is made. */

@@ -16,7 +16,8 @@ import { elapsed, peakBytes, residentBytes, settle, watchOthers } from './timing
 const task = readTask<Task>();
 const busyElsewhere = watchOthers();
 const began = performance.now();
-const model = await loadModel(task.model, { threads: task.threads });
+const cacheType = task.kind === 'depth' ? task.cache : 'f16';
+const model = await loadModel(task.model, { threads: task.threads, cacheType });
 const loadToFirstToken = await firstToken(model, began);
 await warmUp(model);
 answer({ ...(await measure(model, task)), busyElsewhere: busyElsewhere() });

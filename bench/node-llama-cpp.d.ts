@@ -21,8 +21,8 @@ declare module 'node-llama-cpp' {
       batchSize: number;
       threads: number;
       flashAttention?: boolean;
-      experimentalKvCacheKeyType?: 'F32';
-      experimentalKvCacheValueType?: 'F32';
+      experimentalKvCacheKeyType?: 'F32' | 'Q8_0';
+      experimentalKvCacheValueType?: 'F32' | 'Q8_0';
     }): Promise<LlamaContext>;
   }
 

@@ -37,8 +37,8 @@ const HELP = `Usage: npm run bench:peers -- [options]
   --report        measure nothing: print what an interrupted run, or runs with --keep, have so far
   --fresh         do not continue an interrupted run
 
-On two cores a Jamba 3B takes about 6 minutes for each repetition: base 1/2, conversation 2, sessions 1 1/4, depth 1 1/2,
-state 1/2. A measurement during which other programs took more than 5 % of the processors' time is repeated twice at
+On two cores a Jamba 3B takes about 8 minutes for each repetition: base 1/2, conversation 2, sessions 1 1/4, depth and
+depth-q8 1 1/2 each, state 1/2. A measurement during which other programs took more than 5 % of the processors' time is repeated twice at
 most, and the least disturbed one counts.
 `;
 

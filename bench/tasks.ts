@@ -7,6 +7,7 @@ export type Task = { readonly model: string; readonly threads: number } & (
   | { readonly kind: 'sessions'; readonly counts: readonly number[]; readonly steps: number }
   | {
       readonly kind: 'depth';
+      readonly cache: 'f16' | 'q8';
       readonly positions: readonly number[];
       readonly steps: number;
       /** A prompt of `chunk` tokens is read at these positions. */
@@ -55,6 +56,16 @@ const COUNTS = [1, 2, 4, 8];
 const DEPTHS = [1, 16, 64, 128].map((n) => n * K);
 const CHUNK_AT = [0, 64 * K];
 
+const depthGroup = (name: string, cache: 'f16' | 'q8', suffix: string): TaskGroup =>
+  group(name, { kind: 'depth', cache, positions: DEPTHS, steps: 16, chunkAt: CHUNK_AT, chunk: 512 }, [
+    ...DEPTHS.map((position) =>
+      speed(`decodeAt${position}`, `decode at ${kilo(position)} of context${suffix}`),
+    ),
+    ...CHUNK_AT.map((position) =>
+      time(`chunkAt${position}`, `512-token prompt at ${kilo(position)} of context${suffix}`),
+    ),
+  ]);
+
 export const GROUPS: readonly TaskGroup[] = [
   group('base', { kind: 'base', prompt: 256, decode: 64 }, [
     time('loadToFirstToken', 'load to first token'),
@@ -73,12 +84,8 @@ export const GROUPS: readonly TaskGroup[] = [
       speed(`decode${n}`, `decode, ${n} session${n > 1 ? 's at once' : ''}, all together`),
     ),
   ]),
-  group('depth', { kind: 'depth', positions: DEPTHS, steps: 16, chunkAt: CHUNK_AT, chunk: 512 }, [
-    ...DEPTHS.map((position) => speed(`decodeAt${position}`, `decode at ${kilo(position)} of context`)),
-    ...CHUNK_AT.map((position) =>
-      time(`chunkAt${position}`, `512-token prompt at ${kilo(position)} of context`),
-    ),
-  ]),
+  depthGroup('depth', 'f16', ''),
+  depthGroup('depth-q8', 'q8', ', 8-bit cache'),
   group('state', { kind: 'state', position: 32 * K }, [
     time('save', 'save a 32K-token session to a file'),
     time('restore', 'restore a 32K-token session from a file'),
@@ -99,6 +106,18 @@ export const DERIVED: readonly Derived[] = [
   { title: '8 sessions ÷ 1 session', group: 'sessions', id: 'decode8', over: 'decode1' },
   { title: 'decode at 128K ÷ at 1K', group: 'depth', id: `decodeAt${128 * K}`, over: `decodeAt${K}` },
   { title: '512 tokens at 64K ÷ at 0, time', group: 'depth', id: `chunkAt${64 * K}`, over: 'chunkAt0' },
+  {
+    title: 'decode at 128K ÷ at 1K, 8-bit cache',
+    group: 'depth-q8',
+    id: `decodeAt${128 * K}`,
+    over: `decodeAt${K}`,
+  },
+  {
+    title: '512 tokens at 64K ÷ at 0, time, 8-bit cache',
+    group: 'depth-q8',
+    id: `chunkAt${64 * K}`,
+    over: 'chunkAt0',
+  },
   { title: 'another answer ÷ reading again, time', group: 'conversation', id: 'regenerate', over: 'reread' },
   { title: 'resident memory ÷ file', group: 'base', id: 'settledBytes', over: 'fileBytes' },
 ];

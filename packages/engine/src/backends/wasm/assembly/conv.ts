@@ -5,7 +5,7 @@
 //   state   [width - 1][channels] f32 per session: the inputs before the segment, oldest first
 // One chunk is CHUNK_CHANNELS channels of all segments: who owns a channel owns its state, so rows need no order between
 // chunks. Within one, rows go one after the other over all channels, so that cache lines are used whole.
-import { address, liveRows, madd, nextChunk } from './common';
+import { address, claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst } from './common';
 import { loadFloats, silu, storeFloats } from './math';
 import {
   CAUSAL_CONV_BIAS, CAUSAL_CONV_CHANNELS, CAUSAL_CONV_SEGMENTS, CAUSAL_CONV_STATE_OFFSET, CAUSAL_CONV_WEIGHT,
@@ -15,19 +15,30 @@ import { recurrentState, rowCount, rowStart, segmentAt, segmentCount } from './s
 
 // @ts-ignore: decorator
 @inline const CHUNK_CHANNELS: i32 = 128;
+/** Up to so many rows, ranges that begin long (see scan.ts), and end at 32 blocks of four channels. */
+// @ts-ignore: decorator
+@inline const FEW_ROWS: i32 = 4;
+// @ts-ignore: decorator
+@inline const LEAST_BLOCKS: i32 = 32;
 
 export function causalConv(op: usize, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
   const channels = load<i32>(op, CAUSAL_CONV_CHANNELS);
   const segments = address(op, CAUSAL_CONV_SEGMENTS);
   const count = segmentCount(segments);
+  if (liveRows(op) <= FEW_ROWS) {
+    while (claimRange(op, (channels + 3) / 4, threads, LEAST_BLOCKS))
+      convolveChannels(op, segments, count, rangeFirst * 4, min(channels, rangeEnd * 4));
+    return;
+  }
   const run = max(4, min(CHUNK_CHANNELS, (channels / (threads * 6)) & ~3));
   const chunks = (channels + run - 1) / run;
-  for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
-    const first = chunk * run;
-    const end = min(channels, first + run);
-    for (let s = 0; s < count; s++) convolveSegment(op, segmentAt(segments, s), first, end);
-  }
+  for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op))
+    convolveChannels(op, segments, count, chunk * run, min(channels, (chunk + 1) * run));
+}
+
+function convolveChannels(op: usize, segments: usize, count: i32, first: i32, end: i32): void {
+  for (let s = 0; s < count; s++) convolveSegment(op, segmentAt(segments, s), first, end);
 }
 
 /** Where the input of row `t` of the segment lies, from channel 0 on: in the state for t < 0. */

@@ -15,7 +15,7 @@ import { makePanel, panelKind } from './packed-panel';
 import { multiplySmall } from './packed-small';
 import { multiplyTile, panelBlockBytes, SUMS_BYTES } from './packed-tile';
 import { packedTileBytes, Q4_0, Q4_K, TILE_OUTPUTS } from './packed-layout';
-import { hasWidePanel, isWide, multiplyPanelWide, multiplyTileWide, WIDE_SUMS_BYTES } from './packed-wide';
+import { hasWidePanel, isWide, multiplyPanelWide, multiplyTileTwice, multiplyTileWide, WIDE_SUMS_BYTES } from './packed-wide';
 
 // @ts-ignore: decorator
 @inline const PACKED_BASE: i32 = 64;
@@ -63,6 +63,16 @@ function deliver(sums: usize, count: i32, y: usize, bias: usize, accumulate: boo
   }
 }
 
+/** The sums of both halves of a tile, [half][row][8], for `width` rows. */
+function deliverRows(sums: usize, width: i32, count: i32, y: usize, stride: usize, bias: usize, accumulate: bool): void {
+  for (let part = 0; part < 2 && part * 8 < count; part++) {
+    const from = sums + <usize>part * SUMS_BYTES, skip = <usize>part * 32;
+    for (let k = 0; k < width; k++) {
+      deliver(from + <usize>k * 32, min(8, count - part * 8), y + <usize>k * stride + skip, bias ? bias + skip : 0, accumulate);
+    }
+  }
+}
+
 /** Rows of activations up to which Q4_0 and Q4_K are multiplied as they lie: a panel would cost more than it saves. */
 // @ts-ignore: decorator
 @inline function directRows(): i32 {
@@ -75,11 +85,12 @@ function multiplyRows(
   accumulate: bool, scratch: usize,
 ): void {
   const blocks = columns >> 5;
-  const kind = panelKind(type), room = scratch + WIDE_SUMS_BYTES;
+  const kind = panelKind(type), room = scratch + 2 * WIDE_SUMS_BYTES;
   const panel = scratch + FIXED_SCRATCH + <usize>GATHERED_ROWS * rowCodes(columns);
   const half = <usize>blocks * panelBlockBytes(kind);
   const direct = rows == 1 || (rows <= directRows() && (type == Q4_0 || type == Q4_K));
   if (!direct) makePanel(type, w, panel, blocks, room);
+  const codesBytes = <usize>TILE_ROWS * rowCodes(columns);
   for (let row = 0; row < rows; row += TILE_ROWS) {
     const width = tileWidth(row, rows);
     const codes = x + <usize>row * rowCodes(columns);
@@ -89,8 +100,15 @@ function multiplyRows(
       deliver(scratch, count, to, bias, accumulate);
       return;
     }
-    if (isWide() && width == TILE_ROWS && (direct || hasWidePanel(kind))) {
-      if (direct) multiplyTileWide(type, w, codes, blocks, scratch, room);
+    if (direct && isWide() && row + 2 * TILE_ROWS <= rows) {
+      multiplyTileTwice(type, w, codes, codes + codesBytes, blocks, scratch, room);
+      deliverRows(scratch, TILE_ROWS, count, to, stride, bias, accumulate);
+      row += TILE_ROWS;
+      deliverRows(scratch + WIDE_SUMS_BYTES, TILE_ROWS, count, y + <usize>row * stride, stride, bias, accumulate);
+      continue;
+    }
+    if (isWide() && (direct || (width == TILE_ROWS && hasWidePanel(kind)))) {
+      if (direct) multiplyTileWide(type, width, w, codes, blocks, scratch, room);
       else multiplyPanelWide(kind, panel, half, codes, blocks, scratch);
     } else {
       for (let part: usize = 0; part < 2; part++) {
@@ -98,14 +116,7 @@ function multiplyRows(
         else multiplyTile(kind, width, panel + part * half, codes, blocks, scratch + part * SUMS_BYTES);
       }
     }
-    for (let part = 0; part < 2 && part * 8 < count; part++) {
-      const sums = scratch + <usize>part * SUMS_BYTES, skip = <usize>part * 32;
-      for (let k = 0; k < width; k++) {
-        deliver(
-          sums + <usize>k * 32, min(8, count - part * 8), to + <usize>k * stride + skip, bias ? bias + skip : 0, accumulate,
-        );
-      }
-    }
+    deliverRows(scratch, width, count, to, stride, bias, accumulate);
   }
 }
 

@@ -11,7 +11,7 @@
 // One chunk is up to CHUNK_BLOCKS blocks of four channels, all segments, row after row: its states stay in the first-level
 // cache, and a row's cache lines are used whole when they are there. (Block after block, all rows each, was 2.4 times
 // slower at 256 rows: rows lie a multiple of the cache's size apart and evict each other.)
-import { address, liveRows, madd, nextChunk } from './common';
+import { address, claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst } from './common';
 import { LEAST_EXPONENT, loadFloats, LOG2_E, ROUNDING, silu, softplus, storeFloats } from './math';
 import {
   SELECTIVE_SCAN_A, SELECTIVE_SCAN_B, SELECTIVE_SCAN_BC_STRIDE, SELECTIVE_SCAN_C, SELECTIVE_SCAN_CHANNELS,
@@ -29,6 +29,11 @@ const FRACTION: usize = memory.data<f32>([
 /** Blocks of a chunk: 128 channels, eight cache lines of every row; 32 channels were 1.5 times slower at 256 rows. */
 // @ts-ignore: decorator
 @inline const CHUNK_BLOCKS: i32 = 32;
+/** Up to so many rows, what counts is not the cache but how often a thread changes place. */
+// @ts-ignore: decorator
+@inline const FEW_ROWS: i32 = 4;
+// @ts-ignore: decorator
+@inline const LEAST_BLOCKS: i32 = 16;
 
 export function selectiveScan(op: usize, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
@@ -36,18 +41,25 @@ export function selectiveScan(op: usize, thread: i32, threads: i32): void {
   const segments = address(op, SELECTIVE_SCAN_SEGMENTS);
   const count = segmentCount(segments);
   const blocks = (channels + 3) / 4;
+  const scratch = address(op, SELECTIVE_SCAN_SCRATCH) + <usize>thread * scratchBytes(load<i32>(op, SELECTIVE_SCAN_STATES));
+  if (liveRows(op) <= FEW_ROWS) {
+    while (claimRange(op, blocks, threads, LEAST_BLOCKS)) scanBlocks(op, segments, count, rangeFirst, rangeEnd, channels, scratch);
+    return;
+  }
   const run = max(1, min(CHUNK_BLOCKS, blocks / (threads * 8)));
   const chunks = (blocks + run - 1) / run;
-  const scratch = address(op, SELECTIVE_SCAN_SCRATCH) + <usize>thread * scratchBytes(load<i32>(op, SELECTIVE_SCAN_STATES));
-  for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
-    const first = chunk * run * 4;
-    const end = min(channels, first + run * 4);
-    for (let s = 0; s < count; s++) {
-      const segment = segmentAt(segments, s);
-      const start = rowStart(segment);
-      const state = recurrentState(segment, load<u32>(op, SELECTIVE_SCAN_STATE_OFFSET));
-      if (rowCount(segment) != 0) scanRows(op, start, start + rowCount(segment), state, first, end, scratch);
-    }
+  for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op))
+    scanBlocks(op, segments, count, chunk * run, (chunk + 1) * run, channels, scratch);
+}
+
+/** Channels of blocks [from, to) of all segments. */
+function scanBlocks(op: usize, segments: usize, count: i32, from: i32, to: i32, channels: i32, scratch: usize): void {
+  const first = from * 4, end = min(channels, to * 4);
+  for (let s = 0; s < count; s++) {
+    const segment = segmentAt(segments, s);
+    const start = rowStart(segment);
+    const state = recurrentState(segment, load<u32>(op, SELECTIVE_SCAN_STATE_OFFSET));
+    if (rowCount(segment) != 0) scanRows(op, start, start + rowCount(segment), state, first, end, scratch);
   }
 }
 

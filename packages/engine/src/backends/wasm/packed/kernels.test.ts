@@ -12,7 +12,13 @@ import { linearCodes, type Products, quantizeRow, type RowCodes, weightRows } fr
 import { createHarness, type Harness, randomNumbers } from './harness.ts';
 import { packedByteLength, packRows } from './layout.ts';
 
-const BUILDS = ['relaxed', 'pairs', 'baseline'] as const;
+/** Every build, the first one with tiles for vectors of 256 and of 128 bits. */
+const BUILDS = [
+  ['relaxed', true],
+  ['relaxed', false],
+  ['pairs', true],
+  ['baseline', false],
+] as const;
 const TYPES: readonly TensorType[] = (process.env.PACKED_TYPES ?? 'Q4_0,Q4_K,Q5_0,Q5_K,Q6_K,Q8_0').split(
   ',',
 ) as TensorType[];
@@ -151,11 +157,15 @@ function assertClose(actual: readonly Float32Array[], expected: readonly Product
   });
 }
 
-for (const build of BUILDS) {
-  describe(`packed kernels, ${build}`, () => {
+for (const [build, wide] of BUILDS) {
+  describe(`packed kernels, ${build}, ${wide ? 'wide' : 'narrow'} tiles`, () => {
     let module: WebAssembly.Module;
-    const harness = () =>
-      createHarness(module, new WebAssembly.Memory({ initial: 512, maximum: 65536, shared: true }));
+    const harness = () => {
+      const memory = new WebAssembly.Memory({ initial: 512, maximum: 65536, shared: true });
+      const h = createHarness(module, memory);
+      h.kernels.useWideTiles!(wide ? 1 : 0);
+      return h;
+    };
     before(() => {
       module = new WebAssembly.Module(
         readFileSync(new URL(`../build/kernels.${build}.wasm`, import.meta.url)),
