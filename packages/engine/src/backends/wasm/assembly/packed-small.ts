@@ -6,7 +6,6 @@ import { Q4_0, Q4_K } from './packed-layout';
 import { spreadHalfScales } from './packed-scales';
 import { addScaled, storeSums } from './packed-tile';
 import { madd } from './common';
-import { fetchAhead } from './packed-ahead';
 
 // @ts-ignore: decorator
 @inline function product(type: i32, K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
@@ -16,7 +15,6 @@ import { fetchAhead } from './packed-ahead';
   let w = tile + half * 32;
   let s = type == Q4_0 ? tile + 256 + half * 16 : room;
   for (let b = 0; b < blocks; b++) {
-    fetchAhead();
     if (type == Q4_K && (b & 7) == 0) {
       spreadHalfScales(tile, half, room);
       tile += 2304;
