@@ -1,5 +1,6 @@
 // Attention over an 8-bit cache in integers: queries and weights are rounded to 16 bits, products of pairs added by
-// i32x4.dot_i16x8_s (vpmaddwd), in builds without a byte dot of one instruction (attention-bytes.ts). With 256-bit registers 72 G multiply-adds a second where f32 tiles reach 48.
+// i32x4.dot_i16x8_s (vpmaddwd), in builds without a byte dot of one instruction (attention-bytes.ts). With 256-bit registers 72 G
+// multiply-adds a second where f32 tiles reach 48.
 //
 // Rounding: a query has its own factor, so that its largest element is 32,767 (less in heads of over 516 elements, whose
 // sums would not fit 32 bits); so have a query's weights of one page, with the values' scales already in them. Sums

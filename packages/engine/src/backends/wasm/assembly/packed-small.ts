@@ -1,5 +1,5 @@
 // Two to four rows of activations at once (drafts to verify, few sessions): Q4_0 and Q4_K straight from the packed tile, 8 of its 16
-// rows at a time. Making a panel would cost more than the product here. Sums as in packed-tile.ts, bit for bit.
+// rows at a time; all 16 where packed-wide.ts serves. Making a panel would cost more than the product here. Sums as in packed-tile.ts, bit for bit.
 import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_8 } from './packed-codes';
 import { constant, dot, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, ONES, SIGN } from './packed-dot';
 import { Q4_0, Q4_K } from './packed-layout';

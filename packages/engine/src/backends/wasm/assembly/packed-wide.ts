@@ -38,7 +38,7 @@ export const WIDE_SUMS_BYTES: usize = 256;
  * that. Offsets are literal and both stores come last, or the 256-bit pass would not see pairs.
  */
 // @ts-ignore: decorator
-@inline function gather(
+@inline function addBlock(
   sums: usize, row: i32, a: v128, b: v128, scale: v128, s0: v128, s1: v128, minimum: bool, d: v128, m0: v128, m1: v128,
 ): void {
   const p = row == 0 ? v128.load(sums) : row == 1 ? v128.load(sums, 32) : row == 2 ? v128.load(sums, 64) : v128.load(sums, 96);
@@ -90,10 +90,10 @@ export const WIDE_SUMS_BYTES: usize = 256;
     const e0 = v128.load32_splat(x), e1 = v128.load32_splat(x, 4), e2 = v128.load32_splat(x, 8), e3 = v128.load32_splat(x, 12);
     const g0 = minimum ? v128.load32_splat(x, 16) : zero, g1 = minimum ? v128.load32_splat(x, 20) : zero;
     const g2 = minimum ? v128.load32_splat(x, 24) : zero, g3 = minimum ? v128.load32_splat(x, 28) : zero;
-    gather(sums, 0, a0, b0, e0, s0, s1, minimum, g0, m0, m1); gather(more, 0, c0, d0, e0, t0, t1, minimum, g0, n0, n1);
-    gather(sums, 1, a1, b1, e1, s0, s1, minimum, g1, m0, m1); gather(more, 1, c1, d1, e1, t0, t1, minimum, g1, n0, n1);
-    gather(sums, 2, a2, b2, e2, s0, s1, minimum, g2, m0, m1); gather(more, 2, c2, d2, e2, t0, t1, minimum, g2, n0, n1);
-    gather(sums, 3, a3, b3, e3, s0, s1, minimum, g3, m0, m1); gather(more, 3, c3, d3, e3, t0, t1, minimum, g3, n0, n1);
+    addBlock(sums, 0, a0, b0, e0, s0, s1, minimum, g0, m0, m1); addBlock(more, 0, c0, d0, e0, t0, t1, minimum, g0, n0, n1);
+    addBlock(sums, 1, a1, b1, e1, s0, s1, minimum, g1, m0, m1); addBlock(more, 1, c1, d1, e1, t0, t1, minimum, g1, n0, n1);
+    addBlock(sums, 2, a2, b2, e2, s0, s1, minimum, g2, m0, m1); addBlock(more, 2, c2, d2, e2, t0, t1, minimum, g2, n0, n1);
+    addBlock(sums, 3, a3, b3, e3, s0, s1, minimum, g3, m0, m1); addBlock(more, 3, c3, d3, e3, t0, t1, minimum, g3, n0, n1);
     w += panelBlockBytes(kind) - 256;
     v += panelBlockBytes(kind) - 256;
     x += 96;
@@ -148,10 +148,10 @@ export const WIDE_SUMS_BYTES: usize = 256;
     } while (w < end);
     const s0 = v128.load(w, 256), s1 = v128.load(w, 272), t0 = v128.load(v, 256), t1 = v128.load(v, 272);
     const e0 = v128.load32_splat(x), e1 = v128.load32_splat(x, 4), e2 = v128.load32_splat(x, 8), e3 = v128.load32_splat(x, 12);
-    gather(sums, 0, a0, b0, e0, s0, s1, false, zero, zero, zero); gather(more, 0, c0, d0, e0, t0, t1, false, zero, zero, zero);
-    gather(sums, 1, a1, b1, e1, s0, s1, false, zero, zero, zero); gather(more, 1, c1, d1, e1, t0, t1, false, zero, zero, zero);
-    gather(sums, 2, a2, b2, e2, s0, s1, false, zero, zero, zero); gather(more, 2, c2, d2, e2, t0, t1, false, zero, zero, zero);
-    gather(sums, 3, a3, b3, e3, s0, s1, false, zero, zero, zero); gather(more, 3, c3, d3, e3, t0, t1, false, zero, zero, zero);
+    addBlock(sums, 0, a0, b0, e0, s0, s1, false, zero, zero, zero); addBlock(more, 0, c0, d0, e0, t0, t1, false, zero, zero, zero);
+    addBlock(sums, 1, a1, b1, e1, s0, s1, false, zero, zero, zero); addBlock(more, 1, c1, d1, e1, t0, t1, false, zero, zero, zero);
+    addBlock(sums, 2, a2, b2, e2, s0, s1, false, zero, zero, zero); addBlock(more, 2, c2, d2, e2, t0, t1, false, zero, zero, zero);
+    addBlock(sums, 3, a3, b3, e3, s0, s1, false, zero, zero, zero); addBlock(more, 3, c3, d3, e3, t0, t1, false, zero, zero, zero);
     w += 288;
     v += 288;
     x += 96;
@@ -196,16 +196,16 @@ export const WIDE_SUMS_BYTES: usize = 256;
   const n0 = minimum ? v128.load(s, 96) : zero, n1 = minimum ? v128.load(s, 112) : zero;
   const sum = x + <usize>K * 4;
   const e0 = v128.load32_splat(x), g0 = minimum ? v128.load32_splat(sum) : zero;
-  gather(sums, 0, a0, b0, e0, s0, s1, minimum, g0, m0, m1); gather(more, 0, c0, d0, e0, t0, t1, minimum, g0, n0, n1);
+  addBlock(sums, 0, a0, b0, e0, s0, s1, minimum, g0, m0, m1); addBlock(more, 0, c0, d0, e0, t0, t1, minimum, g0, n0, n1);
   const e1 = v128.load32_splat(x, 4), g1 = minimum ? v128.load32_splat(sum, 4) : zero;
-  gather(sums, 1, a1, b1, e1, s0, s1, minimum, g1, m0, m1); gather(more, 1, c1, d1, e1, t0, t1, minimum, g1, n0, n1);
+  addBlock(sums, 1, a1, b1, e1, s0, s1, minimum, g1, m0, m1); addBlock(more, 1, c1, d1, e1, t0, t1, minimum, g1, n0, n1);
   if (K > 2) {
     const e2 = v128.load32_splat(x, 8), g2 = minimum ? v128.load32_splat(sum, 8) : zero;
-    gather(sums, 2, a2, b2, e2, s0, s1, minimum, g2, m0, m1); gather(more, 2, c2, d2, e2, t0, t1, minimum, g2, n0, n1);
+    addBlock(sums, 2, a2, b2, e2, s0, s1, minimum, g2, m0, m1); addBlock(more, 2, c2, d2, e2, t0, t1, minimum, g2, n0, n1);
   }
   if (K > 3) {
     const e3 = v128.load32_splat(x, 12), g3 = minimum ? v128.load32_splat(sum, 12) : zero;
-    gather(sums, 3, a3, b3, e3, s0, s1, minimum, g3, m0, m1); gather(more, 3, c3, d3, e3, t0, t1, minimum, g3, n0, n1);
+    addBlock(sums, 3, a3, b3, e3, s0, s1, minimum, g3, m0, m1); addBlock(more, 3, c3, d3, e3, t0, t1, minimum, g3, n0, n1);
   }
 }
 
