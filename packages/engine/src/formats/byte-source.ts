@@ -15,13 +15,17 @@ export function checkRange(name: string, byteLength: number, offset: number, len
 
 /** A file that is already in memory. The bytes are not copied. */
 export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
+  const readNow = (offset: number, into: Uint8Array) => {
+    checkRange(name, bytes.byteLength, offset, into.byteLength);
+    into.set(bytes.subarray(offset, offset + into.byteLength));
+  };
   return {
     name,
     byteLength: bytes.byteLength,
     handle: { kind: 'bytes', bytes },
+    readNow,
     async read(offset, into) {
-      checkRange(name, bytes.byteLength, offset, into.byteLength);
-      into.set(bytes.subarray(offset, offset + into.byteLength));
+      readNow(offset, into);
     },
     async close() {},
   };

@@ -84,13 +84,14 @@ export const stageBytes = (jobs: readonly LoadJob[]): number =>
 /** Carries out a job, alone on its stage. */
 export async function runLoadJob(job: LoadJob, loader: Loader): Promise<void> {
   const source = await loader.source(job);
-  const read = (offset: number, into: Uint8Array) =>
-    source.readNow ? source.readNow(offset, into) : source.read(offset, into);
-  if (job.type === job.target && !job.interleavedHead) {
-    if (!job.packed) await read(job.offset, destination(job, loader));
-    else if (!(await packInPlace(job, loader, source))) await packThroughStage(job, loader, read);
+  const asTheyAre = job.type === job.target && !job.interleavedHead;
+  const read = source.readNow ?? source.read;
+  if (asTheyAre && !job.packed) return read(job.offset, destination(job, loader));
+  if (asTheyAre && source.readNow) {
+    if (!(await packInPlace(job, loader, source))) await packThroughStage(job, loader, source.readNow);
     return;
   }
+  // In one go: a Blob takes milliseconds to answer, however little it is asked for.
   let raw: Uint8Array = new Uint8Array(jobBytes(job));
   await read(job.offset, raw);
   if (job.interleavedHead)
@@ -125,13 +126,13 @@ async function packInPlace(job: LoadJob, loader: Loader, source: ByteSource): Pr
 async function packThroughStage(
   job: LoadJob,
   loader: Loader,
-  read: (offset: number, into: Uint8Array) => Promise<void> | void,
+  readNow: (offset: number, into: Uint8Array) => void,
 ): Promise<void> {
   let readMs = 0;
   const began = performance.now();
-  await packPieces(job, loader, async (row, into) => {
+  await packPieces(job, loader, (row, into) => {
     const since = performance.now();
-    await read(job.offset + row * rowBytesOf(job), into);
+    readNow(job.offset + row * rowBytesOf(job), into);
     readMs += performance.now() - since;
   });
   loader.reading?.addBuffered(jobBytes(job), performance.now() - began, readMs);
