@@ -1,6 +1,6 @@
 // One task, run by this engine.
 import { statSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadModel, type Model } from '@marimba/engine';
@@ -132,8 +132,8 @@ async function stateFigures(loaded: Model, position: number): Promise<Figures> {
   const folder = await mkdtemp(join(tmpdir(), 'marimba-bench-'));
   try {
     const path = join(folder, 'session');
-    const save = await elapsed(async () => writeFile(path, session.save()));
-    const restore = await elapsed(async () => loaded.restoreSession(await readFile(path)));
+    const save = await elapsed(() => session.saveTo(path));
+    const restore = await elapsed(() => loaded.restoreSessionFrom(path));
     const snapshot = await elapsed(async () => session.snapshot());
     const fork = await elapsed(async () => session.fork());
     return { save, restore, snapshot, fork };

@@ -14,7 +14,9 @@ export interface CutPrompts {
 
 /** Recurrent state and the filled cache of a session, as floats. */
 function stateOf(model: Model, session: Session): Float32Array {
-  const { recurrent, pages } = decodeState(session.save(), model.runtime.layout, model.fingerprint);
+  const { fingerprint, contextLength } = model;
+  const owner = { layout: model.runtime.layout, fingerprint, contextLength };
+  const { recurrent, pages } = decodeState(session.save(), owner);
   const parts = [recurrent, ...pages.flat()].map((bytes) => new Float32Array(bytes.slice().buffer));
   const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

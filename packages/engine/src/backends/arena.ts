@@ -37,9 +37,19 @@ export class Arena {
     return this.#views;
   }
 
+  /** Whether views of it stay valid when it grows. */
+  get staysInPlace(): boolean {
+    return !(this.memory.buffer instanceof ArrayBuffer);
+  }
+
   /** Bytes handed out and not freed. */
   get usedBytes(): number {
     return this.#used;
+  }
+
+  /** Bytes that can still be handed out, were they all in one piece. */
+  get roomBytes(): number {
+    return MAX_PAGES * PAGE - this.#used;
   }
 
   /** The address of `byteLength` fresh bytes, 64-byte aligned. Not cleared. `what` is named when memory is short. */

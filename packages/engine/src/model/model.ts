@@ -1,10 +1,9 @@
 // A loaded model: what `loadModel` returns. It makes sessions, and takes steps for any number of them at once.
-import { StateError, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { generate } from '../generate/generate.ts';
 import { LookaheadSession } from '../generate/lookahead.ts';
 import { createNgramDraft, noDraft } from '../generate/ngram-draft.ts';
 import type { GenerateEvent, GenerateOptions, GenerateResult } from '../generate/types.ts';
-import { PAGE_TOKENS } from '../session/cache-layout.ts';
 import { PrefixStore } from '../session/prefix-store.ts';
 import {
   type Prompt,
@@ -14,7 +13,8 @@ import {
   type StepResult,
 } from '../session/session.ts';
 import type { SessionState } from '../session/session-state.ts';
-import { decodeState, encodeState, stateHeader } from '../session/state-file.ts';
+import type { StateOwner } from '../session/state-file.ts';
+import { stateFromBytes, stateFromFile, stateToBytes, stateToFile } from '../session/state-transfer.ts';
 import type { ChatTemplate } from '../tokenizer/chat-template.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
 import type { ModelWeights } from './load.ts';
@@ -92,32 +92,17 @@ export class Model implements SessionOwner {
     return new Session(this, this.runtime.createState());
   }
 
-  /** A session from what `session.save()` wrote. Throws StateError, with the reason, for anything else. */
+  /** A session from what `session.save()` returned. Throws StateError, with the reason, for anything else. */
   restoreSession(bytes: Uint8Array): Session {
     this.#open();
-    const { layout, backend, pool } = this.runtime;
-    const { header, tokens, recurrent, pages } = decodeState(bytes, layout, this.fingerprint);
-    if (header.position > this.contextLength)
-      throw new StateError(
-        `saved session: position: expected at most the context length ${this.contextLength}, found ${header.position}`,
-      );
-    const state = this.runtime.createState();
-    try {
-      const tables = pages.map((list, g) => {
-        const first = header.groups[g]!.firstPage;
-        const table = new Array<number>(first + list.length).fill(0);
-        list.forEach((page, i) => {
-          table[first + i] = pool.allocate(page.byteLength);
-          backend.arena.views.u8.set(page, table[first + i]);
-        });
-        return table;
-      });
-      backend.arena.views.u8.set(recurrent, state.recurrent);
-      state.adopt(header.position, tables);
-    } catch (error) {
-      state.dispose();
-      throw error;
-    }
+    const { state, tokens } = stateFromBytes(bytes, this.#stateOwner, this.runtime.stateMemory);
+    return new Session(this, state, tokens);
+  }
+
+  /** A session from a file that `session.saveTo` wrote, or that holds what `session.save()` returned. Not in a browser. */
+  async restoreSessionFrom(path: string): Promise<Session> {
+    this.#open();
+    const { state, tokens } = await stateFromFile(path, this.#stateOwner, this.runtime.stateMemory);
     return new Session(this, state, tokens);
   }
 
@@ -169,17 +154,11 @@ export class Model implements SessionOwner {
   }
 
   encodeSession(state: SessionState, tokens: readonly number[]): Uint8Array {
-    const { layout, backend } = this.runtime;
-    const { u8 } = backend.arena.views;
-    const header = stateHeader(layout, this.fingerprint, state.position);
-    const pages = layout.groups.map(({ pageBytes }, g) =>
-      state
-        .pages(g)
-        .slice(header.groups[g]!.firstPage, Math.ceil(state.position / PAGE_TOKENS))
-        .map((page) => u8.subarray(page, page + pageBytes)),
-    );
-    const recurrent = u8.subarray(state.recurrent, state.recurrent + layout.recurrentBytes);
-    return encodeState({ header, tokens: [...tokens], recurrent, pages });
+    return stateToBytes(state, tokens, this.#stateOwner);
+  }
+
+  async writeSession(state: SessionState, tokens: readonly number[], path: string): Promise<void> {
+    await stateToFile(state, tokens, this.#stateOwner, path);
   }
 
   /** Stops the threads and gives all memory back. Sessions of this model cannot be used any more. */
@@ -205,6 +184,11 @@ export class Model implements SessionOwner {
     const { tokens } = this.chatTemplate.encode(prompt.messages, this.#needTokenizer(), options);
     session.alignForAnswer(tokens);
     return tokens.slice(session.position);
+  }
+
+  get #stateOwner(): StateOwner {
+    const { fingerprint, contextLength } = this;
+    return { layout: this.runtime.layout, fingerprint, contextLength };
   }
 
   #needTokenizer(): Tokenizer {

@@ -7,7 +7,8 @@ import { encodePlan, placeBuffers } from '../plan/encode.ts';
 import { type Plan, PlanBuilder, type RowSet } from '../plan/plan.ts';
 import { SEGMENT, SEGMENT_WORDS, type StepLayout, stepLayout } from '../plan/step.ts';
 import { PagePool } from '../session/page-pool.ts';
-import { SessionState } from '../session/session-state.ts';
+import { RecurrentBlocks } from '../session/recurrent-blocks.ts';
+import { SessionState, type StateMemory } from '../session/session-state.ts';
 import type { StateLayout } from '../session/state-layout.ts';
 import { forward, type PlacedWeights } from './forward.ts';
 import type { ModelSpec } from './spec.ts';
@@ -60,7 +61,7 @@ export class Runtime {
   readonly backend: Backend;
   readonly layout: StateLayout;
   readonly plan: Plan;
-  readonly pool: PagePool;
+  readonly stateMemory: StateMemory;
   readonly activationBytes: number;
   readonly #spec: ModelSpec;
   readonly #step: StepLayout;
@@ -79,7 +80,11 @@ export class Runtime {
     this.backend = backend;
     this.layout = layout;
     this.#spec = spec;
-    this.pool = new PagePool(backend.arena);
+    this.stateMemory = {
+      arena: backend.arena,
+      pages: new PagePool(backend.arena),
+      recurrent: new RecurrentBlocks(backend.arena, layout.recurrentBytes),
+    };
     this.plan = forward(new PlanBuilder(backend.traits), spec, weights, layout);
     this.#topK = expertsPerToken(spec);
     const rows: Record<RowSet, number> = {
@@ -121,7 +126,7 @@ export class Runtime {
   }
 
   createState(): SessionState {
-    return new SessionState(this.layout, this.backend.arena, this.pool);
+    return new SessionState(this.layout, this.stateMemory);
   }
 
   /**
@@ -161,7 +166,7 @@ export class Runtime {
     for (;;) {
       for (const { signal, reject } of this.#active.filter((a) => a.signal?.aborted)) reject(signal?.reason);
       this.#active = this.#active.filter((a) => !a.signal?.aborted);
-      if (!this.#active.length) return;
+      if (!this.#active.length) return this.stateMemory.recurrent.prepare();
       const taking = this.#nextSegments();
       const waiting = this.#active.length - taking.length;
       try {

@@ -1,4 +1,5 @@
 // What differs between Node and browsers, the browser's half. Node's half has the same exports.
+import { UsageError } from '../errors.ts';
 import type { WorkerThread } from './platform.node.ts';
 
 export { openHandle } from '../formats/byte-source.ts';
@@ -11,6 +12,12 @@ export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   if (!response.ok)
     throw new Error(`${url}: expected the kernels of this package, the server answered ${response.status}`);
   return new Uint8Array(await response.arrayBuffer());
+}
+
+export async function writeParts(path: string): Promise<void> {
+  throw new UsageError(
+    `${path}: expected Node, found a browser, which cannot write files by path. Keep the bytes of session.save() instead.`,
+  );
 }
 
 /** After what is already waiting to run has run: a message, since nested timers are held back for 4 ms. */

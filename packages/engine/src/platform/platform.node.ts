@@ -1,6 +1,6 @@
 // What differs between Node and browsers, Node's half. The browser's half has the same exports. Worker threads load this file
 // too, and loading takes its time on each: opening models is in open-source.node.ts.
-import { readFile } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { parentPort, Worker } from 'node:worker_threads';
@@ -11,6 +11,38 @@ export { openHandle } from '../formats/byte-source.node.ts';
 /** A file that ships with this package. */
 export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await readFile(url));
+}
+
+/** System calls take so many parts at most. */
+const MAX_PARTS = 1024;
+
+/** Writes a file of these parts, one behind the other. Whatever had the name is replaced once all is written. */
+export async function writeParts(path: string, parts: readonly Uint8Array[]): Promise<void> {
+  const partial = `${path}.${process.pid}.partial`;
+  try {
+    const file = await open(partial, 'w');
+    try {
+      for (let left = [...parts]; left.length; ) {
+        const { bytesWritten } = await file.writev(left.slice(0, MAX_PARTS));
+        left = partsAfter(left, bytesWritten);
+      }
+    } finally {
+      await file.close();
+    }
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+}
+
+/** A system call may write less than it was given. */
+function partsAfter(parts: readonly Uint8Array[], byteLength: number): Uint8Array[] {
+  let done = 0;
+  while (done < parts.length && byteLength >= parts[done]!.byteLength)
+    byteLength -= parts[done++]!.byteLength;
+  const left = parts.slice(done);
+  return left.length ? [left[0]!.subarray(byteLength), ...left.slice(1)] : [];
 }
 
 /** After what is already waiting to run has run. */

@@ -1,12 +1,9 @@
 // Pages of attention cache, shared copy-on-write: a page that more than one holder refers to is copied before it is written.
-// And the memory of copies of recurrent states, which are too large (10 MiB in a 3B) to leave to the garbage collector.
 import type { Arena } from '../backends/arena.ts';
 
 export class PagePool {
   readonly #arena: Arena;
   readonly #holders = new Map<number, number>();
-  /** Of a copy that was given back. */
-  #spare: Uint8Array | null = null;
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -14,8 +11,14 @@ export class PagePool {
 
   /** A fresh page, held once. Cleared, so that what a kernel may read beyond the last position is finite. */
   allocate(byteLength: number): number {
-    const address = this.#arena.allocate(byteLength, 'attention cache');
+    const address = this.allocateUncleared(byteLength);
     this.#arena.views.u8.fill(0, address, address + byteLength);
+    return address;
+  }
+
+  /** The same, for a caller who fills all of it. */
+  allocateUncleared(byteLength: number): number {
+    const address = this.#arena.allocate(byteLength, 'attention cache');
     this.#holders.set(address, 1);
     return address;
   }
@@ -41,19 +44,5 @@ export class PagePool {
     this.#arena.views.u8.copyWithin(copy, page, page + byteLength);
     this.release(page);
     return copy;
-  }
-
-  /** A copy outside the arena, in memory that was given back if there is any. */
-  copyOf(bytes: Uint8Array): Uint8Array {
-    const spare = this.#spare;
-    if (spare?.length !== bytes.length) return bytes.slice();
-    this.#spare = null;
-    spare.set(bytes);
-    return spare;
-  }
-
-  /** The copy must not be used again. */
-  giveBack(copy: Uint8Array): void {
-    this.#spare = copy;
   }
 }

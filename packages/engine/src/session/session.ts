@@ -14,6 +14,7 @@ export interface SessionOwner {
   readonly fingerprint: string;
   step(requests: readonly StepRequest[], options?: { signal?: AbortSignal }): Promise<StepResult[]>;
   encodeSession(state: SessionState, tokens: readonly number[]): Uint8Array;
+  writeSession(state: SessionState, tokens: readonly number[], path: string): Promise<void>;
   generate(
     session: Session,
     prompt: Prompt,
@@ -62,7 +63,8 @@ export class Snapshot {
 
   /** Bytes that this snapshot alone occupies; its cache pages are shared with the session. */
   get byteLength(): number {
-    return (this.#snapshot?.recurrent.byteLength ?? 0) + (this.logits?.byteLength ?? 0);
+    const recurrent = this.#snapshot?.recurrent ? this.#state.layout.recurrentBytes : 0;
+    return recurrent + (this.logits?.byteLength ?? 0);
   }
 
   /** Address and size of each cache page that it holds on to. */
@@ -160,7 +162,7 @@ export class Session {
     return new Snapshot(this.#state, [...this.#tokens], this.#logits);
   }
 
-  /** A new session in the same state. Costs a copy of the recurrent state; cache pages are shared until written. */
+  /** A new session in the same state. Costs a copy of the recurrent state at most; cache pages are shared until written. */
   fork(): Session {
     this.#ready();
     return new Session(this.#owner, this.#state.fork(), this.#tokens, this.#logits);
@@ -285,6 +287,19 @@ export class Session {
   save(): Uint8Array {
     this.#ready();
     return this.#owner.encodeSession(this.#state, this.#tokens);
+  }
+
+  /**
+   * Writes the same bytes to a file, for `model.restoreSessionFrom`, without a copy of them in memory. A file of that name is replaced
+   * once all is written. Not in a browser.
+   */
+  async saveTo(path: string): Promise<void> {
+    const state = this.begin();
+    try {
+      await this.#owner.writeSession(state, this.#tokens, path);
+    } finally {
+      this.end();
+    }
   }
 
   /** Gives the session's memory back. */
