@@ -13,7 +13,7 @@ import { doubledBytes, unpackScales } from './packed-scales';
 
 /** The group's d (at out) and -dmin (at out + 64) of 16 rows as f32: 128 bytes. */
 // @ts-ignore: decorator
-@inline function spreadGroup(w: usize, out: usize): void {
+@inline export function spreadGroup(w: usize, out: usize): void {
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT), flip = constant(HALF_SIGN);
   const h = v128.load(w), g = v128.load(w, 16);
   const d0 = lowHalves(h, sign, bias, limit), d1 = highHalves(h, sign, bias, limit);

@@ -1,6 +1,7 @@
-// `linear` and `expertLinear` on packed weights. A tile is 16 outputs; threads claim chunks of whole tiles. One row of activations
-// and up to four read the packed tile itself, more first spread it into a panel. Every output of every row is the same sum in the
-// same order whichever way it is made, so results depend neither on the number of rows nor on the number of threads.
+// `linear` and `expertLinear` on packed weights. A tile is 16 outputs; threads claim chunks of whole tiles. One row of activations (times
+// four tiles at once, where that is faster) and up to four read the packed tile itself, more first spread it into a panel. Every output of
+// every row is the same sum in the same order whichever way it is made, so results depend neither on the number of rows nor on the
+// number of threads.
 import { address, claimRange, liveRows, nextChunk, rangeEnd, rangeFirst } from './common';
 import {
   EXPERT_LINEAR_COLUMNS, EXPERT_LINEAR_EXPERT_BYTES, EXPERT_LINEAR_EXPERTS, EXPERT_LINEAR_LAYOUT, EXPERT_LINEAR_OFFSETS,
@@ -11,6 +12,7 @@ import {
 import { fetchNext } from './packed-ahead';
 import { copyRowCodes, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
 import { decodeTile } from './packed-decode';
+import { decodeFour, decodesFour, FOUR_AREA } from './packed-decode-four';
 import { makePanel, panelKind } from './packed-panel';
 import { multiplySmall } from './packed-small';
 import { multiplyTile, panelBlockBytes, SUMS_BYTES } from './packed-tile';
@@ -26,7 +28,7 @@ import { hasWidePanel, isWide, multiplyPanelWide, multiplyTileTwice, multiplyTil
 // @ts-ignore: decorator
 @inline const LEAST_BYTES: i32 = 65536;
 
-/** Per thread in `scratch`: sums, room for unpacked scales, gathered codes of experts, a panel. See packed/scratch.ts. */
+/** Per thread in `scratch`: sums and unpacked scales (four tiles' at most), gathered codes of experts, a panel. See packed/codes.ts. */
 // @ts-ignore: decorator
 @inline const FIXED_SCRATCH: usize = 2048;
 // @ts-ignore: decorator
@@ -127,6 +129,22 @@ function multiplyRows(
   return max(1, min(byBytes, tiles / (threads * 4)));
 }
 
+/** One row times 4 `quarter` tiles from tile `first` on, four at a time, one from each quarter. */
+function decodeQuarters(
+  type: i32, weight: usize, tileBytes: usize, first: i32, quarter: i32, x: usize, columns: i32, outputs: i32, y: usize, bias: usize,
+  accumulate: bool, scratch: usize,
+): void {
+  const step = <usize>quarter * tileBytes;
+  for (let tile = first; tile < first + quarter; tile++) {
+    decodeFour(type, weight + <usize>tile * tileBytes, step, x, columns >> 5, scratch);
+    for (let k = 0; k < 4; k++) {
+      const output = (tile + k * quarter) * TILE_OUTPUTS, skip = <usize>output << 2;
+      const count = min(TILE_OUTPUTS, outputs - output);
+      deliver(scratch + <usize>k * FOUR_AREA, count, y + skip, bias ? bias + skip : 0, accumulate);
+    }
+  }
+}
+
 export function packedLinear(op: usize, thread: i32, threads: i32): void {
   const rows = liveRows(op);
   if (rows <= 0) return;
@@ -139,10 +157,18 @@ export function packedLinear(op: usize, thread: i32, threads: i32): void {
   const scratch = threadScratch(address(op, LINEAR_SCRATCH), thread, columns);
   const tiles = (outputs + TILE_OUTPUTS - 1) / TILE_OUTPUTS;
   const tileBytes = packedTileBytes(type, columns);
-  const least = max(1, LEAST_BYTES / <i32>tileBytes / rows);
+  const four = rows == 1 && decodesFour(type);
+  // A few tiles for each of four streams, but not in matrices so small that threads would not finish together.
+  const least = max(max(1, LEAST_BYTES / <i32>tileBytes / rows), four ? min(4, tiles / (threads * 8)) : 0);
   while (claimRange(op, tiles, threads, least)) {
     const end = rangeEnd;
-    for (let tile = rangeFirst; tile < end; tile++) {
+    let tile = rangeFirst;
+    if (four) {
+      const quarter = (end - tile) >> 2;
+      decodeQuarters(type, weight, tileBytes, tile, quarter, x, columns, outputs, y, bias, accumulate, scratch);
+      tile += 4 * quarter;
+    }
+    for (; tile < end; tile++) {
       const first = tile * TILE_OUTPUTS, skip = <usize>first << 2;
       fetchNext(weight + <usize>(tile + 1) * tileBytes, tile + 1 < end ? tileBytes : 0);
       multiplyRows(

@@ -237,6 +237,7 @@ for (const [build, wide] of BUILDS) {
           [16, 2],
           [41, 1],
           [150, 3],
+          [188, 2],
         ] as const) {
           const columns = groups * unit;
           const h = harness();
@@ -260,9 +261,9 @@ for (const [build, wide] of BUILDS) {
 
       test(`${type}: adds bias and earlier contents`, () => {
         const h = harness();
-        const m = placeMatrix(h, type, 39, unit * 2, 5);
-        const bias = h.allocate(39 * 4);
-        for (let o = 0; o < 39; o++) h.floats[bias / 4 + o] = o - 20;
+        const m = placeMatrix(h, type, 71, unit * 2, 5);
+        const bias = h.allocate(71 * 4);
+        for (let o = 0; o < 71; o++) h.floats[bias / 4 + o] = o - 20;
         for (const rows of [1, 6]) {
           const x = randomRows(rows, m.columns, 9);
           const codes = placeCodes(h, x, m.columns);
@@ -289,19 +290,19 @@ for (const [build, wide] of BUILDS) {
       test(`${type}: extreme codes do not overflow`, () => {
         const h = harness();
         for (const fill of [0x00, 0xff, 0x7f, 0x80]) {
-          const raw = new Uint8Array(16 * (unit / unit) * TENSOR_TYPES[type].blockBytes).fill(fill);
+          const raw = new Uint8Array(64 * TENSOR_TYPES[type].blockBytes).fill(fill);
           const view = new DataView(raw.buffer);
           for (let b = 0; b < raw.length; b += TENSOR_TYPES[type].blockBytes) {
             for (const at of HALVES[type]!) view.setUint16(b + at, 0x3c00, true);
           }
           const weight = h.allocate(raw.length);
-          packRows(type, raw, 0, 16, 16, unit, h.bytes.subarray(weight, weight + raw.length));
+          packRows(type, raw, 0, 64, 64, unit, h.bytes.subarray(weight, weight + raw.length));
           const m = {
             layout: layoutId({ type, packed: true }),
             weight,
-            outputs: 16,
+            outputs: 64,
             columns: unit,
-            rows: weightRows(type, raw, 16, unit),
+            rows: weightRows(type, raw, 64, unit),
           };
           const x = [-1, 1, -1, 1, 1].map((v, i) =>
             Float32Array.from({ length: unit }, (_, c) => (i < 3 ? v : c % i ? v : -v)),
