@@ -195,6 +195,41 @@ describe('sessions that generate at the same time', () => {
   });
 });
 
+describe('logits into an array of the caller', () => {
+  it('are those of a fresh one, in it and nowhere else', async () => {
+    await using model = await open('jamba-corners');
+    const { vocabularySize } = model;
+    const origin = model.createSession();
+    await origin.prefill([1, 2, 3]);
+    for (const [logits, rows] of [
+      ['last', 1],
+      ['all', 2],
+      ['none', 0],
+    ] as const) {
+      const [fresh] = await model.step([{ session: origin.fork(), tokens: [4, 5], logits }]);
+      const memory = new Float32Array((rows + 2) * vocabularySize).fill(7);
+      const into = memory.subarray(vocabularySize, (rows + 1) * vocabularySize);
+      const [given] = await model.step([{ session: origin.fork(), tokens: [4, 5], logits, into }]);
+      if (rows === 0) assert.equal(given!.logits, null);
+      else assert.equal(given!.logits, into);
+      if (rows) assert.deepEqual(into, fresh!.logits);
+      for (const edge of [memory.subarray(0, vocabularySize), memory.subarray(-vocabularySize)])
+        assert.ok(edge.every((value) => value === 7));
+    }
+  });
+
+  it('of another size are refused', async () => {
+    await using model = await open('jamba-corners');
+    const session = model.createSession();
+    const into = new Float32Array(model.vocabularySize + 1);
+    await assert.rejects(
+      model.step([{ session, tokens: [1], into }]),
+      /into: expected room for 192 logits, found 193/,
+    );
+    assert.equal(session.position, 0);
+  });
+});
+
 describe('wrong use of sessions', () => {
   it('is refused with a reason, and the session stays as it was', async () => {
     await using model = await open('jamba-corners');

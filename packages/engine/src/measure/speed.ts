@@ -41,13 +41,17 @@ export async function timeDecode(
   steps: number,
 ): Promise<{ stepMs: number[]; tokens: number[][] }> {
   const tokens = first.map((token) => [token]);
+  const rows: (Float32Array | undefined)[] = [];
   const stepMs: number[] = [];
   for (let step = 0; step < steps; step++) {
     const began = performance.now();
     const results = await model.step(
-      sessions.map((session, i) => ({ session, tokens: [tokens[i]!.at(-1)!] })),
+      sessions.map((session, i) => ({ session, tokens: [tokens[i]!.at(-1)!], into: rows[i] })),
     );
-    for (const [i, { logits }] of results.entries()) tokens[i]!.push(mostLikely(logits!));
+    for (const [i, { logits }] of results.entries()) {
+      tokens[i]!.push(mostLikely(logits!));
+      rows[i] = logits!;
+    }
     stepMs.push(performance.now() - began);
   }
   return { stepMs, tokens: tokens.map((list) => list.slice(1)) };

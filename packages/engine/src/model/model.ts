@@ -18,7 +18,7 @@ import { stateFromBytes, stateFromFile, stateToBytes, stateToFile } from '../ses
 import type { ChatTemplate } from '../tokenizer/chat-template.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
 import type { ModelWeights } from './load.ts';
-import type { Piece, Runtime } from './runtime.ts';
+import { logitRows, type Piece, type Runtime } from './runtime.ts';
 import type { ModelSpec } from './spec.ts';
 
 /** Milliseconds of loading, for measurements. */
@@ -207,7 +207,10 @@ export class Model implements SessionOwner {
     const sessions = new Set(requests.map((r) => r.session));
     if (sessions.size < requests.length)
       throw new UsageError('step: expected each session once, found one twice');
-    for (const { session, tokens } of requests) {
+    for (const { session, tokens, logits = 'last', into } of requests) {
+      const size = logitRows({ tokens, logits }) * this.vocabularySize;
+      if (into && into.length !== size)
+        throw new UsageError(`step: into: expected room for ${size} logits, found ${into.length}`);
       if (!tokens.length)
         throw new UsageError('step: expected at least one token for each session, found none');
       const bad = tokens.find((t) => !Number.isInteger(t) || t < 0 || t >= this.vocabularySize);
@@ -239,12 +242,13 @@ function beginAll(requests: readonly StepRequest[]): SessionState[] {
   }
 }
 
-function piece({ session, tokens, logits = 'last' }: StepRequest, state: SessionState): Piece {
+function piece({ session, tokens, logits = 'last', into }: StepRequest, state: SessionState): Piece {
   let done = 0;
   return {
     state,
     tokens,
     logits,
+    into,
     consumed(count) {
       session.consumed(tokens.slice(done, count));
       done = count;

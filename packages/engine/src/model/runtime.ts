@@ -17,7 +17,7 @@ import type { ModelSpec } from './spec.ts';
 export type LogitsWanted = 'none' | 'last' | 'all' | number;
 
 /** For how many of its last tokens a piece wants logits. */
-function logitRows({ tokens, logits }: Pick<Piece, 'tokens' | 'logits'>): number {
+export function logitRows({ tokens, logits }: Pick<Piece, 'tokens' | 'logits'>): number {
   if (logits === 'none') return 0;
   if (logits === 'last') return Math.min(1, tokens.length);
   return logits === 'all' ? tokens.length : Math.min(logits, tokens.length);
@@ -27,6 +27,8 @@ export interface Piece {
   readonly state: SessionState;
   readonly tokens: readonly number[];
   readonly logits: LogitsWanted;
+  /** For the logits, of just their size; a fresh array without. */
+  readonly into?: Float32Array | undefined;
   /** Told after each replay how many of the tokens have been consumed so far. */
   readonly consumed?: (count: number) => void;
 }
@@ -146,7 +148,8 @@ export class Runtime {
 
   #submit(piece: Piece, signal: AbortSignal | undefined): Promise<Float32Array | null> {
     const rows = logitRows(piece);
-    const logits = piece.logits === 'none' ? null : new Float32Array(rows * this.#spec.vocabularySize);
+    const logits =
+      piece.logits === 'none' ? null : (piece.into ?? new Float32Array(rows * this.#spec.vocabularySize));
     return new Promise((resolve, reject) => {
       this.#active.push({
         piece,

@@ -35,10 +35,12 @@ export interface StepRequest {
   readonly tokens: readonly number[];
   /** Default: 'last'. */
   readonly logits?: LogitsWanted;
+  /** Where the logits go, one row of [vocabulary] for each token asked for. Default: a fresh array, whose pages the system must provide first. */
+  readonly into?: Float32Array | undefined;
 }
 
 export interface StepResult {
-  /** One row of [vocabulary] for each token that was asked for, null for 'none'. The caller's to keep. */
+  /** One row of [vocabulary] for each token that was asked for, null for 'none'. The caller's to keep; `into`, where that was given. */
   readonly logits: Float32Array | null;
 }
 
@@ -105,6 +107,8 @@ export class Session {
   #tokens: number[] = [];
   /** Logits after the last token, while they are known. */
   #logits: Float32Array | null = null;
+  /** Room for one row, used again by each step of a generation. */
+  #row: Float32Array | undefined;
   #checkpoints: Snapshot[] = [];
   #busy = false;
   #closed = false;
@@ -260,10 +264,16 @@ export class Session {
     return logits;
   }
 
-  /** For speculation: reads a few tokens and returns the logits after the last `logitRows` of them. */
+  /**
+   * For generation: reads a few tokens and returns the logits after the last `logitRows` of them, which the next call may
+   * overwrite.
+   */
   async read(tokens: readonly number[], logitRows: number): Promise<Float32Array> {
-    const [result] = await this.#owner.step([{ session: this, tokens, logits: logitRows }]);
-    return result!.logits!;
+    const into = logitRows === 1 ? this.#row : undefined;
+    const [result] = await this.#owner.step([{ session: this, tokens, logits: logitRows, into }]);
+    const logits = result!.logits!;
+    if (logitRows === 1) this.#row = logits;
+    return logits;
   }
 
   /**
