@@ -99,6 +99,20 @@ export const CONSTANTS: usize = memory.data<u16>(
   return i32x4.add(i32x4.shl(high, 4), low);
 }
 
+/** Codes of a step in low nibbles; with `five`, bit 0 of each byte of `bits` is their fifth one. */
+// @ts-ignore: decorator
+@inline export function lowCodes(five: bool, w: v128, bits: v128, nibbles: v128, bit: v128): v128 {
+  const nibble = v128.and(w, nibbles);
+  return five ? v128.or(nibble, v128.and(i16x8.shl(bits, 4), bit)) : nibble;
+}
+
+/** Codes of a step in high nibbles; the fifth bit is bit 4. */
+// @ts-ignore: decorator
+@inline export function highCodes(five: bool, w: v128, bits: v128, nibbles: v128, bit: v128): v128 {
+  const nibble = v128.and(i16x8.shr_u(w, 4), nibbles);
+  return five ? v128.or(nibble, v128.and(bits, bit)) : nibble;
+}
+
 /** Of four 6-bit values in three bytes: the one in the top bits, lowest bits first. `top` is TOP_BITS. */
 // @ts-ignore: decorator
 @inline export function fourthSix(a: v128, b: v128, c: v128, top: v128): v128 {

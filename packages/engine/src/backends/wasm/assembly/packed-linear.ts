@@ -1,5 +1,5 @@
 // `linear` and `expertLinear` on packed weights. A tile is 16 outputs; threads claim chunks of whole tiles. One row of activations (times
-// four tiles at once, where that is faster) and up to four read the packed tile itself, more first spread it into a panel. Every output of
+// four tiles at once, where that is faster) and few rows read the packed tile itself, more first spread it into a panel. Every output of
 // every row is the same sum in the same order whichever way it is made, so results depend neither on the number of rows nor on the
 // number of threads.
 import { address, claimRange, liveRows, nextChunk, rangeEnd, rangeFirst } from './common';
@@ -13,11 +13,13 @@ import { fetchNext } from './packed-ahead';
 import { copyRowCodes, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
 import { decodeTile } from './packed-decode';
 import { decodeFour, decodesFour, FOUR_AREA } from './packed-decode-four';
+import { multiplyDirect } from './packed-direct';
 import { makePanel, panelKind } from './packed-panel';
 import { multiplySmall } from './packed-small';
 import { multiplyTile, panelBlockBytes, SUMS_BYTES } from './packed-tile';
-import { packedTileBytes, Q4_0, Q4_K, TILE_OUTPUTS } from './packed-layout';
-import { hasWidePanel, isWide, multiplyPanelWide, multiplyTileTwice, multiplyTileWide, WIDE_SUMS_BYTES } from './packed-wide';
+import { SCALE_ROOM } from './packed-scales';
+import { packedTileBytes, TILE_OUTPUTS } from './packed-layout';
+import { isWide, multiplyPanelWide, WIDE_SUMS_BYTES } from './packed-wide';
 
 // @ts-ignore: decorator
 @inline const PACKED_BASE: i32 = 64;
@@ -75,7 +77,7 @@ function deliverRows(sums: usize, width: i32, count: i32, y: usize, stride: usiz
   }
 }
 
-/** Rows of activations up to which Q4_0 and Q4_K are multiplied as they lie: a panel would cost more than it saves. */
+/** Rows of activations up to which weights are multiplied as they lie: a panel would cost more than it saves. */
 // @ts-ignore: decorator
 @inline function directRows(): i32 {
   return isWide() ? 16 : TILE_ROWS;
@@ -87,38 +89,36 @@ function multiplyRows(
   accumulate: bool, scratch: usize,
 ): void {
   const blocks = columns >> 5;
-  const kind = panelKind(type), room = scratch + 2 * WIDE_SUMS_BYTES;
+  const room = scratch + 2 * WIDE_SUMS_BYTES, between = room + SCALE_ROOM;
+  const direct = rows == 1 || rows <= directRows();
+  const kind = panelKind(type), half = <usize>blocks * panelBlockBytes(kind);
   const panel = scratch + FIXED_SCRATCH + <usize>GATHERED_ROWS * rowCodes(columns);
-  const half = <usize>blocks * panelBlockBytes(kind);
-  const direct = rows == 1 || (rows <= directRows() && (type == Q4_0 || type == Q4_K));
   if (!direct) makePanel(type, w, panel, blocks, room);
-  const codesBytes = <usize>TILE_ROWS * rowCodes(columns);
-  for (let row = 0; row < rows; row += TILE_ROWS) {
-    const width = tileWidth(row, rows);
+  for (let row = 0; row < rows; ) {
     const codes = x + <usize>row * rowCodes(columns);
     const to = y + <usize>row * stride;
+    let width = tileWidth(row, rows);
     if (direct && width == 1) {
       decodeTile(type, w, codes, blocks, scratch, room);
       deliver(scratch, count, to, bias, accumulate);
       return;
     }
-    if (direct && isWide() && row + 2 * TILE_ROWS <= rows) {
-      multiplyTileTwice(type, w, codes, codes + codesBytes, blocks, scratch, room);
-      deliverRows(scratch, TILE_ROWS, count, to, stride, bias, accumulate);
-      row += TILE_ROWS;
-      deliverRows(scratch + WIDE_SUMS_BYTES, TILE_ROWS, count, y + <usize>row * stride, stride, bias, accumulate);
-      continue;
-    }
-    if (isWide() && (direct || (width == TILE_ROWS && hasWidePanel(kind)))) {
-      if (direct) multiplyTileWide(type, width, w, codes, blocks, scratch, room);
-      else multiplyPanelWide(kind, panel, half, codes, blocks, scratch);
+    if (direct && isWide()) {
+      if (rows - row >= 2 * TILE_ROWS) width = 2 * TILE_ROWS;
+      multiplyDirect(type, width, w, codes, blocks, scratch, room, between);
+    } else if (isWide() && width == TILE_ROWS) {
+      multiplyPanelWide(kind, panel, half, codes, blocks, scratch, between);
     } else {
       for (let part: usize = 0; part < 2; part++) {
         if (direct) multiplySmall(type, width, w, part, codes, blocks, scratch + part * SUMS_BYTES, room);
         else multiplyTile(kind, width, panel + part * half, codes, blocks, scratch + part * SUMS_BYTES);
       }
     }
-    deliverRows(scratch, width, count, to, stride, bias, accumulate);
+    deliverRows(scratch, min(width, TILE_ROWS), count, to, stride, bias, accumulate);
+    if (width > TILE_ROWS) {
+      deliverRows(scratch + WIDE_SUMS_BYTES, TILE_ROWS, count, to + <usize>TILE_ROWS * stride, stride, bias, accumulate);
+    }
+    row += width;
   }
 }
 

@@ -3,7 +3,7 @@
 // 4 rows of activations, in a scratch that stays in the second-level cache.
 import { BIT_4, constant, fourthSix, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, SIGN, SIX_BITS, TOP_BITS } from './packed-dot';
 import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K } from './packed-layout';
-import { doubledBytes, spreadMinimumScales } from './packed-scales';
+import { spreadFactors, spreadMinimumScales } from './packed-scales';
 import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_NIBBLES } from './packed-tile';
 
 /** Step q of 16 rows as nibbles: columns 4q… in the low, 16 + 4q… in the high ones. */
@@ -156,14 +156,6 @@ function panelQ5_K(w: usize, panel: usize, blocks: i32, room: usize): void {
   v128.store(out, fourthSix(a1, b1, c1, top), 112);
 }
 
-/** The factors of 16 columns, 8 rows at `from`, as i16 pairs. */
-// @ts-ignore: decorator
-@inline function spreadFactors(from: usize, to: usize): void {
-  const v = doubledBytes(from);
-  v128.store(to, i16x8.extend_low_i8x16_s(v));
-  v128.store(to, i16x8.extend_high_i8x16_s(v), 16);
-}
-
 function panelQ6_K(w: usize, panel: usize, blocks: i32): void {
   const six = constant(SIX_BITS), top = constant(TOP_BITS);
   let a = panel, b = panel + <usize>blocks * panelBlockBytes(HALVES);
@@ -172,11 +164,11 @@ function panelQ6_K(w: usize, panel: usize, blocks: i32): void {
     for (let i: usize = 0; i < 8; i++) {
       spreadSix(codes, a, six, top);
       spreadSix(codes + 32, b, six, top);
-      spreadSix(codes + 192, a + 128, six, top);
-      spreadSix(codes + 224, b + 128, six, top);
+      spreadSix(codes + 192, a + 160, six, top);
+      spreadSix(codes + 224, b + 160, six, top);
       const factors = w + 32 + i * 32;
-      spreadFactors(factors, a + 256);
-      spreadFactors(factors + 8, b + 256);
+      spreadFactors(factors, a + 128);
+      spreadFactors(factors + 8, b + 128);
       spreadFactors(factors + 16, a + 288);
       spreadFactors(factors + 24, b + 288);
       spreadScales(w, a + 320, b + 320);

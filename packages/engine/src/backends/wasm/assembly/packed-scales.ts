@@ -94,9 +94,9 @@ export const SCALE_ROOM: usize = 1024;
   halfScaleBytes(fourthSix(v0, v1, v2, constant(TOP_BITS)), d0, d1, out);
 }
 
-/** spreadMinimumScales for 8 of the 16 rows and Q4_K: out[block][0…8) scales, out[block][8…16) minima. */
+/** spreadMinimumScales for 8 of the 16 rows: out[block][0…8) scales, out[block][8…16) minima. */
 // @ts-ignore: decorator
-@inline export function spreadHalfScales(w: usize, half: usize, out: usize): void {
+@inline export function spreadHalfScales(w: usize, half: usize, out: usize, offset: i32): void {
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   const d = w + half * 16, m = w + 32 + half * 16, set = w + 64 + half * 8;
   const h = v128.load(d), k = v128.xor(v128.load(m), constant(HALF_SIGN));
@@ -106,6 +106,27 @@ export const SCALE_ROOM: usize = 1024;
   const m0 = lowHalves(k, sign, bias, limit), m1 = highHalves(k, sign, bias, limit);
   halfScaleSet(set + 96, m0, m1, out + 32);
   halfScaleSet(set + 144, m0, m1, out + 288);
+  if (offset == 0) return;
+  const sixteen = f32x4.splat(16);
+  for (let end = out + SCALE_ROOM / 2; out < end; out += 64) {
+    const y0 = f32x4.add(f32x4.mul(v128.load(out), sixteen), v128.load(out, 32));
+    const y1 = f32x4.add(f32x4.mul(v128.load(out, 16), sixteen), v128.load(out, 48));
+    v128.store(out, y0, 32);
+    v128.store(out, y1, 48);
+  }
+}
+
+/** 16 f16 as f32. */
+// @ts-ignore: decorator
+@inline export function spreadHalves(w: usize, out: usize): void {
+  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
+  const h = v128.load(w), g = v128.load(w, 16);
+  const d0 = lowHalves(h, sign, bias, limit), d1 = highHalves(h, sign, bias, limit);
+  const d2 = lowHalves(g, sign, bias, limit), d3 = highHalves(g, sign, bias, limit);
+  v128.store(out, d0);
+  v128.store(out, d1, 16);
+  v128.store(out, d2, 32);
+  v128.store(out, d3, 48);
 }
 
 /** Q6_K: 8 rows' int8 factors, each twice as i16. */
@@ -113,6 +134,20 @@ export const SCALE_ROOM: usize = 1024;
 @inline export function doubledBytes(p: usize): v128 {
   const v = v128.load64_zero(p);
   return i8x16.shuffle(v, v, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+}
+
+/** The factors of 16 columns, 8 rows at `from`: f32, or i16 pairs for accumulators of i16. */
+// @ts-ignore: decorator
+@inline export function spreadFactors(from: usize, to: usize): void {
+  if (!PAIR_DOT) {
+    const h = v128.load_ext<i8>(from);
+    v128.store(to, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(h)));
+    v128.store(to, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(h)), 16);
+    return;
+  }
+  const v = doubledBytes(from);
+  v128.store(to, i16x8.extend_low_i8x16_s(v));
+  v128.store(to, i16x8.extend_high_i8x16_s(v), 16);
 }
 
 /** Four 6-bit values of 16 rows (48 B at `set`) as bytes, 16 bytes apart. */

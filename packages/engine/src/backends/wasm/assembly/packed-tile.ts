@@ -16,7 +16,7 @@ import { CONSTANTS, dot, ONES, scaledTotal, SIXTEENS, total } from './packed-dot
 // Kinds of panel, by what a block of 32 columns and 8 rows holds:
 //   OFFSET_8, OFFSET_16   256 B codes, 32 B scales
 //   MINIMUM, MINIMUM_16   256 B codes, 32 B scales, 32 B minima
-//   HALVES                256 B codes, 32 B factors of columns 0…15 (each twice as i16), 32 B of 16…31, 32 B scales
+//   HALVES                128 B codes of columns 0…15, 32 B factors (f32, or each twice as i16), the same of columns 16…31, 32 B scales
 //   NIBBLES               256 B low nibbles, 256 B high nibbles, 32 B scales
 // @ts-ignore: decorator
 @inline export const OFFSET_8: i32 = 0;
@@ -129,7 +129,8 @@ export const SUMS_BYTES: usize = 128;
       w += 32;
       x += <usize>K * 4;
     } while (w < stop);
-    const f0 = nibbles ? ones : v128.load(w, 128), f1 = nibbles ? ones : v128.load(w, 144);
+    const f0 = nibbles ? ones : v128.load(w), f1 = nibbles ? ones : v128.load(w, 16);
+    if (!nibbles) w += 32;
     const c0 = partial(kind, a0, f0), d0 = partial(kind, b0, f1);
     const c1 = K > 1 ? partial(kind, a1, f0) : zero, d1 = K > 1 ? partial(kind, b1, f1) : zero;
     const c2 = K > 2 ? partial(kind, a2, f0) : zero, d2 = K > 2 ? partial(kind, b2, f1) : zero;
@@ -150,14 +151,14 @@ export const SUMS_BYTES: usize = 128;
       w += 32;
       x += <usize>K * 4;
     } while (w < stop);
-    const g0 = nibbles ? sixteens : v128.load(w, 32), g1 = nibbles ? sixteens : v128.load(w, 48);
-    const scales = w + (nibbles ? 0 : 64);
+    const g0 = nibbles ? sixteens : v128.load(w), g1 = nibbles ? sixteens : v128.load(w, 16);
+    const scales = w + (nibbles ? 0 : 32);
     const s0 = v128.load(scales), s1 = v128.load(scales, 16);
     const e0 = v128.load32_splat(x);
-    y0 = addBoth(c0, a0, g0, e0, s0, y0); z0 = addBoth(d0, b0, g1, e0, s1, z0);
-    if (K > 1) { const e1 = v128.load32_splat(x, 4); y1 = addBoth(c1, a1, g0, e1, s0, y1); z1 = addBoth(d1, b1, g1, e1, s1, z1); }
-    if (K > 2) { const e2 = v128.load32_splat(x, 8); y2 = addBoth(c2, a2, g0, e2, s0, y2); z2 = addBoth(d2, b2, g1, e2, s1, z2); }
-    if (K > 3) { const e3 = v128.load32_splat(x, 12); y3 = addBoth(c3, a3, g0, e3, s0, y3); z3 = addBoth(d3, b3, g1, e3, s1, z3); }
+    y0 = addBoth(kind, c0, a0, g0, e0, s0, y0); z0 = addBoth(kind, d0, b0, g1, e0, s1, z0);
+    if (K > 1) { const e1 = v128.load32_splat(x, 4); y1 = addBoth(kind, c1, a1, g0, e1, s0, y1); z1 = addBoth(kind, d1, b1, g1, e1, s1, z1); }
+    if (K > 2) { const e2 = v128.load32_splat(x, 8); y2 = addBoth(kind, c2, a2, g0, e2, s0, y2); z2 = addBoth(kind, d2, b2, g1, e2, s1, z2); }
+    if (K > 3) { const e3 = v128.load32_splat(x, 12); y3 = addBoth(kind, c3, a3, g0, e3, s0, y3); z3 = addBoth(kind, d3, b3, g1, e3, s1, z3); }
     w = scales + 32;
     x += <usize>K * 24;
   }
@@ -167,15 +168,17 @@ export const SUMS_BYTES: usize = 128;
   if (K > 3) storeSums(sums, 3, y3, z3);
 }
 
-/** The first pass's integers. */
+/** The first pass's integers; as f32 where factors are. */
 // @ts-ignore: decorator
-@inline function partial(kind: i32, sum: v128, factors: v128): v128 {
-  return kind == TWO_NIBBLES ? total(sum, factors) : scaledTotal(sum, factors);
+@inline export function partial(kind: i32, sum: v128, factors: v128): v128 {
+  if (kind == TWO_NIBBLES) return total(sum, factors);
+  return PAIR_DOT ? i32x4.dot_i16x8_s(sum, factors) : f32x4.mul(f32x4.convert_i32x4_s(sum), factors);
 }
 
 /** Adds both passes' integers to a float sum. */
 // @ts-ignore: decorator
-@inline function addBoth(first: v128, sum: v128, factors: v128, scale: v128, s: v128, y: v128): v128 {
+@inline export function addBoth(kind: i32, first: v128, sum: v128, factors: v128, scale: v128, s: v128, y: v128): v128 {
+  if (kind == HALVES && !PAIR_DOT) return madd(madd(f32x4.convert_i32x4_s(sum), factors, first), f32x4.mul(scale, s), y);
   return madd(f32x4.convert_i32x4_s(i32x4.add(first, scaledTotal(sum, factors))), f32x4.mul(scale, s), y);
 }
 

@@ -4,16 +4,14 @@
 // registers of their own and would spill, so only the build for those instructions comes here, and only where V8 merges pairs of
 // vectors.
 //
-// Weights come from a panel, or for a few tiles of activations from the packed tile itself. The order of sums is that of
+// Weights come from a panel; packed-direct.ts has the same tile for a few rows of activations. The order of sums is that of
 // packed-tile.ts, bit for bit.
 import { madd } from './common';
 import { fetchAhead } from './packed-ahead';
-import { BLOCK_CODES, START_16, START_8 } from './packed-codes';
-import { constant, dot, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, SIGN } from './packed-dot';
-import { Q4_0, Q4_K } from './packed-layout';
-import { spreadMinimumScales } from './packed-scales';
+import { BLOCK_CODES, START_16, START_32, START_8 } from './packed-codes';
+import { dot } from './packed-dot';
 import { wideTiles } from './tiles';
-import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_NIBBLES } from './packed-tile';
+import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, storeSums, TWO_NIBBLES } from './packed-tile';
 
 /** Bytes of the result: [half of the tile][row of activations][8 rows of weights]. */
 export const WIDE_SUMS_BYTES: usize = 256;
@@ -25,7 +23,7 @@ export const WIDE_SUMS_BYTES: usize = 256;
 }
 
 // @ts-ignore: decorator
-@inline function clear(sums: usize): void {
+@inline export function clear(sums: usize): void {
   const zero = i32x4.splat(0);
   for (let p = sums; p < sums + WIDE_SUMS_BYTES; p += 32) {
     v128.store(p, zero);
@@ -33,89 +31,101 @@ export const WIDE_SUMS_BYTES: usize = 256;
   }
 }
 
-/**
- * Adds a block's integers of 8 rows of weights to the float sums of one row of activations: scaled, and with `minimum` d * m after
- * that. Offsets are literal and both stores come last, or the 256-bit pass would not see pairs.
- */
+// Offsets are literal and both stores come last, or the 256-bit pass would not see pairs.
 // @ts-ignore: decorator
-@inline function addBlock(
+@inline function loadLow(p: usize, row: i32): v128 {
+  return row == 0 ? v128.load(p) : row == 1 ? v128.load(p, 32) : row == 2 ? v128.load(p, 64) : v128.load(p, 96);
+}
+// @ts-ignore: decorator
+@inline function loadHigh(p: usize, row: i32): v128 {
+  return row == 0 ? v128.load(p, 16) : row == 1 ? v128.load(p, 48) : row == 2 ? v128.load(p, 80) : v128.load(p, 112);
+}
+
+/** Adds a block of 8 rows of weights to one row's float sums: scaled, and with `minimum` d * m after that. */
+// @ts-ignore: decorator
+@inline function addRow(
   sums: usize, row: i32, a: v128, b: v128, scale: v128, s0: v128, s1: v128, minimum: bool, d: v128, m0: v128, m1: v128,
 ): void {
-  const p = row == 0 ? v128.load(sums) : row == 1 ? v128.load(sums, 32) : row == 2 ? v128.load(sums, 64) : v128.load(sums, 96);
-  const q = row == 0 ? v128.load(sums, 16) : row == 1 ? v128.load(sums, 48) : row == 2 ? v128.load(sums, 80) : v128.load(sums, 112);
-  let y = madd(f32x4.convert_i32x4_s(a), f32x4.mul(scale, s0), p);
-  let z = madd(f32x4.convert_i32x4_s(b), f32x4.mul(scale, s1), q);
+  const p = loadLow(sums, row), q = loadHigh(sums, row);
+  let y = madd(a, f32x4.mul(scale, s0), p);
+  let z = madd(b, f32x4.mul(scale, s1), q);
   if (minimum) {
     y = madd(d, m0, y);
     z = madd(d, m1, z);
   }
-  if (row == 0) { v128.store(sums, y); v128.store(sums, z, 16); }
-  else if (row == 1) { v128.store(sums, y, 32); v128.store(sums, z, 48); }
-  else if (row == 2) { v128.store(sums, y, 64); v128.store(sums, z, 80); }
-  else { v128.store(sums, y, 96); v128.store(sums, z, 112); }
+  storeSums(sums, row, y, z);
 }
 
 /**
- * Panels whose block is one pass. `w` is the first half of the panel and `half` the distance to the second; `more` is the second
- * half of `sums`, an argument so that its address is not folded into offsets.
+ * Adds a block's integers (as f32) of 16 rows of weights and K rows of activations to the float sums. `scales` is where the activations'
+ * scales are, `minima` what their minimum is multiplied by.
  */
 // @ts-ignore: decorator
-@inline function onePass(kind: i32, w: usize, half: usize, x: usize, blocks: i32, sums: usize, more: usize): void {
-  clear(sums);
-  const zero = i32x4.splat(0);
-  const minimum = kind == MINIMUM || kind == MINIMUM_16;
-  let v = w + half;
-  for (; blocks > 0; blocks--) {
-    fetchAhead();
-    const start = x + 4 * (kind == OFFSET_8 ? START_8 : START_16);
-    let a0 = kind == MINIMUM ? zero : v128.load32_splat(start), b0 = a0, c0 = a0, d0 = a0;
-    let a1 = kind == MINIMUM ? zero : v128.load32_splat(start, 4), b1 = a1, c1 = a1, d1 = a1;
-    let a2 = kind == MINIMUM ? zero : v128.load32_splat(start, 8), b2 = a2, c2 = a2, d2 = a2;
-    let a3 = kind == MINIMUM ? zero : v128.load32_splat(start, 12), b3 = a3, c3 = a3, d3 = a3;
-    const stop = w + 256;
-    do {
-      const w0 = v128.load(w), w1 = v128.load(w, 16), v0 = v128.load(v), v1 = v128.load(v, 16);
-      const x0 = v128.load32_splat(x), x1 = v128.load32_splat(x, 4), x2 = v128.load32_splat(x, 8), x3 = v128.load32_splat(x, 12);
-      a0 = dot(a0, x0, w0); b0 = dot(b0, x0, w1); c0 = dot(c0, x0, v0); d0 = dot(d0, x0, v1);
-      a1 = dot(a1, x1, w0); b1 = dot(b1, x1, w1); c1 = dot(c1, x1, v0); d1 = dot(d1, x1, v1);
-      a2 = dot(a2, x2, w0); b2 = dot(b2, x2, w1); c2 = dot(c2, x2, v0); d2 = dot(d2, x2, v1);
-      a3 = dot(a3, x3, w0); b3 = dot(b3, x3, w1); c3 = dot(c3, x3, v0); d3 = dot(d3, x3, v1);
-      w += 32;
-      v += 32;
-      x += 16;
-    } while (w < stop);
-    const s0 = v128.load(w), s1 = v128.load(w, 16), t0 = v128.load(v), t1 = v128.load(v, 16);
-    const m0 = minimum ? v128.load(w, 32) : zero, m1 = minimum ? v128.load(w, 48) : zero;
-    const n0 = minimum ? v128.load(v, 32) : zero, n1 = minimum ? v128.load(v, 48) : zero;
-    const e0 = v128.load32_splat(x), e1 = v128.load32_splat(x, 4), e2 = v128.load32_splat(x, 8), e3 = v128.load32_splat(x, 12);
-    const g0 = minimum ? v128.load32_splat(x, 16) : zero, g1 = minimum ? v128.load32_splat(x, 20) : zero;
-    const g2 = minimum ? v128.load32_splat(x, 24) : zero, g3 = minimum ? v128.load32_splat(x, 28) : zero;
-    addBlock(sums, 0, a0, b0, e0, s0, s1, minimum, g0, m0, m1); addBlock(more, 0, c0, d0, e0, t0, t1, minimum, g0, n0, n1);
-    addBlock(sums, 1, a1, b1, e1, s0, s1, minimum, g1, m0, m1); addBlock(more, 1, c1, d1, e1, t0, t1, minimum, g1, n0, n1);
-    addBlock(sums, 2, a2, b2, e2, s0, s1, minimum, g2, m0, m1); addBlock(more, 2, c2, d2, e2, t0, t1, minimum, g2, n0, n1);
-    addBlock(sums, 3, a3, b3, e3, s0, s1, minimum, g3, m0, m1); addBlock(more, 3, c3, d3, e3, t0, t1, minimum, g3, n0, n1);
-    w += panelBlockBytes(kind) - 256;
-    v += panelBlockBytes(kind) - 256;
-    x += 96;
+@inline export function addRows(
+  K: i32, minimum: bool, sums: usize, more: usize, scales: usize, minima: usize,
+  a0: v128, b0: v128, c0: v128, d0: v128, a1: v128, b1: v128, c1: v128, d1: v128,
+  a2: v128, b2: v128, c2: v128, d2: v128, a3: v128, b3: v128, c3: v128, d3: v128,
+  s0: v128, s1: v128, t0: v128, t1: v128, m0: v128, m1: v128, n0: v128, n1: v128,
+): void {
+  const e0 = v128.load32_splat(scales), g0 = minimum ? v128.load32_splat(minima) : e0;
+  addRow(sums, 0, a0, b0, e0, s0, s1, minimum, g0, m0, m1); addRow(more, 0, c0, d0, e0, t0, t1, minimum, g0, n0, n1);
+  const e1 = v128.load32_splat(scales, 4), g1 = minimum ? v128.load32_splat(minima, 4) : e1;
+  addRow(sums, 1, a1, b1, e1, s0, s1, minimum, g1, m0, m1); addRow(more, 1, c1, d1, e1, t0, t1, minimum, g1, n0, n1);
+  if (K > 2) {
+    const e2 = v128.load32_splat(scales, 8), g2 = minimum ? v128.load32_splat(minima, 8) : e2;
+    addRow(sums, 2, a2, b2, e2, s0, s1, minimum, g2, m0, m1); addRow(more, 2, c2, d2, e2, t0, t1, minimum, g2, n0, n1);
+  }
+  if (K > 3) {
+    const e3 = v128.load32_splat(scales, 12), g3 = minimum ? v128.load32_splat(minima, 12) : e3;
+    addRow(sums, 3, a3, b3, e3, s0, s1, minimum, g3, m0, m1); addRow(more, 3, c3, d3, e3, t0, t1, minimum, g3, n0, n1);
   }
 }
 
-/** Panels of nibbles: the high ones first, times 16, then the low ones into the same accumulators. */
+/** Blocks of two passes: what the first one has, times a factor for each row of weights, until the second is done. */
 // @ts-ignore: decorator
-@inline function twoNibbles(w: usize, half: usize, x: usize, blocks: i32, sums: usize, more: usize): void {
-  clear(sums);
+@inline export function keepRows(
+  K: i32, between: usize, beyond: usize,
+  a0: v128, b0: v128, c0: v128, d0: v128, a1: v128, b1: v128, c1: v128, d1: v128,
+  a2: v128, b2: v128, c2: v128, d2: v128, a3: v128, b3: v128, c3: v128, d3: v128,
+  f0: v128, f1: v128, g0: v128, g1: v128,
+): void {
+  storeSums(between, 0, f32x4.mul(a0, f0), f32x4.mul(b0, f1)); storeSums(beyond, 0, f32x4.mul(c0, g0), f32x4.mul(d0, g1));
+  storeSums(between, 1, f32x4.mul(a1, f0), f32x4.mul(b1, f1)); storeSums(beyond, 1, f32x4.mul(c1, g0), f32x4.mul(d1, g1));
+  if (K > 2) { storeSums(between, 2, f32x4.mul(a2, f0), f32x4.mul(b2, f1)); storeSums(beyond, 2, f32x4.mul(c2, g0), f32x4.mul(d2, g1)); }
+  if (K > 3) { storeSums(between, 3, f32x4.mul(a3, f0), f32x4.mul(b3, f1)); storeSums(beyond, 3, f32x4.mul(c3, g0), f32x4.mul(d3, g1)); }
+}
+
+/** a * factor + what was kept of a row. Integers below 2^24, so exact. */
+// @ts-ignore: decorator
+@inline export function joinLow(a: v128, factor: v128, kept: usize, row: i32): v128 {
+  return madd(a, factor, loadLow(kept, row));
+}
+// @ts-ignore: decorator
+@inline export function joinHigh(a: v128, factor: v128, kept: usize, row: i32): v128 {
+  return madd(a, factor, loadHigh(kept, row));
+}
+
+/**
+ * A block of a panel, w and v in its halves, times 4 rows of activations; of HALVES 16 columns, the first of which are kept in `between`
+ * (and `beyond` for v). High nibbles come before low ones, into the same accumulators.
+ */
+// @ts-ignore: decorator
+@inline function panelBlock(
+  kind: i32, first: bool, w: usize, v: usize, x: usize, start: usize, sums: usize, more: usize, between: usize, beyond: usize,
+): void {
   const zero = i32x4.splat(0);
-  let v = w + half;
-  for (; blocks > 0; blocks--) {
-    fetchAhead();
-    const start = x + 4 * START_8;
-    let a0 = v128.load32_splat(start), b0 = a0, c0 = a0, d0 = a0;
-    let a1 = v128.load32_splat(start, 4), b1 = a1, c1 = a1, d1 = a1;
-    let a2 = v128.load32_splat(start, 8), b2 = a2, c2 = a2, d2 = a2;
-    let a3 = v128.load32_splat(start, 12), b3 = a3, c3 = a3, d3 = a3;
-    const stop = w + 512;
+  const minimum = kind == MINIMUM || kind == MINIMUM_16;
+  let a0 = kind == MINIMUM ? zero : v128.load32_splat(start), b0 = a0, c0 = a0, d0 = a0;
+  let a1 = kind == MINIMUM ? zero : v128.load32_splat(start, 4), b1 = a1, c1 = a1, d1 = a1;
+  let a2 = kind == MINIMUM ? zero : v128.load32_splat(start, 8), b2 = a2, c2 = a2, d2 = a2;
+  let a3 = kind == MINIMUM ? zero : v128.load32_splat(start, 12), b3 = a3, c3 = a3, d3 = a3;
+  let shift = 4;
+  if (kind == TWO_NIBBLES) {
     w += 256;
     v += 256;
+  }
+  for (;;) {
+    const stop = w + (kind == HALVES ? 128 : 256);
     do {
       const w0 = v128.load(w), w1 = v128.load(w, 16), v0 = v128.load(v), v1 = v128.load(v, 16);
       const x0 = v128.load32_splat(x), x1 = v128.load32_splat(x, 4), x2 = v128.load32_splat(x, 8), x3 = v128.load32_splat(x, 12);
@@ -127,167 +137,80 @@ export const WIDE_SUMS_BYTES: usize = 256;
       v += 32;
       x += 16;
     } while (w < stop);
+    if (kind != TWO_NIBBLES || shift == 0) break;
+    a0 = i32x4.shl(a0, shift); b0 = i32x4.shl(b0, shift); c0 = i32x4.shl(c0, shift); d0 = i32x4.shl(d0, shift);
+    a1 = i32x4.shl(a1, shift); b1 = i32x4.shl(b1, shift); c1 = i32x4.shl(c1, shift); d1 = i32x4.shl(d1, shift);
+    a2 = i32x4.shl(a2, shift); b2 = i32x4.shl(b2, shift); c2 = i32x4.shl(c2, shift); d2 = i32x4.shl(d2, shift);
+    a3 = i32x4.shl(a3, shift); b3 = i32x4.shl(b3, shift); c3 = i32x4.shl(c3, shift); d3 = i32x4.shl(d3, shift);
+    shift = 0;
     w -= 512;
     v -= 512;
     x -= 128;
-    a0 = i32x4.shl(a0, 4); b0 = i32x4.shl(b0, 4); c0 = i32x4.shl(c0, 4); d0 = i32x4.shl(d0, 4);
-    a1 = i32x4.shl(a1, 4); b1 = i32x4.shl(b1, 4); c1 = i32x4.shl(c1, 4); d1 = i32x4.shl(d1, 4);
-    a2 = i32x4.shl(a2, 4); b2 = i32x4.shl(b2, 4); c2 = i32x4.shl(c2, 4); d2 = i32x4.shl(d2, 4);
-    a3 = i32x4.shl(a3, 4); b3 = i32x4.shl(b3, 4); c3 = i32x4.shl(c3, 4); d3 = i32x4.shl(d3, 4);
-    const end = w + 256;
-    do {
-      const w0 = v128.load(w), w1 = v128.load(w, 16), v0 = v128.load(v), v1 = v128.load(v, 16);
-      const x0 = v128.load32_splat(x), x1 = v128.load32_splat(x, 4), x2 = v128.load32_splat(x, 8), x3 = v128.load32_splat(x, 12);
-      a0 = dot(a0, x0, w0); b0 = dot(b0, x0, w1); c0 = dot(c0, x0, v0); d0 = dot(d0, x0, v1);
-      a1 = dot(a1, x1, w0); b1 = dot(b1, x1, w1); c1 = dot(c1, x1, v0); d1 = dot(d1, x1, v1);
-      a2 = dot(a2, x2, w0); b2 = dot(b2, x2, w1); c2 = dot(c2, x2, v0); d2 = dot(d2, x2, v1);
-      a3 = dot(a3, x3, w0); b3 = dot(b3, x3, w1); c3 = dot(c3, x3, v0); d3 = dot(d3, x3, v1);
-      w += 32;
-      v += 32;
-      x += 16;
-    } while (w < end);
-    const s0 = v128.load(w, 256), s1 = v128.load(w, 272), t0 = v128.load(v, 256), t1 = v128.load(v, 272);
-    const e0 = v128.load32_splat(x), e1 = v128.load32_splat(x, 4), e2 = v128.load32_splat(x, 8), e3 = v128.load32_splat(x, 12);
-    addBlock(sums, 0, a0, b0, e0, s0, s1, false, zero, zero, zero); addBlock(more, 0, c0, d0, e0, t0, t1, false, zero, zero, zero);
-    addBlock(sums, 1, a1, b1, e1, s0, s1, false, zero, zero, zero); addBlock(more, 1, c1, d1, e1, t0, t1, false, zero, zero, zero);
-    addBlock(sums, 2, a2, b2, e2, s0, s1, false, zero, zero, zero); addBlock(more, 2, c2, d2, e2, t0, t1, false, zero, zero, zero);
-    addBlock(sums, 3, a3, b3, e3, s0, s1, false, zero, zero, zero); addBlock(more, 3, c3, d3, e3, t0, t1, false, zero, zero, zero);
-    w += 288;
-    v += 288;
-    x += 96;
   }
-}
-
-/** A block of 32 columns at `w`, K = 2…4 rows of activations at `x`; `s` is where Q4_K's scales of the block are. */
-// @ts-ignore: decorator
-@inline function directBlock(type: i32, K: i32, w: usize, x: usize, s: usize, sums: usize, more: usize): void {
-  const zero = i32x4.splat(0), nibbles = constant(NIBBLES);
-  const minimum = type == Q4_K;
-  const start = x + <usize>K * START_8;
-  let a0 = minimum ? zero : v128.load32_splat(start), b0 = a0, c0 = a0, d0 = a0;
-  let a1 = minimum ? zero : v128.load32_splat(start, 4), b1 = a1, c1 = a1, d1 = a1;
-  let a2 = minimum || K < 3 ? zero : v128.load32_splat(start, 8), b2 = a2, c2 = a2, d2 = a2;
-  let a3 = minimum || K < 4 ? zero : v128.load32_splat(start, 12), b3 = a3, c3 = a3, d3 = a3;
-  const stop = w + 256;
-  do {
-    const u0 = v128.load(w), u1 = v128.load(w, 16), u2 = v128.load(w, 32), u3 = v128.load(w, 48);
-    const l0 = v128.and(u0, nibbles), l1 = v128.and(u1, nibbles), l2 = v128.and(u2, nibbles), l3 = v128.and(u3, nibbles);
-    const x0 = v128.load32_splat(x); a0 = dot(a0, x0, l0); b0 = dot(b0, x0, l1); c0 = dot(c0, x0, l2); d0 = dot(d0, x0, l3);
-    const x1 = v128.load32_splat(x, 4); a1 = dot(a1, x1, l0); b1 = dot(b1, x1, l1); c1 = dot(c1, x1, l2); d1 = dot(d1, x1, l3);
-    if (K > 2) { const x2 = v128.load32_splat(x, 8); a2 = dot(a2, x2, l0); b2 = dot(b2, x2, l1); c2 = dot(c2, x2, l2); d2 = dot(d2, x2, l3); }
-    if (K > 3) { const x3 = v128.load32_splat(x, 12); a3 = dot(a3, x3, l0); b3 = dot(b3, x3, l1); c3 = dot(c3, x3, l2); d3 = dot(d3, x3, l3); }
-    const h0 = v128.and(i16x8.shr_u(u0, 4), nibbles), h1 = v128.and(i16x8.shr_u(u1, 4), nibbles);
-    const h2 = v128.and(i16x8.shr_u(u2, 4), nibbles), h3 = v128.and(i16x8.shr_u(u3, 4), nibbles);
-    const high = x + <usize>K * 16;
-    const y0 = v128.load32_splat(high); a0 = dot(a0, y0, h0); b0 = dot(b0, y0, h1); c0 = dot(c0, y0, h2); d0 = dot(d0, y0, h3);
-    const y1 = v128.load32_splat(high, 4); a1 = dot(a1, y1, h0); b1 = dot(b1, y1, h1); c1 = dot(c1, y1, h2); d1 = dot(d1, y1, h3);
-    if (K > 2) { const y2 = v128.load32_splat(high, 8); a2 = dot(a2, y2, h0); b2 = dot(b2, y2, h1); c2 = dot(c2, y2, h2); d2 = dot(d2, y2, h3); }
-    if (K > 3) { const y3 = v128.load32_splat(high, 12); a3 = dot(a3, y3, h0); b3 = dot(b3, y3, h1); c3 = dot(c3, y3, h2); d3 = dot(d3, y3, h3); }
-    w += 64;
-    x += <usize>K * 4;
-  } while (w < stop);
-  x += <usize>K * 16;
-  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
-  const h = v128.load(minimum ? s : w), g = v128.load(minimum ? s : w, 16);
-  const s0 = minimum ? h : lowHalves(h, sign, bias, limit), s1 = minimum ? g : highHalves(h, sign, bias, limit);
-  const t0 = minimum ? v128.load(s, 32) : lowHalves(g, sign, bias, limit);
-  const t1 = minimum ? v128.load(s, 48) : highHalves(g, sign, bias, limit);
-  const m0 = minimum ? v128.load(s, 64) : zero, m1 = minimum ? v128.load(s, 80) : zero;
-  const n0 = minimum ? v128.load(s, 96) : zero, n1 = minimum ? v128.load(s, 112) : zero;
-  const sum = x + <usize>K * 4;
-  const e0 = v128.load32_splat(x), g0 = minimum ? v128.load32_splat(sum) : zero;
-  addBlock(sums, 0, a0, b0, e0, s0, s1, minimum, g0, m0, m1); addBlock(more, 0, c0, d0, e0, t0, t1, minimum, g0, n0, n1);
-  const e1 = v128.load32_splat(x, 4), g1 = minimum ? v128.load32_splat(sum, 4) : zero;
-  addBlock(sums, 1, a1, b1, e1, s0, s1, minimum, g1, m0, m1); addBlock(more, 1, c1, d1, e1, t0, t1, minimum, g1, n0, n1);
-  if (K > 2) {
-    const e2 = v128.load32_splat(x, 8), g2 = minimum ? v128.load32_splat(sum, 8) : zero;
-    addBlock(sums, 2, a2, b2, e2, s0, s1, minimum, g2, m0, m1); addBlock(more, 2, c2, d2, e2, t0, t1, minimum, g2, n0, n1);
+  a0 = f32x4.convert_i32x4_s(a0); b0 = f32x4.convert_i32x4_s(b0); c0 = f32x4.convert_i32x4_s(c0); d0 = f32x4.convert_i32x4_s(d0);
+  a1 = f32x4.convert_i32x4_s(a1); b1 = f32x4.convert_i32x4_s(b1); c1 = f32x4.convert_i32x4_s(c1); d1 = f32x4.convert_i32x4_s(d1);
+  a2 = f32x4.convert_i32x4_s(a2); b2 = f32x4.convert_i32x4_s(b2); c2 = f32x4.convert_i32x4_s(c2); d2 = f32x4.convert_i32x4_s(d2);
+  a3 = f32x4.convert_i32x4_s(a3); b3 = f32x4.convert_i32x4_s(b3); c3 = f32x4.convert_i32x4_s(c3); d3 = f32x4.convert_i32x4_s(d3);
+  if (kind == HALVES) {
+    const f0 = v128.load(w), f1 = v128.load(w, 16), g0 = v128.load(v), g1 = v128.load(v, 16);
+    if (first) {
+      keepRows(4, between, beyond, a0, b0, c0, d0, a1, b1, c1, d1, a2, b2, c2, d2, a3, b3, c3, d3, f0, f1, g0, g1);
+      return;
+    }
+    a0 = joinLow(a0, f0, between, 0); b0 = joinHigh(b0, f1, between, 0); c0 = joinLow(c0, g0, beyond, 0); d0 = joinHigh(d0, g1, beyond, 0);
+    a1 = joinLow(a1, f0, between, 1); b1 = joinHigh(b1, f1, between, 1); c1 = joinLow(c1, g0, beyond, 1); d1 = joinHigh(d1, g1, beyond, 1);
+    a2 = joinLow(a2, f0, between, 2); b2 = joinHigh(b2, f1, between, 2); c2 = joinLow(c2, g0, beyond, 2); d2 = joinHigh(d2, g1, beyond, 2);
+    a3 = joinLow(a3, f0, between, 3); b3 = joinHigh(b3, f1, between, 3); c3 = joinLow(c3, g0, beyond, 3); d3 = joinHigh(d3, g1, beyond, 3);
   }
-  if (K > 3) {
-    const e3 = v128.load32_splat(x, 12), g3 = minimum ? v128.load32_splat(sum, 12) : zero;
-    addBlock(sums, 3, a3, b3, e3, s0, s1, minimum, g3, m0, m1); addBlock(more, 3, c3, d3, e3, t0, t1, minimum, g3, n0, n1);
-  }
+  const nibbles = kind == TWO_NIBBLES, halves = kind == HALVES;
+  const s0 = nibbles ? v128.load(w, 256) : halves ? v128.load(w, 32) : v128.load(w), s1 = nibbles ? v128.load(w, 272) : halves ? v128.load(w, 48) : v128.load(w, 16);
+  const t0 = nibbles ? v128.load(v, 256) : halves ? v128.load(v, 32) : v128.load(v), t1 = nibbles ? v128.load(v, 272) : halves ? v128.load(v, 48) : v128.load(v, 16);
+  const m0 = minimum ? v128.load(w, 32) : zero, m1 = minimum ? v128.load(w, 48) : zero;
+  const n0 = minimum ? v128.load(v, 32) : zero, n1 = minimum ? v128.load(v, 48) : zero;
+  addRows(
+    4, minimum, sums, more, x, x + 16, a0, b0, c0, d0, a1, b1, c1, d1, a2, b2, c2, d2, a3, b3, c3, d3, s0, s1, t0, t1, m0, m1, n0, n1,
+  );
 }
 
 /**
- * Q4_0 and Q4_K straight from the packed tile at `w`, K = 2…4 rows of activations and as many more at `next`, if that is not 0. Both
- * go block by block, not one after the other, so that memory is never idle; and each has load instructions of its own, as the
- * first one's prefetches would stop where it went back. `room` is SCALE_ROOM bytes.
+ * A panel times 4 rows of activations. `w` is the first half of the panel and `half` the distance to the second; `more` is the second
+ * half of `sums` and `beyond` that of `between`: arguments, so that their addresses are not folded into offsets.
  */
 // @ts-ignore: decorator
-@inline function direct(
-  type: i32, K: i32, both: bool, w: usize, x: usize, next: usize, blocks: i32, sums: usize, more: usize, nextSums: usize, nextMore: usize,
-  room: usize,
-): void {
+@inline function panel(kind: i32, w: usize, half: usize, x: usize, blocks: i32, sums: usize, more: usize, between: usize, beyond: usize): void {
   clear(sums);
-  if (both) clear(nextSums);
-  let s = room;
-  for (let block = 0; block < blocks; block++) {
-    if (type == Q4_K && (block & 7) == 0) {
-      spreadMinimumScales(w, room, 0);
-      s = room;
-      w += 256;
+  let v = w + half;
+  for (; blocks > 0; blocks--) {
+    fetchAhead();
+    const start = x + 4 * (kind == HALVES ? START_32 : kind == OFFSET_8 || kind == TWO_NIBBLES ? START_8 : START_16);
+    if (kind == HALVES) {
+      panelBlock(kind, true, w, v, x, start, sums, more, between, beyond);
+      panelBlock(kind, false, w + 160, v + 160, x + 64, start + 16, sums, more, between, beyond);
+    } else {
+      panelBlock(kind, false, w, v, x, start, sums, more, between, beyond);
     }
-    directBlock(type, K, w, x, s, sums, more);
-    x += <usize>K * BLOCK_CODES;
-    if (both) {
-      directBlock(type, K, w, next, s, nextSums, nextMore);
-      next += <usize>K * BLOCK_CODES;
-    }
-    if (type == Q4_K) s += 128;
-    w += type == Q4_K ? 256 : 288;
+    w += panelBlockBytes(kind);
+    v += panelBlockBytes(kind);
+    x += 4 * BLOCK_CODES;
   }
 }
 
-function offset8(w: usize, half: usize, x: usize, blocks: i32, sums: usize, more: usize): void { onePass(OFFSET_8, w, half, x, blocks, sums, more); }
-function offset16(w: usize, half: usize, x: usize, blocks: i32, sums: usize, more: usize): void { onePass(OFFSET_16, w, half, x, blocks, sums, more); }
-function minimum(w: usize, half: usize, x: usize, blocks: i32, sums: usize, more: usize): void { onePass(MINIMUM, w, half, x, blocks, sums, more); }
-function minimum16(w: usize, half: usize, x: usize, blocks: i32, sums: usize, more: usize): void { onePass(MINIMUM_16, w, half, x, blocks, sums, more); }
-function nibbles(w: usize, half: usize, x: usize, blocks: i32, sums: usize, more: usize): void { twoNibbles(w, half, x, blocks, sums, more); }
-function q4_0x2(w: usize, x: usize, n: i32, sums: usize, more: usize, room: usize): void { direct(Q4_0, 2, false, w, x, 0, n, sums, more, 0, 0, room); }
-function q4_0x3(w: usize, x: usize, n: i32, sums: usize, more: usize, room: usize): void { direct(Q4_0, 3, false, w, x, 0, n, sums, more, 0, 0, room); }
-function q4_0x4(w: usize, x: usize, n: i32, sums: usize, more: usize, room: usize): void { direct(Q4_0, 4, false, w, x, 0, n, sums, more, 0, 0, room); }
-function q4_0x8(w: usize, x: usize, y: usize, n: i32, a: usize, b: usize, c: usize, d: usize, room: usize): void { direct(Q4_0, 4, true, w, x, y, n, a, b, c, d, room); }
-function q4_Kx2(w: usize, x: usize, n: i32, sums: usize, more: usize, room: usize): void { direct(Q4_K, 2, false, w, x, 0, n, sums, more, 0, 0, room); }
-function q4_Kx3(w: usize, x: usize, n: i32, sums: usize, more: usize, room: usize): void { direct(Q4_K, 3, false, w, x, 0, n, sums, more, 0, 0, room); }
-function q4_Kx4(w: usize, x: usize, n: i32, sums: usize, more: usize, room: usize): void { direct(Q4_K, 4, false, w, x, 0, n, sums, more, 0, 0, room); }
-function q4_Kx8(w: usize, x: usize, y: usize, n: i32, a: usize, b: usize, c: usize, d: usize, room: usize): void { direct(Q4_K, 4, true, w, x, y, n, a, b, c, d, room); }
+function offset8(w: usize, h: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize): void { panel(OFFSET_8, w, h, x, n, a, b, c, d); }
+function offset16(w: usize, h: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize): void { panel(OFFSET_16, w, h, x, n, a, b, c, d); }
+function minimum(w: usize, h: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize): void { panel(MINIMUM, w, h, x, n, a, b, c, d); }
+function minimum16(w: usize, h: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize): void { panel(MINIMUM_16, w, h, x, n, a, b, c, d); }
+function halves(w: usize, h: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize): void { panel(HALVES, w, h, x, n, a, b, c, d); }
+function nibbles(w: usize, h: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize): void { panel(TWO_NIBBLES, w, h, x, n, a, b, c, d); }
 
-/** Whether `multiplyPanelWide` has the kind; HALVES gains little (1.0 to 1.1 x), since factors cost it as much as dots. */
-// @ts-ignore: decorator
-@inline export function hasWidePanel(kind: i32): bool {
-  return kind != HALVES;
-}
-
-/** A panel times 4 rows of activations. */
-export function multiplyPanelWide(kind: i32, w: usize, half: usize, x: usize, blocks: i32, sums: usize): void {
-  const more = sums + 128;
+/** A panel times 4 rows of activations; `between` is WIDE_SUMS_BYTES of room. */
+export function multiplyPanelWide(kind: i32, w: usize, half: usize, x: usize, blocks: i32, sums: usize, between: usize): void {
+  const more = sums + 128, beyond = between + 128;
   switch (kind) {
-    case OFFSET_8: offset8(w, half, x, blocks, sums, more); break;
-    case OFFSET_16: offset16(w, half, x, blocks, sums, more); break;
-    case MINIMUM: minimum(w, half, x, blocks, sums, more); break;
-    case MINIMUM_16: minimum16(w, half, x, blocks, sums, more); break;
-    case TWO_NIBBLES: nibbles(w, half, x, blocks, sums, more); break;
+    case OFFSET_8: offset8(w, half, x, blocks, sums, more, between, beyond); break;
+    case OFFSET_16: offset16(w, half, x, blocks, sums, more, between, beyond); break;
+    case MINIMUM: minimum(w, half, x, blocks, sums, more, between, beyond); break;
+    case MINIMUM_16: minimum16(w, half, x, blocks, sums, more, between, beyond); break;
+    case HALVES: halves(w, half, x, blocks, sums, more, between, beyond); break;
+    case TWO_NIBBLES: nibbles(w, half, x, blocks, sums, more, between, beyond); break;
   }
-}
-
-/** The packed tile at `w` (Q4_0 or Q4_K) times K = 2…4 rows of activations. */
-export function multiplyTileWide(type: i32, K: i32, w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
-  const more = sums + 128;
-  if (type == Q4_0) {
-    if (K == 2) q4_0x2(w, x, blocks, sums, more, room);
-    else if (K == 3) q4_0x3(w, x, blocks, sums, more, room);
-    else q4_0x4(w, x, blocks, sums, more, room);
-  } else {
-    if (K == 2) q4_Kx2(w, x, blocks, sums, more, room);
-    else if (K == 3) q4_Kx3(w, x, blocks, sums, more, room);
-    else q4_Kx4(w, x, blocks, sums, more, room);
-  }
-}
-
-/** The packed tile at `w` times 4 rows at `x` and 4 at `next`; the latter's sums come behind the former's. */
-export function multiplyTileTwice(type: i32, w: usize, x: usize, next: usize, blocks: i32, sums: usize, room: usize): void {
-  const behind = sums + WIDE_SUMS_BYTES;
-  if (type == Q4_0) q4_0x8(w, x, next, blocks, sums, sums + 128, behind, behind + 128, room);
-  else q4_Kx8(w, x, next, blocks, sums, sums + 128, behind, behind + 128, room);
 }
