@@ -1,6 +1,6 @@
 // From a name to a model that runs: opens the files, reads the configuration, brings the weights into place.
 import { openSource } from '#open-source';
-import { nextTurn } from '#platform';
+import { holdYoungGeneration, nextTurn } from '#platform';
 import type { Backend } from './backends/backend.ts';
 import { ReferenceBackend } from './backends/reference/backend.ts';
 import { WasmBackend } from './backends/wasm/backend.ts';
@@ -58,6 +58,15 @@ export type ModelSource =
 
 export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
   checkOptions(options);
+  const letGrow = holdYoungGeneration();
+  try {
+    return await load(source, options);
+  } finally {
+    letGrow();
+  }
+}
+
+async function load(source: ModelSource, options: LoadModelOptions): Promise<Model> {
   const lap = stopwatch();
   const checkpoint = isCheckpoint(source) ? source : await openSource(source, options);
   const stop = new AbortController();

@@ -52,7 +52,8 @@ function mamba(
   const bias = (role: Role): PlacedWeight | null => weights.find(index, role);
   const place = state.mamba(index);
   const xz = p.linear(input, w('inProj'), { bias: bias('inProjBias') }); // [T, 2 inner]: x first, then the gate z
-  const x = p.causalConv(p.slice(xz, 0, m.innerSize), w('convWeight'), bias('convBias'), place.convOffset);
+  const xIn = p.slice(xz, 0, m.innerSize);
+  const x = p.causalConv(xIn, w('convWeight'), bias('convBias'), place.convOffset);
   const z = p.slice(xz, m.innerSize, m.innerSize);
   const dtBC = p.linear(x, w('xProj')); // [T, dtRank + 2 states]
   let dtLow = p.slice(dtBC, 0, m.dtRank);
@@ -63,7 +64,7 @@ function mamba(
     b = p.rmsNorm(b, w('bNorm'), m.innerNormEpsilon, { into: b });
     c = p.rmsNorm(c, w('cNorm'), m.innerNormEpsilon, { into: c });
   }
-  const dt = p.linear(dtLow, w('dtProj')); // [T, inner]; its bias joins inside the scan
+  const dt = p.linear(dtLow, w('dtProj'), { into: xIn }); // [T, inner]; its bias joins inside the scan
   const y = p.selectiveScan({
     u: x,
     dt,

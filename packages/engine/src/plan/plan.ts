@@ -94,7 +94,7 @@ export class PlanBuilder {
     epsilon: number,
     options: { groups?: number; into?: Value } = {},
   ): Value {
-    const y = (this.#keepValues ? undefined : options.into) ?? this.value(x.columns, x.set);
+    const y = this.#overwrite(options.into, x.columns, x.set);
     const groups = options.groups ?? 1;
     this.#record(
       'rmsNorm',
@@ -122,7 +122,8 @@ export class PlanBuilder {
     weight: PlacedWeight,
     options: { bias?: PlacedWeight | null; into?: Value; addTo?: Value } = {},
   ): Value {
-    const y = options.addTo ? this.#target(options.addTo) : (options.into ?? this.value(weight.rows, x.set));
+    const { addTo, into } = options;
+    const y = addTo ? this.#target(addTo) : this.#overwrite(into, weight.rows, x.set);
     const input = this.#linearInput(x, weight);
     const reads = options.addTo ? [...input.reads, y] : input.reads;
     this.#record(
@@ -177,9 +178,10 @@ export class PlanBuilder {
     return y;
   }
 
+  /** Overwrites `u`. */
   selectiveScan(operands: ScanOperands): Value {
     const { u, dt, b, c, z } = operands;
-    const y = this.value(u.columns);
+    const y = this.#overwrite(u, u.columns, u.set);
     this.#record(
       'selectiveScan',
       u.set,
@@ -306,7 +308,7 @@ export class PlanBuilder {
   }
 
   gatedActivation(gate: Value, up: Value, activation: Activation): Value {
-    const y = this.#keepValues ? this.value(gate.columns, gate.set) : gate;
+    const y = this.#overwrite(gate, gate.columns, gate.set);
     this.#record(
       'gatedActivation',
       gate.set,
@@ -464,6 +466,11 @@ export class PlanBuilder {
 
   finish(logits: Value): Plan {
     return { ops: this.#ops, buffers: this.#buffers, headStart: this.#headStart, logits };
+  }
+
+  /** Where a result goes: over `old`, which nobody needs any more, or to a place of its own when values are kept. */
+  #overwrite(old: Value | undefined, columns: number, set: RowSet): Value {
+    return (this.#keepValues ? undefined : old) ?? this.value(columns, set);
   }
 
   /** Where a sum with `value` goes: in its place, or into a copy when values are kept. */

@@ -34,6 +34,9 @@ export const nextTurn = (): Promise<void> =>
 /** Node's alone: a page cannot ask its engine for 256-bit SIMD. */
 export const allowWideSimd = (): boolean => false;
 
+/** Node's alone, likewise. */
+export const holdYoungGeneration = (): (() => void) => () => {};
+
 export const processorCount = (): number => navigator.hardwareConcurrency || 2;
 
 /** Whether memory can be shared with worker threads: only on cross-origin isolated pages. */

@@ -48,16 +48,34 @@ function partsAfter(parts: readonly Uint8Array[], byteLength: number): Uint8Arra
 /** After what is already waiting to run has run. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
+const isTestedV8 = process.versions.v8.startsWith('13.6.');
+
 /**
  * Lets V8 merge neighbouring 128-bit operations of the kernels into 256-bit AVX2 ones: prompts 1.5 x, decoding in cache 1.7 x faster
  * (assembly/packed-tile.ts). It is an experiment of V8's, so only the version that all tests pass on gets it (Node 24's, x86);
  * MARIMBA_WIDE_SIMD=0 leaves it off. To be called before kernels are compiled; holds for the whole process.
  */
 export function allowWideSimd(): boolean {
-  const tested = process.arch === 'x64' && process.versions.v8.startsWith('13.6.');
+  const tested = process.arch === 'x64' && isTestedV8;
   const allowed = tested && process.env.MARIMBA_WIDE_SIMD !== '0';
   if (allowed) setFlagsFromString('--experimental-wasm-revectorize');
   return allowed;
+}
+
+let holding = 0;
+
+/**
+ * Keeps V8's young generations at their size until the returned function is called. While a model is loaded they would grow, by what the
+ * vocabulary leaves behind, to 32 MiB in the main thread and 3 in each worker, which V8 keeps. Holds for the whole process.
+ */
+export function holdYoungGeneration(): () => void {
+  const factor = (value: number) => {
+    if (isTestedV8) setFlagsFromString(`--semi-space-growth-factor=${value}`);
+  };
+  if (holding++ === 0) factor(1);
+  return () => {
+    if (--holding === 0) factor(2); // V8's own
+  };
 }
 
 /** CRC-32 of `bytes`, continuing from that of what came before: session/crc32.ts, 8 times faster. */
