@@ -1,9 +1,9 @@
-// What goes into attention-bytes.ts and comes out of it: queries as planes of 7 bits, sums as rows.
+// What goes into attention-bytes.ts and comes out of it: queries as planes of 8 bits, sums as rows.
 import { blockSize } from './attention-bytes';
 import { horizontalMax, horizontalSum } from './math';
 
 // @ts-ignore: decorator
-@inline const LIMIT: f32 = 8127;
+@inline const LIMIT: f32 = 32639;
 
 /** Rounds the queries, [count][headSize] f32, into the area; `room` has space for one padded query. */
 export function packBytes(from: usize, count: i32, headSize: i32, padded: i32, queries: usize, factors: usize, room: usize): void {
@@ -38,10 +38,10 @@ function packQuery(from: usize, headSize: i32, padded: i32, to: usize, low: usiz
   const limit = min(LIMIT, <f32>most);
   const factor: f32 = peak > 0 ? limit / peak : 0;
   for (let column = 0; column < headSize; column++) {
-    const code = i32x4.extract_lane(i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.splat(load<f32>(from + (<usize>column << 2)) * factor))), 0) + 8256;
+    const code = i32x4.extract_lane(i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.splat(load<f32>(from + (<usize>column << 2)) * factor))), 0) + 32896;
     const at = to + <usize>(column >> 2) * step + <usize>(column & 3);
-    store<u8>(at, <u8>(code >> 7));
-    store<u8>(at + low, <u8>(code & 127));
+    store<u8>(at, <u8>(code >> 8));
+    store<u8>(at + low, <u8>code);
   }
   return peak / limit + horizontalSum(check);
 }

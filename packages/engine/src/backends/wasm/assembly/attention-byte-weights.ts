@@ -1,4 +1,4 @@
-// The softmax of attention-bytes.ts, lanes being queries: a page's scores become weights of 14 bits under the peak of their pair of pages, so
+// The softmax of attention-bytes.ts, lanes being queries: a page's scores become weights of 16 bits under the peak of their pair of pages, so
 // that they are as exact as they can be whatever came before, and what is known of the queries is brought up to date.
 import { blockSize } from './attention-bytes';
 import { PAGE_TOKENS } from './cache-layout';
@@ -10,19 +10,19 @@ import { exp2Negative, horizontalMax, LEAST_EXPONENT, ROUNDING } from './math';
 // @ts-ignore: decorator
 @inline const MASKED: f32 = -3e38;
 // @ts-ignore: decorator
-@inline const LIMIT: f32 = 16383;
+@inline const LIMIT: f32 = 65535;
 /** Positions of a pair of pages. */
 // @ts-ignore: decorator
 @inline export const PAIR_TOKENS: i32 = 128;
 
-/** The low halves of lanes; seven bits of the first and third byte; of the second and fourth. */
+/** The low halves of lanes; the first and third byte; the second and fourth. */
 const MASKS: usize = memory.data<u32>([
   0x0000ffff, 0x0000ffff, 0x0000ffff, 0x0000ffff,
-  0x007f007f, 0x007f007f, 0x007f007f, 0x007f007f,
-  0x7f007f00, 0x7f007f00, 0x7f007f00, 0x7f007f00,
+  0x00ff00ff, 0x00ff00ff, 0x00ff00ff, 0x00ff00ff,
+  0xff00ff00, 0xff00ff00, 0xff00ff00, 0xff00ff00,
 ], 16);
 
-/** (2^f - 1) / f for f in [-0.5, 0.5], so that 2^f is right to 3e-6 (weights are rounded to 6e-5); 1. */
+/** (2^f - 1) / f for f in [-0.5, 0.5], so that 2^f is right to 3e-6 (weights are rounded to 1.5e-5); 1. */
 const POWER: usize = memory.data<f32>([
   0.6931241750717163, 0.24024099111557007, 0.055906426161527634, 0.009582852944731712, 1.0,
 ], 16);
@@ -55,7 +55,7 @@ const POWER: usize = memory.data<f32>([
 
 // @ts-ignore: decorator
 @inline function highPlane(a: v128, b: v128): v128 {
-  return v128.or(v128.and(i32x4.shr_u(a, 7), v128.load(MASKS + 16)), v128.and(i32x4.shl(b, 1), v128.load(MASKS + 32)));
+  return v128.or(v128.and(i32x4.shr_u(a, 8), v128.load(MASKS + 16)), v128.and(b, v128.load(MASKS + 32)));
 }
 
 // @ts-ignore: decorator
@@ -64,7 +64,7 @@ const POWER: usize = memory.data<f32>([
 }
 
 /**
- * Scores of 8 queries become weights under the pair's own peak and join totals; `scales` are the values', `units` 16,383 over the largest of
+ * Scores of 8 queries become weights under the pair's own peak and join totals; `scales` are the values', `units` 65,535 over the largest of
  * those that a query sees. Room: the peaks of the pair, then sums.
  */
 function weighEight(scores: usize, count: usize, scales: usize, units: usize, to: usize, step: usize, room: usize): void {
@@ -150,7 +150,7 @@ function weighFour(scores: usize, count: usize, spread: usize, units: usize, to:
 
 /**
  * The scores of a pair's first `count` positions (64 or 128) become weights; totals, peaks and sums follow. `limits` holds for each query
- * the largest scale of the values that it sees, and becomes 16,383 over it; the factors of weights are written.
+ * the largest scale of the values that it sees, and becomes 65,535 over it; the factors of weights are written.
  */
 export function weighBytes(
   scores: usize, count: usize, scales: usize, limits: usize, aligned: i32, padded: i32, sums: usize, totals: usize, peaks: usize, factors: usize,

@@ -1,8 +1,8 @@
-// Attention over an 8-bit cache with the byte dot product, where it is one instruction and V8 merges vectors into 256-bit ones.
-// Queries and softmax weights have 14 bits, as two planes of 7 (the dot's second operand must be 0…127 everywhere):
-//   a query's element, 8,127 for its largest, is 128 (h - 64) + (l - 64); both sums start at -64 times the sum of the codes
-//   a weight, 16,383 at most, is 128 h + l
-// Sums are exact. Results differ from f32 products by some 1e-4 of the largest value; the cache's own rounding is 4e-3.
+// Attention over an 8-bit cache with the byte dot product, where it is one instruction of signed times unsigned bytes (x86) and
+// V8 merges vectors into 256-bit ones. Queries and softmax weights have 16 bits, as two planes of 8:
+//   a query's element, 32,639 for its largest, is 256 (h - 128) + (l - 128); both sums start at -128 times the sum of the codes
+//   a weight, 65,535 at most, is 256 h + l
+// Sums are exact. Results differ from f32 products by some 1e-5 of the largest value; the cache's own rounding is 4e-3.
 //
 // Lanes are queries everywhere, so a page's codes are broadcast as they lie (keys) or in words of four positions (values),
 // and maxima and sums over positions need no horizontal steps. Queries come in blocks of 20, 8 or 4 (blockSize), a block
@@ -10,8 +10,8 @@
 //
 // Pages are taken in pairs, 128 positions, so that the values' tile has 32 steps between two visits to the sums.
 //
-// attention-byte-queries.ts makes and unmakes the layouts, attention-byte-weights.ts has the softmax. Over i16 products
-// (attention-codes.ts) 1.4 times faster, 20 queries.
+// attention-byte-queries.ts makes and unmakes the layouts, attention-byte-weights.ts has the softmax, attention-byte-pair.ts
+// calls them all. Over i16 products (attention-codes.ts) 1.4 times faster, 20 queries.
 //
 // A thread's area, Q = queries rounded up to 4, P = head size rounded up to 16; parts of queries q… of a block start at q / Q:
 //   queries [block][steps of 4 columns][panel: h of 4 or 8 queries, l of the same][query][4 columns]
@@ -26,12 +26,21 @@ import { madd } from './common';
 // @ts-ignore: decorator
 @inline export const QUAD_DOT: bool = ASC_FEATURE_RELAXED_SIMD && !PAIR_DOT;
 
-/** Bytes of 1. */
-const ONES: usize = memory.data<u32>([0x01010101, 0x01010101, 0x01010101, 0x01010101], 16);
+/** Bytes of 1; of 127; of 255. */
+const BYTES: usize = memory.data<u32>([
+  0x01010101, 0x01010101, 0x01010101, 0x01010101,
+  0x7f7f7f7f, 0x7f7f7f7f, 0x7f7f7f7f, 0x7f7f7f7f,
+  0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff,
+], 16);
 
 // @ts-ignore: decorator
 @inline function dot(codes: v128, plane: v128, sum: v128): v128 {
   return QUAD_DOT ? i32x4.relaxed_dot_i8x16_i7x16_add_s(codes, plane, sum) : sum;
+}
+
+/** Whether the dot's second operand is unsigned here: the standard leaves open what it makes of bytes above 127. */
+export function takesUnsignedBytes(): bool {
+  return i32x4.extract_lane(dot(v128.load(BYTES, 16), v128.load(BYTES, 32), i32x4.splat(0)), 0) == 4 * 127 * 255;
 }
 
 /** Queries of the block that starts where `left` (a multiple of 4) remain. */
@@ -99,10 +108,10 @@ const ONES: usize = memory.data<u32>([0x01010101, 0x01010101, 0x01010101, 0x0101
   v128.store(room, v0, 192); v128.store(room, v1, 208); v128.store(room, w0, 224); v128.store(room, w1, 240);
 }
 
-/** 128 times one plane's sum plus the other's. */
+/** 256 times one plane's sum plus the other's. */
 // @ts-ignore: decorator
 @inline function joined(high: v128, low: v128): v128 {
-  return f32x4.convert_i32x4_s(i32x4.add(i32x4.shl(high, 7), low));
+  return f32x4.convert_i32x4_s(i32x4.add(i32x4.shl(high, 8), low));
 }
 
 // @ts-ignore: decorator
@@ -271,9 +280,9 @@ export function scoreBytes(
   }
 }
 
-/** starts[p] = -64 times the sum of the codes of position p, for multiples of four positions. */
+/** starts[p] = -128 times the sum of the codes of position p, for multiples of four positions. */
 function sumCodes(plane: usize, first: i32, end: i32, headSize: i32, starts: usize, room: usize): void {
-  const ones = v128.load(ONES);
+  const ones = v128.load(BYTES);
   const stride = <usize>headSize;
   const whole = stride & ~31;
   for (let p = first; p < end; p += 4) {
@@ -299,7 +308,7 @@ function sumCodes(plane: usize, first: i32, end: i32, headSize: i32, starts: usi
     const ab = i32x4.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));
     const cd = i32x4.add(v128.shuffle<i32>(c, d, 0, 4, 1, 5), v128.shuffle<i32>(c, d, 2, 6, 3, 7));
     const sums = i32x4.add(v128.shuffle<i32>(ab, cd, 0, 1, 4, 5), v128.shuffle<i32>(ab, cd, 2, 3, 6, 7));
-    v128.store(starts + (<usize>p << 2), i32x4.neg(i32x4.shl(sums, 6)));
+    v128.store(starts + (<usize>p << 2), i32x4.neg(i32x4.shl(sums, 7)));
   }
 }
 

@@ -10,8 +10,9 @@
 //   rows    [8][H]           on the way from the cache to a panel
 import { firstVisible } from './attention';
 import { packBytes, sumRows } from './attention-byte-queries';
-import { copyScales, largestScale, maskBytes, PAIR_TOKENS, weighBytes } from './attention-byte-weights';
-import { addBytes, interleaveBytes, QUAD_DOT, scoreBytes } from './attention-bytes';
+import { attendBytes } from './attention-byte-pair';
+import { PAIR_TOKENS } from './attention-byte-weights';
+import { QUAD_DOT, takesUnsignedBytes } from './attention-bytes';
 import { addCodes, limitPage, packQueries, scalesOf, scoreCodes, weighCodes } from './attention-codes';
 import { cachePage } from './step';
 import { CACHE_F16, CACHE_F32, CACHE_Q8, headCodeBytes, headPlaneBytes, PAGE_SHIFT, PAGE_TOKENS } from './cache-layout';
@@ -40,12 +41,12 @@ import { addRows, dotTile, packHalfPanel, panelPairTile, panelTile, wideTiles } 
 @inline const FEW_QUERIES: i32 = 3;
 
 // @ts-ignore: decorator
-@inline function paddedHead(op: usize): i32 {
+@inline export function paddedHead(op: usize): i32 {
   return (load<i32>(op + ATTENTION_HEAD_SIZE) + 15) & ~15;
 }
 
 // @ts-ignore: decorator
-@inline function groupOf(op: usize): i32 {
+@inline export function groupOf(op: usize): i32 {
   return load<i32>(op + ATTENTION_HEADS) / load<i32>(op + ATTENTION_KV_HEADS);
 }
 
@@ -99,15 +100,16 @@ export function attendItem(
   }
   from = max(from, least);
   to = min(to, greatest + 1);
-  const integers = wideTiles && (QUAD_DOT || count >= FEW_QUERIES) && load<i32>(op + ATTENTION_CACHE_TYPE) == CACHE_Q8;
+  const bytes = QUAD_DOT && takesUnsignedBytes();
+  const integers = wideTiles && (bytes || count >= FEW_QUERIES) && load<i32>(op + ATTENTION_CACHE_TYPE) == CACHE_Q8;
   if (integers) {
     loadQueries(op, firstRow, endRow, kvHead, sums);
-    if (QUAD_DOT) packBytes(sums, count, headSize, padded, area, factors, keys);
+    if (bytes) packBytes(sums, count, headSize, padded, area, factors, keys);
     else packQueries(sums, count, headSize, padded, area, factors, keys);
   } else loadQueries(op, firstRow, endRow, kvHead, area);
   memory.fill(sums, 0, peaks - sums);
   for (let i = 0; i < aligned; i++) store<f32>(peaks + (<usize>i << 2), NO_PEAK);
-  if (integers && QUAD_DOT) {
+  if (integers && bytes) {
     memory.fill(keys + <usize>(PAIR_TOKENS * padded + (PAGE_TOKENS + PAIR_TOKENS) * 4), 0, 64);
     for (let start = from & ~(PAIR_TOKENS - 1); start < to; start += PAIR_TOKENS) {
       const whole = start >= max(from, latest) && start + PAIR_TOKENS <= min(to, lowest + 1);
@@ -153,53 +155,6 @@ export function attendItem(
       store<f32>(record + bytes, load<f32>(totals + word), 4);
     }
   }
-}
-
-/** The part [from, to) of a pair of pages of an 8-bit cache that starts at `start`, by byte dots. */
-function attendBytes(
-  op: usize, segment: usize, kvHead: i32, start: i32, from: i32, to: i32, firstRow: i32, count: i32, whole: bool,
-  queries: usize, sums: usize, totals: usize, peaks: usize, factors: usize, limits: usize, scores: usize, weights: usize, values: usize,
-): void {
-  const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
-  const padded = paddedHead(op);
-  const group = groupOf(op);
-  const aligned = (count + 3) & ~3;
-  const positions = address(op, ATTENTION_POSITIONS);
-  const headBytes = headPlaneBytes(CACHE_Q8, headSize);
-  const starts = values + <usize>(PAIR_TOKENS * padded);
-  const scales = starts + PAGE_TOKENS * 4;
-  const zeros = scales + PAIR_TOKENS * 4;
-  const room = zeros + 64;
-  const weightFactors = factors + (<usize>aligned << 2);
-  const first = max(0, from - start);
-  const end = min(PAIR_TOKENS, to - start);
-  for (let slot = 0; slot < PAIR_TOKENS; slot += PAGE_TOKENS) {
-    const low = max(0, first - slot);
-    const high = min(PAGE_TOKENS, end - slot);
-    if (low >= high) {
-      memory.fill(scales + (<usize>slot << 2), 0, PAGE_TOKENS * 4);
-      continue;
-    }
-    const page = cachePage(segment, load<i32>(op, ATTENTION_GROUP), start + slot) + <usize>load<u32>(op + ATTENTION_LAYER_OFFSET);
-    const keyPlane = page + <usize>kvHead * headBytes;
-    const valuePlane = keyPlane + <usize>load<i32>(op + ATTENTION_KV_HEADS) * headBytes;
-    scoreBytes(keyPlane, scalesOf(keyPlane, headSize), slot, low, high, aligned, headSize, queries, factors, scores, starts, room);
-    copyScales(scalesOf(valuePlane, headSize), low, high, scales + (<usize>slot << 2));
-    interleaveBytes(valuePlane, low >> 2, (high + 3) >> 2, headSize, padded, values + <usize>(slot * padded));
-  }
-  const most = largestScale(scales);
-  const reach = end <= PAGE_TOKENS ? PAGE_TOKENS : PAIR_TOKENS;
-  for (let i = 0; i < count; i++) {
-    let limit = most;
-    if (!whole) {
-      const position = load<i32>(positions + (<usize>(firstRow + i / group) << 2));
-      const low = max(first, firstVisible(op, position) - start);
-      limit = maskBytes(scores, i, aligned, low, min(end, position + 1 - start), reach, scales);
-    }
-    store<f32>(limits + (<usize>i << 2), limit);
-  }
-  weighBytes(scores, reach, scales, limits, aligned, padded, sums, totals, peaks, weightFactors, weights, room);
-  addBytes(first >> 2, (end + 3) >> 2, aligned, padded, weights, weightFactors, sums, values, zeros, room);
 }
 
 /** One page of an 8-bit cache, in integers. */
