@@ -8,7 +8,7 @@ import {
 } from './packed-dot';
 import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0 } from './packed-layout';
 import { spreadHalves, spreadMinimumScales } from './packed-scales';
-import { addRows, clear, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } from './packed-wide';
+import { addRows, clear, isWide, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } from './packed-wide';
 
 // @ts-ignore: decorator
 @inline function float(i: v128): v128 {
@@ -258,6 +258,50 @@ function q8_0x2(w: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usi
 function q8_0x3(w: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize, r: usize, e: usize, f: usize): void { direct(Q8_0, 3, w, x, n, a, b, c, d, r, e, f); }
 function q8_0x4(w: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize, r: usize, e: usize, f: usize): void { direct(Q8_0, 4, w, x, n, a, b, c, d, r, e, f); }
 function q8_0x8(w: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize, r: usize, e: usize, f: usize): void { direct(Q8_0, 8, w, x, n, a, b, c, d, r, e, f); }
+
+/**
+ * Four tiles of Q4_0, `step` bytes apart, times 8 rows, block by block: four streams for the processor to follow, and activations come from the
+ * first-level cache for three of them. 1.2 x from memory, 1.3 x at 8,192 columns. a…h are the first fours' sums of each tile (both halves), i…p the second's.
+ */
+function fourQ4_0x8(
+  w: usize, step: usize, x: usize, blocks: i32, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize,
+  i: usize, j: usize, k: usize, l: usize, m: usize, n: usize, o: usize, p: usize,
+): void {
+  let v = w + step, u = v + step, t = u + step;
+  let next = x + 4 * BLOCK_CODES * <usize>blocks;
+  for (; blocks > 0; blocks--) {
+    nibbleBlock(Q4_0, 4, false, w, x, 0, a, b);
+    nibbleBlock(Q4_0, 4, false, v, x, 0, c, d);
+    nibbleBlock(Q4_0, 4, false, u, x, 0, e, f);
+    nibbleBlock(Q4_0, 4, false, t, x, 0, g, h);
+    nibbleBlock(Q4_0, 4, false, w, next, 0, i, j);
+    nibbleBlock(Q4_0, 4, false, v, next, 0, k, l);
+    nibbleBlock(Q4_0, 4, false, u, next, 0, m, n);
+    nibbleBlock(Q4_0, 4, false, t, next, 0, o, p);
+    w += 288;
+    v += 288;
+    u += 288;
+    t += 288;
+    x += 4 * BLOCK_CODES;
+    next += 4 * BLOCK_CODES;
+  }
+}
+
+/** Whether `multiplyFour` serves. */
+// @ts-ignore: decorator
+@inline export function multipliesFour(type: i32, rows: i32): bool {
+  return isWide() && type == Q4_0 && rows == 8;
+}
+
+/** The tiles at `w`, `w + step`, … times 8 rows: sums of the first four rows of tile k 512 k bytes from `sums`, the second's behind them. */
+export function multiplyFour(w: usize, step: usize, x: usize, blocks: i32, sums: usize): void {
+  const s = sums + 512, t = s + 512, u = t + 512;
+  for (let p = sums; p < sums + 2048; p += WIDE_SUMS_BYTES) clear(p);
+  fourQ4_0x8(
+    w, step, x, blocks, sums, sums + 128, s, s + 128, t, t + 128, u, u + 128,
+    sums + 256, sums + 384, s + 256, s + 384, t + 256, t + 384, u + 256, u + 384,
+  );
+}
 
 /**
  * The packed tile at `w` times 2, 3, 4 or 8 rows of activations; the second four's sums come behind the first four's. `room` is SCALE_ROOM

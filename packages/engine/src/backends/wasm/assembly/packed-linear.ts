@@ -13,7 +13,7 @@ import { fetchNext } from './packed-ahead';
 import { copyRowCodes, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
 import { decodeTile } from './packed-decode';
 import { decodeFour, decodesFour, FOUR_AREA } from './packed-decode-four';
-import { multiplyDirect } from './packed-direct';
+import { multipliesFour, multiplyDirect, multiplyFour } from './packed-direct';
 import { makePanel, panelKind } from './packed-panel';
 import { multiplySmall } from './packed-small';
 import { multiplyTile, panelBlockBytes, SUMS_BYTES } from './packed-tile';
@@ -145,6 +145,24 @@ function decodeQuarters(
   }
 }
 
+/** The same for 8 rows. */
+function multiplyQuarters(
+  weight: usize, tileBytes: usize, first: i32, quarter: i32, x: usize, columns: i32, outputs: i32, y: usize, stride: usize, bias: usize,
+  accumulate: bool, scratch: usize,
+): void {
+  const step = <usize>quarter * tileBytes;
+  for (let tile = first; tile < first + quarter; tile++) {
+    multiplyFour(weight + <usize>tile * tileBytes, step, x, columns >> 5, scratch);
+    for (let k = 0; k < 4; k++) {
+      const output = (tile + k * quarter) * TILE_OUTPUTS, skip = <usize>output << 2;
+      const count = min(TILE_OUTPUTS, outputs - output), place = bias ? bias + skip : 0;
+      const sums = scratch + <usize>(2 * k) * WIDE_SUMS_BYTES;
+      deliverRows(sums, TILE_ROWS, count, y + skip, stride, place, accumulate);
+      deliverRows(sums + WIDE_SUMS_BYTES, TILE_ROWS, count, y + <usize>TILE_ROWS * stride + skip, stride, place, accumulate);
+    }
+  }
+}
+
 export function packedLinear(op: usize, thread: i32, threads: i32): void {
   const rows = liveRows(op);
   if (rows <= 0) return;
@@ -166,6 +184,10 @@ export function packedLinear(op: usize, thread: i32, threads: i32): void {
     if (four) {
       const quarter = (end - tile) >> 2;
       decodeQuarters(type, weight, tileBytes, tile, quarter, x, columns, outputs, y, bias, accumulate, scratch);
+      tile += 4 * quarter;
+    } else if (multipliesFour(type, rows)) {
+      const quarter = (end - tile) >> 2;
+      multiplyQuarters(weight, tileBytes, tile, quarter, x, columns, outputs, y, stride, bias, accumulate, scratch);
       tile += 4 * quarter;
     }
     for (; tile < end; tile++) {

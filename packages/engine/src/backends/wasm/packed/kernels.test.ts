@@ -264,7 +264,7 @@ for (const [build, wide] of BUILDS) {
         const m = placeMatrix(h, type, 71, unit * 2, 5);
         const bias = h.allocate(71 * 4);
         for (let o = 0; o < 71; o++) h.floats[bias / 4 + o] = o - 20;
-        for (const rows of [1, 6]) {
+        for (const rows of [1, 6, 8]) {
           const x = randomRows(rows, m.columns, 9);
           const codes = placeCodes(h, x, m.columns);
           const plain = runLinear(h, m, codes, rows);
