@@ -3,15 +3,17 @@ import { statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadModel, type Model } from '@marimba/engine';
+import { loadModel, type Model, type Session } from '@marimba/engine';
 import { costOfPlan, decodePasses } from '@marimba/engine/internal/measure/cost';
 import { fillSession } from '@marimba/engine/internal/measure/fill-session';
-import { measureReadLimit } from '@marimba/engine/internal/measure/read-limit';
+import { openReadProbe } from '@marimba/engine/internal/measure/read-limit';
 import { timeDecode, timePrompt } from '@marimba/engine/internal/measure/speed';
-import { spreadOf } from '@marimba/engine/internal/measure/statistics';
 import { answer, readTask } from './children.ts';
 import { type Figures, type Task, type TaskOf, testTokens } from './tasks.ts';
 import { elapsed, peakBytes, residentBytes, settle, watchOthers } from './timing.ts';
+
+/** Tokens between two looks at the limit of memory. */
+const TURN_TOKENS = 8;
 
 const task = readTask<Task>();
 const busyElsewhere = watchOthers();
@@ -53,28 +55,51 @@ async function measure(loaded: Model, work: Task): Promise<Figures> {
   }
 }
 
-/** The limit of memory is read just before and after decoding: on shared machines it changes within seconds. */
 async function baseFigures(loaded: Model, work: TaskOf<'base'>): Promise<Figures> {
   const session = loaded.createSession();
   const { elapsedMs, next } = await timePrompt(session, testTokens(work.prompt));
   const { tokens } = await timeDecode(loaded, [session], [next], 4);
   await settle();
   const memory = { settledBytes: residentBytes(), peakBytes: peakBytes() };
-  const before = await readLimit(work.threads);
-  const decode = await decodeFigures('decode', loaded, [session], [tokens[0]!.at(-1)!], work.decode);
-  const after = await readLimit(work.threads);
   return {
     loadToFirstToken,
     prompt: (work.prompt * 1000) / elapsedMs,
-    ...decode,
-    'decode.limit': (before + after) / 2,
+    ...(await decodeBesideLimit(loaded, session, tokens[0]!.at(-1)!, work)),
     ...memory,
     fileBytes: statSync(work.model).size,
   };
 }
 
-async function readLimit(threads: number): Promise<number> {
-  return spreadOf((await measureReadLimit({ threads, passes: 3 })).bytesPerSecond).median;
+/** Decoding in turns with bare reads of memory, whose speed changes by half within seconds on shared machines. */
+async function decodeBesideLimit(
+  loaded: Model,
+  session: Session,
+  first: number,
+  work: TaskOf<'base'>,
+): Promise<Figures> {
+  const probe = await openReadProbe({ threads: work.threads });
+  try {
+    let [done, token, seconds, bytes] = [0, first, 0, 0];
+    await probe.pass();
+    while (done < work.decode) {
+      const steps = Math.min(TURN_TOKENS, work.decode - done);
+      const { streamedBytes } = costOfPlan(loaded.runtime.plan, decodePasses(steps, 1, session.position));
+      const { stepMs, tokens } = await timeDecode(loaded, [session], [token], steps);
+      await probe.pass();
+      seconds += stepMs.reduce((sum, ms) => sum + ms, 0) / 1000;
+      bytes += streamedBytes;
+      token = tokens[0]!.at(-1)!;
+      done += steps;
+    }
+    const passes = probe.bytesPerSecond;
+    return {
+      decode: work.decode / seconds,
+      'decode.read': bytes / seconds,
+      'decode.limit': passes.length / passes.reduce((sum, speed) => sum + 1 / speed, 0),
+    };
+  } finally {
+    await probe.close();
+  }
 }
 
 async function sessionsFigures(loaded: Model, work: TaskOf<'sessions'>): Promise<Figures> {

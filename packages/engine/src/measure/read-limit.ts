@@ -15,21 +15,38 @@ export interface ReadLimitOptions {
   readonly threads: number;
   /** Bytes read in one pass, by all threads together. Far larger than any cache: default 1 GiB. */
   readonly byteLength?: number;
-  readonly passes?: number;
 }
 
 export interface ReadLimit {
   readonly threads: number;
   readonly byteLength: number;
-  /** One figure for each pass, in bytes per second: of the way of reading that was faster then. */
+  /** One figure for each pass, in bytes per second: of the way of reading that was faster over all passes. */
   readonly bytesPerSecond: readonly number[];
+}
+
+/** Memory and threads to read it, kept at hand: where speeds change within seconds, passes belong between what they are compared with. */
+export interface ReadProbe extends ReadLimit {
+  /** Reads all of the memory once in each way. */
+  pass(): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** The reading loops take so many bytes a round. */
 const ROUND = 512;
 const KERNELS: readonly ReadKernel[] = ['readBytes', 'readQuarters'];
 
-export async function measureReadLimit(options: ReadLimitOptions): Promise<ReadLimit> {
+export async function measureReadLimit(options: ReadLimitOptions & { passes?: number }): Promise<ReadLimit> {
+  const probe = await openReadProbe(options);
+  try {
+    for (let pass = 0; pass < (options.passes ?? 7); pass++) await probe.pass();
+    const { threads, byteLength, bytesPerSecond } = probe;
+    return { threads, byteLength, bytesPerSecond };
+  } finally {
+    await probe.close();
+  }
+}
+
+export async function openReadProbe(options: ReadLimitOptions): Promise<ReadProbe> {
   const threads = canShareMemory() ? options.threads : 1;
   const slice = Math.floor((options.byteLength ?? 2 ** 30) / threads / ROUND) * ROUND;
   const byteLength = slice * threads;
@@ -37,32 +54,39 @@ export async function measureReadLimit(options: ReadLimitOptions): Promise<ReadL
   const address = arena.allocate(byteLength, 'memory to read');
   // Untouched pages would all be the system's one page of zeros, and read from the cache.
   arena.views.u8.fill(1, address, address + byteLength);
-  const probe = await startProbe(arena, threads);
-  try {
-    const bytesPerSecond: number[] = [];
-    for (let pass = -1; pass < (options.passes ?? 7); pass++) {
-      let best = 0;
-      for (const kernel of KERNELS) {
-        const began = performance.now();
-        await probe.read(kernel, address, slice);
-        best = Math.max(best, byteLength / ((performance.now() - began) / 1000));
-      }
-      // The first pass lets the engine compile the loops well.
-      if (pass >= 0) bytesPerSecond.push(best);
+  const readers = await startReaders(arena, threads);
+  const seconds = KERNELS.map((): number[] => []);
+  const pass = async () => {
+    for (const [k, kernel] of KERNELS.entries()) {
+      const began = performance.now();
+      await readers.read(kernel, address, slice);
+      seconds[k]!.push((performance.now() - began) / 1000);
     }
-    return { threads, byteLength, bytesPerSecond };
-  } finally {
-    await probe.close();
-  }
+  };
+  await pass();
+  // That one let the engine compile the loops well.
+  for (const list of seconds) list.pop();
+  return {
+    threads,
+    byteLength,
+    pass,
+    get bytesPerSecond() {
+      const [first, second] = seconds as [number[], number[]];
+      return (sum(first) < sum(second) ? first : second).map((s) => byteLength / s);
+    },
+    close: () => readers.close(),
+  };
 }
 
-interface Probe {
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+interface Readers {
   /** Every thread reads its own `slice` bytes, one after the other from `address` on. */
   read(kernel: ReadKernel, address: number, slice: number): Promise<void>;
   close(): Promise<void>;
 }
 
-async function startProbe(arena: Arena, threads: number): Promise<Probe> {
+async function startReaders(arena: Arena, threads: number): Promise<Readers> {
   const module = await compileKernels(hasRelaxedSimd() ? 'relaxed' : 'baseline', canShareMemory());
   if (!canShareMemory()) {
     const kernels = instantiateKernels(module, arena.memory);
