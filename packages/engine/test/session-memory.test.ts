@@ -190,4 +190,18 @@ describe('session files', () => {
       assert.deepEqual(readdirSync(folder), ['session']);
       await session.prefill([4]);
     }));
+
+  it('of two sessions under one name at once are one or the other', () =>
+    inFolder(async (folder) => {
+      await using model = await open('mamba-tiny');
+      const path = join(folder, 'session');
+      const sessions = [model.createSession(), model.createSession()] as const;
+      await sessions[0].prefill([1, 2, 3]);
+      await sessions[1].prefill([4, 5]);
+      await Promise.all(sessions.map((session) => session.saveTo(path)));
+      const { tokens } = await model.restoreSessionFrom(path);
+      assert.ok([3, 2].includes(tokens.length));
+      assert.deepEqual(tokens, tokens.length === 3 ? [1, 2, 3] : [4, 5]);
+      assert.deepEqual(readdirSync(folder), ['session']);
+    }));
 });

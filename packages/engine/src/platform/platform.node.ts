@@ -1,5 +1,6 @@
 // What differs between Node and browsers, Node's half. The browser's half has the same exports. Worker threads load this file
 // too, and loading takes its time on each: opening models is in open-source.node.ts.
+import { randomUUID } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
@@ -18,7 +19,7 @@ const MAX_PARTS = 1024;
 
 /** Writes a file of these parts, one behind the other. Whatever had the name is replaced once all is written. */
 export async function writeParts(path: string, parts: readonly Uint8Array[]): Promise<void> {
-  const partial = `${path}.${process.pid}.partial`;
+  const partial = `${path}.${randomUUID()}.partial`;
   try {
     const file = await open(partial, 'w');
     try {
