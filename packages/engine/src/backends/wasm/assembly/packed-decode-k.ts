@@ -9,19 +9,13 @@ import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32 } from './packed-
 import {
   BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, HALF_SIGN, highHalves, lowHalves, NIBBLES, ONES, scaledTotal, SIGN, SIX_BITS, SIXTEEN, TOP_BITS, total,
 } from './packed-dot';
-import { doubledBytes, unpackScales } from './packed-scales';
+import { doubledBytes, spreadHalves, unpackScales } from './packed-scales';
 
 /** The group's d (at out) and -dmin (at out + 64) of 16 rows as f32: 128 bytes. */
 // @ts-ignore: decorator
 @inline export function spreadGroup(w: usize, out: usize): void {
+  spreadHalves(w, out);
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT), flip = constant(HALF_SIGN);
-  const h = v128.load(w), g = v128.load(w, 16);
-  const d0 = lowHalves(h, sign, bias, limit), d1 = highHalves(h, sign, bias, limit);
-  const d2 = lowHalves(g, sign, bias, limit), d3 = highHalves(g, sign, bias, limit);
-  v128.store(out, d0);
-  v128.store(out, d1, 16);
-  v128.store(out, d2, 32);
-  v128.store(out, d3, 48);
   const k = v128.xor(v128.load(w, 32), flip), l = v128.xor(v128.load(w, 48), flip);
   const m0 = lowHalves(k, sign, bias, limit), m1 = highHalves(k, sign, bias, limit);
   const m2 = lowHalves(l, sign, bias, limit), m3 = highHalves(l, sign, bias, limit);
