@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { loadModel, type Model, type Session } from '@marimba/engine';
 import { costOfPlan, decodePasses } from '@marimba/engine/internal/measure/cost';
 import { fillSession } from '@marimba/engine/internal/measure/fill-session';
-import { openReadProbe } from '@marimba/engine/internal/measure/read-limit';
+import { openReadProbe } from '@marimba/engine/internal/measure/machine-limits';
 import { timeDecode, timePrompt } from '@marimba/engine/internal/measure/speed';
 import { answer, readTask } from './children.ts';
 import { type Figures, type Task, type TaskOf, testTokens } from './tasks.ts';

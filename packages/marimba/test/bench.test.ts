@@ -34,12 +34,22 @@ test('bench --json reports what it promises, as finite figures', () => {
     'promptTokensPerSecond',
     'decodeTokensPerSecond',
     'residentBytes',
+    'byteProductsPerSecond',
+    'floatProductsPerSecond',
   ];
   for (const name of promised) {
     const value = result[name];
     assert.ok(typeof value === 'number' && Number.isFinite(value) && value > 0, `${name}: found ${value}`);
   }
-  const { profile } = result.decode as { profile: { layer: string; kind: string; share: number }[] };
+  const { profile, shareOfLimits } = result.decode as {
+    profile: { layer: string; kind: string; share: number; leastMs: number }[];
+    shareOfLimits: number;
+  };
+  assert.ok(shareOfLimits > 0);
+  for (const kind of ['linear', 'attention', 'selectiveScan']) {
+    const lines = profile.filter((line) => line.kind === kind);
+    assert.ok(lines.length > 0 && lines.every(({ leastMs }) => leastMs > 0), kind);
+  }
   assert.ok(Math.abs(profile.reduce((sum, { share }) => sum + share, 0) - 1) < 1e-9);
   assert.ok(profile.some(({ layer, kind }) => layer === 'mamba' && kind === 'selectiveScan'));
 });

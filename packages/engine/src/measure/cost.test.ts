@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadModel } from '../load-model.ts';
-import { costOfPlan, decodePasses, promptPasses } from './cost.ts';
+import { costOfPlan, decodePasses, leastSeconds, promptPasses } from './cost.ts';
 import { profileOf } from './profile.ts';
 import { spreadOf } from './statistics.ts';
 
@@ -20,7 +20,7 @@ test('passes of a prompt cover it once, and only the last gives logits', () => {
   );
 });
 
-test('a decoding step streams every weight that its tokens use, and the cache up to its position', async () => {
+test('a decoding step streams every weight that its tokens use, the cache up to its position, and each state', async () => {
   await using model = await loadModel(join(golden, 'jamba-period4'), {
     backend: 'reference',
     cacheType: 'f16',
@@ -30,15 +30,23 @@ test('a decoding step streams every weight that its tokens use, and the cache up
   const attentionLayers = model.spec.layers.flatMap(({ mixer }) =>
     mixer.kind === 'attention' ? [mixer] : [],
   );
+  const stateBytes = model.runtime.plan.ops.reduce((sum, { cost }) => sum + cost.stateBytes, 0);
   const cacheBytes = attentionLayers.reduce((sum, a) => sum + a.kvHeads * a.headSize * 2 * 2, 0);
   assert.equal(at(100).streamedBytes - at(0).streamedBytes, 100 * cacheBytes);
   assert.equal(
     at(0, 3).streamedBytes - at(0).streamedBytes,
-    2 * cacheBytes,
+    2 * (cacheBytes + stateBytes),
     'weights are read once for all sessions',
   );
+  const states = model.spec.layers.flatMap(({ mixer }) =>
+    mixer.kind === 'mamba' ? [mixer.innerSize * (mixer.stateSize + mixer.convWidth - 1)] : [],
+  );
+  assert.equal(
+    stateBytes,
+    states.reduce((sum, floats) => sum + floats * 4, 0),
+  );
   assert.equal(at(0, 3).macs, 3 * at(0).macs);
-  assert.ok(at(0).streamedBytes <= model.weights.byteLength + cacheBytes);
+  assert.ok(at(0).streamedBytes <= model.weights.byteLength + cacheBytes + stateBytes);
 });
 
 test('a prompt in one pass costs the products of its tokens, each over the positions before it', async () => {
@@ -50,13 +58,45 @@ test('a prompt in one pass costs the products of its tokens, each over the posit
   assert.equal(tokenwise.macs - whole.macs, 9 * headMacs);
 });
 
+test('the least time is that of reads or of products, whichever takes longer', () => {
+  const cost = {
+    bytes: 9e9,
+    streamedBytes: 3e9,
+    macs: 3e9,
+    byteProducts: 4e9,
+    floatProducts: 1e9,
+    exponentials: 0,
+  };
+  assert.equal(leastSeconds(cost, { readBytes: 1e9, byteProducts: 4e9, floatProducts: 1e9 }), 3);
+  assert.equal(leastSeconds(cost, { readBytes: 3e9, byteProducts: 4e9, floatProducts: 1e9 }), 2);
+});
+
+test('attention over 8-bit pages takes two products of bytes, over f16 pages one of f32', async () => {
+  const products = async (cacheType: 'q8' | 'f16') => {
+    await using model = await loadModel(join(golden, 'jamba-period4'), { backend: 'reference', cacheType });
+    const { plan } = model.runtime;
+    const [near, far] = [0, 100].map((position) => costOfPlan(plan, decodePasses(1, 1, position)));
+    return {
+      macs: far!.macs - near!.macs,
+      bytes: far!.byteProducts - near!.byteProducts,
+      floats: far!.floatProducts - near!.floatProducts,
+    };
+  };
+  const q8 = await products('q8');
+  assert.ok(q8.macs > 0);
+  assert.deepEqual(q8, { macs: q8.macs, bytes: 2 * q8.macs, floats: 0 });
+  assert.deepEqual(await products('f16'), { macs: q8.macs, bytes: 0, floats: q8.macs });
+});
+
 test('a profile accounts for all of the time', async () => {
   await using model = await loadModel(join(golden, 'jamba-moe'), { threads: 2 });
   const { backend, plan } = model.runtime;
   backend.profile(true);
   await model.createSession().prefill([1, 2, 3]);
   const times = backend.profile(false)!;
-  const lines = profileOf(plan, times, promptPasses(3, 0, backend.maxRows));
+  const limits = { readBytes: 1e9, byteProducts: 2e9, floatProducts: 1e9 };
+  const lines = profileOf(plan, times, promptPasses(3, 0, backend.maxRows), limits);
+  assert.ok(lines.every(({ leastMs }) => leastMs >= 0));
   const sum = lines.reduce((total, { elapsedMs }) => total + elapsedMs, 0);
   assert.ok(Math.abs(sum - times.reduce((total, ms) => total + ms, 0)) < 1e-9);
   assert.ok(Math.abs(lines.reduce((total, { share }) => total + share, 0) - 1) < 1e-9);

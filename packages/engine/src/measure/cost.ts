@@ -10,13 +10,30 @@ export interface Pass {
 }
 
 export interface Cost {
-  /** Weights once a pass, cache once a session, activations in and out. */
+  /** Weights once a pass, cache once a session, states and activations in and out. */
   readonly bytes: number;
-  /** The part of `bytes` that no cache can hold: weights and attention cache. */
+  /** The part of `bytes` that must come from memory, as no cache holds it from pass to pass: weights, attention cache, states. */
   readonly streamedBytes: number;
   readonly macs: number;
+  /** What the multiply-adds are made of: products of bytes (two where an operand has 16 bits), or of f32. */
+  readonly byteProducts: number;
+  readonly floatProducts: number;
   readonly exponentials: number;
 }
+
+/** What the machine could do at most, a second. */
+export interface Limits {
+  readonly readBytes: number;
+  readonly byteProducts: number;
+  readonly floatProducts: number;
+}
+
+/** Seconds that no arrangement of the work could undercut: reading alone, or multiplying alone, whichever takes longer. */
+export const leastSeconds = (cost: Cost, limits: Limits): number =>
+  Math.max(
+    cost.streamedBytes / limits.readBytes,
+    cost.byteProducts / limits.byteProducts + cost.floatProducts / limits.floatProducts,
+  );
 
 export function costOfOp({ cost }: RecordedOp, isHead: boolean, passes: readonly Pass[]): Cost {
   let streamedBytes = 0;
@@ -31,24 +48,41 @@ export function costOfOp({ cost }: RecordedOp, isHead: boolean, passes: readonly
     macs += rows * cost.macsPerRow;
     exponentials += rows * cost.exponentialsPerRow;
     for (const segment of segments) {
+      streamedBytes += cost.stateBytes;
+      activationBytes += cost.stateBytes;
       streamedBytes += reach(segment.position + segment.rows, cost.window) * cost.cacheBytesPerPosition;
       if (cost.macsPerPosition > 0) macs += attended(segment, cost.window) * cost.macsPerPosition;
     }
   }
-  return { bytes: streamedBytes + activationBytes, streamedBytes, macs, exponentials };
+  const byteProducts = macs * cost.bytesPerMac;
+  const floatProducts = cost.bytesPerMac === 0 ? macs : 0;
+  return {
+    bytes: streamedBytes + activationBytes,
+    streamedBytes,
+    macs,
+    byteProducts,
+    floatProducts,
+    exponentials,
+  };
 }
 
-export function costOfPlan(plan: Plan, passes: readonly Pass[]): Cost {
-  const total = { bytes: 0, streamedBytes: 0, macs: 0, exponentials: 0 };
-  plan.ops.forEach((op, index) => {
-    const cost = costOfOp(op, index >= plan.headStart, passes);
-    total.bytes += cost.bytes;
-    total.streamedBytes += cost.streamedBytes;
-    total.macs += cost.macs;
-    total.exponentials += cost.exponentials;
-  });
-  return total;
+const NOTHING: Cost = {
+  bytes: 0,
+  streamedBytes: 0,
+  macs: 0,
+  byteProducts: 0,
+  floatProducts: 0,
+  exponentials: 0,
+};
+
+export function sumOfCosts(costs: readonly Cost[]): Cost {
+  const keys = Object.keys(NOTHING) as (keyof Cost)[];
+  const total = (key: keyof Cost) => costs.reduce((sum, cost) => sum + cost[key], 0);
+  return Object.fromEntries(keys.map((key) => [key, total(key)])) as unknown as Cost;
 }
+
+export const costOfPlan = (plan: Plan, passes: readonly Pass[]): Cost =>
+  sumOfCosts(plan.ops.map((op, index) => costOfOp(op, index >= plan.headStart, passes)));
 
 /** The passes that reading `tokens` tokens from `position` takes, when one holds `maxRows`. The last gives logits. */
 export function promptPasses(tokens: number, position: number, maxRows: number): Pass[] {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { loadModel } from '../load-model.ts';
 import { CACHE_TYPE_ID, type CacheType } from '../session/cache-layout.ts';
 import { fillSession } from './fill-session.ts';
-import { measureReadLimit } from './read-limit.ts';
+import { measurePeaks, measureReadLimit } from './machine-limits.ts';
 
 const golden = join(import.meta.dirname, '../../../../fixtures/golden');
 
@@ -42,3 +42,9 @@ test('the read limit reports one figure for each pass', async () => {
   assert.equal(limit.bytesPerSecond.length, 3);
   assert.ok(limit.bytesPerSecond.every((rate) => rate > 0 && Number.isFinite(rate)));
 });
+
+for (const variant of ['relaxed', 'baseline'] as const)
+  test(`peaks of both kinds of products are measured (${variant})`, async () => {
+    const { bytes, floats } = await measurePeaks({ threads: 2, variant });
+    for (const peak of [bytes, floats]) assert.ok(peak > 0 && Number.isFinite(peak));
+  });

@@ -3,7 +3,7 @@
 import type { OpTimes } from '../backends/backend.ts';
 import type { OpKind } from '../plan/ops.ts';
 import type { Plan, RecordedOp } from '../plan/plan.ts';
-import { costOfOp, type Pass } from './cost.ts';
+import { type Cost, costOfOp, type Limits, leastSeconds, type Pass, sumOfCosts } from './cost.ts';
 
 export interface OpProfile {
   readonly kind: OpKind;
@@ -14,6 +14,8 @@ export interface OpProfile {
   /** Ops of the plan in this line. */
   readonly ops: number;
   readonly elapsedMs: number;
+  /** What it would take at the machine's limits, each op by itself. */
+  readonly leastMs: number;
   /** Of the time of all ops. */
   readonly share: number;
   readonly gigabytesPerSecond: number;
@@ -23,33 +25,30 @@ export interface OpProfile {
 }
 
 /** Lines by time, longest first. `passes` are those that ran while `times` was recorded. */
-export function profileOf(plan: Plan, times: OpTimes, passes: readonly Pass[]): OpProfile[] {
-  const groups = new Map<
-    string,
-    { op: RecordedOp; ops: number; ms: number; bytes: number; macs: number; exponentials: number }
-  >();
+export function profileOf(plan: Plan, times: OpTimes, passes: readonly Pass[], limits: Limits): OpProfile[] {
+  const groups = new Map<string, { op: RecordedOp; ms: number; leastMs: number; costs: Cost[] }>();
   plan.ops.forEach((op, index) => {
     const key = `${layerKind(op)} ${op.kind} ${shapeOf(op) ?? ''}`;
-    const group = groups.get(key) ?? { op, ops: 0, ms: 0, bytes: 0, macs: 0, exponentials: 0 };
+    const group = groups.get(key) ?? { op, ms: 0, leastMs: 0, costs: [] };
     const cost = costOfOp(op, index >= plan.headStart, passes);
-    group.ops++;
     group.ms += times[index]!;
-    group.bytes += cost.bytes;
-    group.macs += cost.macs;
-    group.exponentials += cost.exponentials;
+    group.leastMs += leastSeconds(cost, limits) * 1000;
+    group.costs.push(cost);
     groups.set(key, group);
   });
   const total = times.reduce((sum, ms) => sum + ms, 0);
   return [...groups.values()]
     .sort((x, y) => y.ms - x.ms)
-    .map(({ op, ops, ms, bytes, macs, exponentials }) => {
+    .map(({ op, ms, leastMs, costs }) => {
+      const { bytes, macs, exponentials } = sumOfCosts(costs);
       const perSecond = (count: number) => (ms > 0 ? count / (ms / 1000) : 0);
       return {
         kind: op.kind,
         layer: layerKind(op),
         shape: shapeOf(op),
-        ops,
+        ops: costs.length,
         elapsedMs: ms,
+        leastMs,
         share: total > 0 ? ms / total : 0,
         gigabytesPerSecond: perSecond(bytes) / 1e9,
         gigamacsPerSecond: perSecond(macs) / 1e9,

@@ -425,8 +425,6 @@ const SCHEMA = {
   clipGradient: ['partials', 'chunks', 'state'],
   /** AdamW (Loshchilov & Hutter 2019) with the numbers in `state`; `decays` 0: without weight decay. */
   adamW: ['parameters', 'gradients', 'first', 'second', 'count', 'decays', 'state'],
-  /** 64 chunks of `count` times 40 multiply-adds, none waiting for memory: what the machine could do. Changes nothing. */
-  multiplyAddProbe: ['count', 'sink'],
 } as const;
 
 /** Partial sums of selectiveScanBackward: enough that threads share the work, few enough that adding them is cheap. */

@@ -7,34 +7,24 @@ import { ACTIVATION_ID, type Activation } from '../model/spec.ts';
 import { CACHE_TYPE_ID } from '../session/cache-layout.ts';
 import { layoutId } from './layouts.ts';
 import type { OpFields, OpKind } from './ops.ts';
-
-import type {
-  CachePlace,
-  OpCost,
-  Operand,
-  PlacedWeight,
-  Plan,
-  PlanBuffer,
-  PlanOptions,
-  PlanTraits,
-  RecordedOp,
-  Routing,
-  RowSet,
-  ScanOperands,
-  Value,
+import {
+  type CachePlace,
+  FREE,
+  type OpCost,
+  type Operand,
+  type PlacedWeight,
+  type Plan,
+  type PlanBuffer,
+  type PlanOptions,
+  type PlanTraits,
+  type RecordedOp,
+  type Routing,
+  type RowSet,
+  type ScanOperands,
+  type Value,
 } from './recorded.ts';
 
 export type * from './recorded.ts';
-
-const FREE: OpCost = {
-  weightBytes: 0,
-  macsPerRow: 0,
-  bytesPerRow: 0,
-  exponentialsPerRow: 0,
-  cacheBytesPerPosition: 0,
-  macsPerPosition: 0,
-  window: 0,
-};
 
 export class PlanBuilder {
   readonly #traits: PlanTraits;
@@ -147,6 +137,7 @@ export class PlanBuilder {
       {
         weightBytes: weight.byteLength,
         macsPerRow: weight.rows * weight.columns,
+        bytesPerMac: weight.layout.packed ? 1 : 0,
         bytesPerRow: (weight.rows + weight.columns) * 4,
       },
     );
@@ -173,7 +164,13 @@ export class PlanBuilder {
         width,
         stateOffset,
       },
-      { macsPerRow: width * x.columns, bytesPerRow: x.columns * 8, exponentialsPerRow: x.columns },
+      {
+        weightBytes: weight.byteLength + (bias?.byteLength ?? 0),
+        macsPerRow: width * x.columns,
+        stateBytes: (width - 1) * x.columns * 4,
+        bytesPerRow: x.columns * 8,
+        exponentialsPerRow: x.columns,
+      },
     );
     return y;
   }
@@ -209,7 +206,9 @@ export class PlanBuilder {
         scratch: { scratch: true },
       },
       {
+        weightBytes: operands.a.byteLength + operands.d.byteLength + (operands.dtBias?.byteLength ?? 0),
         macsPerRow: 3 * u.columns * operands.states,
+        stateBytes: u.columns * operands.states * 4,
         bytesPerRow: u.columns * 16,
         exponentialsPerRow: u.columns * (operands.states + 2),
       },
@@ -301,6 +300,7 @@ export class PlanBuilder {
         bytesPerRow: q.columns * 8,
         cacheBytesPerPosition: cache.bytesPerPosition,
         macsPerPosition: 2 * heads * headSize,
+        bytesPerMac: cache.type === 'q8' ? 2 : 0,
         window: options.window ?? 0,
       },
     );
@@ -414,6 +414,7 @@ export class PlanBuilder {
       {
         weightBytes: (weight.byteLength / experts) * topK,
         macsPerRow: outputs * weight.columns * topK,
+        bytesPerMac: weight.layout.packed ? 1 : 0,
         bytesPerRow: (outputs + weight.columns) * 4 * topK,
       },
     );

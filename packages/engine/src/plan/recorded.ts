@@ -46,6 +46,10 @@ export type Operand =
 export interface OpCost {
   readonly weightBytes: number;
   readonly macsPerRow: number;
+  /** Products of bytes that a multiply-add takes: 1 where both sides are bytes, 2 where one has 16 bits, 0 where it is f32. */
+  readonly bytesPerMac: 0 | 1 | 2;
+  /** Recurrent state of a session, read and written once. */
+  readonly stateBytes: number;
   readonly bytesPerRow: number;
   readonly exponentialsPerRow: number;
   readonly cacheBytesPerPosition: number;
@@ -53,6 +57,19 @@ export interface OpCost {
   /** Positions beyond this are not read; 0: no limit. */
   readonly window: number;
 }
+
+/** An op that costs nothing. */
+export const FREE: OpCost = {
+  weightBytes: 0,
+  macsPerRow: 0,
+  bytesPerMac: 0,
+  stateBytes: 0,
+  bytesPerRow: 0,
+  exponentialsPerRow: 0,
+  cacheBytesPerPosition: 0,
+  macsPerPosition: 0,
+  window: 0,
+};
 
 export interface RecordedOp<K extends OpKind = OpKind> {
   readonly kind: K;

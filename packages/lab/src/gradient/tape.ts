@@ -5,6 +5,7 @@
 // rule that reaches a slice writes it, later ones add; the tape keeps account of that, so nothing has to be cleared.
 import type { OpFields, OpKind } from '@marimba/engine/internal/plan/ops';
 import type { OpCost, Operand, PlanBuffer, RecordedOp, RowSet } from '@marimba/engine/internal/plan/plan';
+import { FREE } from '@marimba/engine/internal/plan/recorded';
 
 /** What the rules have to know about the world beyond the plan. */
 export interface GradientContext {
@@ -31,16 +32,6 @@ interface Range {
   readonly from: number;
   readonly to: number;
 }
-
-const FREE: OpCost = {
-  weightBytes: 0,
-  macsPerRow: 0,
-  bytesPerRow: 0,
-  exponentialsPerRow: 0,
-  cacheBytesPerPosition: 0,
-  macsPerPosition: 0,
-  window: 0,
-};
 
 export class Tape {
   readonly context: GradientContext;

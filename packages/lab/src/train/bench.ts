@@ -1,10 +1,9 @@
 // How fast training is on this machine, where the time goes, and how near the matrix products are to the machine's f32
 // multiply-add peak, measured by a loop of nothing else on the same threads in the same run.
-import type { Backend } from '@marimba/engine/internal/backends/backend';
 import type { JsonObject } from '@marimba/engine/internal/formats/types';
 import { createRandom } from '@marimba/engine/internal/generate/random';
 import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/load-model';
-import { encodeOp, wordsOf } from '@marimba/engine/internal/plan/ops';
+import { measurePeaks } from '@marimba/engine/internal/measure/machine-limits';
 import type { TrainingBatch } from '../data/batches.ts';
 import { initialise } from './initialise.ts';
 import { specOfConfig } from './model-config.ts';
@@ -84,10 +83,11 @@ export async function benchTraining(
 ): Promise<TrainingBench> {
   const { sequences = 8, length = 256, steps = 5 } = options;
   const { spec } = specOfConfig(name, config);
-  const peakBefore = await measurePeak(options);
   const backend = await createBackend(options);
   const runtime = await TrainingRuntime.create(spec, backend, { maxTokens: sequences * length });
+  const peak = () => measurePeaks({ threads: backend.threads, variant: options.variant });
   try {
+    const before = await peak();
     initialise(runtime.store, spec, 1);
     const batch = randomBatch(spec.vocabularySize, sequences, length);
     const settings = {
@@ -106,7 +106,7 @@ export async function benchTraining(
     const ms = (performance.now() - began) / steps;
     const times = backend.profile(false);
     // The machine may have other work: the better of two moments.
-    const peakGigaflops = Math.max(peakBefore, await measurePeak(options));
+    const peakGigaflops = (2 * Math.max(before.floats, (await peak()).floats)) / 1e9;
     const { ops } = runtime.plan.plan;
     const rows = sequences * length;
     const kinds = new Map<string, { ms: number; macs: number }>();
@@ -141,30 +141,6 @@ export async function benchTraining(
     };
   } finally {
     await runtime.close();
-  }
-}
-
-/** The best of several runs, all threads together. */
-async function measurePeak(options: TrainingBenchOptions): Promise<number> {
-  const backend: Backend = await createBackend(options);
-  try {
-    const count = 25_000;
-    const program = backend.arena.allocate(64, 'probe');
-    const sink = backend.arena.allocate(64, 'probe');
-    const words = new Uint32Array(wordsOf('multiplyAddProbe'));
-    encodeOp('multiplyAddProbe', { count, sink }, words, 0);
-    backend.arena.views.u32.set(words, program >>> 2);
-    backend.arena.views.f32.fill(1, sink >>> 2, (sink >>> 2) + 8);
-    await backend.install({ records: [program], headStart: 1 });
-    let best = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 12; i++) {
-      const began = performance.now();
-      await backend.run(0, 1);
-      best = Math.min(best, performance.now() - began);
-    }
-    return (count * 160 * 64) / best / 1e6;
-  } finally {
-    await backend.close();
   }
 }
 

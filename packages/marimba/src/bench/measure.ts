@@ -1,15 +1,20 @@
 // What `marimba bench` measures, as data: the load, both phases, memory, the limit of memory reads, and where the time went.
+
 import { type LoadModelOptions, loadModel, type Model, type Session, UsageError } from '@marimba/engine';
+import type { OpTimes } from '@marimba/engine/internal/backends/backend';
 import {
-  type Cost,
+  costOfOp,
   costOfPlan,
   decodePasses,
+  type Limits,
+  leastSeconds,
   type Pass,
   promptPasses,
+  sumOfCosts,
 } from '@marimba/engine/internal/measure/cost';
 import { fillSession } from '@marimba/engine/internal/measure/fill-session';
+import { measurePeaks, measureReadLimit } from '@marimba/engine/internal/measure/machine-limits';
 import { type OpProfile, profileOf } from '@marimba/engine/internal/measure/profile';
-import { measureReadLimit } from '@marimba/engine/internal/measure/read-limit';
 import { mostLikely, sampleTokens, timeDecode, timePrompt } from '@marimba/engine/internal/measure/speed';
 import { type Spread, spreadOf } from '@marimba/engine/internal/measure/statistics';
 import { locate } from '../box.ts';
@@ -30,6 +35,11 @@ export interface Phase {
   readonly gigamacsPerSecond: number;
   /** The time that reading those bytes alone would take, over the time taken (medians). 1 is the limit of memory. */
   readonly shareOfReadLimit: number;
+  /**
+   * What all ops would take at the machine's limits (reading what they must read, or multiplying, whichever takes longer), over
+   * the time taken (medians).
+   */
+  readonly shareOfLimits: number;
   readonly profile: readonly OpProfile[];
 }
 
@@ -55,6 +65,9 @@ export interface BenchResult {
   /** Bytes that a token reads at least: weights, and the attention cache at this depth. */
   readonly bytesPerDecodeStep: number;
   readonly readLimitBytesPerSecond: Spread;
+  /** Peaks of multiplying and adding, of loops that do nothing else. */
+  readonly byteProductsPerSecond: number;
+  readonly floatProductsPerSecond: number;
   readonly prompt: Phase;
   readonly decode: Phase;
 }
@@ -89,12 +102,15 @@ export async function runBench(
     const decode = await bench.decode(progress);
     const residentBytes = process.memoryUsage.rss();
     const peakResidentBytes = process.resourceUsage().maxRSS * 1024;
-    progress('Reading memory');
+    progress('Measuring limits');
+    const { threads } = model.runtime.backend;
     const { bytesPerSecond } = await measureReadLimit({
-      threads: model.runtime.backend.threads,
+      threads,
       byteLength: Math.max(LEAST_READ_BYTES, Math.min(MOST_READ_BYTES, model.weights.byteLength)),
     });
-    const limit = spreadOf(bytesPerSecond);
+    const readLimit = spreadOf(bytesPerSecond);
+    const peaks = await measurePeaks({ threads });
+    const limits = { readBytes: readLimit.median, byteProducts: peaks.bytes, floatProducts: peaks.floats };
     return {
       model: model.name,
       backend: model.runtime.backend.description,
@@ -108,10 +124,12 @@ export async function runBench(
       residentBytes,
       peakResidentBytes,
       weightBytes: model.weights.byteLength,
-      bytesPerDecodeStep: decode.cost.streamedBytes / options.new,
-      readLimitBytesPerSecond: limit,
-      prompt: phaseOf(prompt, options.prompt, limit.median),
-      decode: phaseOf(decode, options.new * options.sessions, limit.median),
+      bytesPerDecodeStep: costOfPlan(model.runtime.plan, decode.passes).streamedBytes / options.new,
+      readLimitBytesPerSecond: readLimit,
+      byteProductsPerSecond: peaks.bytes,
+      floatProductsPerSecond: peaks.floats,
+      prompt: phaseOf(model, prompt, options.prompt, limits),
+      decode: phaseOf(model, decode, options.new * options.sessions, limits),
     };
   } finally {
     await model.close();
@@ -129,8 +147,9 @@ function requireContext({ contextLength }: Model, { depth, prompt, new: steps }:
 /** One phase as measured. */
 interface Measured {
   readonly ms: readonly number[];
-  readonly cost: Cost;
-  readonly profile: readonly OpProfile[];
+  readonly passes: readonly Pass[];
+  /** Of every op, in a repetition of its own, since taking them takes time. Null where the backend keeps none. */
+  readonly times: OpTimes | null;
 }
 
 class Bench {
@@ -163,14 +182,14 @@ class Bench {
       return elapsedMs;
     });
     const passes = promptPasses(prompt, depth, this.#model.runtime.backend.maxRows);
-    const profile = await this.#profile(passes, async () => {
+    const times = await this.#opTimes(async () => {
       const session = this.#sessionAtDepth();
       return async () => {
         await timePrompt(session, this.#tokens);
         session.close();
       };
     });
-    return { ms, profile, cost: costOfPlan(this.#model.runtime.plan, passes) };
+    return { ms, passes, times };
   }
 
   async decode(progress: BenchProgress): Promise<Measured> {
@@ -187,12 +206,7 @@ class Bench {
       };
     };
     const ms = await this.#repeat('Decode', progress, async () => (await start())());
-    const passes = decodePasses(steps, count, depth + prompt);
-    return {
-      ms,
-      profile: await this.#profile(passes, start),
-      cost: costOfPlan(this.#model.runtime.plan, passes),
-    };
+    return { ms, passes: decodePasses(steps, count, depth + prompt), times: await this.#opTimes(start) };
   }
 
   /** Sessions of different prompts, as people's are: equal ones would choose the same experts and share their reads. */
@@ -223,29 +237,32 @@ class Bench {
     return ms;
   }
 
-  /** A repetition of its own, since timing every op takes time. `prepare` is not part of the profile. */
-  async #profile(
-    passes: readonly Pass[],
-    prepare: () => Promise<() => Promise<unknown>>,
-  ): Promise<OpProfile[]> {
-    const { backend, plan } = this.#model.runtime;
+  /** `prepare` is not part of what is timed. */
+  async #opTimes(prepare: () => Promise<() => Promise<unknown>>): Promise<OpTimes | null> {
+    const { backend } = this.#model.runtime;
     const run = await prepare();
     backend.profile(true);
     await run();
-    const times = backend.profile(false);
-    return times ? profileOf(plan, times, passes) : [];
+    return backend.profile(false);
   }
 }
 
-function phaseOf({ ms, cost, profile }: Measured, tokens: number, readBytesPerSecond: number): Phase {
+const costsOf = ({ runtime: { plan } }: Model, passes: readonly Pass[]) =>
+  plan.ops.map((op, index) => costOfOp(op, index >= plan.headStart, passes));
+
+function phaseOf(model: Model, { ms, passes, times }: Measured, tokens: number, limits: Limits): Phase {
   const milliseconds = spreadOf(ms);
-  const seconds = milliseconds.min / 1000;
+  const median = milliseconds.median / 1000;
+  const costs = costsOf(model, passes);
+  const { streamedBytes, macs } = sumOfCosts(costs);
+  const least = costs.reduce((sum, cost) => sum + leastSeconds(cost, limits), 0);
   return {
     milliseconds,
     tokensPerSecond: spreadOf(ms.map((elapsed) => (tokens * 1000) / elapsed)),
-    gigabytesPerSecond: cost.streamedBytes / seconds / 1e9,
-    gigamacsPerSecond: cost.macs / seconds / 1e9,
-    shareOfReadLimit: cost.streamedBytes / readBytesPerSecond / (milliseconds.median / 1000),
-    profile,
+    gigabytesPerSecond: streamedBytes / milliseconds.min / 1e6,
+    gigamacsPerSecond: macs / milliseconds.min / 1e6,
+    shareOfReadLimit: streamedBytes / limits.readBytes / median,
+    shareOfLimits: least / median,
+    profile: times ? profileOf(model.runtime.plan, times, passes, limits) : [],
   };
 }

@@ -32,6 +32,11 @@ export function formatBench(result: BenchResult): string {
         `${threeDigits(limit.median / 1e9)} GB/s`,
         dim(`the limit; ${threeDigits(limit.min / 1e9)} to ${threeDigits(limit.max / 1e9)}`),
       ],
+      [
+        'products',
+        `${threeDigits(result.byteProductsPerSecond / 1e9)} GMAC/s`,
+        dim(`of bytes, the limit; ${threeDigits(result.floatProductsPerSecond / 1e9)} of f32`),
+      ],
       [`prompt, ${options.prompt} tokens${at}`, ...phaseCells(result.prompt)],
       [`decode, ${options.new} tokens${at}${together}`, ...phaseCells(result.decode)],
     ]),
@@ -44,10 +49,16 @@ export function formatBench(result: BenchResult): string {
     '',
     dim(
       `A decoding step reads ${bytes(result.bytesPerDecodeStep)}: ` +
-        `${(result.decode.shareOfReadLimit * 100).toFixed(0)} % of the speed at which memory alone could be read.`,
+        `${percent(result.decode.shareOfReadLimit)} of the speed at which memory alone could be read.`,
+    ),
+    dim(
+      `With every op at its limit, of reads or of products, a prompt would take ${percent(result.prompt.shareOfLimits)} of its time, ` +
+        `decoding ${percent(result.decode.shareOfLimits)}.`,
     ),
   ].join('\n');
 }
+
+const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
 
 function loadParts({ load, weightBytes }: BenchResult): string {
   const speed = `${threeDigits(weightBytes / load.weightsMs / 1e6)} GB/s`;
@@ -85,6 +96,7 @@ function formatProfile(profile: readonly OpProfile[]): string {
     `${(line.share * 100).toFixed(1)} %`,
     `${threeDigits(line.gigabytesPerSecond)} GB/s`,
     `${threeDigits(line.gigamacsPerSecond)} GMAC/s`,
+    line.leastMs > 0 ? `${percent(line.leastMs / line.elapsedMs)} of limit` : '',
     line.megaExponentialsPerSecond > 0 ? `${threeDigits(line.megaExponentialsPerSecond)} Mexp/s` : '',
   ]);
   if (rest.length > 0) {

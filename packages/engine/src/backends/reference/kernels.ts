@@ -56,5 +56,4 @@ export const referenceKernels: KernelTable = {
   sumSquares: training.sumSquares,
   clipGradient: training.clipGradient,
   adamW: training.adamW,
-  multiplyAddProbe: () => {},
 };

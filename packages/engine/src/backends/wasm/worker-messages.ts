@@ -2,8 +2,8 @@
 import type { LoadJob } from '../../model/load-job.ts';
 import type { InstalledProgram } from './thread.ts';
 
-/** How a probe reads memory: in one stream, or in four. */
-export type ReadKernel = 'readBytes' | 'readQuarters';
+/** What a probe does: read `count` bytes in one stream, or in four; or multiply bytes or f32 for `count` rounds. */
+export type ProbeKernel = 'readBytes' | 'readQuarters' | 'multiplyBytes' | 'multiplyFloats';
 
 export type ToWorker =
   | {
@@ -23,9 +23,9 @@ export type ToWorker =
   | { readonly kind: 'serve'; readonly program: InstalledProgram }
   | {
       readonly kind: 'probe';
-      readonly kernel: ReadKernel;
+      readonly kernel: ProbeKernel;
       readonly address: number;
-      readonly byteLength: number;
+      readonly count: number;
     };
 
 export type FromWorker =

@@ -28,7 +28,7 @@ async function handle(message: ToWorker): Promise<void> {
     await load(message);
     post({ kind: 'loaded' });
   } else if (message.kind === 'probe') {
-    exports[message.kernel]!(message.address, message.byteLength);
+    exports[message.kernel]!(message.address, message.count);
     post({ kind: 'probed' });
   } else {
     await sources.close();

@@ -10,6 +10,7 @@ export { rope } from './rope';
 export { selectiveScan } from './scan';
 export { quantizeRows } from './packed-codes';
 export { packRows } from './packed-pack';
+export { multiplyBytes, multiplyFloats } from './peak';
 export { readBytes, readQuarters } from './probe';
 export { attentionBackward } from './backward-attention';
 export { causalConvBackward } from './backward-conv';
@@ -17,6 +18,5 @@ export { copy, embedBackward, gatedActivationBackward, gatherRowsBackward, rmsNo
 export { combineExpertsBackward, routeBackward, sumSlots } from './backward-experts';
 export { expertLinearBackwardInput, expertLinearBackwardWeight, linearBackwardInput, linearBackwardWeight } from './backward-linear';
 export { scanReduce, selectiveScanBackward } from './backward-scan';
-export { multiplyAddProbe } from './peak';
 export { useWideTiles } from './tiles';
 export { adamW, clear, clipGradient, crossEntropy, decayFromLog, sumSquares } from './training';

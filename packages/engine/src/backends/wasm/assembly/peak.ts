@@ -1,100 +1,57 @@
-// The machine's multiply-add peak: ten chains of vectors, which hide the latency of two multiply-adders of four cycles; of
-// pairs of vectors where the engine merges them into 256-bit ones.
-import { madd, nextChunk } from './common';
-import { MULTIPLY_ADD_PROBE_COUNT, MULTIPLY_ADD_PROBE_SINK } from './op-layout';
+// The machine's peaks: loops that do nothing but multiply and add, ten chains of them, which hide the latency of two units of
+// four cycles. Of pairs of vectors where the engine merges these into 256-bit ones.
+import { madd } from './common';
+import { dot } from './packed-dot';
 import { wideTiles } from './tiles';
 
+// At `at` are 64 bytes for results, then 11 pairs of vectors: what is multiplied, which changes from round to round, and a factor
+// for each chain. With constants V8 would multiply once, outside the loop, and only add in it.
+
 // @ts-ignore: decorator
-@inline const CHUNKS: i32 = 64;
-
-/** A chunk is 80 * count multiply-adds. The sink, 64 bytes, holds what is multiplied, then what came out, so that nothing is left out. */
-export function multiplyAddProbe(op: usize, thread: i32, threads: i32): void {
-  const count = load<i32>(op, MULTIPLY_ADD_PROBE_COUNT);
-  const sink = <usize>load<u32>(op, MULTIPLY_ADD_PROBE_SINK);
-  for (let chunk = nextChunk(op); chunk < CHUNKS; chunk = nextChunk(op)) {
-    if (wideTiles) multiplyWide(count, sink);
-    else multiply(count * 2, sink);
-  }
-}
-
-function multiply(count: i32, sink: usize): void {
-  const x = v128.load(sink);
-  let a0 = x;
-  let a1 = f32x4.add(a0, x);
-  let a2 = f32x4.add(a1, x);
-  let a3 = f32x4.add(a2, x);
-  let a4 = f32x4.add(a3, x);
-  let a5 = f32x4.add(a4, x);
-  let a6 = f32x4.add(a5, x);
-  let a7 = f32x4.add(a6, x);
-  let a8 = f32x4.add(a7, x);
-  let a9 = f32x4.add(a8, x);
-  for (let i = 0; i < count; i++) {
-    a0 = madd(x, x, a0);
-    a1 = madd(x, x, a1);
-    a2 = madd(x, x, a2);
-    a3 = madd(x, x, a3);
-    a4 = madd(x, x, a4);
-    a5 = madd(x, x, a5);
-    a6 = madd(x, x, a6);
-    a7 = madd(x, x, a7);
-    a8 = madd(x, x, a8);
-    a9 = madd(x, x, a9);
-  }
-  v128.store(sink, sum10(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9), 32);
-}
-
-function multiplyWide(count: i32, sink: usize): void {
-  const x = v128.load(sink);
-  const right = v128.load(sink, 16);
-  let a0 = x;
-  let a1 = f32x4.add(a0, x);
-  let a2 = f32x4.add(a1, x);
-  let a3 = f32x4.add(a2, x);
-  let a4 = f32x4.add(a3, x);
-  let a5 = f32x4.add(a4, x);
-  let a6 = f32x4.add(a5, x);
-  let a7 = f32x4.add(a6, x);
-  let a8 = f32x4.add(a7, x);
-  let a9 = f32x4.add(a8, x);
-  let b0 = right;
-  let b1 = f32x4.add(b0, right);
-  let b2 = f32x4.add(b1, right);
-  let b3 = f32x4.add(b2, right);
-  let b4 = f32x4.add(b3, right);
-  let b5 = f32x4.add(b4, right);
-  let b6 = f32x4.add(b5, right);
-  let b7 = f32x4.add(b6, right);
-  let b8 = f32x4.add(b7, right);
-  let b9 = f32x4.add(b8, right);
-  for (let i = 0; i < count; i++) {
-    a0 = madd(x, x, a0);
-    b0 = madd(right, right, b0);
-    a1 = madd(x, x, a1);
-    b1 = madd(right, right, b1);
-    a2 = madd(x, x, a2);
-    b2 = madd(right, right, b2);
-    a3 = madd(x, x, a3);
-    b3 = madd(right, right, b3);
-    a4 = madd(x, x, a4);
-    b4 = madd(right, right, b4);
-    a5 = madd(x, x, a5);
-    b5 = madd(right, right, b5);
-    a6 = madd(x, x, a6);
-    b6 = madd(right, right, b6);
-    a7 = madd(x, x, a7);
-    b7 = madd(right, right, b7);
-    a8 = madd(x, x, a8);
-    b8 = madd(right, right, b8);
-    a9 = madd(x, x, a9);
-    b9 = madd(right, right, b9);
-  }
-  v128.store(sink, sum10(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9), 32);
-  v128.store(sink, sum10(b0, b1, b2, b3, b4, b5, b6, b7, b8, b9), 48);
+@inline function next(bytes: bool, sum: v128, x: v128, w: v128): v128 {
+  return bytes ? dot(sum, x, w) : madd(x, w, sum);
 }
 
 // @ts-ignore: decorator
-@inline function sum10(a0: v128, a1: v128, a2: v128, a3: v128, a4: v128, a5: v128, a6: v128, a7: v128, a8: v128, a9: v128): v128 {
-  const low = f32x4.add(f32x4.add(f32x4.add(a0, a1), f32x4.add(a2, a3)), a4);
-  return f32x4.add(low, f32x4.add(f32x4.add(f32x4.add(a5, a6), f32x4.add(a7, a8)), a9));
+@inline function join(bytes: bool, a: v128, b: v128): v128 {
+  return bytes ? i32x4.add(a, b) : f32x4.add(a, b);
+}
+
+/** A round is 10 vectors, or 20 if `wide`. */
+// @ts-ignore: decorator
+@inline function multiply(bytes: bool, wide: bool, at: usize, rounds: usize): void {
+  let x = v128.load(at, 64), y = v128.load(at, 80);
+  const flip = x, flop = y;
+  let a0 = x, a1 = x, a2 = x, a3 = x, a4 = x, a5 = x, a6 = x, a7 = x, a8 = x, a9 = x;
+  let b0 = y, b1 = y, b2 = y, b3 = y, b4 = y, b5 = y, b6 = y, b7 = y, b8 = y, b9 = y;
+  for (; rounds > 0; rounds--) {
+    a0 = next(bytes, a0, x, v128.load(at, 96)); if (wide) b0 = next(bytes, b0, y, v128.load(at, 112));
+    a1 = next(bytes, a1, x, v128.load(at, 128)); if (wide) b1 = next(bytes, b1, y, v128.load(at, 144));
+    a2 = next(bytes, a2, x, v128.load(at, 160)); if (wide) b2 = next(bytes, b2, y, v128.load(at, 176));
+    a3 = next(bytes, a3, x, v128.load(at, 192)); if (wide) b3 = next(bytes, b3, y, v128.load(at, 208));
+    a4 = next(bytes, a4, x, v128.load(at, 224)); if (wide) b4 = next(bytes, b4, y, v128.load(at, 240));
+    a5 = next(bytes, a5, x, v128.load(at, 256)); if (wide) b5 = next(bytes, b5, y, v128.load(at, 272));
+    a6 = next(bytes, a6, x, v128.load(at, 288)); if (wide) b6 = next(bytes, b6, y, v128.load(at, 304));
+    a7 = next(bytes, a7, x, v128.load(at, 320)); if (wide) b7 = next(bytes, b7, y, v128.load(at, 336));
+    a8 = next(bytes, a8, x, v128.load(at, 352)); if (wide) b8 = next(bytes, b8, y, v128.load(at, 368));
+    a9 = next(bytes, a9, x, v128.load(at, 384)); if (wide) b9 = next(bytes, b9, y, v128.load(at, 400));
+    x = v128.xor(x, flip); if (wide) y = v128.xor(y, flop);
+  }
+  const a = join(bytes, join(bytes, join(bytes, a0, a1), join(bytes, a2, a3)), join(bytes, join(bytes, a4, a5), join(bytes, a6, a7)));
+  const b = join(bytes, join(bytes, join(bytes, b0, b1), join(bytes, b2, b3)), join(bytes, join(bytes, b4, b5), join(bytes, b6, b7)));
+  const c = join(bytes, a, join(bytes, a8, a9)), d = join(bytes, b, join(bytes, b8, b9));
+  v128.store(at, c);
+  v128.store(at, d, 16);
+}
+
+/** 80 * rounds f32 products, each added to a sum. */
+export function multiplyFloats(at: usize, rounds: usize): void {
+  if (wideTiles) multiply(false, true, at, rounds);
+  else multiply(false, false, at, rounds * 2);
+}
+
+/** 320 * rounds products of bytes, each added to a sum as the packed kernels do it. */
+export function multiplyBytes(at: usize, rounds: usize): void {
+  if (wideTiles) multiply(true, true, at, rounds);
+  else multiply(true, false, at, rounds * 2);
 }

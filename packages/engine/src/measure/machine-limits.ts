@@ -1,6 +1,6 @@
-// How fast this machine's memory can be read by a loop that does nothing else, in the same WebAssembly, on the same number
-// of threads, from memory that was allocated the same way as a model's. A token must read every weight once, so this is
-// the ceiling that decoding speeds are compared with. For measurements only.
+// What this machine could do at most, by loops that do nothing else, in the same WebAssembly, on the same number of threads: how fast
+// memory is read that was allocated the same way as a model's (a token must read every weight once), and how many products
+// of bytes and of f32 are added up in a second. For measurements only.
 import { canShareMemory, startWorker, type WorkerThread } from '#platform';
 import { Arena } from '../backends/arena.ts';
 import {
@@ -8,8 +8,9 @@ import {
   compileKernels,
   hasRelaxedSimd,
   instantiateKernels,
+  type KernelVariant,
 } from '../backends/wasm/load-kernels.ts';
-import type { FromWorker, ReadKernel, ToWorker } from '../backends/wasm/worker-messages.ts';
+import type { FromWorker, ProbeKernel, ToWorker } from '../backends/wasm/worker-messages.ts';
 
 export interface ReadLimitOptions {
   readonly threads: number;
@@ -31,9 +32,22 @@ export interface ReadProbe extends ReadLimit {
   close(): Promise<void>;
 }
 
+/** Products a second, each added to a sum, all threads together. */
+export interface Peaks {
+  readonly bytes: number;
+  readonly floats: number;
+}
+
 /** The reading loops take so many bytes a round. */
 const ROUND = 512;
-const KERNELS: readonly ReadKernel[] = ['readBytes', 'readQuarters'];
+const READING: readonly ProbeKernel[] = ['readBytes', 'readQuarters'];
+
+/** Products of a round, as assembly/peak.ts has them; some milliseconds of them in a run, the best of several counts. */
+const ROUND_PRODUCTS = { multiplyBytes: 320, multiplyFloats: 80 } as const;
+const PEAK_ROUNDS = 2 ** 21;
+const PEAK_RUNS = 12;
+/** Of a thread: results and factors. */
+const PEAK_BYTES = 64 + 11 * 32;
 
 export async function measureReadLimit(options: ReadLimitOptions & { passes?: number }): Promise<ReadLimit> {
   const probe = await openReadProbe(options);
@@ -54,14 +68,11 @@ export async function openReadProbe(options: ReadLimitOptions): Promise<ReadProb
   const address = arena.allocate(byteLength, 'memory to read');
   // Untouched pages would all be the system's one page of zeros, and read from the cache.
   arena.views.u8.fill(1, address, address + byteLength);
-  const readers = await startReaders(arena, threads);
-  const seconds = KERNELS.map((): number[] => []);
+  const probes = await startProbes(arena, threads);
+  const seconds = READING.map((): number[] => []);
   const pass = async () => {
-    for (const [k, kernel] of KERNELS.entries()) {
-      const began = performance.now();
-      await readers.read(kernel, address, slice);
-      seconds[k]!.push((performance.now() - began) / 1000);
-    }
+    for (const [k, kernel] of READING.entries())
+      seconds[k]!.push(await probes.run(kernel, address, slice, slice));
   };
   await pass();
   // That one let the engine compile the loops well.
@@ -74,24 +85,55 @@ export async function openReadProbe(options: ReadLimitOptions): Promise<ReadProb
       const [first, second] = seconds as [number[], number[]];
       return (sum(first) < sum(second) ? first : second).map((s) => byteLength / s);
     },
-    close: () => readers.close(),
+    close: () => probes.close(),
   };
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-interface Readers {
-  /** Every thread reads its own `slice` bytes, one after the other from `address` on. */
-  read(kernel: ReadKernel, address: number, slice: number): Promise<void>;
+/** Best of several runs: what disturbs one only makes it slower. */
+export async function measurePeaks(options: {
+  threads: number;
+  variant?: KernelVariant | undefined;
+}): Promise<Peaks> {
+  const threads = canShareMemory() ? options.threads : 1;
+  const arena = new Arena(ARENA_BASE, canShareMemory());
+  const address = arena.allocate(threads * PEAK_BYTES, 'factors');
+  arena.views.f32.fill(1, address / 4, (address + threads * PEAK_BYTES) / 4);
+  const probes = await startProbes(arena, threads, options.variant);
+  const peak = async (kernel: keyof typeof ROUND_PRODUCTS) => {
+    let best = Number.POSITIVE_INFINITY;
+    for (let run = 0; run < PEAK_RUNS; run++)
+      best = Math.min(best, await probes.run(kernel, address, PEAK_BYTES, PEAK_ROUNDS));
+    return (threads * PEAK_ROUNDS * ROUND_PRODUCTS[kernel]) / best;
+  };
+  try {
+    return { bytes: await peak('multiplyBytes'), floats: await peak('multiplyFloats') };
+  } finally {
+    await probes.close();
+  }
+}
+
+interface Probes {
+  /** Every thread does `count`, each at its own address, `step` bytes apart. Seconds until the last one is ready. */
+  run(kernel: ProbeKernel, address: number, step: number, count: number): Promise<number>;
   close(): Promise<void>;
 }
 
-async function startReaders(arena: Arena, threads: number): Promise<Readers> {
-  const module = await compileKernels(hasRelaxedSimd() ? 'relaxed' : 'baseline', canShareMemory());
+async function startProbes(arena: Arena, threads: number, variant?: KernelVariant): Promise<Probes> {
+  const module = await compileKernels(
+    variant ?? (hasRelaxedSimd() ? 'relaxed' : 'baseline'),
+    canShareMemory(),
+  );
+  const timed = async (work: () => unknown): Promise<number> => {
+    const began = performance.now();
+    await work();
+    return (performance.now() - began) / 1000;
+  };
   if (!canShareMemory()) {
     const kernels = instantiateKernels(module, arena.memory);
     return {
-      read: async (kernel, address, slice) => void kernels[kernel]!(address, slice),
+      run: (kernel, address, _step, count) => timed(() => kernels[kernel]!(address, count)),
       close: async () => {},
     };
   }
@@ -100,13 +142,14 @@ async function startReaders(arena: Arena, threads: number): Promise<Readers> {
     workers.map((worker, thread) => ask(worker, { kind: 'start', module, memory: arena.memory, thread })),
   );
   return {
-    async read(kernel, address, slice) {
-      await Promise.all(
-        workers.map((worker, i) =>
-          ask(worker, { kind: 'probe', kernel, address: address + i * slice, byteLength: slice }),
+    run: (kernel, address, step, count) =>
+      timed(() =>
+        Promise.all(
+          workers.map((worker, i) =>
+            ask(worker, { kind: 'probe', kernel, address: address + i * step, count }),
+          ),
         ),
-      );
-    },
+      ),
     close: async () => void (await Promise.all(workers.map((worker) => worker.terminate()))),
   };
 }
