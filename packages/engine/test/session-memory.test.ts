@@ -130,6 +130,16 @@ describe('session files', () => {
           assert.deepEqual(restored.save(), session.save());
           const next = text.slice(length, length + 10);
           await same(model, text.slice(0, length + 10), await restored.prefill(next), `${length} tokens`);
+          const preface = new TextEncoder().encode('what the application keeps beside it');
+          await session.saveTo(path, { preface });
+          assert.deepEqual(
+            new Uint8Array(readFileSync(path)),
+            new Uint8Array([...preface, ...session.save()]),
+          );
+          const behind = await model.restoreSessionFrom(path, { offset: preface.length });
+          assert.deepEqual(behind.save(), session.save());
+          await assert.rejects(model.restoreSessionFrom(path), StateError);
+          await assert.rejects(model.restoreSessionFrom(path, { offset: 1e6 }), FormatError);
         }
         assert.deepEqual(readdirSync(folder), ['session']);
       }));

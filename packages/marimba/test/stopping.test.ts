@@ -1,7 +1,7 @@
 // How commands end early: Ctrl-C, pipes that close, the end of input.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -59,6 +59,22 @@ test('chat answers lines from a pipe, saves, loads and rewinds', async () => {
     const foreign = await marimba(['chat', modelPath('jamba-moe')], `/load ${file}\n`);
     assert.equal(foreign.code, 1);
     assert.match(foreign.stderr, /^error: .*expected/);
+    const saved = readFileSync(file);
+    for (const [bytes, error] of [
+      [saved.subarray(0, 3), /another kind of file/],
+      [saved.subarray(0, 15), /cut short/],
+      [saved.subarray(0, 40), /cut short/],
+      [
+        Buffer.from(saved.toString('latin1').replace('"messages"', '"massages"'), 'latin1'),
+        /expected messages/,
+      ],
+      [saved.subarray(0, -1), /error: .*saved session/],
+    ] as const) {
+      writeFileSync(file, bytes);
+      const { code, stderr } = await marimba(['chat', MODEL], `/load ${file}\n`);
+      assert.equal(code, 1);
+      assert.match(stderr, error);
+    }
   } finally {
     rmSync(folder, { recursive: true });
   }

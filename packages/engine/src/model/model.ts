@@ -99,10 +99,13 @@ export class Model implements SessionOwner {
     return new Session(this, state, tokens);
   }
 
-  /** A session from a file that `session.saveTo` wrote, or that holds what `session.save()` returned. Not in a browser. */
-  async restoreSessionFrom(path: string): Promise<Session> {
+  /**
+   * A session from a file that `session.saveTo` wrote, or that holds what `session.save()` returned, from `offset` on: the length of the preface
+   * that it was saved with. Not in a browser.
+   */
+  async restoreSessionFrom(path: string, { offset = 0 }: { offset?: number } = {}): Promise<Session> {
     this.#open();
-    const { state, tokens } = await stateFromFile(path, this.#stateOwner, this.runtime.stateMemory);
+    const { state, tokens } = await stateFromFile(path, this.#stateOwner, this.runtime.stateMemory, offset);
     return new Session(this, state, tokens);
   }
 
@@ -157,8 +160,13 @@ export class Model implements SessionOwner {
     return stateToBytes(state, tokens, this.#stateOwner);
   }
 
-  async writeSession(state: SessionState, tokens: readonly number[], path: string): Promise<void> {
-    await stateToFile(state, tokens, this.#stateOwner, path);
+  async writeSession(
+    state: SessionState,
+    tokens: readonly number[],
+    path: string,
+    preface: Uint8Array,
+  ): Promise<void> {
+    await stateToFile(state, tokens, this.#stateOwner, path, preface);
   }
 
   /** Stops the threads and gives all memory back. Sessions of this model cannot be used any more. */

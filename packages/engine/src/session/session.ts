@@ -8,13 +8,20 @@ import type { ChatMessage } from '../tokenizer/chat-template.ts';
 import type { PrefixStore } from './prefix-store.ts';
 import type { SessionState, StateSnapshot } from './session-state.ts';
 
+const NOTHING = new Uint8Array();
+
 /** What a session needs of the model that it belongs to. */
 export interface SessionOwner {
   readonly contextLength: number;
   readonly fingerprint: string;
   step(requests: readonly StepRequest[], options?: { signal?: AbortSignal }): Promise<StepResult[]>;
   encodeSession(state: SessionState, tokens: readonly number[]): Uint8Array;
-  writeSession(state: SessionState, tokens: readonly number[], path: string): Promise<void>;
+  writeSession(
+    state: SessionState,
+    tokens: readonly number[],
+    path: string,
+    preface: Uint8Array,
+  ): Promise<void>;
   generate(
     session: Session,
     prompt: Prompt,
@@ -300,13 +307,13 @@ export class Session {
   }
 
   /**
-   * Writes the same bytes to a file, for `model.restoreSessionFrom`, without a copy of them in memory. A file of that name is replaced
-   * once all is written. Not in a browser.
+   * Writes the same bytes to a file, for `model.restoreSessionFrom`, without a copy of them in memory; bytes of yours before them, if you
+   * give a `preface`. A file of that name is replaced once all is written. Not in a browser.
    */
-  async saveTo(path: string): Promise<void> {
+  async saveTo(path: string, { preface = NOTHING }: { preface?: Uint8Array } = {}): Promise<void> {
     const state = this.begin();
     try {
-      await this.#owner.writeSession(state, this.#tokens, path);
+      await this.#owner.writeSession(state, this.#tokens, path, preface);
     } finally {
       this.end();
     }

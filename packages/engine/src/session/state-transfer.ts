@@ -2,7 +2,7 @@
 // no copy of it is made, which would be as large again and take longer than the reading. Only where the arena may move meanwhile, bytes
 // are in between.
 import { crc32, openHandle, writeParts } from '#platform';
-import { readAll } from '../formats/byte-source.ts';
+import { readAll, sourceFrom } from '../formats/byte-source.ts';
 import type { ByteSource } from '../formats/types.ts';
 import { PAGE_TOKENS } from './cache-layout.ts';
 import { SessionState, type StateMemory } from './session-state.ts';
@@ -34,18 +34,19 @@ export interface RestoredState {
 export const stateToBytes = (state: SessionState, tokens: readonly number[], owner: StateOwner): Uint8Array =>
   encodeState(contentsOf(state, tokens, owner));
 
-/** Writes what `stateToBytes` returns. The state must not be advanced meanwhile. */
+/** Writes `preface`, then what `stateToBytes` returns. The state must not be advanced meanwhile. */
 export async function stateToFile(
   state: SessionState,
   tokens: readonly number[],
   owner: StateOwner,
   path: string,
+  preface: Uint8Array,
 ): Promise<void> {
-  if (!state.staysInPlace) return writeParts(path, [stateToBytes(state, tokens, owner)]);
+  if (!state.staysInPlace) return writeParts(path, [preface, stateToBytes(state, tokens, owner)]);
   const { header, recurrent, pages } = contentsOf(state, tokens, owner);
   const parts = [encodeHead(header, tokens), ...joinNeighbours([recurrent, ...pages.flat()])];
   const checksum = parts.reduce((crc, part) => crc32(part, crc), 0);
-  await writeParts(path, [...parts, encodeChecksum(checksum)]);
+  await writeParts(path, [preface, ...parts, encodeChecksum(checksum)]);
 }
 
 function contentsOf(state: SessionState, tokens: readonly number[], owner: StateOwner): StateContents {
@@ -75,14 +76,16 @@ export function stateFromBytes(bytes: Uint8Array, owner: StateOwner, memory: Sta
   return { state: SessionState.of(owner.layout, memory, place), tokens };
 }
 
-/** Reads a file that `stateToFile` wrote. When anything is wrong with it, nothing of it stays in memory. */
+/** Reads a file that `stateToFile` wrote, from `offset` on. When anything is wrong with it, nothing of it stays in memory. */
 export async function stateFromFile(
   path: string,
   owner: StateOwner,
   memory: StateMemory,
+  offset: number,
 ): Promise<RestoredState> {
-  const source = await openHandle({ kind: 'path', path }, 'saved session');
+  const file = await openHandle({ kind: 'path', path }, 'saved session');
   try {
+    const source = sourceFrom(file, offset);
     if (!memory.arena.staysInPlace)
       return stateFromBytes(await readAll(source, source.byteLength), owner, memory);
     const head = await readHead(source, owner);
@@ -95,7 +98,7 @@ export async function stateFromFile(
       throw error;
     }
   } finally {
-    await source.close();
+    await file.close();
   }
 }
 

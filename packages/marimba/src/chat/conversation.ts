@@ -10,7 +10,7 @@ import {
   type Session,
   UsageError,
 } from '@marimba/engine';
-import { decodeChat, encodeChat } from './file.ts';
+import { encodeHeader, readHeader } from './file.ts';
 
 /** Where a turn without template began, so that it can be taken back. */
 interface Turn {
@@ -111,20 +111,20 @@ export class Conversation {
     this.#last = null;
   }
 
-  save(): Uint8Array {
-    const { model, messages, turns, pending } = {
+  async save(path: string): Promise<void> {
+    const header = {
       model: this.model.name,
       messages: this.#messages,
       turns: this.#turns,
-      pending: this.#pending,
+      pending: this.#pending ?? null,
     };
-    return encodeChat({ model, messages, turns, pending: pending ?? null }, this.#session.save());
+    await this.#session.saveTo(path, { preface: encodeHeader(header) });
   }
 
   /** Replaces everything by what `save` wrote. Throws, and changes nothing, for a file of another model or a damaged one. */
-  load(bytes: Uint8Array): void {
-    const { header, state } = decodeChat(bytes);
-    const session = this.model.restoreSession(state);
+  async load(path: string): Promise<void> {
+    const { header, offset } = await readHeader(path);
+    const session = await this.model.restoreSessionFrom(path, { offset });
     this.#session.close();
     this.#session = session;
     this.#messages = [...header.messages];

@@ -1,9 +1,11 @@
 // What /save writes: the conversation as JSON and the session's state behind it, so that /load needs to read nothing again.
 //   "MARIMBA-CHAT-1\n", length of the JSON (u32, little-endian), the JSON, the bytes of session.save()
 // The state carries its own checksum and model fingerprint.
+import { type FileHandle, open } from 'node:fs/promises';
 import { type ChatMessage, StateError } from '@marimba/engine';
 
 const MAGIC = new TextEncoder().encode('MARIMBA-CHAT-1\n');
+const START = MAGIC.length + 4;
 
 export interface ChatHeader {
   readonly model: string;
@@ -13,34 +15,51 @@ export interface ChatHeader {
   readonly pending: number | null;
 }
 
-export function encodeChat(header: ChatHeader, state: Uint8Array): Uint8Array {
+/** What stands before the session's bytes. */
+export function encodeHeader(header: ChatHeader): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify(header));
-  const out = new Uint8Array(MAGIC.length + 4 + json.length + state.length);
+  const out = new Uint8Array(START + json.length);
   out.set(MAGIC);
   new DataView(out.buffer).setUint32(MAGIC.length, json.length, true);
-  out.set(json, MAGIC.length + 4);
-  out.set(state, MAGIC.length + 4 + json.length);
+  out.set(json, START);
   return out;
 }
 
-export function decodeChat(bytes: Uint8Array): { header: ChatHeader; state: Uint8Array } {
-  const start = MAGIC.length + 4;
-  if (bytes.length < start || !MAGIC.every((byte, i) => bytes[i] === byte))
-    throw new StateError('saved chat: expected a file that /save wrote, found another kind of file');
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(MAGIC.length, true);
-  if (start + length > bytes.length)
-    throw new StateError(
-      `saved chat: expected ${start + length} bytes or more, found ${bytes.length}. The file is cut short.`,
-    );
-  return {
-    header: parseHeader(bytes.subarray(start, start + length)),
-    state: bytes.subarray(start + length),
-  };
+/** The header, and where the session's bytes begin. */
+export async function readHeader(path: string): Promise<{ header: ChatHeader; offset: number }> {
+  const file = await open(path);
+  try {
+    const start = await read(file, 0, START);
+    if (!MAGIC.every((byte, i) => start[i] === byte))
+      throw new StateError(`${path}: expected a file that /save wrote, found another kind of file`);
+    const { size } = await file.stat();
+    const offset =
+      START + (start.length < START ? 0 : new DataView(start.buffer).getUint32(MAGIC.length, true));
+    if (offset > size)
+      throw new StateError(
+        `${path}: expected ${offset} bytes or more, found ${size}. The file is cut short.`,
+      );
+    return { header: parseHeader(path, await read(file, START, offset - START)), offset };
+  } finally {
+    await file.close();
+  }
 }
 
-function parseHeader(json: Uint8Array): ChatHeader {
+/** So many bytes, or fewer where the file ends. */
+async function read(file: FileHandle, position: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await file.read(bytes, done, length - done, position + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return bytes.slice(0, done);
+}
+
+function parseHeader(path: string, json: Uint8Array): ChatHeader {
   const bad = (what: string) =>
-    new StateError(`saved chat: expected ${what} in its header, found none. The file is damaged.`);
+    new StateError(`${path}: expected ${what} in its header, found none. The file is damaged.`);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(json));

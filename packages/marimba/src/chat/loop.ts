@@ -1,5 +1,5 @@
 // The conversation loop: a prompt, an answer as it comes, and commands that begin with a slash.
-import { readFile, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import {
   type GenerateEvent,
   type GenerateOptions,
@@ -98,7 +98,7 @@ class ChatLoop {
       case 'save':
         return this.#save(fileName(argument, name));
       case 'load':
-        this.#conversation.load(await readFile(fileName(argument, name)));
+        await this.#conversation.load(fileName(argument, name));
         return say(
           dim(
             `${this.#conversation.turnCount} turns, ${this.#conversation.position} tokens, nothing to read again`,
@@ -112,9 +112,8 @@ class ChatLoop {
   }
 
   async #save(path: string): Promise<void> {
-    const saved = this.#conversation.save();
-    await writeFile(path, saved);
-    say(dim(`${path}: ${bytes(saved.byteLength)}`));
+    await this.#conversation.save(path);
+    say(dim(`${path}: ${bytes((await stat(path)).size)}`));
   }
 
   /** Prints an answer as it comes; Ctrl-C ends it and keeps what is there. */
