@@ -109,12 +109,14 @@ for (const variant of VARIANTS) {
     const attend = (
       shape: Shape,
       sessions: readonly Session[],
-      options: { window?: number; deepRows?: number } = {},
+      options: { window?: number; deepRows?: number; spoil?: (halves: Uint16Array) => void } = {},
     ) => {
       const { heads, kvHeads, headSize, type } = shape;
       const next = randomSource(heads + kvHeads * 3 + headSize * 5 + sessions.length);
       const image = new Image(32 << 20);
-      const { step } = cacheOf(image, shape, sessions, next, true);
+      const { step, pages } = cacheOf(image, shape, sessions, next, true);
+      const length = planeBytes(type, kvHeads, headSize);
+      options.spoil?.(new Uint16Array(image.bytes.buffer, pages[0]! + LAYER_OFFSET, length));
       const rows = sessions.reduce((sum, s) => sum + s.rows, 0);
       const qStride = heads * headSize + 3;
       const yStride = heads * headSize + 2;
@@ -160,6 +162,8 @@ for (const variant of VARIANTS) {
           [6, 1, 20],
           [20, 1, 128],
           [3, 3, 5],
+          [18, 1, 48],
+          [32, 4, 16],
         ] as const)
           for (const sessions of [
             [{ rows: 1, position: 0 }],
@@ -178,7 +182,9 @@ for (const variant of VARIANTS) {
       for (const type of TYPES)
         for (const window of [1, 5, 64, 100])
           attend(
-            { type, heads: 4, kvHeads: 2, headSize: 12 },
+            window === 5
+              ? { type, heads: 20, kvHeads: 1, headSize: 16 }
+              : { type, heads: 4, kvHeads: 2, headSize: 12 },
             [
               { rows: 9, position: 120 },
               { rows: 2, position: 0 },
@@ -204,6 +210,22 @@ for (const variant of VARIANTS) {
         window: 1000,
         deepRows: 8,
       });
+    });
+
+    it('attention: infinities and NaNs in an f16 cache reach the results, and nothing else', () => {
+      // In the first page's slot 5, column 3, of keys or values; all rows see it.
+      for (const [heads, headSize] of [
+        [20, 32],
+        [2, 32],
+        [4, 7],
+      ] as const)
+        for (const half of [0x7c00, 0xfc00, 0x7e01])
+          for (const plane of [0, 1])
+            attend(
+              { type: 'f16', heads, kvHeads: 1, headSize },
+              [{ rows: plane === 0 ? 1 : 3, position: 150 }],
+              { spoil: (halves) => (halves[(plane * PAGE_TOKENS + 5) * headSize + 3] = half) },
+            );
     });
 
     it('attention: no rows', () =>

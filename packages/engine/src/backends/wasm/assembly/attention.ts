@@ -3,7 +3,7 @@
 //
 // The unit of work is an item: up to QUERIES queries that share a KV head (all its query heads, and as many rows of one
 // segment as fit) against a range of the cache. Pages of 64 positions are dequantised once per item; scores and weighted
-// values are register tiles of 4 queries × 8 lanes (tiles.ts). Few rows over a deep cache leave too few items for the
+// values are register tiles (attention-tiles.ts; 8-bit caches have their own). Few rows over a deep cache leave too few items for the
 // threads, so the cache is split into ranges then; whoever finishes the last item merges the partial results. How it is
 // split depends on positions and scratch size alone, and a row's result does not depend on its neighbours' values.
 //

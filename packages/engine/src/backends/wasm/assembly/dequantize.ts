@@ -78,6 +78,23 @@ export function dequantizeF16(from: usize, to: usize, count: i32): void {
   }
 }
 
+/** `count` groups of 16 halves, `stride` bytes apart and none of them infinite or NaN, become f32 side by side. */
+export function widenHalves(from: usize, stride: usize, count: i32, to: usize): void {
+  const keep = v128.load32_splat(F16_CONSTANTS);
+  const rebias = v128.load32_splat(F16_CONSTANTS + 8);
+  for (const end = to + (<usize>count << 6); to < end; to += 64, from += stride) {
+    const a = v128.load(from), b = v128.load(from, 16);
+    const a0 = f32x4.mul(v128.and(i32x4.shl(i32x4.extend_low_i16x8_s(a), 13), keep), rebias);
+    const a1 = f32x4.mul(v128.and(i32x4.shl(i32x4.extend_high_i16x8_s(a), 13), keep), rebias);
+    const b0 = f32x4.mul(v128.and(i32x4.shl(i32x4.extend_low_i16x8_s(b), 13), keep), rebias);
+    const b1 = f32x4.mul(v128.and(i32x4.shl(i32x4.extend_high_i16x8_s(b), 13), keep), rebias);
+    v128.store(to, a0);
+    v128.store(to, a1, 16);
+    v128.store(to, b0, 32);
+    v128.store(to, b1, 48);
+  }
+}
+
 /** The dot product of a row of halves with f32, without a detour over memory: for a single row of activations. */
 export function dotHalves(w: usize, x: usize, count: i32): f32 {
   const keep = v128.load32_splat(F16_CONSTANTS);

@@ -1,4 +1,4 @@
-// Register tiles of f32 matrix products: the inner loops of raw linear maps and of attention.
+// Register tiles of f32 matrix products: the inner loops of raw linear maps, and of attention of one or two queries to a head.
 //
 // Two forms. A *panel* is 8 outputs with lanes = outputs: at step k two vectors hold the weights of outputs 0–3 and 4–7,
 // the next step lies `panelStep` bytes on. It serves many rows: 4 rows × 8 outputs are 8 accumulators, 2 weights and a
@@ -129,7 +129,7 @@ export function panelPairTile(
 }
 
 // @ts-ignore: decorator
-@inline function addFour(c: usize, a0: v128, a1: v128, a2: v128, a3: v128): void {
+@inline export function addFour(c: usize, a0: v128, a1: v128, a2: v128, a3: v128): void {
   a0 = f32x4.add(v128.load(c), a0);
   a1 = f32x4.add(v128.load(c, 16), a1);
   a2 = f32x4.add(v128.load(c, 32), a2);
