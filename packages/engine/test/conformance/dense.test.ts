@@ -269,7 +269,7 @@ for (const variant of VARIANTS) {
 
     it('gatedActivation: every activation, over the whole range', () => {
       for (const activation of [0, 1, 2])
-        for (const columns of [1, 6, 7, 8, 2051]) {
+        for (const columns of [1, 6, 7, 8, 21, 2051]) {
           const next = randomSource(columns);
           const image = new Image();
           const stride = columns + 1;

@@ -149,7 +149,7 @@ for (const variant of VARIANTS) {
     });
 
     it('selectiveScan: odd channels and states, several segments', () => {
-      for (const channels of [1, 3, 4, 7, 42, 70])
+      for (const channels of [1, 3, 4, 7, 42, 70, 302])
         for (const states of [1, 4, 16, 20])
           for (const [i, lengths] of LENGTHS.entries()) {
             const {

@@ -13,9 +13,9 @@ export function rawLinearScratchBytes(columns: number): number {
   return (PANEL_OUTPUTS + 8) * Math.min(PIECE, roundUp(columns, 4)) * 4 + 128;
 }
 
-/** One thread's share for `selectiveScan`: a row's b and c, each state four times, and room for four vectors. */
+/** One thread's share for `selectiveScan`: what is prepared for 128 channels, a row's b and c, each state four times, and two vectors. */
 export function scanScratchBytes(states: number): number {
-  return roundUp(states * 32 + 64, 64);
+  return 4 * 128 * 4 + roundUp(states * 32 + 32, 64);
 }
 
 export interface AttentionShape {

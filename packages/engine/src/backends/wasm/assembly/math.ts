@@ -27,6 +27,8 @@ export const ROUNDING: usize = CONSTANTS + 24;
 export const LEAST_EXPONENT: usize = CONSTANTS + 28;
 export const LOG2_E: usize = CONSTANTS + 32;
 export const ONE: usize = CONSTANTS + 104;
+/** Eight zeros, to be read where a bias is absent. */
+export const ZEROS: usize = memory.data<f32>([0, 0, 0, 0, 0, 0, 0, 0], 16);
 
 // @ts-ignore: decorator
 @inline function constant(offset: usize): v128 {

@@ -7,6 +7,7 @@
 //
 // A start value fits the accumulators of packed-dot.ts: one i32, or for pairs two i16 (columns 4s, 4s+1 and 4s+2, 4s+3).
 import { address, liveRows, nextChunk } from './common';
+import { ROUNDING } from './math';
 import {
   QUANTIZE_ROWS_CODES, QUANTIZE_ROWS_COLUMNS, QUANTIZE_ROWS_X, QUANTIZE_ROWS_X_STRIDE,
 } from './op-layout';
@@ -67,22 +68,20 @@ export function quantizeBlock(x: usize, block: usize, lane: i32, width: i32): vo
   const largest = reinterpret<f32>(bits >> 1);
   const scale = largest / 127;
   const inverse = f32x4.splat(largest > 1e-34 ? 127 / largest : 0);
-  const magic = f32x4.splat(12582912);
+  const magic = v128.load32_splat(ROUNDING);
   const q0 = rounded(x0, x1, inverse, magic), q1 = rounded(x2, x3, inverse, magic);
   const q2 = rounded(x4, x5, inverse, magic), q3 = rounded(x6, x7, inverse, magic);
   const low = i8x16.narrow_i16x8_s(q0, q1), high = i8x16.narrow_i16x8_s(q2, q3);
   const stride = <usize>width * 4;
   let p = block + <usize>lane * 4;
-  v128.store32_lane(p, low, 0);
-  v128.store32_lane(p + stride, low, 1);
-  v128.store32_lane(p + 2 * stride, low, 2);
-  v128.store32_lane(p + 3 * stride, low, 3);
-  p += 4 * stride;
-  v128.store32_lane(p, high, 0);
-  v128.store32_lane(p + stride, high, 1);
-  v128.store32_lane(p + 2 * stride, high, 2);
-  v128.store32_lane(p + 3 * stride, high, 3);
-  p += 4 * stride;
+  if (width == 1) {
+    v128.store(p, low);
+    v128.store(p, high, 16);
+  } else {
+    storeWords(p, stride, low);
+    storeWords(p + 4 * stride, stride, high);
+  }
+  p += 8 * stride;
   // i16 lanes of q: columns mod 8. Sums per column mod 4 pair: lanes 0,1,4,5 and 2,3,6,7.
   const a = i32x4.extadd_pairwise_i16x8_s(i16x8.add(q0, q1));
   const b = i32x4.extadd_pairwise_i16x8_s(i16x8.add(q2, q3));
@@ -94,6 +93,14 @@ export function quantizeBlock(x: usize, block: usize, lane: i32, width: i32): vo
   store<i32>(p + 3 * stride, startValue(a0 + b0, a1 + b1, 16));
   store<i32>(p + 4 * stride, startValue(a0, a1, 32));
   store<i32>(p + 5 * stride, startValue(b0, b1, 32));
+}
+
+// @ts-ignore: decorator
+@inline function storeWords(p: usize, stride: usize, words: v128): void {
+  v128.store32_lane(p, words, 0);
+  v128.store32_lane(p + stride, words, 1);
+  v128.store32_lane(p + 2 * stride, words, 2);
+  v128.store32_lane(p + 3 * stride, words, 3);
 }
 
 // @ts-ignore: decorator
