@@ -1,4 +1,5 @@
-// Speed of the f32 kernels on one thread: node src/backends/wasm/f32.bench.ts [relaxed|baseline] [PATTERN]
+// Speed of the f32 kernels on one thread: node src/backends/wasm/f32.bench.ts [relaxed|baseline] [PATTERN] [cold]
+// `cold` reads so much else before each run that operands come from memory, as a layer's own do when a token is decoded.
 // Sizes are those of the 3B Jamba. GMAC/s are multiply-adds; the scan counts one exponential per state and row.
 
 import { layoutId } from '../../plan/layouts.ts';
@@ -11,6 +12,7 @@ import { attentionScratchBytes, rawLinearScratchBytes, scanScratchBytes } from '
 
 const variant: KernelVariant = process.argv[2] === 'baseline' ? 'baseline' : 'relaxed';
 const pattern = process.argv[3] ?? '';
+const cold = process.argv[4] === 'cold';
 const arena = new Arena(ARENA_BASE, true);
 const kernels = instantiateKernels(await compileKernels(variant, true), arena.memory);
 
@@ -44,6 +46,25 @@ function step(rows: number, position: number, recurrent: number, pageTable: numb
   };
 }
 
+/** More than caches hold. */
+const ELSEWHERE_BYTES = 128 * 2 ** 20;
+const elsewhere = cold ? arena.allocate(ELSEWHERE_BYTES, 'what evicts operands') : 0;
+// Pages that nobody wrote are all the same one.
+if (cold) arena.views.u8.fill(1, elsewhere, elsewhere + ELSEWHERE_BYTES);
+
+/** Milliseconds of a run whose operands are in no cache: the median, as such a run is too short for the clock of processor time. */
+function timeCold(run: () => void): number {
+  run();
+  const times: number[] = [];
+  for (let i = 0; i < 100; i++) {
+    kernels.readBytes!(elsewhere, ELSEWHERE_BYTES);
+    const began = performance.now();
+    run();
+    times.push(performance.now() - began);
+  }
+  return times.sort((a, b) => a - b)[times.length >> 1]!;
+}
+
 /** Milliseconds of this thread's processor time in the best of several batches of runs: others may be using the machine. */
 function best<K extends OpKind>(kind: K, fields: OpFields<K>): number {
   const op = arena.allocate(256, 'op');
@@ -52,6 +73,7 @@ function best<K extends OpKind>(kind: K, fields: OpFields<K>): number {
     arena.views.u32[(op >>> 2) + 1] = 0;
     kernels[kind]!(op, 0, 1);
   };
+  if (cold) return timeCold(run);
   // The clock of processor time may tick in steps of milliseconds.
   const batchMs = 100;
   let least = Number.POSITIVE_INFINITY;
