@@ -1,5 +1,5 @@
 // Two to sixteen rows of activations straight from the packed tile, 16 rows of weights at once, where packed-wide.ts serves: a panel would
-// cost more than it saves. Sums as in packed-tile.ts, bit for bit.
+// cost more than it saves. Of five rows and more, packed-few.ts takes most tiles of Q4_0 and Q4_K. Sums as in packed-tile.ts, bit for bit.
 //
 // One load instruction walks over all codes of the tile, as prefetchers follow instructions (packed-decode-k.ts).
 import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32, START_8 } from './packed-codes';
@@ -8,7 +8,7 @@ import {
 } from './packed-dot';
 import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0 } from './packed-layout';
 import { spreadHalves, spreadMinimumScales } from './packed-scales';
-import { addRows, clear, isWide, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } from './packed-wide';
+import { addRows, clear, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } from './packed-wide';
 
 // @ts-ignore: decorator
 @inline function float(i: v128): v128 {
@@ -20,12 +20,12 @@ import { addRows, clear, isWide, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } 
  * group's scales, they are only touched.
  */
 // @ts-ignore: decorator
-@inline function nibbleBlock(type: i32, K: i32, touch: bool, w: usize, x: usize, s: usize, sums: usize, more: usize): void {
+@inline export function nibbleBlock(type: i32, K: i32, touch: bool, w: usize, x: usize, s: usize, sums: usize, more: usize): void {
   const zero = i32x4.splat(0), nibbles = constant(NIBBLES), bit = constant(BIT_4);
   const five = type == Q5_0 || type == Q5_K, minimum = type == Q4_K || type == Q5_K;
   const start = x + <usize>K * (five ? START_16 : START_8);
   let a0 = type == Q4_K ? zero : v128.load32_splat(start), b0 = a0, c0 = a0, d0 = a0;
-  let a1 = type == Q4_K ? zero : v128.load32_splat(start, 4), b1 = a1, c1 = a1, d1 = a1;
+  let a1 = type == Q4_K || K < 2 ? zero : v128.load32_splat(start, 4), b1 = a1, c1 = a1, d1 = a1;
   let a2 = type == Q4_K || K < 3 ? zero : v128.load32_splat(start, 8), b2 = a2, c2 = a2, d2 = a2;
   let a3 = type == Q4_K || K < 4 ? zero : v128.load32_splat(start, 12), b3 = a3, c3 = a3, d3 = a3;
   let f0 = five ? v128.load(w, 256) : zero, f1 = five ? v128.load(w, 272) : zero;
@@ -35,13 +35,13 @@ import { addRows, clear, isWide, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } 
     const u0 = v128.load(w), u1 = v128.load(w, 16), u2 = v128.load(w, 32), u3 = v128.load(w, 48);
     const l0 = lowCodes(five, u0, f0, nibbles, bit), l1 = lowCodes(five, u1, f1, nibbles, bit), l2 = lowCodes(five, u2, f2, nibbles, bit), l3 = lowCodes(five, u3, f3, nibbles, bit);
     const x0 = v128.load32_splat(x); a0 = dot(a0, x0, l0); b0 = dot(b0, x0, l1); c0 = dot(c0, x0, l2); d0 = dot(d0, x0, l3);
-    const x1 = v128.load32_splat(x, 4); a1 = dot(a1, x1, l0); b1 = dot(b1, x1, l1); c1 = dot(c1, x1, l2); d1 = dot(d1, x1, l3);
+    if (K > 1) { const x1 = v128.load32_splat(x, 4); a1 = dot(a1, x1, l0); b1 = dot(b1, x1, l1); c1 = dot(c1, x1, l2); d1 = dot(d1, x1, l3); }
     if (K > 2) { const x2 = v128.load32_splat(x, 8); a2 = dot(a2, x2, l0); b2 = dot(b2, x2, l1); c2 = dot(c2, x2, l2); d2 = dot(d2, x2, l3); }
     if (K > 3) { const x3 = v128.load32_splat(x, 12); a3 = dot(a3, x3, l0); b3 = dot(b3, x3, l1); c3 = dot(c3, x3, l2); d3 = dot(d3, x3, l3); }
     const h0 = highCodes(five, u0, f0, nibbles, bit), h1 = highCodes(five, u1, f1, nibbles, bit), h2 = highCodes(five, u2, f2, nibbles, bit), h3 = highCodes(five, u3, f3, nibbles, bit);
     const high = x + <usize>K * 16;
     const y0 = v128.load32_splat(high); a0 = dot(a0, y0, h0); b0 = dot(b0, y0, h1); c0 = dot(c0, y0, h2); d0 = dot(d0, y0, h3);
-    const y1 = v128.load32_splat(high, 4); a1 = dot(a1, y1, h0); b1 = dot(b1, y1, h1); c1 = dot(c1, y1, h2); d1 = dot(d1, y1, h3);
+    if (K > 1) { const y1 = v128.load32_splat(high, 4); a1 = dot(a1, y1, h0); b1 = dot(b1, y1, h1); c1 = dot(c1, y1, h2); d1 = dot(d1, y1, h3); }
     if (K > 2) { const y2 = v128.load32_splat(high, 8); a2 = dot(a2, y2, h0); b2 = dot(b2, y2, h1); c2 = dot(c2, y2, h2); d2 = dot(d2, y2, h3); }
     if (K > 3) { const y3 = v128.load32_splat(high, 12); a3 = dot(a3, y3, h0); b3 = dot(b3, y3, h1); c3 = dot(c3, y3, h2); d3 = dot(d3, y3, h3); }
     if (five) { f0 = i16x8.shr_u(f0, 1); f1 = i16x8.shr_u(f1, 1); f2 = i16x8.shr_u(f2, 1); f3 = i16x8.shr_u(f3, 1); }
@@ -182,7 +182,7 @@ import { addRows, clear, isWide, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } 
 }
 
 // @ts-ignore: decorator
-@inline function blockBytes(type: i32): usize {
+@inline export function blockBytes(type: i32): usize {
   return type == Q4_0 ? 288 : type == Q4_K ? 256 : type == Q5_0 ? 352 : type == Q5_K ? 320 : type == Q6_K ? 384 : 544;
 }
 
@@ -258,50 +258,6 @@ function q8_0x2(w: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usi
 function q8_0x3(w: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize, r: usize, e: usize, f: usize): void { direct(Q8_0, 3, w, x, n, a, b, c, d, r, e, f); }
 function q8_0x4(w: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize, r: usize, e: usize, f: usize): void { direct(Q8_0, 4, w, x, n, a, b, c, d, r, e, f); }
 function q8_0x8(w: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize, r: usize, e: usize, f: usize): void { direct(Q8_0, 8, w, x, n, a, b, c, d, r, e, f); }
-
-/**
- * Four tiles of Q4_0, `step` bytes apart, times 8 rows, block by block: four streams for the processor to follow, and activations come from the
- * first-level cache for three of them. 1.2 x from memory, 1.3 x at 8,192 columns. a…h are the first fours' sums of each tile (both halves), i…p the second's.
- */
-function fourQ4_0x8(
-  w: usize, step: usize, x: usize, blocks: i32, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize,
-  i: usize, j: usize, k: usize, l: usize, m: usize, n: usize, o: usize, p: usize,
-): void {
-  let v = w + step, u = v + step, t = u + step;
-  let next = x + 4 * BLOCK_CODES * <usize>blocks;
-  for (; blocks > 0; blocks--) {
-    nibbleBlock(Q4_0, 4, false, w, x, 0, a, b);
-    nibbleBlock(Q4_0, 4, false, v, x, 0, c, d);
-    nibbleBlock(Q4_0, 4, false, u, x, 0, e, f);
-    nibbleBlock(Q4_0, 4, false, t, x, 0, g, h);
-    nibbleBlock(Q4_0, 4, false, w, next, 0, i, j);
-    nibbleBlock(Q4_0, 4, false, v, next, 0, k, l);
-    nibbleBlock(Q4_0, 4, false, u, next, 0, m, n);
-    nibbleBlock(Q4_0, 4, false, t, next, 0, o, p);
-    w += 288;
-    v += 288;
-    u += 288;
-    t += 288;
-    x += 4 * BLOCK_CODES;
-    next += 4 * BLOCK_CODES;
-  }
-}
-
-/** Whether `multiplyFour` serves. */
-// @ts-ignore: decorator
-@inline export function multipliesFour(type: i32, rows: i32): bool {
-  return isWide() && type == Q4_0 && rows == 8;
-}
-
-/** The tiles at `w`, `w + step`, … times 8 rows: sums of the first four rows of tile k 512 k bytes from `sums`, the second's behind them. */
-export function multiplyFour(w: usize, step: usize, x: usize, blocks: i32, sums: usize): void {
-  const s = sums + 512, t = s + 512, u = t + 512;
-  for (let p = sums; p < sums + 2048; p += WIDE_SUMS_BYTES) clear(p);
-  fourQ4_0x8(
-    w, step, x, blocks, sums, sums + 128, s, s + 128, t, t + 128, u, u + 128,
-    sums + 256, sums + 384, s + 256, s + 384, t + 256, t + 384, u + 256, u + 384,
-  );
-}
 
 /**
  * The packed tile at `w` times 2, 3, 4 or 8 rows of activations; the second four's sums come behind the first four's. `room` is SCALE_ROOM

@@ -13,7 +13,8 @@ import { fetchNext } from './packed-ahead';
 import { copyRowCodes, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
 import { decodeTile } from './packed-decode';
 import { decodeFour, decodesFour, FOUR_AREA } from './packed-decode-four';
-import { multipliesFour, multiplyDirect, multiplyFour } from './packed-direct';
+import { multiplyDirect } from './packed-direct';
+import { FEW_SCRATCH, FOUR_SUMS, multipliesFour, multiplyFour } from './packed-few';
 import { makePanel, panelKind } from './packed-panel';
 import { multiplySmall } from './packed-small';
 import { multiplyTile, panelBlockBytes, SUMS_BYTES } from './packed-tile';
@@ -32,7 +33,7 @@ import { isWide, multiplyPanelWide, WIDE_SUMS_BYTES } from './packed-wide';
 
 /** Per thread in `scratch`: sums and unpacked scales (four tiles' at most), gathered codes of experts, a panel. See packed/codes.ts. */
 // @ts-ignore: decorator
-@inline const FIXED_SCRATCH: usize = 2048;
+@inline const FIXED_SCRATCH: usize = FEW_SCRATCH;
 // @ts-ignore: decorator
 @inline const GATHERED_ROWS: i32 = 32;
 
@@ -145,20 +146,21 @@ function decodeQuarters(
   }
 }
 
-/** The same for 8 rows. */
+/** The same for 5 to 16 rows. */
 function multiplyQuarters(
-  weight: usize, tileBytes: usize, first: i32, quarter: i32, x: usize, columns: i32, outputs: i32, y: usize, stride: usize, bias: usize,
-  accumulate: bool, scratch: usize,
+  type: i32, rows: i32, weight: usize, tileBytes: usize, first: i32, quarter: i32, x: usize, columns: i32, outputs: i32, y: usize, stride: usize,
+  bias: usize, accumulate: bool, scratch: usize,
 ): void {
   const step = <usize>quarter * tileBytes;
   for (let tile = first; tile < first + quarter; tile++) {
-    multiplyFour(weight + <usize>tile * tileBytes, step, x, columns >> 5, scratch);
+    multiplyFour(type, rows, weight + <usize>tile * tileBytes, step, x, columns, scratch);
     for (let k = 0; k < 4; k++) {
       const output = (tile + k * quarter) * TILE_OUTPUTS, skip = <usize>output << 2;
       const count = min(TILE_OUTPUTS, outputs - output), place = bias ? bias + skip : 0;
-      const sums = scratch + <usize>(2 * k) * WIDE_SUMS_BYTES;
-      deliverRows(sums, TILE_ROWS, count, y + skip, stride, place, accumulate);
-      deliverRows(sums + WIDE_SUMS_BYTES, TILE_ROWS, count, y + <usize>TILE_ROWS * stride + skip, stride, place, accumulate);
+      for (let row = 0; row < rows; row += TILE_ROWS) {
+        const sums = scratch + <usize>(row / TILE_ROWS) * FOUR_SUMS + <usize>k * WIDE_SUMS_BYTES;
+        deliverRows(sums, tileWidth(row, rows), count, y + <usize>row * stride + skip, stride, place, accumulate);
+      }
     }
   }
 }
@@ -187,7 +189,7 @@ export function packedLinear(op: usize, thread: i32, threads: i32): void {
       tile += 4 * quarter;
     } else if (multipliesFour(type, rows)) {
       const quarter = (end - tile) >> 2;
-      multiplyQuarters(weight, tileBytes, tile, quarter, x, columns, outputs, y, stride, bias, accumulate, scratch);
+      multiplyQuarters(type, rows, weight, tileBytes, tile, quarter, x, columns, outputs, y, stride, bias, accumulate, scratch);
       tile += 4 * quarter;
     }
     for (; tile < end; tile++) {

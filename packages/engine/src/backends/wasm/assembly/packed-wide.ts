@@ -69,8 +69,10 @@ export const WIDE_SUMS_BYTES: usize = 256;
 ): void {
   const e0 = v128.load32_splat(scales), g0 = minimum ? v128.load32_splat(minima) : e0;
   addRow(sums, 0, a0, b0, e0, s0, s1, minimum, g0, m0, m1); addRow(more, 0, c0, d0, e0, t0, t1, minimum, g0, n0, n1);
-  const e1 = v128.load32_splat(scales, 4), g1 = minimum ? v128.load32_splat(minima, 4) : e1;
-  addRow(sums, 1, a1, b1, e1, s0, s1, minimum, g1, m0, m1); addRow(more, 1, c1, d1, e1, t0, t1, minimum, g1, n0, n1);
+  if (K > 1) {
+    const e1 = v128.load32_splat(scales, 4), g1 = minimum ? v128.load32_splat(minima, 4) : e1;
+    addRow(sums, 1, a1, b1, e1, s0, s1, minimum, g1, m0, m1); addRow(more, 1, c1, d1, e1, t0, t1, minimum, g1, n0, n1);
+  }
   if (K > 2) {
     const e2 = v128.load32_splat(scales, 8), g2 = minimum ? v128.load32_splat(minima, 8) : e2;
     addRow(sums, 2, a2, b2, e2, s0, s1, minimum, g2, m0, m1); addRow(more, 2, c2, d2, e2, t0, t1, minimum, g2, n0, n1);

@@ -33,7 +33,7 @@ export function codeWordOffset(
 }
 
 /** Fixed part, codes of 32 gathered rows, and one panel of 16 rows at up to 34 bytes a row and block; see packed-linear.ts. */
-const FIXED_SCRATCH = 2048;
+const FIXED_SCRATCH = 8192;
 const GATHERED_ROWS = 32;
 const PANEL_BLOCK_BYTES = 1088;
 
