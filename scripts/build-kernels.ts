@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { opLayoutSource } from '../packages/engine/src/plan/ops.ts';
+import { fieldsOf, HEADER_WORDS, OP_KINDS } from '../packages/engine/src/plan/ops.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const assembly = join(root, 'packages/engine/src/backends/wasm/assembly');
@@ -30,6 +30,23 @@ const VARIANTS = {
 };
 const FLAGS =
   '-O3 --noAssert --runtime stub --importMemory --sharedMemory --initialMemory 16 --maximumMemory 65536 --enable simd --enable threads';
+
+/** Byte offsets of the fields of each op record, as constants for the kernels. */
+function opLayoutSource(): string {
+  const constant = (text: string) => text.replace(/([A-Z])/g, '_$1').toUpperCase();
+  const lines = [
+    '// Generated from plan/ops.ts by scripts/build-kernels.ts. Byte offsets of the fields of each op record.',
+  ];
+  for (const kind of OP_KINDS) {
+    fieldsOf(kind).forEach((name, i) => {
+      lines.push('// @ts-ignore: decorator');
+      lines.push(
+        `@inline export const ${constant(kind)}_${constant(name)}: usize = ${(HEADER_WORDS + i) * 4};`,
+      );
+    });
+  }
+  return `${lines.join('\n')}\n`;
+}
 
 function digest(): string {
   const hash = createHash('sha256')

@@ -54,8 +54,8 @@ export function costOfOp({ cost }: RecordedOp, isHead: boolean, passes: readonly
       if (cost.macsPerPosition > 0) macs += attended(segment, cost.window) * cost.macsPerPosition;
     }
   }
-  const byteProducts = macs * cost.bytesPerMac;
-  const floatProducts = cost.bytesPerMac === 0 ? macs : 0;
+  const byteProducts = macs * cost.byteProductsPerMac;
+  const floatProducts = cost.byteProductsPerMac === 0 ? macs : 0;
   return {
     bytes: streamedBytes + activationBytes,
     streamedBytes,
@@ -78,7 +78,7 @@ const NOTHING: Cost = {
 export function sumOfCosts(costs: readonly Cost[]): Cost {
   const keys = Object.keys(NOTHING) as (keyof Cost)[];
   const total = (key: keyof Cost) => costs.reduce((sum, cost) => sum + cost[key], 0);
-  return Object.fromEntries(keys.map((key) => [key, total(key)])) as unknown as Cost;
+  return Object.fromEntries(keys.map((key) => [key, total(key)])) as Record<keyof Cost, number>;
 }
 
 export const costOfPlan = (plan: Plan, passes: readonly Pass[]): Cost =>

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Arena } from '../backends/arena.ts';
+import { ARENA_BASE, compileKernels, instantiateKernels } from '../backends/wasm/load-kernels.ts';
 import { loadModel } from '../load-model.ts';
 import { CACHE_TYPE_ID, type CacheType } from '../session/cache-layout.ts';
 import { fillSession } from './fill-session.ts';
@@ -48,3 +50,23 @@ for (const variant of ['relaxed', 'baseline'] as const)
     const { bytes, floats } = await measurePeaks({ threads: 2, variant });
     for (const peak of [bytes, floats]) assert.ok(peak > 0 && Number.isFinite(peak));
   });
+
+test('the loops of the peaks add as many products as are counted', async () => {
+  const arena = new Arena(ARENA_BASE, true);
+  const address = arena.allocate(416, 'factors');
+  const kernels = instantiateKernels(await compileKernels('baseline', true), arena.memory);
+  const { f32 } = arena.views;
+  for (const [wide, rounds] of [
+    [1, 1],
+    [1, 6],
+    [0, 1],
+    [0, 5],
+  ] as const) {
+    kernels.useWideTiles!(wide);
+    f32.fill(1, address / 4, address / 4 + 104);
+    kernels.multiplyFloats!(address, rounds);
+    // Ten chains begin at 1; what they are multiplied by is 1 in every other round, and rounds of half the width are twice as many.
+    const ones = wide ? Math.ceil(rounds / 2) : rounds;
+    assert.equal(f32[address / 4], 10 * (1 + ones));
+  }
+});

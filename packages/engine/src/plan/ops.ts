@@ -501,20 +501,3 @@ export function decodeOp(words: Uint32Array, at: number): { kind: OpKind; fields
   });
   return { kind, fields };
 }
-
-/** AssemblyScript constants for the byte offset of every field: LINEAR_WEIGHT and so on. */
-export function opLayoutSource(): string {
-  const constant = (text: string) => text.replace(/([A-Z])/g, '_$1').toUpperCase();
-  const lines = [
-    '// Generated from plan/ops.ts by scripts/build-kernels.ts. Byte offsets of the fields of each op record.',
-  ];
-  for (const kind of OP_KINDS) {
-    SCHEMA[kind].forEach((name, i) => {
-      lines.push('// @ts-ignore: decorator');
-      lines.push(
-        `@inline export const ${constant(kind)}_${constant(name)}: usize = ${(HEADER_WORDS + i) * 4};`,
-      );
-    });
-  }
-  return `${lines.join('\n')}\n`;
-}

@@ -137,7 +137,7 @@ export class PlanBuilder {
       {
         weightBytes: weight.byteLength,
         macsPerRow: weight.rows * weight.columns,
-        bytesPerMac: weight.layout.packed ? 1 : 0,
+        byteProductsPerMac: weight.layout.packed ? 1 : 0,
         bytesPerRow: (weight.rows + weight.columns) * 4,
       },
     );
@@ -300,7 +300,7 @@ export class PlanBuilder {
         bytesPerRow: q.columns * 8,
         cacheBytesPerPosition: cache.bytesPerPosition,
         macsPerPosition: 2 * heads * headSize,
-        bytesPerMac: cache.type === 'q8' ? 2 : 0,
+        byteProductsPerMac: cache.type === 'q8' ? 2 : 0,
         window: options.window ?? 0,
       },
     );
@@ -414,7 +414,7 @@ export class PlanBuilder {
       {
         weightBytes: (weight.byteLength / experts) * topK,
         macsPerRow: outputs * weight.columns * topK,
-        bytesPerMac: weight.layout.packed ? 1 : 0,
+        byteProductsPerMac: weight.layout.packed ? 1 : 0,
         bytesPerRow: (outputs + weight.columns) * 4 * topK,
       },
     );

@@ -47,7 +47,7 @@ export interface OpCost {
   readonly weightBytes: number;
   readonly macsPerRow: number;
   /** Products of bytes that a multiply-add takes: 1 where both sides are bytes, 2 where one has 16 bits, 0 where it is f32. */
-  readonly bytesPerMac: 0 | 1 | 2;
+  readonly byteProductsPerMac: 0 | 1 | 2;
   /** Recurrent state of a session, read and written once. */
   readonly stateBytes: number;
   readonly bytesPerRow: number;
@@ -62,7 +62,7 @@ export interface OpCost {
 export const FREE: OpCost = {
   weightBytes: 0,
   macsPerRow: 0,
-  bytesPerMac: 0,
+  byteProductsPerMac: 0,
   stateBytes: 0,
   bytesPerRow: 0,
   exponentialsPerRow: 0,
