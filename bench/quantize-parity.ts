@@ -13,7 +13,7 @@ import { openSource } from '@marimba/engine/internal/platform/open-source.node';
 import { seededTokens } from '@marimba/engine/internal/quantize/damage';
 import { parseFileType } from '@marimba/engine/internal/quantize/keep';
 import { quantizeModel } from '@marimba/engine/internal/quantize/quantize-model.node';
-import type { FileType } from '@marimba/engine/internal/quantize/recipe';
+import type { FileType } from '@marimba/engine/internal/weights/recipe';
 import { writeSyntheticJamba } from '../packages/engine/test/synthetic-folder.ts';
 import { runChild } from './children.ts';
 import type { ParityAnswer, ParityTask } from './parity-child.ts';

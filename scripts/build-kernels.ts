@@ -1,7 +1,7 @@
 // Compiles the AssemblyScript kernels to WebAssembly, once per instruction set:
 //   relaxed   relaxed SIMD (int8 dot products, fused multiply-add)
 //   pairs     the same with i16 accumulators: for processors on which V8 has no single instruction for the int8 dot product
-//             (x86 without AVX-VNNI), where it is 1.6 x faster; see assembly/packed-dot.ts
+//             (x86 without AVX-VNNI), where it is 1.6 x faster; see kernels/packed-dot.ts
 //   baseline  plain SIMD, for engines without relaxed SIMD
 // The result carries a digest of its sources, so an unchanged tree is not compiled again.
 import { spawn } from 'node:child_process';
@@ -21,7 +21,7 @@ import { fileURLToPath } from 'node:url';
 import { fieldsOf, HEADER_WORDS, OP_KINDS } from '../packages/engine/src/plan/ops.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const assembly = join(root, 'packages/engine/src/backends/wasm/assembly');
+const kernels = join(root, 'packages/engine/src/backends/wasm/kernels');
 const output = join(root, 'packages/engine/src/backends/wasm/build');
 const VARIANTS = {
   relaxed: '--enable relaxed-simd --use PAIR_DOT=0',
@@ -52,15 +52,15 @@ function digest(): string {
   const hash = createHash('sha256')
     .update(FLAGS)
     .update(readFileSync(fileURLToPath(import.meta.url)));
-  for (const file of globSync('**/*.ts', { cwd: assembly }).sort())
-    hash.update(file).update(readFileSync(join(assembly, file)));
+  for (const file of globSync('**/*.ts', { cwd: kernels }).sort())
+    hash.update(file).update(readFileSync(join(kernels, file)));
   return hash.digest('hex');
 }
 
 function compile(variant: keyof typeof VARIANTS, folder: string): Promise<void> {
   const args = [
     join(root, 'node_modules/assemblyscript/bin/asc.js'),
-    relative(root, join(assembly, 'index.ts')),
+    relative(root, join(kernels, 'index.ts')),
     '-o',
     relative(root, join(folder, `kernels.${variant}.wasm`)),
     ...FLAGS.split(' '),
@@ -77,7 +77,7 @@ function compile(variant: keyof typeof VARIANTS, folder: string): Promise<void> 
 }
 
 export async function buildKernels(): Promise<void> {
-  const layout = join(assembly, 'op-layout.ts');
+  const layout = join(kernels, 'op-layout.ts');
   if (!existsSync(layout) || readFileSync(layout, 'utf8') !== opLayoutSource())
     writeFileSync(layout, opLayoutSource());
   const stamp = join(output, 'digest.txt');

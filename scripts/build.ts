@@ -61,7 +61,7 @@ function compile(folder: string, built: readonly BuiltPackage[]): void {
       paths: pathsOf(built),
     },
     include: ['src/**/*.ts'],
-    exclude: ['**/*.test.ts', '**/*.bench.ts', '**/testing.ts', '**/fake-*.ts', 'src/backends/wasm/assembly'],
+    exclude: ['**/*.test.ts', '**/*.bench.ts', '**/testing.ts', '**/fake-*.ts', 'src/backends/wasm/kernels'],
   };
   writeFileSync(project, JSON.stringify(config));
   try {

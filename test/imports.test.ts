@@ -17,7 +17,7 @@ interface Source {
 
 function sources(pattern: string): Source[] {
   return globSync(pattern, { cwd: root })
-    .filter((path) => !/(^|\/)(node_modules|dist)\//.test(path) && !path.includes('backends/wasm/assembly/'))
+    .filter((path) => !/(^|\/)(node_modules|dist)\//.test(path) && !path.includes('backends/wasm/kernels/'))
     .map((path) => ({ path, imports: importsOf(readFileSync(join(root, path), 'utf8')) }));
 }
 

@@ -1,6 +1,7 @@
 // What the project's own command line needs beyond the public exports: headers without weights, the recorded plan, the
 // hub's cache. Unstable on purpose: any release may change or remove it. Applications use '@marimba/engine'.
 
+export { readSpec } from './architecture/families/index.ts';
 export type { Backend } from './backends/backend.ts';
 export { codesByteLength } from './backends/wasm/packed/codes.ts';
 export { packingRules } from './backends/wasm/packing-rules.ts';
@@ -15,10 +16,13 @@ export {
 export { type PulledModel, type PullOptions, pullModel } from './hub/download.node.ts';
 export type { PullProgress } from './hub/progress.ts';
 export { createBackend } from './load-model.ts';
-export { readSpec } from './model/families/index.ts';
-export { forward, type PlacedWeights } from './model/forward.ts';
-export { Runtime } from './model/runtime.ts';
 export { readText, type TextSide } from './model/text-side.ts';
+export { PAGE_TOKENS } from './plan/cache-layout.ts';
+export { type PlacedWeight, type Plan, PlanBuilder } from './plan/plan.ts';
+export { openSource } from './platform/open-source.node.ts';
+export { forward, type PlacedWeights } from './runtime/forward.ts';
+export { Runtime } from './runtime/runtime.ts';
+export { type StateLayout, stateLayout } from './state/state-layout.ts';
 export {
   chooseLayout,
   type FoundWeight,
@@ -27,8 +31,4 @@ export {
   neededWeights,
   resolveActivations,
   targetType,
-} from './model/weights.ts';
-export { type PlacedWeight, type Plan, PlanBuilder } from './plan/plan.ts';
-export { openSource } from './platform/open-source.node.ts';
-export { PAGE_TOKENS } from './session/cache-layout.ts';
-export { type StateLayout, stateLayout } from './session/state-layout.ts';
+} from './weights/weights.ts';

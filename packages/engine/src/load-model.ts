@@ -1,22 +1,22 @@
 // From a name to a model that runs: opens the files, reads the configuration, brings the weights into place.
 import { openSource } from '#open-source';
 import { holdYoungGeneration, nextTurn } from '#platform';
+import { ConfigReader } from './architecture/config-reader.ts';
+import { readSpec } from './architecture/families/index.ts';
 import type { Backend } from './backends/backend.ts';
 import { ReferenceBackend } from './backends/reference/backend.ts';
 import { WasmBackend } from './backends/wasm/backend.ts';
 import { UsageError } from './errors.ts';
 import type { Checkpoint } from './formats/types.ts';
 import type { GenerateOptions } from './generate/types.ts';
-import { ConfigReader } from './model/config-reader.ts';
-import { readSpec } from './model/families/index.ts';
-import { fingerprint } from './model/fingerprint.ts';
-import { type LoadProgress, placeWeights } from './model/load.ts';
 import { Model } from './model/model.ts';
-import { Runtime } from './model/runtime.ts';
 import { readText } from './model/text-side.ts';
-import { type ActivationPrecision, QUANTIZE_TYPES, type QuantizeType } from './model/weights.ts';
-import { CACHE_TYPE_ID, type CacheType } from './session/cache-layout.ts';
-import { stateLayout } from './session/state-layout.ts';
+import { CACHE_TYPE_ID, type CacheType } from './plan/cache-layout.ts';
+import { Runtime } from './runtime/runtime.ts';
+import { stateLayout } from './state/state-layout.ts';
+import { fingerprint } from './weights/fingerprint.ts';
+import { type LoadProgress, placeWeights } from './weights/place.ts';
+import { type ActivationPrecision, QUANTIZE_TYPES, type QuantizeType } from './weights/weights.ts';
 
 export interface LoadModelOptions {
   /** `wasm` (default) is fast; `reference` is plain TypeScript with double accumulation. */

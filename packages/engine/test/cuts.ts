@@ -1,7 +1,7 @@
 // What both partition tests share: a model read in random pieces, in random company, against the same model read whole.
 import assert from 'node:assert/strict';
 import { type LoadModelOptions, loadModel, type Model, type Session } from '../src/index.ts';
-import { decodeState } from '../src/session/state-file.ts';
+import { decodeState } from '../src/state/state-file.ts';
 import { largestDifference, seeded, TOLERANCE } from './golden.ts';
 
 const EXACT: LoadModelOptions = { cacheType: 'f32', activations: 'f32' };

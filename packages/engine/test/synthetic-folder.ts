@@ -2,11 +2,11 @@
 // not. Weights come from a seeded generator.
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ConfigReader } from '../src/architecture/config-reader.ts';
+import { jamba } from '../src/architecture/families/jamba.ts';
 import { quantize } from '../src/formats/quantize.ts';
 import { safetensorsHeader } from '../src/formats/safetensors.ts';
-import { ConfigReader } from '../src/model/config-reader.ts';
-import { jamba } from '../src/model/families/jamba.ts';
-import { neededWeights } from '../src/model/weights.ts';
+import { neededWeights } from '../src/weights/weights.ts';
 import { seeded } from './golden.ts';
 
 export const SYNTHETIC_CONFIG = {

@@ -1,9 +1,9 @@
 // The small contract between the engine and whatever runs its ops.
 
-import type { LoadJob } from '../model/load-job.ts';
-import type { ActivationPrecision, PackingRules } from '../model/weights.ts';
+import type { Arena } from '../memory/arena.ts';
 import type { PlanTraits, RecordedOp, RowSet } from '../plan/plan.ts';
-import type { Arena } from './arena.ts';
+import type { ActivationPrecision, PackingRules } from '../weights/weights.ts';
+import type { LoadJob } from './load/load-job.ts';
 
 /** Encoded ops in the arena: their records' addresses, in order. */
 export interface Program {

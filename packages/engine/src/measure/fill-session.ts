@@ -5,16 +5,16 @@
 import { UsageError } from '../errors.ts';
 import { createRandom, type Random } from '../generate/random.ts';
 import type { Model } from '../model/model.ts';
+import type { Session } from '../model/session.ts';
 import {
   type CACHE_TYPE_ID,
   type CacheType,
   headPlaneBytes,
   PAGE_SHIFT,
   PAGE_TOKENS,
-} from '../session/cache-layout.ts';
-import type { Session } from '../session/session.ts';
-import type { SessionState } from '../session/session-state.ts';
-import type { StateLayout } from '../session/state-layout.ts';
+} from '../plan/cache-layout.ts';
+import type { SessionState } from '../state/session-state.ts';
+import type { StateLayout } from '../state/state-layout.ts';
 
 /** Positions made ready at once; windows let go of their oldest pages in between. */
 const CHUNK = 4096;

@@ -2,7 +2,6 @@
 // memory is read that was allocated the same way as a model's (a token must read every weight once), and how many products
 // of bytes and of f32 are added up in a second. For measurements only.
 import { canShareMemory, startWorker, type WorkerThread } from '#platform';
-import { Arena } from '../backends/arena.ts';
 import {
   ARENA_BASE,
   compileKernels,
@@ -11,6 +10,7 @@ import {
   type KernelVariant,
 } from '../backends/wasm/load-kernels.ts';
 import type { FromWorker, ProbeKernel, ToWorker } from '../backends/wasm/worker-messages.ts';
+import { Arena } from '../memory/arena.ts';
 
 export interface ReadLimitOptions {
   readonly threads: number;
@@ -42,7 +42,7 @@ export interface Peaks {
 const ROUND = 512;
 const READING: readonly ProbeKernel[] = ['readBytes', 'readQuarters'];
 
-/** Products of a round, as assembly/peak.ts has them; some milliseconds of them in a run, the best of several counts. */
+/** Products of a round, as kernels/peak.ts has them; some milliseconds of them in a run, the best of several counts. */
 const ROUND_PRODUCTS = { multiplyBytes: 320, multiplyFloats: 80 } as const;
 const PEAK_ROUNDS = 2 ** 21;
 const PEAK_RUNS = 12;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Arena } from '../backends/arena.ts';
 import { ARENA_BASE, compileKernels, instantiateKernels } from '../backends/wasm/load-kernels.ts';
 import { loadModel } from '../load-model.ts';
-import { CACHE_TYPE_ID, type CacheType } from '../session/cache-layout.ts';
+import { Arena } from '../memory/arena.ts';
+import { CACHE_TYPE_ID, type CacheType } from '../plan/cache-layout.ts';
 import { fillSession } from './fill-session.ts';
 import { measurePeaks, measureReadLimit } from './machine-limits.ts';
 

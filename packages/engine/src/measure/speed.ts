@@ -2,7 +2,7 @@
 // sessions at once. For measurements only.
 import { createRandom } from '../generate/random.ts';
 import type { Model } from '../model/model.ts';
-import type { Session } from '../session/session.ts';
+import type { Session } from '../model/session.ts';
 
 /** Tokens that stand for a text: any of the vocabulary but the end tokens, the same for the same seed. */
 export function sampleTokens(model: Model, count: number, seed = 1): number[] {

@@ -1,25 +1,20 @@
 // A loaded model: what `loadModel` returns. It makes sessions, and takes steps for any number of them at once.
+
+import type { ModelSpec } from '../architecture/spec.ts';
 import { UsageError } from '../errors.ts';
 import { generate } from '../generate/generate.ts';
 import { LookaheadSession } from '../generate/lookahead.ts';
 import { createNgramDraft, noDraft } from '../generate/ngram-draft.ts';
 import type { GenerateEvent, GenerateOptions, GenerateResult } from '../generate/types.ts';
-import { PrefixStore } from '../session/prefix-store.ts';
-import {
-  type Prompt,
-  Session,
-  type SessionOwner,
-  type StepRequest,
-  type StepResult,
-} from '../session/session.ts';
-import type { SessionState } from '../session/session-state.ts';
-import type { StateOwner } from '../session/state-file.ts';
-import { stateFromBytes, stateFromFile, stateToBytes, stateToFile } from '../session/state-transfer.ts';
+import { logitRows, type Piece, type Runtime } from '../runtime/runtime.ts';
+import type { SessionState } from '../state/session-state.ts';
+import type { StateOwner } from '../state/state-file.ts';
+import { stateFromBytes, stateFromFile, stateToBytes, stateToFile } from '../state/state-transfer.ts';
 import type { ChatTemplate } from '../tokenizer/chat-template.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
-import type { ModelWeights } from './load.ts';
-import { logitRows, type Piece, type Runtime } from './runtime.ts';
-import type { ModelSpec } from './spec.ts';
+import type { ModelWeights } from '../weights/place.ts';
+import { PrefixStore } from './prefix-store.ts';
+import { type Prompt, Session, type SessionOwner, type StepRequest, type StepResult } from './session.ts';
 
 /** Milliseconds of loading, for measurements. */
 export interface LoadTimes {

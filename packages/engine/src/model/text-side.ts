@@ -1,11 +1,12 @@
 // A checkpoint's text side: its tokenizer and chat template, checked against the vocabulary.
+
+import type { ModelSpec } from '../architecture/spec.ts';
 import type { Checkpoint } from '../formats/types.ts';
 import { type ChatTemplate, createChatTemplate } from '../tokenizer/chat-template.ts';
 import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts';
 import { tokenizerFromJson } from '../tokenizer/from-json.ts';
 import { assertFitsVocabulary } from '../tokenizer/tokenizer.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
-import type { ModelSpec } from './spec.ts';
 
 export interface TextSide {
   readonly tokenizer: Tokenizer | null;

@@ -1,7 +1,7 @@
 // The op contract: every operation a plan may hold, and the layout of its record in the arena. A record is a row of
 // u32 words: word 0 the kind, word 1 the counter of claimed chunks (zero when a run starts), then one word a field. Both
 // backends read the same records, so a kernel is a function of (record address, thread, thread count) and nothing else.
-// `assembly/op-layout.ts` is generated from here.
+// `kernels/op-layout.ts` is generated from here.
 //
 // Conventions, for all ops:
 // - Addresses are byte offsets into the arena; 0 means "absent". Strides count f32 elements. Floats are f32 bits.

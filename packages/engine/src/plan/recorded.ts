@@ -1,5 +1,5 @@
 // What a plan is made of: values, operands, costs, recorded ops. PlanBuilder (plan.ts) makes them, encode.ts places them.
-import type { CacheType } from '../session/cache-layout.ts';
+import type { CacheType } from './cache-layout.ts';
 import type { WeightLayout } from './layouts.ts';
 import type { OpFields, OpKind } from './ops.ts';
 

@@ -3,7 +3,7 @@ import { UsageError } from '../errors.ts';
 import type { WorkerThread } from './platform.node.ts';
 
 export { openHandle } from '../formats/byte-source.ts';
-export { crc32 } from '../session/crc32.ts';
+export { crc32 } from './crc32.ts';
 export type { WorkerThread };
 
 /** A file that ships with this package. */

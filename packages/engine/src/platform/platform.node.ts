@@ -53,7 +53,7 @@ const isTestedV8 = process.versions.v8.startsWith('13.6.');
 
 /**
  * Lets V8 merge neighbouring 128-bit operations of the kernels into 256-bit AVX2 ones: prompts 1.5 x, decoding in cache 1.7 x faster
- * (assembly/packed-tile.ts). It is an experiment of V8's, so only the version that all tests pass on gets it (Node 24's, x86);
+ * (kernels/packed-tile.ts). It is an experiment of V8's, so only the version that all tests pass on gets it (Node 24's, x86);
  * MARIMBA_WIDE_SIMD=0 leaves it off. To be called before kernels are compiled; holds for the whole process.
  */
 export function allowWideSimd(): boolean {

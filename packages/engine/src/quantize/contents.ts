@@ -1,6 +1,11 @@
 // What goes into the new file: every tensor with its name, format and where its rows come from, and the metadata. From a
 // Hugging Face checkpoint everything is translated; from a GGUF file names and metadata are kept as they are and only
 // formats change. Nothing is read here but headers and the tokenizer.
+
+import { readSpec } from '../architecture/families/index.ts';
+import { GGUF_NAMES, type Role } from '../architecture/roles.ts';
+import { ropeInverseFrequencies } from '../architecture/rope.ts';
+import type { ModelSpec } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
 import { bytesSource } from '../formats/byte-source.ts';
 import { isWritableType } from '../formats/quantize.ts';
@@ -11,11 +16,8 @@ import type {
   TensorEntry,
   TensorType,
 } from '../formats/types.ts';
-import { readSpec } from '../model/families/index.ts';
-import { GGUF_NAMES, type Role } from '../model/roles.ts';
-import { ropeInverseFrequencies } from '../model/rope.ts';
-import type { ModelSpec } from '../model/spec.ts';
-import { type FoundWeight, findWeights } from '../model/weights.ts';
+import { type FileType, storedType } from '../weights/recipe.ts';
+import { type FoundWeight, findWeights } from '../weights/weights.ts';
 import {
   type Architecture,
   architectureMetadata,
@@ -29,7 +31,6 @@ import {
 } from './gguf-architecture.ts';
 import { tokenizerMetadata } from './gguf-tokenizer.ts';
 import { applyKeepRules, type KeepRule } from './keep.ts';
-import { type FileType, storedType } from './recipe.ts';
 
 export interface OutputTensor {
   readonly name: string;

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ConfigReader } from '../architecture/config-reader.ts';
+import { hybrid } from '../architecture/families/hybrid.ts';
+import { llama } from '../architecture/families/llama.ts';
+import type { ModelSpec } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
-import { ConfigReader } from '../model/config-reader.ts';
-import { hybrid } from '../model/families/hybrid.ts';
-import { llama } from '../model/families/llama.ts';
-import type { ModelSpec } from '../model/spec.ts';
 import { architectureMetadata, architectureOf, llamaCppLimits, sizeLabel } from './gguf-architecture.ts';
 
 const sizes = { hidden_size: 64, intermediate_size: 96, num_attention_heads: 4, vocab_size: 128 };

@@ -1,8 +1,9 @@
 // A model's sizes as GGUF metadata, and which GGUF architecture can express it. Keys and types are those that llama.cpp's
 // converter writes (gguf-py/gguf/constants.py, convert_hf_to_gguf.py) and its loader asks for (src/llama-model.cpp).
+
+import type { AttentionSpec, LayerSpec, MambaSpec, ModelSpec } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
 import type { TypedMetadataValue } from '../formats/gguf-types.ts';
-import type { AttentionSpec, LayerSpec, MambaSpec, ModelSpec } from '../model/spec.ts';
 
 export type Metadata = Map<string, TypedMetadataValue>;
 

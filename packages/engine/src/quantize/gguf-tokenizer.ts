@@ -2,9 +2,10 @@
 // the runtime knows. The name is found by trial, as llama.cpp's converter does: the one that cuts a text made to tell them
 // apart into the same words, and with which a tokenizer read back from the metadata gives the same tokens.
 // Keys: ggml's docs/gguf.md ("Tokenizer").
+
+import type { ModelSpec } from '../architecture/spec.ts';
 import { FormatError } from '../errors.ts';
 import type { HuggingFaceCheckpoint, JsonObject, MetadataValue } from '../formats/types.ts';
-import type { ModelSpec } from '../model/spec.ts';
 import { asObject, type Fields, field, Place } from '../tokenizer/fields.ts';
 import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts';
 import { tokenizerFromJson } from '../tokenizer/from-json.ts';

@@ -3,7 +3,7 @@
 import { UsageError } from '../errors.ts';
 import { TENSOR_TYPES } from '../formats/tensor-types.ts';
 import type { TensorType } from '../formats/types.ts';
-import { FILE_TYPES, type FileType, tensorTypeOf } from './recipe.ts';
+import { FILE_TYPES, type FileType, tensorTypeOf } from '../weights/recipe.ts';
 
 export interface KeepRule {
   readonly pattern: string;

@@ -1,12 +1,13 @@
 // `marimba quantize` without the terminal: a model in, a GGUF file out, and the report of what was lost.
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
+import { readSpec } from '../architecture/families/index.ts';
 import { UsageError } from '../errors.ts';
 import type { Checkpoint } from '../formats/types.ts';
 import type { LoadModelOptions } from '../load-model.ts';
-import { readSpec } from '../model/families/index.ts';
 import { readText } from '../model/text-side.ts';
 import { openSource } from '../platform/open-source.node.ts';
+import type { FileType } from '../weights/recipe.ts';
 import { planContents } from './contents.ts';
 import type { KeepRule } from './keep.ts';
 import {
@@ -15,7 +16,6 @@ import {
   type ModelDamage,
   measureDamage,
 } from './measure-damage.node.ts';
-import type { FileType } from './recipe.ts';
 import {
   divergenceWarnings,
   type TensorDamage,

@@ -1,12 +1,13 @@
 // What quantising did to each tensor, and which of them deserve more bits. A damage report must say what to do: every
 // warning carries the `--keep` that answers it.
+
+import type { Role } from '../architecture/roles.ts';
 import type { TensorType } from '../formats/types.ts';
-import type { Role } from '../model/roles.ts';
+import { bitsPerWeight } from '../weights/recipe.ts';
 import type { OutputTensor } from './contents.ts';
 import type { Loss } from './convert-rows.ts';
 import type { Divergence } from './damage.ts';
 import { namePart } from './keep.ts';
-import { bitsPerWeight } from './recipe.ts';
 
 export interface TensorDamage {
   readonly name: string;

@@ -18,8 +18,8 @@ import { openCheckpointPath } from '../formats/checkpoint.node.ts';
 import { dequantize } from '../formats/dequantize.ts';
 import type { GgufCheckpoint, TensorEntry } from '../formats/types.ts';
 import { loadModel } from '../load-model.ts';
+import type { FileType } from '../weights/recipe.ts';
 import { planContents } from './contents.ts';
-import type { FileType } from './recipe.ts';
 import { writeGguf } from './write-gguf.node.ts';
 
 let folder = '';

@@ -9,7 +9,7 @@ import {
   headPlaneBytes,
   PAGE_TOKENS,
   planeBytes,
-} from '../../src/session/cache-layout.ts';
+} from '../../src/plan/cache-layout.ts';
 import {
   checkOp,
   Image,

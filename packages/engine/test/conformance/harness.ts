@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { Worker } from 'node:worker_threads';
 import { referenceKernels } from '../../src/backends/reference/kernels.ts';
-import { viewsOf } from '../../src/backends/reference/memory-views.ts';
 import {
   ARENA_BASE,
   compileKernels,
@@ -11,6 +10,7 @@ import {
   type KernelExports,
   type KernelVariant,
 } from '../../src/backends/wasm/load-kernels.ts';
+import { viewsOf } from '../../src/memory/memory-views.ts';
 import { encodeOp, type OpFields, type OpKind, wordsOf } from '../../src/plan/ops.ts';
 import { SEGMENT, SEGMENT_WORDS, stepLayout } from '../../src/plan/step.ts';
 

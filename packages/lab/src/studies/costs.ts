@@ -1,11 +1,11 @@
 // What a model costs, from the same recorded plan that runs it: operations and bytes for each op, and the layout of its state.
 // Weights and attention cache count as f16 (2 bytes), recurrent state as f32, which is how such models are served.
 import type { ModelSpec } from '@marimba/engine';
-import { forward, type PlacedWeights } from '@marimba/engine/internal/model/forward';
-import type { Role } from '@marimba/engine/internal/model/roles';
-import { neededWeights } from '@marimba/engine/internal/model/weights';
+import type { Role } from '@marimba/engine/internal/architecture/roles';
 import { type OpCost, type PlacedWeight, type Plan, PlanBuilder } from '@marimba/engine/internal/plan/plan';
-import { stateLayout } from '@marimba/engine/internal/session/state-layout';
+import { forward, type PlacedWeights } from '@marimba/engine/internal/runtime/forward';
+import { stateLayout } from '@marimba/engine/internal/state/state-layout';
+import { neededWeights } from '@marimba/engine/internal/weights/weights';
 
 export interface ContextCost {
   readonly context: number;

@@ -1,9 +1,10 @@
 // First weights from a seed: Jamba's and Mamba's own rules. Matrices are normal with deviation 0.02 (or another), those that write to
 // the residual stream divided by sqrt(2 layers) (Radford et al. 2019); Mamba's A = -(1 … N), D = 1, and dt's bias such that
 // softplus(bias) is log-uniform in [0.001, 0.1] (Gu & Dao 2023, section 3.6 and their reference code).
+
+import type { Role } from '@marimba/engine/internal/architecture/roles';
+import type { ModelSpec } from '@marimba/engine/internal/architecture/spec';
 import { createRandom } from '@marimba/engine/internal/generate/random';
-import type { Role } from '@marimba/engine/internal/model/roles';
-import type { ModelSpec } from '@marimba/engine/internal/model/spec';
 import { type Parameter, type ParameterStore, sizeOf } from './parameters.ts';
 
 const DEVIATION = 0.02;

@@ -5,14 +5,14 @@
 // Kept as the kernels read them: convolutions as [width][channels], and log(-A) in blocks of four channels, from which an
 // op makes the decay `a` that the scan reads.
 import { UsageError } from '@marimba/engine';
-import type { Arena } from '@marimba/engine/internal/backends/arena';
-import { floatsAt } from '@marimba/engine/internal/backends/reference/memory-views';
-import type { PlacedWeights } from '@marimba/engine/internal/model/forward';
-import type { Role } from '@marimba/engine/internal/model/roles';
-import { ropeInverseFrequencies } from '@marimba/engine/internal/model/rope';
-import type { MambaSpec, ModelSpec } from '@marimba/engine/internal/model/spec';
-import { type NeededWeight, neededWeights } from '@marimba/engine/internal/model/weights';
+import type { Role } from '@marimba/engine/internal/architecture/roles';
+import { ropeInverseFrequencies } from '@marimba/engine/internal/architecture/rope';
+import type { MambaSpec, ModelSpec } from '@marimba/engine/internal/architecture/spec';
+import type { Arena } from '@marimba/engine/internal/memory/arena';
+import { floatsAt } from '@marimba/engine/internal/memory/memory-views';
 import type { PlacedWeight } from '@marimba/engine/internal/plan/plan';
+import type { PlacedWeights } from '@marimba/engine/internal/runtime/forward';
+import { type NeededWeight, neededWeights } from '@marimba/engine/internal/weights/weights';
 
 export interface Parameter extends NeededWeight {
   /** Place in each block, in floats, and how many. */

@@ -1,7 +1,7 @@
 // One plan for a training step: the engine's forward as recorded, the loss, the backward, and the optimiser. Sections of it
 // are run on their own: a held-out loss needs no backward, micro-batches share one optimiser step.
-import { forward } from '@marimba/engine/internal/model/forward';
-import type { ModelSpec } from '@marimba/engine/internal/model/spec';
+
+import type { ModelSpec } from '@marimba/engine/internal/architecture/spec';
 import { SUM_CHUNK } from '@marimba/engine/internal/plan/ops';
 import {
   type Operand,
@@ -10,7 +10,8 @@ import {
   type PlanTraits,
   type RecordedOp,
 } from '@marimba/engine/internal/plan/plan';
-import type { StateLayout } from '@marimba/engine/internal/session/state-layout';
+import { forward } from '@marimba/engine/internal/runtime/forward';
+import type { StateLayout } from '@marimba/engine/internal/state/state-layout';
 import { appendBackward } from '../gradient/rules.ts';
 import { type GradientContext, Tape } from '../gradient/tape.ts';
 import type { ParameterStore } from './parameters.ts';

@@ -3,11 +3,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FormatError, UsageError } from '@marimba/engine';
+import { readSpec } from '@marimba/engine/internal/architecture/families/index';
 import { openCheckpointPath } from '@marimba/engine/internal/formats/checkpoint.node';
 import type { HuggingFaceCheckpoint } from '@marimba/engine/internal/formats/types';
 import { createRandom } from '@marimba/engine/internal/generate/random';
 import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/load-model';
-import { readSpec } from '@marimba/engine/internal/model/families/index';
 import type { TrainingBatch } from '../data/batches.ts';
 import { loadParameters, type NamedPart } from './load-weights.ts';
 import { type OptimizerSettings, TrainingRuntime } from './runtime.ts';

@@ -6,7 +6,7 @@ import {
   type QuantizeModelOptions,
   quantizeModel,
 } from '@marimba/engine/internal/quantize/quantize-model.node';
-import { FILE_TYPES, type FileType } from '@marimba/engine/internal/quantize/recipe';
+import { FILE_TYPES, type FileType } from '@marimba/engine/internal/weights/recipe';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Interrupt, watchInterrupt } from '../interrupt.ts';
 import { addHubOptions, type ModelFlags, threadsOption, wholeNumber } from '../options.ts';

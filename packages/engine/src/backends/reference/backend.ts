@@ -1,11 +1,11 @@
 // The backend that is right rather than fast: every op in plain TypeScript on the calling thread.
 import { openHandle } from '#platform';
-import { jobBytes, type LoadJob, OpenSources, runLoadJob } from '../../model/load-job.ts';
+import { Arena } from '../../memory/arena.ts';
+import type { MemoryViews } from '../../memory/memory-views.ts';
 import { decodeOp, type OpFields, type OpKind } from '../../plan/ops.ts';
-import { Arena } from '../arena.ts';
 import type { Backend, OpTimes, Program } from '../backend.ts';
+import { jobBytes, type LoadJob, OpenSources, runLoadJob } from '../load/load-job.ts';
 import { referenceKernels } from './kernels.ts';
-import type { MemoryViews } from './memory-views.ts';
 
 const MAX_ROWS = 64;
 

@@ -1,15 +1,15 @@
 // Reference kernels of attention over a paged cache, and rotary positions (Su et al. 2021, in the rotate-halves form).
 import { f16ToF32, f32ToF16 } from '../../formats/half.ts';
-import type { OpFields } from '../../plan/ops.ts';
+import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import {
   type CacheType,
   headPlaneBytes,
   PAGE_SHIFT,
   PAGE_TOKENS,
   planeBytes,
-} from '../../session/cache-layout.ts';
+} from '../../plan/cache-layout.ts';
+import type { OpFields } from '../../plan/ops.ts';
 import { type Segment, segmentsOf } from './kernels-mamba.ts';
-import { floatsAt, liveRows, type MemoryViews } from './memory-views.ts';
 
 const CACHE_TYPES: readonly CacheType[] = ['f32', 'f16', 'q8'];
 

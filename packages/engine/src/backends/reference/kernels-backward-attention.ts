@@ -1,8 +1,9 @@
 // Reference kernel for training: the backward of softmax attention within each segment. With p the probabilities and
 // delta = dy . y for each query:  dv += p dy;  ds = p (dy . v - delta) scale;  dq += ds k;  dk += ds q.
+
+import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields } from '../../plan/ops.ts';
 import { type Segment, segmentsOf } from './kernels-mamba.ts';
-import { floatsAt, liveRows, type MemoryViews } from './memory-views.ts';
 
 export function attentionBackward(m: MemoryViews, op: OpFields<'attentionBackward'>): void {
   if (liveRows(m, op.rows) === 0) return;

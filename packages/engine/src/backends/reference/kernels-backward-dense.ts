@@ -1,7 +1,8 @@
 // Reference kernels for training: the backward of embedding, norms, linear maps and gated activations. Formulas are the
 // derivatives of kernels-dense.ts, term by term; sums are kept in double.
+
+import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields } from '../../plan/ops.ts';
-import { floatsAt, liveRows, type MemoryViews } from './memory-views.ts';
 
 export function copy(m: MemoryViews, op: OpFields<'copy'>): void {
   const rows = liveRows(m, op.rows);

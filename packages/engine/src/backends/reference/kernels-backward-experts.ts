@@ -1,7 +1,8 @@
 // Reference kernels for training: the backward of routed feed-forwards (their matrix products are in
 // kernels-backward-dense.ts), and the load-balancing loss of the Switch Transformer (Fedus et al. 2022, equations 4-6).
+
+import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields } from '../../plan/ops.ts';
-import { floatsAt, liveRows, type MemoryViews } from './memory-views.ts';
 
 export function sumSlots(m: MemoryViews, op: OpFields<'sumSlots'>): void {
   const rows = liveRows(m, op.rows);

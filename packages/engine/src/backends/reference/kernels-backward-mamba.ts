@@ -4,10 +4,11 @@
 // With ds the gradient of C h + D u and g that of h (carried backwards: g = ds C + exp(dt' A) g' of the next row):
 //   dC = ds h     dB = g dt u     dA = g dt exp(dt A) h_before     ddt = sum of g (A exp(dt A) h_before + B u)
 //   du = D ds + sum of g dt B     dD = ds u
+
+import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields } from '../../plan/ops.ts';
 import { sigmoid, siluAndSlope } from './kernels-backward-dense.ts';
 import { type Segment, segmentsOf } from './kernels-mamba.ts';
-import { floatsAt, liveRows, type MemoryViews } from './memory-views.ts';
 
 export function causalConvBackward(m: MemoryViews, op: OpFields<'causalConvBackward'>): void {
   if (liveRows(m, op.rows) === 0) return;

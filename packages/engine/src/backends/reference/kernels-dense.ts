@@ -1,9 +1,9 @@
 // Reference kernels: embedding, norms, linear maps, gated activations. Sums are kept in double.
 import { dequantize } from '../../formats/dequantize.ts';
 import { byteLengthOf } from '../../formats/tensor-types.ts';
+import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import { rawTypeOf } from '../../plan/layouts.ts';
 import type { OpFields } from '../../plan/ops.ts';
-import { floatsAt, liveRows, type MemoryViews } from './memory-views.ts';
 
 /** One row of a weight matrix in a raw layout, as f32. */
 function weightRow(m: MemoryViews, matrix: number, layout: number, row: number, out: Float32Array): void {

@@ -1,6 +1,7 @@
 // Reference kernels of routed feed-forwards: softmax over all experts, then the top k (Jamba does not renormalise).
+
+import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields } from '../../plan/ops.ts';
-import { floatsAt, liveRows, type MemoryViews } from './memory-views.ts';
 
 export function route(m: MemoryViews, op: OpFields<'route'>): void {
   const rows = liveRows(m, op.rows);

@@ -1,8 +1,9 @@
 // Reference kernels of the Mamba-1 mixer (Gu & Dao 2023, section 3; Algorithm 2), with the state carried between steps.
+
+import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields } from '../../plan/ops.ts';
 import { SEGMENT, SEGMENT_WORDS } from '../../plan/step.ts';
 import { silu } from './kernels-dense.ts';
-import { floatsAt, liveRows, type MemoryViews } from './memory-views.ts';
 
 export interface Segment {
   readonly rowStart: number;

@@ -1,7 +1,8 @@
 // Reference kernels for training: the loss, and the optimiser AdamW (Loshchilov & Hutter 2019, Algorithm 2, in the form
 // of torch.optim.AdamW).
+
+import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import { type OpFields, OPTIMIZER_STATE as STATE, SUM_CHUNK } from '../../plan/ops.ts';
-import { floatsAt, liveRows, type MemoryViews } from './memory-views.ts';
 
 export function crossEntropy(m: MemoryViews, op: OpFields<'crossEntropy'>): void {
   const rows = liveRows(m, op.rows);

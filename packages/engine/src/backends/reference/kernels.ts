@@ -1,4 +1,6 @@
 // Every op in plain TypeScript with double accumulation: the truth that faster kernels are compared with.
+
+import type { MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields, OpKind } from '../../plan/ops.ts';
 import * as attention from './kernels-attention.ts';
 import * as attentionBackward from './kernels-backward-attention.ts';
@@ -9,7 +11,6 @@ import * as dense from './kernels-dense.ts';
 import * as experts from './kernels-experts.ts';
 import * as mamba from './kernels-mamba.ts';
 import * as training from './kernels-training.ts';
-import type { MemoryViews } from './memory-views.ts';
 
 /** Ops that exist only for packed weights, which this backend never has. */
 type FastPathOnly = 'quantizeRows';

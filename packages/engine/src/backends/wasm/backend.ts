@@ -10,11 +10,11 @@ import {
   type WorkerThread,
 } from '#platform';
 import { FormatError, ModelError, UsageError } from '../../errors.ts';
-import { jobBytes, type LoadJob, OpenSources, runLoadJob, stageBytes } from '../../model/load-job.ts';
+import { Arena } from '../../memory/arena.ts';
 import { OP_KINDS } from '../../plan/ops.ts';
 import type { RecordedOp } from '../../plan/plan.ts';
-import { Arena } from '../arena.ts';
 import type { Backend, BackendOptions, OpTimes, Program, StepLoad } from '../backend.ts';
+import { jobBytes, type LoadJob, OpenSources, runLoadJob, stageBytes } from '../load/load-job.ts';
 import { CLOSED, COMMAND, CONTROL, CONTROL_BYTES, MAX_OPS, progress } from './control.ts';
 import {
   ARENA_BASE,

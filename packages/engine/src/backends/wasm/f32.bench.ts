@@ -2,11 +2,11 @@
 // `cold` reads so much else before each run that operands come from memory, as a layer's own do when a token is decoded.
 // Sizes are those of the 3B Jamba. GMAC/s are multiply-adds; the scan counts one exponential per state and row.
 
+import { Arena } from '../../memory/arena.ts';
+import { CACHE_TYPE_ID, headPlaneBytes, PAGE_TOKENS, planeBytes } from '../../plan/cache-layout.ts';
 import { layoutId } from '../../plan/layouts.ts';
 import { encodeOp, type OpFields, type OpKind } from '../../plan/ops.ts';
 import { SEGMENT, SEGMENT_WORDS, stepLayout } from '../../plan/step.ts';
-import { CACHE_TYPE_ID, headPlaneBytes, PAGE_TOKENS, planeBytes } from '../../session/cache-layout.ts';
-import { Arena } from '../arena.ts';
 import { ARENA_BASE, compileKernels, instantiateKernels, type KernelVariant } from './load-kernels.ts';
 import { attentionScratchBytes, rawLinearScratchBytes, scanScratchBytes } from './scratch.ts';
 

@@ -1,6 +1,7 @@
 // Which matrices can be packed, for the model's choice of layouts.
-import type { PackingRules } from '../../model/weights.ts';
+
 import { hasPackedLayout } from '../../plan/layouts.ts';
+import type { PackingRules } from '../../weights/weights.ts';
 import { canPack, packedByteLength } from './packed/layout.ts';
 
 export const packingRules: PackingRules = {

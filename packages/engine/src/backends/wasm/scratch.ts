@@ -1,5 +1,5 @@
 // How much scratch memory the f32 kernels want, in bytes. The planner asks here; the kernels compute the same sizes from
-// their records (assembly/raw-product.ts, assembly/attention-item.ts, assembly/scan.ts).
+// their records (kernels/raw-product.ts, kernels/attention-item.ts, kernels/scan.ts).
 
 const PIECE = 512;
 const PANEL_OUTPUTS = 64;

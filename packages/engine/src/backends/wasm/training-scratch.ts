@@ -1,5 +1,5 @@
 // How much scratch memory the kernels of training want, in bytes for each thread. The recorder of the backward asks here;
-// the kernels compute the same sizes from their records (assembly/gemm.ts, backward-scan.ts, backward-attention.ts).
+// the kernels compute the same sizes from their records (kernels/gemm.ts, backward-scan.ts, backward-attention.ts).
 
 /** Packed panels of both operands with gaps of a cache line, and one tile. */
 export const GEMM_SCRATCH_BYTES = (128 * 256 + 128 * 256 + (32 + 16) * 16 + 64) * 4;

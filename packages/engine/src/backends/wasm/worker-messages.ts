@@ -1,5 +1,5 @@
 // What the backend and its workers say to each other while no program runs.
-import type { LoadJob } from '../../model/load-job.ts';
+import type { LoadJob } from '../load/load-job.ts';
 import type { InstalledProgram } from './thread.ts';
 
 /** What a probe does: read `count` bytes in one stream, or in four; or multiply bytes or f32 for `count` rounds. */

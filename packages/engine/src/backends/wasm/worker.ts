@@ -1,7 +1,7 @@
 // A worker thread of the backend: loads weights when asked to, then serves programs. Runs in Node and in browsers.
 import { onMessage, openHandle, postToOwner } from '#platform';
-import { jobBytes, type LoadJob, OpenSources, runLoadJob } from '../../model/load-job.ts';
-import { ReadingChoice } from '../../model/read-in-place.ts';
+import { jobBytes, type LoadJob, OpenSources, runLoadJob } from '../load/load-job.ts';
+import { ReadingChoice } from '../load/read-in-place.ts';
 import { CONTROL, CONTROL_BYTES } from './control.ts';
 import { instantiateKernels, type KernelExports } from './load-kernels.ts';
 import { packStage } from './packed/packer.ts';

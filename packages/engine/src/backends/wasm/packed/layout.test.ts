@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { byteLengthOf, TENSOR_TYPES } from '../../../formats/tensor-types.ts';
 import type { TensorType } from '../../../formats/types.ts';
-import type { LoadJob } from '../../../model/load-job.ts';
+import type { LoadJob } from '../../load/load-job.ts';
 import { ARENA_BASE, instantiateKernels } from '../load-kernels.ts';
 import { randomNumbers } from './harness.ts';
 import { canPack, packedByteLength, packRows, unpackRow } from './layout.ts';

@@ -1,0 +1,133 @@
+// Element by element: activations, sums, copied rows. All operands are [rows][stride] f32. One chunk is a run of up to
+// CHUNK_COLUMNS columns of one row.
+import { address, liveRows, madd, nextChunk } from './common';
+import { geluErf, geluTanh, loadFloats, silu, storeFloats } from './math';
+import {
+  ADD_COLUMNS, ADD_X, ADD_X_STRIDE, ADD_Y, ADD_Y_STRIDE, COMBINE_EXPERTS_COLUMNS, COMBINE_EXPERTS_SLOT_OF,
+  COMBINE_EXPERTS_TOP_K, COMBINE_EXPERTS_WEIGHTS, COMBINE_EXPERTS_X, COMBINE_EXPERTS_X_STRIDE, COMBINE_EXPERTS_Y,
+  COMBINE_EXPERTS_Y_STRIDE, GATED_ACTIVATION_ACTIVATION, GATED_ACTIVATION_COLUMNS, GATED_ACTIVATION_GATE,
+  GATED_ACTIVATION_GATE_STRIDE, GATED_ACTIVATION_UP, GATED_ACTIVATION_UP_STRIDE, GATED_ACTIVATION_Y,
+  GATED_ACTIVATION_Y_STRIDE, GATHER_ROWS_COLUMNS, GATHER_ROWS_INDICES, GATHER_ROWS_X, GATHER_ROWS_X_STRIDE,
+  GATHER_ROWS_Y, GATHER_ROWS_Y_STRIDE,
+} from '../op-layout';
+
+// @ts-ignore: decorator
+@inline const CHUNK_COLUMNS: i32 = 2048;
+
+// @ts-ignore: decorator
+@inline function chunksPerRow(columns: i32): i32 {
+  return (columns + CHUNK_COLUMNS - 1) / CHUNK_COLUMNS;
+}
+
+// @ts-ignore: decorator
+@inline function activate(activation: i32, x: v128): v128 {
+  if (activation == 0) return silu(x);
+  return activation == 1 ? geluTanh(x) : geluErf(x);
+}
+
+/** Activations: 0 SiLU, 1 GELU by tanh, 2 GELU by erf. */
+export function gatedActivation(op: usize, thread: i32, threads: i32): void {
+  const columns = load<i32>(op, GATED_ACTIVATION_COLUMNS);
+  const activation = load<i32>(op, GATED_ACTIVATION_ACTIVATION);
+  const perRow = chunksPerRow(columns);
+  const chunks = liveRows(op) * perRow;
+  for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
+    const row = <u32>(chunk / perRow);
+    const first = (chunk % perRow) * CHUNK_COLUMNS;
+    const shift = <usize>first << 2;
+    const gate = address(op, GATED_ACTIVATION_GATE) + (<usize>(row * load<u32>(op, GATED_ACTIVATION_GATE_STRIDE)) << 2) + shift;
+    const up = address(op, GATED_ACTIVATION_UP) + (<usize>(row * load<u32>(op, GATED_ACTIVATION_UP_STRIDE)) << 2) + shift;
+    const y = address(op, GATED_ACTIVATION_Y) + (<usize>(row * load<u32>(op, GATED_ACTIVATION_Y_STRIDE)) << 2) + shift;
+    const count = min(CHUNK_COLUMNS, columns - first);
+    if (activation == 0) siluRun(gate, up, y, count);
+    else if (activation == 1) geluTanhRun(gate, up, y, count);
+    else geluErfRun(gate, up, y, count);
+  }
+}
+
+// Functions of their own: Binaryen would fold them into one with a branch inside, which V8 does not merge.
+function siluRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(0, gate, up, y, count); }
+function geluTanhRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(1, gate, up, y, count); }
+function geluErfRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(2, gate, up, y, count); }
+
+// @ts-ignore: decorator
+@inline function activateRun(activation: i32, gate: usize, up: usize, y: usize, count: i32): void {
+  // Two vectors side by side, for V8 to merge.
+  for (; count >= 8; count -= 8) {
+    const value0 = activate(activation, v128.load(gate));
+    const value1 = activate(activation, v128.load(gate, 16));
+    const product0 = f32x4.mul(value0, v128.load(up));
+    const product1 = f32x4.mul(value1, v128.load(up, 16));
+    v128.store(y, product0);
+    v128.store(y, product1, 16);
+    gate += 32;
+    up += 32;
+    y += 32;
+  }
+  for (; count > 0; count -= 4) {
+    const lanes = min(4, count);
+    storeFloats(y, f32x4.mul(activate(activation, loadFloats(gate, lanes)), loadFloats(up, lanes)), lanes);
+    gate += 16;
+    up += 16;
+    y += 16;
+  }
+}
+
+export function add(op: usize, thread: i32, threads: i32): void {
+  const columns = load<i32>(op, ADD_COLUMNS);
+  const perRow = chunksPerRow(columns);
+  const chunks = liveRows(op) * perRow;
+  for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
+    const row = <u32>(chunk / perRow);
+    const first = (chunk % perRow) * CHUNK_COLUMNS;
+    const x = address(op, ADD_X) + (<usize>(row * load<u32>(op, ADD_X_STRIDE) + first) << 2);
+    const y = address(op, ADD_Y) + (<usize>(row * load<u32>(op, ADD_Y_STRIDE) + first) << 2);
+    let count = min(CHUNK_COLUMNS, columns - first);
+    let at: usize = 0;
+    for (; count >= 4; count -= 4) {
+      v128.store(y + at, f32x4.add(v128.load(y + at), v128.load(x + at)));
+      at += 16;
+    }
+    if (count > 0) storeFloats(y + at, f32x4.add(loadFloats(y + at, count), loadFloats(x + at, count)), count);
+  }
+}
+
+export function gatherRows(op: usize, thread: i32, threads: i32): void {
+  const rows = liveRows(op);
+  const bytes = <usize>load<u32>(op, GATHER_ROWS_COLUMNS) << 2;
+  const indices = address(op, GATHER_ROWS_INDICES);
+  for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
+    const from = load<u32>(indices + (<usize>row << 2)) * load<u32>(op, GATHER_ROWS_X_STRIDE);
+    const to = <u32>row * load<u32>(op, GATHER_ROWS_Y_STRIDE);
+    memory.copy(address(op, GATHER_ROWS_Y) + (<usize>to << 2), address(op, GATHER_ROWS_X) + (<usize>from << 2), bytes);
+  }
+}
+
+export function combineExperts(op: usize, thread: i32, threads: i32): void {
+  const columns = load<i32>(op, COMBINE_EXPERTS_COLUMNS);
+  const topK = load<i32>(op, COMBINE_EXPERTS_TOP_K);
+  const perRow = chunksPerRow(columns);
+  const chunks = liveRows(op) * perRow;
+  for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
+    const row = chunk / perRow;
+    const first = (chunk % perRow) * CHUNK_COLUMNS;
+    const y = address(op, COMBINE_EXPERTS_Y) + (<usize>(<u32>row * load<u32>(op, COMBINE_EXPERTS_Y_STRIDE) + first) << 2);
+    const choices = <usize>(row * topK) << 2;
+    for (let k = 0; k < topK; k++) {
+      const at = choices + (<usize>k << 2);
+      const slot = load<u32>(address(op, COMBINE_EXPERTS_SLOT_OF) + at);
+      const weight = v128.load32_splat(address(op, COMBINE_EXPERTS_WEIGHTS) + at);
+      const x = address(op, COMBINE_EXPERTS_X) + (<usize>(slot * load<u32>(op, COMBINE_EXPERTS_X_STRIDE) + first) << 2);
+      addScaled(x, weight, y, min(CHUNK_COLUMNS, columns - first));
+    }
+  }
+}
+
+function addScaled(x: usize, weight: v128, y: usize, count: i32): void {
+  let at: usize = 0;
+  for (; count >= 4; count -= 4) {
+    v128.store(y + at, madd(v128.load(x + at), weight, v128.load(y + at)));
+    at += 16;
+  }
+  if (count > 0) storeFloats(y + at, madd(loadFloats(x + at, count), weight, loadFloats(y + at, count)), count);
+}

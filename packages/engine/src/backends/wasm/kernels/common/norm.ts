@@ -1,0 +1,57 @@
+// RMS normalisation (Zhang & Sennrich 2019). x and y are [rows][stride] f32, each row `groups` slices of `columns` that
+// are normalised on their own; the weight, [columns], serves all slices. One chunk is one row.
+import { address, liveRows, madd, nextChunk } from './common';
+import { horizontalSum, loadFloats, storeFloats } from './math';
+import {
+  RMS_NORM_COLUMNS, RMS_NORM_EPSILON, RMS_NORM_GROUPS, RMS_NORM_WEIGHT, RMS_NORM_X, RMS_NORM_X_STRIDE, RMS_NORM_Y,
+  RMS_NORM_Y_STRIDE,
+} from '../op-layout';
+
+export function rmsNorm(op: usize, thread: i32, threads: i32): void {
+  const rows = liveRows(op);
+  const columns = load<i32>(op, RMS_NORM_COLUMNS);
+  const groups = load<i32>(op, RMS_NORM_GROUPS);
+  const weight = address(op, RMS_NORM_WEIGHT);
+  const epsilon = load<f32>(op, RMS_NORM_EPSILON);
+  const xStride = <usize>load<u32>(op, RMS_NORM_X_STRIDE) << 2;
+  const yStride = <usize>load<u32>(op, RMS_NORM_Y_STRIDE) << 2;
+  for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
+    let x = address(op, RMS_NORM_X) + <usize>row * xStride;
+    let y = address(op, RMS_NORM_Y) + <usize>row * yStride;
+    for (let group = 0; group < groups; group++) {
+      normalize(x, y, weight, columns, epsilon);
+      x += <usize>columns << 2;
+      y += <usize>columns << 2;
+    }
+  }
+}
+
+function normalize(x: usize, y: usize, weight: usize, columns: i32, epsilon: f32): void {
+  let even = f32x4.splat(0);
+  let odd = f32x4.splat(0);
+  let at: usize = 0;
+  let left = columns;
+  for (; left >= 8; left -= 8) {
+    const a = v128.load(x + at);
+    const b = v128.load(x + at, 16);
+    even = madd(a, a, even);
+    odd = madd(b, b, odd);
+    at += 32;
+  }
+  for (; left > 0; left -= 4) {
+    const a = loadFloats(x + at, left);
+    even = madd(a, a, even);
+    at += 16;
+  }
+  const mean = horizontalSum(f32x4.add(even, odd)) / <f32>columns;
+  const scale = f32x4.splat(<f32>1 / Mathf.sqrt(mean + epsilon));
+  at = 0;
+  for (left = columns; left >= 4; left -= 4) {
+    v128.store(y + at, f32x4.mul(f32x4.mul(v128.load(x + at), scale), v128.load(weight + at)));
+    at += 16;
+  }
+  if (left > 0) {
+    const value = f32x4.mul(f32x4.mul(loadFloats(x + at, left), scale), loadFloats(weight + at, left));
+    storeFloats(y + at, value, left);
+  }
+}

@@ -1,0 +1,22 @@
+// The kernels of both builds (relaxed and baseline): every exported name is an op kind or a packing routine.
+export { attention } from './attention/attention';
+export { cacheStore } from './attention/cache-store';
+export { causalConv } from './mamba/conv';
+export { add, combineExperts, gatedActivation, gatherRows } from './common/elementwise';
+export { expertLinear, route } from './linear/experts';
+export { embed, linear } from './linear/linear';
+export { rmsNorm } from './common/norm';
+export { rope } from './attention/rope';
+export { selectiveScan } from './mamba/scan';
+export { quantizeRows } from './linear/packed-codes';
+export { packRows } from './linear/packed-pack';
+export { multiplyBytes, multiplyFloats } from './common/peak';
+export { readBytes, readQuarters } from './common/probe';
+export { attentionBackward } from './training/backward-attention';
+export { causalConvBackward } from './training/backward-conv';
+export { copy, embedBackward, gatedActivationBackward, gatherRowsBackward, rmsNormBackward, rmsNormWeightBackward } from './training/backward-dense';
+export { combineExpertsBackward, routeBackward, sumSlots } from './training/backward-experts';
+export { expertLinearBackwardInput, expertLinearBackwardWeight, linearBackwardInput, linearBackwardWeight } from './training/backward-linear';
+export { scanReduce, selectiveScanBackward } from './training/backward-scan';
+export { useWideTiles } from './linear/tiles';
+export { adamW, clear, clipGradient, crossEntropy, decayFromLog, sumSquares } from './training/training';

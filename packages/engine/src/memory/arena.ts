@@ -1,0 +1,129 @@
+// One growable block of memory that holds everything of a model: weights, plan, activations, state. Addresses are byte
+// offsets; 0 is never handed out. Freed ranges are merged and used again, first fit.
+import { ModelError } from '../errors.ts';
+import { type MemoryViews, viewsOf } from './memory-views.ts';
+
+const PAGE = 65_536;
+const MAX_PAGES = 65_536;
+const ALIGNMENT = 64;
+
+const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+
+export class Arena {
+  readonly memory: WebAssembly.Memory;
+  /** Free ranges by address; the last one reaches to the end of memory. */
+  readonly #free: { start: number; end: number }[] = [];
+  readonly #sizes = new Map<number, number>();
+  #views: MemoryViews;
+  #used = 0;
+
+  /** `base` is the first address to hand out; `shared` memory can be seen by worker threads. */
+  constructor(base: number, shared: boolean) {
+    const initial = Math.ceil(base / PAGE) + 16;
+    this.memory = new WebAssembly.Memory(
+      shared ? { initial, maximum: MAX_PAGES, shared: true } : { initial, maximum: MAX_PAGES },
+    );
+    this.#free.push({ start: align(Math.max(base, ALIGNMENT)), end: initial * PAGE });
+    this.#views = viewsOf(this.memory.buffer);
+  }
+
+  /** Views of the whole memory. Do not keep them across an allocation: growing replaces them. */
+  get views(): MemoryViews {
+    if (
+      this.#views.u8.buffer !== this.memory.buffer ||
+      this.#views.u8.byteLength !== this.memory.buffer.byteLength
+    )
+      this.#views = viewsOf(this.memory.buffer);
+    return this.#views;
+  }
+
+  /** Whether views of it stay valid when it grows. */
+  get staysInPlace(): boolean {
+    return !(this.memory.buffer instanceof ArrayBuffer);
+  }
+
+  /** Bytes handed out and not freed. */
+  get usedBytes(): number {
+    return this.#used;
+  }
+
+  /** Bytes that can still be handed out, were they all in one piece. */
+  get roomBytes(): number {
+    return MAX_PAGES * PAGE - this.#used;
+  }
+
+  /** The address of `byteLength` fresh bytes, 64-byte aligned. Not cleared. `what` is named when memory is short. */
+  allocate(byteLength: number, what: string): number {
+    const size = align(Math.max(byteLength, 1));
+    let at = this.#free.findIndex((range) => range.end - range.start >= size);
+    if (at < 0) {
+      this.#grow(size, what);
+      at = this.#free.length - 1;
+    }
+    const range = this.#free[at]!;
+    const address = range.start;
+    range.start += size;
+    if (range.start === range.end) this.#free.splice(at, 1);
+    this.#sizes.set(address, size);
+    this.#used += size;
+    return address;
+  }
+
+  free(address: number): void {
+    const size = this.#sizes.get(address);
+    if (size === undefined) throw new Error(`arena: ${address} is not an allocated address`);
+    this.#sizes.delete(address);
+    this.#used -= size;
+    let at = this.#free.findIndex((range) => range.start > address);
+    if (at < 0) at = this.#free.length;
+    this.#free.splice(at, 0, { start: address, end: address + size });
+    this.#merge(at);
+    if (at > 0) this.#merge(at - 1);
+  }
+
+  #merge(at: number): void {
+    const range = this.#free[at];
+    const next = this.#free[at + 1];
+    if (range && next && range.end === next.start) {
+      range.end = next.end;
+      this.#free.splice(at + 1, 1);
+    }
+  }
+
+  #grow(size: number, what: string): void {
+    const end = this.memory.buffer.byteLength;
+    const last = this.#free.at(-1);
+    const tail = last && last.end === end ? last : null;
+    const missing = size - (tail ? tail.end - tail.start : 0);
+    const pages = Math.ceil(missing / PAGE);
+    const total = end / PAGE + pages;
+    // Growing by an eighth at least keeps the number of views and page faults low while a cache grows.
+    const generous = Math.min(
+      MAX_PAGES - end / PAGE,
+      Math.max(pages, Math.ceil(Math.min(end / PAGE / 8, 1024))),
+    );
+    if (total > MAX_PAGES || !this.#tryGrow(generous, pages)) {
+      throw new ModelError(
+        `memory: expected room for ${what} (${readable(size)}), found ${readable(MAX_PAGES * PAGE - end)} left of the 4 GiB that WebAssembly ` +
+          'can address. Use a smaller quantisation, a shorter context or an 8-bit cache, or close sessions.',
+      );
+    }
+    const grown = this.memory.buffer.byteLength;
+    if (tail) tail.end = grown;
+    else this.#free.push({ start: end, end: grown });
+  }
+
+  #tryGrow(...pages: number[]): boolean {
+    return pages.some((count) => {
+      try {
+        this.memory.grow(count);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  }
+}
+
+const readable = (bytes: number) =>
+  bytes < 2 ** 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 2 ** 20).toFixed(0)} MiB`;

@@ -1,0 +1,195 @@
+// The portable form of a session: save in Node, restore in a browser, or the other way round. Version 1, little-endian:
+//
+//   8 bytes   "MRBSTATE"
+//   u32       version
+//   u32       byte length of the header, a JSON object (StateHeader) in UTF-8
+//   header
+//   u32 × n   the tokens
+//   …         the recurrent block
+//   …         for each cache group, the pages that are still in reach, oldest first
+//   u32       CRC-32 of everything before it
+//
+// A file is refused, with the reason, unless every byte is as it was written and the model is the one that wrote it.
+import { crc32 } from '#platform';
+import { StateError } from '../errors.ts';
+import { PAGE_SHIFT } from '../plan/cache-layout.ts';
+import type { StateLayout } from './state-layout.ts';
+
+const MAGIC = 'MRBSTATE';
+const VERSION = 1;
+export const PREFIX_BYTES = 16;
+const MAX_HEADER = 65_536;
+export const CHECKSUM_BYTES = 4;
+
+export interface StateHeader {
+  readonly fingerprint: string;
+  readonly cacheType: string;
+  readonly position: number;
+  readonly recurrentBytes: number;
+  /** Bytes of a page and index of the first page kept, for each cache group. */
+  readonly groups: readonly { readonly pageBytes: number; readonly firstPage: number }[];
+}
+
+/** The model that a file must be of, and the longest context that it allows. */
+export interface StateOwner {
+  readonly layout: StateLayout;
+  readonly fingerprint: string;
+  readonly contextLength: number;
+}
+
+export interface StateContents {
+  readonly header: StateHeader;
+  readonly tokens: readonly number[];
+  readonly recurrent: Uint8Array;
+  /** For each group, its kept pages in order. */
+  readonly pages: readonly (readonly Uint8Array[])[];
+}
+
+/** A checked header: of a file of the right length, of this model. */
+export interface StateHead {
+  readonly header: StateHeader;
+  /** Where the tokens begin. */
+  readonly byteLength: number;
+  /** Pages in the file, for each group. */
+  readonly pageCounts: readonly number[];
+}
+
+const pageCount = (position: number): number => Math.ceil(position / (1 << PAGE_SHIFT));
+
+/** What comes before the recurrent block. */
+export function encodeHead(header: StateHeader, tokens: readonly number[]): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  const out = new Uint8Array(PREFIX_BYTES + json.byteLength + tokens.length * 4);
+  const view = new DataView(out.buffer);
+  out.set(new TextEncoder().encode(MAGIC));
+  view.setUint32(8, VERSION, true);
+  view.setUint32(12, json.byteLength, true);
+  out.set(json, PREFIX_BYTES);
+  tokens.forEach((token, i) => void view.setUint32(PREFIX_BYTES + json.byteLength + i * 4, token, true));
+  return out;
+}
+
+/** What comes after everything else. */
+export function encodeChecksum(crc: number): Uint8Array {
+  const out = new Uint8Array(CHECKSUM_BYTES);
+  new DataView(out.buffer).setUint32(0, crc, true);
+  return out;
+}
+
+export function encodeState({ header, tokens, recurrent, pages }: StateContents): Uint8Array {
+  const parts = [encodeHead(header, tokens), recurrent, ...pages.flat()];
+  const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  const out = new Uint8Array(length + CHECKSUM_BYTES);
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.byteLength;
+  }
+  out.set(encodeChecksum(crc32(out.subarray(0, length))), length);
+  return out;
+}
+
+/** Checks the bytes against this model and takes them apart; views into `bytes`, nothing is copied. */
+export function decodeState(bytes: Uint8Array, owner: StateOwner): StateContents {
+  const headEnd = headByteLength(bytes.subarray(0, PREFIX_BYTES), bytes.byteLength);
+  const end = bytes.byteLength - CHECKSUM_BYTES;
+  checkChecksum(bytes.subarray(end), crc32(bytes.subarray(0, end)));
+  const { header, pageCounts } = decodeHead(bytes.subarray(0, headEnd), bytes.byteLength, owner);
+  let at = headEnd;
+  const take = (length: number) => bytes.subarray(at, (at += length));
+  const tokens = decodeTokens(take(header.position * 4), owner.layout);
+  const recurrent = take(header.recurrentBytes);
+  const pages = header.groups.map((group, g) =>
+    Array.from({ length: pageCounts[g]! }, () => take(group.pageBytes)),
+  );
+  return { header, tokens, recurrent, pages };
+}
+
+/** From the first bytes of a file of `byteLength` bytes: where its header ends. */
+export function headByteLength(prefix: Uint8Array, byteLength: number): number {
+  if (byteLength < PREFIX_BYTES + CHECKSUM_BYTES)
+    refuse('length', `at least ${PREFIX_BYTES + CHECKSUM_BYTES} bytes`, byteLength);
+  const magic = String.fromCharCode(...prefix.subarray(0, 8));
+  if (magic !== MAGIC) refuse('start', `"${MAGIC}"`, JSON.stringify(magic));
+  const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.byteLength);
+  const version = view.getUint32(8, true);
+  if (version !== VERSION) refuse('version', `${VERSION}`, version);
+  const length = view.getUint32(12, true);
+  const most = Math.min(byteLength - PREFIX_BYTES - CHECKSUM_BYTES, MAX_HEADER);
+  if (length > most) refuse('header length', `at most ${most}`, length);
+  return PREFIX_BYTES + length;
+}
+
+/** Checks a header against this model and against the file's length, before anything is made room for. */
+export function decodeHead(head: Uint8Array, byteLength: number, owner: StateOwner): StateHead {
+  const { layout, fingerprint, contextLength } = owner;
+  const header = parseHeader(head.subarray(PREFIX_BYTES));
+  if (header.fingerprint !== fingerprint)
+    refuse('model', `fingerprint ${fingerprint}`, `${header.fingerprint} (another model's session)`);
+  if (header.cacheType !== layout.cacheType) refuse('cache type', layout.cacheType, header.cacheType);
+  if (header.position > contextLength)
+    refuse('position', `at most the context length ${contextLength}`, header.position);
+  const expected = stateHeader(layout, fingerprint, header.position);
+  if (JSON.stringify(expected) !== JSON.stringify(header))
+    refuse('layout', JSON.stringify(expected), JSON.stringify(header));
+  const pageCounts = header.groups.map((group) => pageCount(header.position) - group.firstPage);
+  const whole =
+    head.byteLength +
+    header.position * 4 +
+    header.recurrentBytes +
+    header.groups.reduce((sum, g, i) => sum + g.pageBytes * pageCounts[i]!, 0) +
+    CHECKSUM_BYTES;
+  if (whole !== byteLength) refuse('length', `${whole} bytes`, byteLength);
+  return { header, byteLength: head.byteLength, pageCounts };
+}
+
+export function decodeTokens(bytes: Uint8Array, layout: StateLayout): number[] {
+  const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const tokens = Array.from({ length: bytes.byteLength / 4 }, (_, i) => words.getUint32(i * 4, true));
+  const outside = tokens.find((t) => t >= layout.spec.vocabularySize);
+  if (outside !== undefined) refuse('tokens', `ids below ${layout.spec.vocabularySize}`, outside);
+  return tokens;
+}
+
+/** `stored` are the file's last bytes, `actual` is the checksum of all before them. */
+export function checkChecksum(stored: Uint8Array, actual: number): void {
+  const expected = new DataView(stored.buffer, stored.byteOffset, stored.byteLength).getUint32(0, true);
+  if (expected !== actual)
+    refuse('checksum', hex(expected), `${hex(actual)} (the file is damaged or cut short)`);
+}
+
+/** The header that a session of this model at this position has. */
+export function stateHeader(layout: StateLayout, fingerprint: string, position: number): StateHeader {
+  return {
+    fingerprint,
+    cacheType: layout.cacheType,
+    position,
+    recurrentBytes: layout.recurrentBytes,
+    groups: layout.groups.map(({ pageBytes, window }) => ({
+      pageBytes,
+      firstPage: window === null ? 0 : Math.max(0, position - window + 1) >> PAGE_SHIFT,
+    })),
+  };
+}
+
+const hex = (value: number) => value.toString(16).padStart(8, '0');
+
+function refuse(field: string, expected: string, found: string | number): never {
+  throw new StateError(
+    `saved session: ${field}: expected ${expected}, found ${found}. It cannot be restored here.`,
+  );
+}
+
+function parseHeader(bytes: Uint8Array): StateHeader {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    return refuse('header', 'JSON', error instanceof Error ? error.message : 'something else');
+  }
+  const header = value as Partial<StateHeader> | null;
+  const position = header?.position;
+  if (typeof position !== 'number' || !Number.isInteger(position) || position < 0 || position > 2 ** 31)
+    return refuse('header', 'a position', JSON.stringify(position) ?? 'nothing');
+  return header as StateHeader;
+}

@@ -1,0 +1,324 @@
+// Brings a model's weights into a backend's arena: chooses layouts, reserves memory, and streams the files straight into
+// place, so that peak memory stays close to the final size.
+
+import type { Family } from '../architecture/family.ts';
+import type { Role } from '../architecture/roles.ts';
+import { ropeInverseFrequencies } from '../architecture/rope.ts';
+import type { ModelSpec } from '../architecture/spec.ts';
+import type { Backend } from '../backends/backend.ts';
+import { type LoadJob, separateHalves } from '../backends/load/load-job.ts';
+import { ModelError } from '../errors.ts';
+import { dequantize } from '../formats/dequantize.ts';
+import { byteLengthOf } from '../formats/tensor-types.ts';
+import type { Checkpoint, TensorEntry } from '../formats/types.ts';
+import { floatsAt } from '../memory/memory-views.ts';
+import type { PlacedWeight } from '../plan/plan.ts';
+import type { PlacedWeights } from '../runtime/forward.ts';
+import {
+  type ActivationPrecision,
+  chooseLayout,
+  type FoundWeight,
+  findWeights,
+  matrixShape,
+  type QuantizeType,
+  resolveActivations,
+  targetType,
+} from './weights.ts';
+
+export interface LoadOptions {
+  readonly quantize?: QuantizeType | null;
+  readonly activations?: ActivationPrecision;
+  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface LoadProgress {
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface ModelWeights extends PlacedWeights {
+  readonly byteLength: number;
+  readonly list: readonly (FoundWeight & { readonly placed: PlacedWeight })[];
+  /** Brings the weights into their places: the backend's threads the matrices, the calling thread the vectors. */
+  load(): Promise<void>;
+}
+
+/** Rows of one job: large enough to stream, small enough to share between threads and to stage. */
+const JOB_BYTES = 4 * 2 ** 20;
+/** Each read of a Blob waits some milliseconds for the browser: 4 MiB come at half the speed. */
+const BLOB_JOB_BYTES = 16 * 2 ** 20;
+/** Packed layouts interleave rows in groups; jobs start at multiples of this. */
+const ROW_GROUP = 64;
+
+/**
+ * Finds every weight in the files and reserves its memory, which is all that a plan needs to know. Nothing of the weights is
+ * read before `load` is called.
+ */
+export function placeWeights(
+  checkpoint: Checkpoint,
+  family: Family,
+  spec: ModelSpec,
+  backend: Backend,
+  options: LoadOptions,
+): ModelWeights {
+  options.signal?.throwIfAborted();
+  const found = findWeights(checkpoint, family, spec);
+  const permuted = isPermuted(checkpoint, family);
+  const table = new Map<string, PlacedWeight>();
+  const jobs: LoadJob[] = [];
+  const fills: Fill[] = [];
+  const list: (FoundWeight & { placed: PlacedWeight })[] = [];
+  for (const weight of found) {
+    const placed =
+      weight.kind === 'vector'
+        ? placeVector(checkpoint, weight, backend, interleavedHead(spec, weight, permuted), fills)
+        : placeMatrix(weight, spec, backend, options, permuted, jobs);
+    table.set(`${weight.layer}.${weight.role}`, placed);
+    list.push({ ...weight, placed });
+  }
+  placeRopeFrequencies(spec, table, backend, fills);
+  placePlainNorms(spec, table, backend);
+  const find = (layer: number, role: Role) => table.get(`${layer}.${role}`) ?? null;
+  return {
+    find,
+    get(layer, role) {
+      const weight = find(layer, role);
+      if (!weight) throw new ModelError(`model: expected a weight ${role} in layer ${layer}, found none`);
+      return weight;
+    },
+    byteLength: list.reduce((sum, w) => sum + w.placed.byteLength, 0),
+    list,
+    load: () => load(found, jobs, fills, backend, options),
+  };
+}
+
+/** Reads one vector to its place. */
+type Fill = (scratch: Scratch) => Promise<void> | void;
+
+/** What vectors pass through, one after the other: a hundred buffers would be a hundred times as much memory. */
+class Scratch {
+  #raw = new ArrayBuffer(0);
+  #values = new Float32Array(0);
+
+  raw(byteLength: number): Uint8Array {
+    if (this.#raw.byteLength < byteLength) this.#raw = new ArrayBuffer(byteLength);
+    return new Uint8Array(this.#raw, 0, byteLength);
+  }
+
+  values(count: number): Float32Array {
+    if (this.#values.length < count) this.#values = new Float32Array(count);
+    return this.#values.subarray(0, count);
+  }
+}
+
+async function load(
+  found: readonly FoundWeight[],
+  jobs: readonly LoadJob[],
+  fills: readonly Fill[],
+  backend: Backend,
+  { onProgress, signal }: LoadOptions,
+): Promise<void> {
+  const totalBytes = found.reduce((sum, w) => sum + w.tensors.reduce((s, t) => s + t.byteLength, 0), 0);
+  let loadedBytes = 0;
+  const done = (bytes: number) => {
+    loadedBytes += bytes;
+    onProgress?.({ loadedBytes, totalBytes });
+  };
+  const fillAll = async () => {
+    const scratch = new Scratch();
+    for (const fill of fills) {
+      signal?.throwIfAborted();
+      await fill(scratch);
+    }
+  };
+  // Both are over before this is, also when one fails: whoever closes the files next must find nobody reading.
+  const results = await Promise.allSettled([backend.load(jobs, done, signal), fillAll()]);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  onProgress?.({ loadedBytes: totalBytes, totalBytes });
+}
+
+const isPermuted = (checkpoint: Checkpoint, family: Family): boolean =>
+  checkpoint.kind === 'gguf' &&
+  family.ggufPermutedQk.includes(`${checkpoint.metadata.get('general.architecture')}`);
+
+function placeMatrix(
+  weight: FoundWeight,
+  spec: ModelSpec,
+  backend: Backend,
+  options: LoadOptions,
+  permuted: boolean,
+  jobs: LoadJob[],
+): PlacedWeight {
+  const { rows, columns } = matrixShape(weight);
+  const experts = weight.shape.length === 3 ? weight.shape[0]! : 1;
+  const type = targetType(weight, options.quantize ?? null);
+  const activations = resolveActivations(options.activations ?? 'auto', spec.hiddenSize);
+  const { layout, byteLength } = chooseLayout(type, rows / experts, columns, activations, backend.packing);
+  const name = `layer ${weight.layer} ${weight.role}`;
+  const address = backend.arena.allocate(byteLength * experts, name);
+  const head = interleavedHead(spec, weight, permuted);
+  for (let e = 0; e < experts; e++) {
+    const entry = weight.tensors.length === experts ? weight.tensors[e]! : weight.tensors[0]!;
+    const firstRow = weight.tensors.length === experts ? 0 : e * (rows / experts);
+    const matrix = {
+      address: address + e * byteLength,
+      matrixRows: rows / experts,
+      columns,
+      target: type,
+      packed: layout.packed,
+    };
+    jobs.push(...splitRows(entry, firstRow, matrix, head));
+  }
+  return { address, layout, rows, columns, byteLength: byteLength * experts };
+}
+
+type Destination = Pick<LoadJob, 'address' | 'matrixRows' | 'columns' | 'target' | 'packed'>;
+
+function splitRows(
+  entry: TensorEntry,
+  firstRow: number,
+  matrix: Destination,
+  interleavedHead: number,
+): LoadJob[] {
+  const source = entry.source.handle;
+  if (!source) throw new ModelError(`${entry.source.name}: expected a source that threads can open`);
+  const rowBytes = byteLengthOf(entry.type, matrix.columns);
+  const jobBytes = source.kind === 'blob' ? BLOB_JOB_BYTES : JOB_BYTES;
+  const groups = Math.max(1, Math.floor(jobBytes / (rowBytes * ROW_GROUP)));
+  const step = interleavedHead ? matrix.matrixRows : groups * ROW_GROUP;
+  const jobs: LoadJob[] = [];
+  for (let rowStart = 0; rowStart < matrix.matrixRows; rowStart += step) {
+    jobs.push({
+      source,
+      name: `${entry.source.name}: tensor ${entry.name}`,
+      offset: entry.offset + (firstRow + rowStart) * rowBytes,
+      type: entry.type,
+      rows: Math.min(step, matrix.matrixRows - rowStart),
+      rowStart,
+      interleavedHead,
+      ...matrix,
+    });
+  }
+  return jobs;
+}
+
+/** The head size where q and k rows (and their biases) are stored interleaved for RoPE, else 0. */
+function interleavedHead(spec: ModelSpec, { layer, role }: FoundWeight, permuted: boolean): number {
+  const mixer = spec.layers[layer]?.mixer;
+  const rotates = permuted && ['q', 'k', 'qBias', 'kBias'].includes(role);
+  return rotates && mixer?.kind === 'attention' && mixer.rope ? mixer.headSize : 0;
+}
+
+/** Vectors become f32, in the order that their kernel reads. */
+function placeVector(
+  checkpoint: Checkpoint,
+  weight: FoundWeight,
+  backend: Backend,
+  interleavedHead: number,
+  fills: Fill[],
+): PlacedWeight {
+  const huggingFace = checkpoint.kind === 'huggingface';
+  const { rows, columns, count } = arrangedShape(weight);
+  const address = backend.arena.allocate(count * 4, `layer ${weight.layer} ${weight.role}`);
+  fills.push(async (scratch) => {
+    const values = await readVector(weight.tensors[0]!, interleavedHead, scratch);
+    arrange(weight, values, huggingFace, floatsAt(backend.arena.views, address, count));
+  });
+  return { address, layout: { type: 'F32', packed: false }, rows, columns, byteLength: count * 4 };
+}
+
+/** In the scratch, until the next one. */
+async function readVector(
+  entry: TensorEntry,
+  interleavedHead: number,
+  scratch: Scratch,
+): Promise<Float32Array> {
+  const raw = scratch.raw(entry.byteLength);
+  await entry.source.read(entry.offset, raw);
+  const values = scratch.values(entry.shape.reduce((product, d) => product * d, 1));
+  dequantize(entry.type, raw, values);
+  if (!interleavedHead) return values;
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return new Float32Array(separateHalves(bytes, 4, interleavedHead).buffer);
+}
+
+function arrangedShape({ role, shape }: FoundWeight): { rows: number; columns: number; count: number } {
+  const [outer = 1, inner = 1] = shape;
+  if (role === 'convWeight') return { rows: inner, columns: outer, count: inner * outer };
+  if (role === 'a') return { rows: outer, columns: inner, count: Math.ceil(outer / 4) * 4 * inner };
+  const columns = shape.reduce((product, d) => product * d, 1);
+  return { rows: 1, columns, count: columns };
+}
+
+function arrange(
+  { role, shape }: FoundWeight,
+  values: Float32Array,
+  huggingFace: boolean,
+  out: Float32Array,
+): void {
+  const [outer = 1, inner = 1] = shape;
+  if (role === 'convWeight') {
+    // [channels][width] → [width][channels], so that neighbouring channels are neighbouring floats.
+    for (let c = 0; c < outer; c++)
+      for (let k = 0; k < inner; k++) out[k * outer + c] = values[c * inner + k]!;
+  } else if (role === 'a') {
+    // [channels][states] → [ceil(channels / 4)][states][4]. Hugging Face stores A_log, GGUF stores A = -exp(A_log).
+    out.fill(0);
+    for (let c = 0; c < outer; c++) {
+      for (let n = 0; n < inner; n++) {
+        const value = values[c * inner + n]!;
+        out[((c >> 2) * inner + n) * 4 + (c & 3)] = huggingFace ? -Math.exp(value) : value;
+      }
+    }
+  } else out.set(values);
+}
+
+/** Norms without weights (FalconMamba) are norms whose weights are 1. */
+function placePlainNorms(spec: ModelSpec, table: Map<string, PlacedWeight>, backend: Backend): void {
+  spec.layers.forEach(({ mixer }, layer) => {
+    if (mixer.kind !== 'mamba' || mixer.innerNorms !== 'plain') return;
+    const ones = new Float32Array(Math.max(mixer.dtRank, mixer.stateSize)).fill(1);
+    const place = (columns: number) => placeFloats(ones.subarray(0, columns), backend, 'norm');
+    table.set(`${layer}.dtNorm`, place(mixer.dtRank));
+    table.set(`${layer}.bNorm`, place(mixer.stateSize));
+    table.set(`${layer}.cNorm`, place(mixer.stateSize));
+  });
+}
+
+/** A vector that the model needs and no file holds. */
+function placeFloats(values: Float32Array, backend: Backend, what: string): PlacedWeight {
+  const address = backend.arena.allocate(values.byteLength, what);
+  floatsAt(backend.arena.views, address, values.length).set(values);
+  return {
+    address,
+    layout: { type: 'F32', packed: false },
+    rows: 1,
+    columns: values.length,
+    byteLength: values.byteLength,
+  };
+}
+
+/** RoPE's inverse frequencies are the same for every layer of one kind: kept as that layer's ropeFactors. */
+function placeRopeFrequencies(
+  spec: ModelSpec,
+  table: Map<string, PlacedWeight>,
+  backend: Backend,
+  fills: Fill[],
+): void {
+  spec.layers.forEach(({ mixer }, layer) => {
+    if (mixer.kind !== 'attention' || !mixer.rope) return;
+    const { rope } = mixer;
+    const key = `${layer}.ropeFactors`;
+    const stored = table.get(key);
+    const placed = placeFloats(ropeInverseFrequencies(rope, null), backend, 'RoPE frequencies');
+    table.set(key, placed);
+    if (!stored) return;
+    // After the factors themselves, whose own fill is earlier in the list.
+    fills.push(() => {
+      const { views } = backend.arena;
+      const factors = floatsAt(views, stored.address, stored.columns);
+      floatsAt(views, placed.address, placed.columns).set(ropeInverseFrequencies(rope, factors));
+    });
+  });
+}
