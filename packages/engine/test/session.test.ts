@@ -254,6 +254,38 @@ describe('wrong use of sessions', () => {
     await assert.rejects(session.prefill([1]), /closed/);
   });
 
+  it('a session or snapshot of another model is refused: of another file, and of the same file loaded again', async () => {
+    const [first, again, other] = await Promise.all([
+      open('jamba-corners'),
+      open('jamba-corners'),
+      open('jamba-moe'),
+    ]);
+    try {
+      const foreign = first.createSession();
+      await foreign.prefill([1, 2, 3]);
+      const snapshot = foreign.snapshot();
+      for (const model of [again, other]) {
+        const own = model.createSession();
+        const before = await own.prefill([1, 2, 3]);
+        const requests = [
+          { session: own, tokens: [4] },
+          { session: foreign, tokens: [4] },
+        ];
+        await assert.rejects(model.step(requests), {
+          name: 'UsageError',
+          message: /session 2 of 2 belongs to another model/,
+        });
+        assert.throws(() => own.restore(snapshot), { name: 'UsageError', message: /another model/ });
+        assert.deepEqual([own.position, foreign.position], [3, 3]);
+        assert.deepEqual(await model.createSession().prefill([1, 2, 3]), before, 'nothing was damaged');
+        await same(model, [1, 2, 3, 4], await own.prefill([4]), 'its own session goes on');
+      }
+      await same(first, [1, 2, 3, 4], await foreign.prefill([4]), 'the foreign session goes on');
+    } finally {
+      await Promise.all([first, again, other].map((model) => model.close()));
+    }
+  });
+
   it('more context than allowed is refused', async () => {
     await using model = await open('jamba-corners', { contextLength: 10 });
     const session = model.createSession();

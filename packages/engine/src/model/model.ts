@@ -210,6 +210,12 @@ export class Model implements SessionOwner {
     const sessions = new Set(requests.map((r) => r.session));
     if (sessions.size < requests.length)
       throw new UsageError('step: expected each session once, found one twice');
+    const foreign = requests.findIndex(({ session }) => !session.belongsTo(this));
+    if (foreign >= 0)
+      throw new UsageError(
+        `step: session ${foreign + 1} of ${requests.length} belongs to another model: ` +
+          `pass sessions that this model (${this.name}) created or restored`,
+      );
     for (const { session, tokens, logits = 'last', into } of requests) {
       const size = logitRows({ tokens, logits }) * this.vocabularySize;
       if (into && into.length !== size)

@@ -84,6 +84,8 @@ export class Snapshot {
 
   applyTo(state: SessionState): void {
     if (!this.#snapshot) throw new StateError('snapshot: expected one in use, found one that was disposed');
+    if (!state.sharesMemoryWith(this.#state))
+      throw new UsageError('restore: the snapshot belongs to another model: take one of this session');
     state.restore(this.#snapshot);
   }
 
@@ -131,6 +133,11 @@ export class Session {
     this.#logits = logits;
     this.#state = state;
     this.#tokens = [...tokens];
+  }
+
+  /** Whether this session was made by `owner`: states of one model mean nothing in the memory of another. */
+  belongsTo(owner: SessionOwner): boolean {
+    return this.#owner === owner;
   }
 
   /** Tokens consumed so far. */

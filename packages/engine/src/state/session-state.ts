@@ -71,6 +71,11 @@ export class SessionState {
     return state;
   }
 
+  /** Whether both lie in the memory of the same model, so that one can be put into the place of the other. */
+  sharesMemoryWith(other: SessionState): boolean {
+    return this.#memory === other.#memory;
+  }
+
   /** Tokens that this state has consumed. */
   get position(): number {
     return this.#position;
