@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { loadModel } from '@marimba/engine';
-import { openSource } from '@marimba/engine/internal/platform/open-source.node';
+import { openSource } from '@marimba/engine/node';
 import { writeSynthetic } from './make-synthetic.ts';
 import { stretchState } from './peer-depth.ts';
 import { type Measurement, Records } from './records.ts';

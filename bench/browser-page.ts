@@ -19,11 +19,11 @@ export interface BrowserFigures {
 /** The file is fetched before the clock starts: a page that was visited before has it at hand. */
 export async function measureOursInPage(task: BrowserTask): Promise<BrowserFigures> {
   const engine = '/packages/engine/src/index.ts';
-  const measure = '/packages/engine/src/measure/speed.ts';
+  const measure = '/packages/engine/src/entries/measure.ts';
   const { loadModel } = (await import(engine)) as typeof import('@marimba/engine');
   const { timePrompt, timeDecode, sampleTokens } = (await import(
     measure
-  )) as typeof import('@marimba/engine/internal/measure/speed');
+  )) as typeof import('@marimba/engine/measure');
   const blob = await (await fetch(task.url)).blob();
   const began = performance.now();
   const model = await loadModel([{ name: 'model.gguf', blob }], { threads: task.threads });

@@ -8,8 +8,8 @@
 import { writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { defaultCacheFolder } from '@marimba/engine/internal/hub/cache.node';
-import { type Spread, spreadOf } from '@marimba/engine/internal/measure/statistics';
+import { type Spread, spreadOf } from '@marimba/engine/measure';
+import { defaultCacheFolder } from '@marimba/engine/node';
 import { findChromium, startChromium } from '../packages/engine/test/browser/chromium.ts';
 import { serve } from '../packages/engine/test/browser/serve.ts';
 import { buildKernels } from '../scripts/build-kernels.ts';

@@ -7,12 +7,10 @@
 import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createGgufWriter } from '@marimba/engine/internal/formats/gguf-writer';
-import { writeF16 } from '@marimba/engine/internal/formats/half';
-import { TENSOR_TYPES } from '@marimba/engine/internal/formats/tensor-types';
-import type { TensorType } from '@marimba/engine/internal/formats/types';
-import { xoshiro128 } from '@marimba/engine/internal/generate/random';
-import { defaultCacheFolder } from '@marimba/engine/internal/hub/cache.node';
+import type { TensorType } from '@marimba/engine';
+import { createGgufWriter, TENSOR_TYPES, writeF16 } from '@marimba/engine/formats';
+import { xoshiro128 } from '@marimba/engine/measure';
+import { defaultCacheFolder } from '@marimba/engine/node';
 import { type Blueprint, JAMBA_3B, MIXES, type Mix, type PlannedTensor } from './synthetic-shapes.ts';
 
 /** The path of such a file, made now if it is not there. */

@@ -1,6 +1,5 @@
 // The limit of the machine at this moment: a loop that only reads memory.
-import { measureReadLimit } from '@marimba/engine/internal/measure/machine-limits';
-import { spreadOf } from '@marimba/engine/internal/measure/statistics';
+import { measureReadLimit, spreadOf } from '@marimba/engine/measure';
 import { answer, readTask } from './children.ts';
 import { watchOthers } from './timing.ts';
 

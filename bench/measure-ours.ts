@@ -4,10 +4,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadModel, type Model, type Session } from '@marimba/engine';
-import { costOfPlan, decodePasses } from '@marimba/engine/internal/measure/cost';
-import { fillSession } from '@marimba/engine/internal/measure/fill-session';
-import { openReadProbe } from '@marimba/engine/internal/measure/machine-limits';
-import { timeDecode, timePrompt } from '@marimba/engine/internal/measure/speed';
+import {
+  costOfPlan,
+  decodePasses,
+  fillSession,
+  openReadProbe,
+  timeDecode,
+  timePrompt,
+} from '@marimba/engine/measure';
 import { answer, readTask } from './children.ts';
 import { type Figures, type Task, type TaskOf, testTokens } from './tasks.ts';
 import { elapsed, peakBytes, residentBytes, settle, watchOthers } from './timing.ts';

@@ -11,7 +11,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { loadModel } from '@marimba/engine';
-import { openSource } from '@marimba/engine/internal/platform/open-source.node';
+import { openSource } from '@marimba/engine/node';
 import { runChild } from './children.ts';
 import type { ParityAnswer, ParityTask } from './parity-child.ts';
 import { installPeers, isPeerInstalled } from './peer-installation.ts';

@@ -1,5 +1,5 @@
 // Rows of a comparison: both sides' figures, their ratio, and how far decoding is from the limit of memory.
-import { type Spread, spreadOf } from '@marimba/engine/internal/measure/statistics';
+import { type Spread, spreadOf } from '@marimba/engine/measure';
 import type { Measurement } from './records.ts';
 import { DERIVED, type Row, type TaskGroup } from './tasks.ts';
 

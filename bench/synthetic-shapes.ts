@@ -1,7 +1,6 @@
 // The shapes of synthetic models: which tensors a file holds, of what type and filled how, and what its metadata says.
-import type { TypedMetadataValue } from '@marimba/engine/internal/formats/gguf-types';
-import type { GgufTensorInfo } from '@marimba/engine/internal/formats/gguf-writer';
-import type { TensorType } from '@marimba/engine/internal/formats/types';
+import type { TensorType } from '@marimba/engine';
+import type { GgufTensorInfo, TypedMetadataValue } from '@marimba/engine/formats';
 import { madeUpVocabulary } from './with-vocabulary.ts';
 
 export const MIXES = ['q4_0', 'q4_K_M'] as const;

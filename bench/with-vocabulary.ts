@@ -2,9 +2,7 @@
 // as the golden files' is; the weights and every other key stay as they are.
 import { open } from 'node:fs/promises';
 import type { GgufCheckpoint } from '@marimba/engine';
-import type { TypedMetadataValue } from '@marimba/engine/internal/formats/gguf-types';
-import { createGgufWriter } from '@marimba/engine/internal/formats/gguf-writer';
-import type { MetadataValue } from '@marimba/engine/internal/formats/types';
+import { createGgufWriter, type MetadataValue, type TypedMetadataValue } from '@marimba/engine/formats';
 
 /** Keys whose numbers are floats even when they are whole: the reader does not keep the types of values. */
 const FLOAT_KEYS = /epsilon|freq_base|scale|factor/;

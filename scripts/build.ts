@@ -12,7 +12,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 interface Manifest {
   readonly name: string;
   readonly private?: boolean;
-  readonly exports?: Record<string, string>;
+  /** Each a source file; under a condition where only that platform may import it. */
+  readonly exports?: Record<string, string | Record<string, string>>;
   readonly imports?: Record<string, Record<string, string>>;
   readonly bin?: Record<string, string>;
   readonly dependencies?: Record<string, string>;
@@ -97,6 +98,14 @@ function finishEndings(dist: string): void {
 const compiled = (path: string): string => path.replace(/^\.\/src\//, './').replace(/\.ts$/, '.js');
 const declared = (path: string): string => path.replace(/^\.\/src\//, './').replace(/\.ts$/, '.d.ts');
 
+/** Types first and under no condition: editors and compilers see them on every platform. */
+function published(target: string | Record<string, string>): Record<string, string> {
+  const conditions = typeof target === 'string' ? { default: target } : target;
+  const [first] = Object.values(conditions);
+  const paths = Object.entries(conditions).map(([condition, path]) => [condition, compiled(path)]);
+  return { types: declared(first!), ...Object.fromEntries(paths) };
+}
+
 function writeManifest(folder: string): void {
   const { exports = {}, imports = {}, devDependencies, scripts, ...rest } = readManifest(folder);
   const manifest = {
@@ -105,10 +114,7 @@ function writeManifest(folder: string): void {
     ...(Object.keys(exports).length
       ? {
           exports: Object.fromEntries(
-            Object.entries(exports).map(([subpath, path]) => [
-              subpath,
-              { types: declared(path), default: compiled(path) },
-            ]),
+            Object.entries(exports).map(([subpath, path]) => [subpath, published(path)]),
           ),
         }
       : {}),

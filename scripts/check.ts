@@ -36,7 +36,11 @@ function run({ name, command, args, cwd = root }: Step): boolean {
 const SOURCE_STEPS: readonly Step[] = [
   { name: 'types', command: bin('tsc'), args: ['-p', 'tsconfig.json'] },
   { name: 'lint and format', command: bin('biome'), args: ['check', '--error-on-warnings', '.'] },
-  { name: 'import rules', command: process.execPath, args: ['--test', 'test/imports.test.ts'] },
+  {
+    name: 'import rules',
+    command: process.execPath,
+    args: ['--test', 'test/imports.test.ts', 'test/entries.test.ts'],
+  },
   { name: 'unused code', command: bin('knip'), args: ['--no-progress'] },
 ];
 

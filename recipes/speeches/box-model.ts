@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { quantizeModel } from '@marimba/engine/internal/quantize/quantize-model.node';
+import { quantizeModel } from '@marimba/engine/node';
 import { checkRunConfig, type RunConfig, runTraining, trainTokenizer, writeWhole } from '@marimba/lab';
 import { writeCard } from './card.ts';
 import { measure } from './measure.ts';

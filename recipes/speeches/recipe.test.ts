@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { createRandom } from '@marimba/engine/internal/generate/random';
+import { createRandom } from '@marimba/engine/measure';
 import { MODEL_FILE, makeBoxModel, type Recipe } from './box-model.ts';
 import type { Results } from './measure.ts';
 import { MODELS, type ModelName, TRAINING } from './models.ts';

@@ -3,7 +3,7 @@
 // what follows from it, and a user can steer by it. Whole speeches are held out, one from each stretch of history.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createRandom } from '@marimba/engine/internal/generate/random';
+import { createRandom } from '@marimba/engine/measure';
 
 export interface Speech {
   readonly year: number;

@@ -1,4 +1,5 @@
-// @marimba/engine: runs hybrid language models in Node and in browsers. Start with `loadModel`.
+// @marimba/engine: runs hybrid language models in Node and in browsers. Start with `loadModel`. Public: changes follow
+// semantic versioning.
 
 export {
   type AttentionSpec,

@@ -1,6 +1,6 @@
 // The few statistics that reports state: intervals for means and proportions, and paired tests of two systems on the same
 // items. All deterministic; the bootstrap takes its seed.
-import { createRandom } from '@marimba/engine/internal/generate/random';
+import { createRandom } from '@marimba/engine/measure';
 
 export interface Interval {
   readonly low: number;

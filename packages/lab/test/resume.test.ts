@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { createRandom } from '@marimba/engine/internal/generate/random';
+import { createRandom } from '@marimba/engine/measure';
 
 const KILLS = 10;
 const root = mkdtempSync(join(tmpdir(), 'marimba-resume-'));

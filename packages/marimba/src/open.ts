@@ -1,6 +1,6 @@
 // Opens or loads the MODEL of a command line, with progress and Ctrl-C.
 import { type Checkpoint, type LoadModelOptions, loadModel, type Model } from '@marimba/engine';
-import { openSource } from '@marimba/engine/internal';
+import { openSource } from '@marimba/engine/node';
 import { locate } from './box.ts';
 import type { Interrupt } from './interrupt.ts';
 import { Progress, pace } from './progress.ts';

@@ -38,6 +38,5 @@ export const layoutId = (layout: WeightLayout): number =>
   layout.packed ? PACKED_BASE + PACKED_TYPES.indexOf(layout.type as PackedType) : RAW.indexOf(layout.type);
 
 export const rawTypeOf = (id: number): TensorType | undefined => RAW[id];
-export const packedTypeOf = (id: number): PackedType | undefined => PACKED_TYPES[id - PACKED_BASE];
 export const hasPackedLayout = (type: TensorType): type is PackedType =>
   (PACKED_TYPES as readonly string[]).includes(type);

@@ -2,7 +2,7 @@
 // including the five ways in which a separator may stay with its neighbours.
 
 import { toByteCharacters } from './byte-level.ts';
-import { asString, type Fields, field, flag, optionalString, type Place, typeOf } from './fields.ts';
+import { asString, type Fields, field, flag, optionalString, Place, typeOf } from './fields.ts';
 import { collectSteps, parsePattern } from './normalizer.ts';
 import { translateRegex } from './regex.ts';
 
@@ -22,6 +22,12 @@ type Behaviour = (typeof behaviours)[number];
 /** GPT-2's encoder.py, in Oniguruma's spelling. */
 export const gpt2Pattern =
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+/** Splits text as GPT-2 does into the words that BPE never merges across; spaces stay with the word after them. */
+export function gpt2Words(): (text: string) => readonly string[] {
+  const expression = translateRegex(gpt2Pattern, new Place('GPT-2 words'));
+  return (text) => text.match(expression) ?? [];
+}
 
 export function parsePreTokenizer(value: unknown, place: Place): PreTokenizer {
   if (value === undefined || value === null) return { split: null, byteLevel: false };

@@ -2,7 +2,7 @@
 // boundaries are marked, so that state is reset there. Everything follows from a seed and the step's number alone: a run that
 // is resumed at step n sees what it would have seen.
 import { UsageError } from '@marimba/engine';
-import { createRandom } from '@marimba/engine/internal/generate/random';
+import { createRandom } from '@marimba/engine/measure';
 import type { TokenData } from './token-file.ts';
 
 /** What training reads in one step: `sequences` rows of `length` tokens. */

@@ -2,11 +2,7 @@
 // BPE, pre-tokenizer and decoder ByteLevel with GPT-2's expression, special tokens first. Format: the serialisation of
 // huggingface/tokenizers 0.15 and later (merges as pairs would need 0.20; "a b" strings are read by all).
 import { FormatError, type Tokenizer, UsageError } from '@marimba/engine';
-import { byteCharacters } from '@marimba/engine/internal/tokenizer/byte-level';
-import { Place } from '@marimba/engine/internal/tokenizer/fields';
-import { tokenizerFromJson } from '@marimba/engine/internal/tokenizer/from-json';
-import { gpt2Pattern } from '@marimba/engine/internal/tokenizer/pre-tokenizer';
-import { translateRegex } from '@marimba/engine/internal/tokenizer/regex';
+import { byteCharacters, gpt2Words, tokenizerFromJson } from '@marimba/engine/formats';
 import { type BpeMerges, trainBpe, WordCounter } from './bpe-trainer.ts';
 
 export const DEFAULT_SPECIAL_TOKENS = ['<|endoftext|>'] as const;
@@ -36,7 +32,7 @@ export function trainTokenizer(texts: Iterable<string>, options: TokenizerTraini
     throw new UsageError(
       `vocabulary size: expected at least ${least} (256 bytes and ${specials.length} special tokens), found ${options.vocabularySize}`,
     );
-  const words = new WordCounter(wordSplitter());
+  const words = new WordCounter(gpt2Words());
   for (const text of texts) words.add(text.toWellFormed());
   if (!words.counts.size) throw new UsageError('tokenizer: expected text to learn from, found none');
   const merges = trainBpe(words.counts, {
@@ -51,12 +47,6 @@ export function trainTokenizer(texts: Iterable<string>, options: TokenizerTraini
     clean_up_tokenization_spaces: false,
   };
   return { json, config, tokenizer: tokenizerFromJson(json, config, 'trained tokenizer') };
-}
-
-/** Text → the words that BPE never merges across. */
-function wordSplitter(): (text: string) => readonly string[] {
-  const expression = translateRegex(gpt2Pattern, new Place('tokenizer'));
-  return (text) => text.match(expression) ?? [];
 }
 
 export function tokenizerJson(

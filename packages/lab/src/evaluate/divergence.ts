@@ -4,7 +4,7 @@
 // Without a text the original writes one itself, by plain sampling at temperature 1: then the mean is an estimate of the
 // divergence where the model actually goes, and models without a tokenizer can be compared too.
 import { type Model, UsageError } from '@marimba/engine';
-import { createRandom, type Random } from '@marimba/engine/internal/generate/random';
+import { createRandom, type Random } from '@marimba/engine/measure';
 import { type Interval, meanInterval, wilson } from '../statistics.ts';
 import { divergence, likeliest, logSumExp } from './probabilities.ts';
 

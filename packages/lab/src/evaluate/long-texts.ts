@@ -2,7 +2,7 @@
 // (needle), and chains of variable assignments strewn among them (variable tracking). Sources: Kamradt 2023
 // (LLMTest_NeedleInAHaystack); Hsieh et al. 2024, RULER, sections 3.1 and 3.2. Sentences and wording are our own.
 import { type Tokenizer, UsageError } from '@marimba/engine';
-import { createRandom, type Random } from '@marimba/engine/internal/generate/random';
+import { createRandom, type Random } from '@marimba/engine/measure';
 import { below, pick, sample } from '../tasks/task.ts';
 import type { FreeItem, Suite, SuiteTarget } from './items.ts';
 import type { SuiteOptions } from './suites.ts';

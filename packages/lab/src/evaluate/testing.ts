@@ -1,9 +1,8 @@
 // A small hybrid with random weights on disk, with a tokenizer: enough of a model to ask, for tests.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hybrid } from '@marimba/engine/internal/architecture/families/hybrid';
-import { createRandom } from '@marimba/engine/internal/generate/random';
-import { neededWeights } from '@marimba/engine/internal/weights/weights';
+import { hybrid, neededWeights } from '@marimba/engine/architecture';
+import { createRandom } from '@marimba/engine/measure';
 import { trainTokenizer } from '../data/tokenizer-file.ts';
 import { modelConfig, specOf } from '../studies/model.ts';
 

@@ -3,8 +3,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ModelSpec, UsageError } from '@marimba/engine';
-import { safetensorsHeader } from '@marimba/engine/internal/formats/safetensors';
-import type { JsonObject } from '@marimba/engine/internal/formats/types';
+import { type JsonObject, safetensorsHeader } from '@marimba/engine/formats';
 import { writeWhole } from '../data/token-file.ts';
 import { partsOf } from '../train/load-weights.ts';
 import { specOfConfig } from '../train/model-config.ts';

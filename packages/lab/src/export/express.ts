@@ -1,7 +1,7 @@
 // Which published family can hold a model: Hugging Face's Jamba, Mamba and Llama each describe their layers by a rule, and a
 // layer list that follows none of them stays in this project's own form (model_type marimba), with the reason.
 import type { AttentionSpec, LayerSpec, MambaSpec, ModelSpec } from '@marimba/engine';
-import type { JsonObject } from '@marimba/engine/internal/formats/types';
+import type { JsonObject } from '@marimba/engine/formats';
 
 export interface Expression {
   /** config.json. */

@@ -1,6 +1,6 @@
 // The tokenizer's part of a GGUF file's metadata: byte-level BPE in llama.cpp's form (model gpt2), or none.
 import type { ModelSpec } from '@marimba/engine';
-import type { TypedMetadataValue } from '@marimba/engine/internal/formats/gguf-types';
+import type { TypedMetadataValue } from '@marimba/engine/formats';
 import type { ExportedText } from './export.ts';
 
 const NORMAL = 1;

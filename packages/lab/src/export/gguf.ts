@@ -1,9 +1,8 @@
 // A model as a GGUF file, as llama.cpp's converter would write it: tensor names and transforms of docs (jamba, mamba, llama),
 // f32. Llama's q and k rows are interleaved for its kind of rotary positions; A is stored as -exp(A_log).
 import type { MambaSpec, ModelSpec } from '@marimba/engine';
-import { GGUF_NAMES } from '@marimba/engine/internal/architecture/roles';
-import type { TypedMetadataValue } from '@marimba/engine/internal/formats/gguf-types';
-import { createGgufWriter } from '@marimba/engine/internal/formats/gguf-writer';
+import { GGUF_NAMES } from '@marimba/engine/architecture';
+import { createGgufWriter, type TypedMetadataValue } from '@marimba/engine/formats';
 import type { Parameter, ParameterStore } from '../train/parameters.ts';
 import type { ExportedText } from './export.ts';
 import { tokenizerMetadata } from './gguf-tokenizer.ts';

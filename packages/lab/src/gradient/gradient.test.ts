@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ModelSpec } from '@marimba/engine';
-import { createRandom } from '@marimba/engine/internal/generate/random';
+import { createRandom } from '@marimba/engine/measure';
 import { type TrainingOptions, TrainingRuntime } from '../train/runtime.ts';
 import {
   attention,

@@ -1,6 +1,5 @@
 // What a rule is: see rules.ts.
-import type { OpKind } from '@marimba/engine/internal/plan/ops';
-import type { Operand, RecordedOp } from '@marimba/engine/internal/plan/plan';
+import type { Operand, OpKind, RecordedOp } from '@marimba/engine/plan';
 import type { Tape } from './tape.ts';
 
 export type Rule<K extends OpKind> = (op: RecordedOp<K>, tape: Tape) => void;

@@ -1,7 +1,6 @@
 // Rules of routed feed-forwards. Gradients of rows that several experts read are collected per slot and then summed in the
 // order of a row's choices, never by several threads at once.
-import { GEMM_SCRATCH_BYTES } from '@marimba/engine/internal/backends/wasm/training-scratch';
-import type { Operand, RecordedOp } from '@marimba/engine/internal/plan/plan';
+import { GEMM_SCRATCH_BYTES, type Operand, type RecordedOp } from '@marimba/engine/plan';
 import { numberOf, type Rule } from './rule.ts';
 import type { Tape } from './tape.ts';
 

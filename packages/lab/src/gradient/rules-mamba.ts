@@ -1,6 +1,5 @@
 // Rules of the Mamba-1 mixer's own ops.
-import { scanBackwardScratchBytes } from '@marimba/engine/internal/backends/wasm/training-scratch';
-import { SCAN_GROUPS } from '@marimba/engine/internal/plan/ops';
+import { SCAN_GROUPS, scanBackwardScratchBytes } from '@marimba/engine/plan';
 import { numberOf, type Rule } from './rule.ts';
 
 export const causalConv: Rule<'causalConv'> = ({ fields, set }, tape) => {

@@ -1,8 +1,6 @@
 // The rule of every op of the forward: which ops compute the gradients of its operands. Each rule is given the op as
 // recorded, and appends to the tape.
-import { GEMM_SCRATCH_BYTES } from '@marimba/engine/internal/backends/wasm/training-scratch';
-import type { OpKind } from '@marimba/engine/internal/plan/ops';
-import type { RecordedOp } from '@marimba/engine/internal/plan/plan';
+import { GEMM_SCRATCH_BYTES, type OpKind, type RecordedOp } from '@marimba/engine/plan';
 import { numberOf, type Rule } from './rule.ts';
 import { attention, cacheStore, rope } from './rules-attention.ts';
 import { combineExperts, expertLinear, route } from './rules-experts.ts';

@@ -3,9 +3,16 @@
 //
 // The gradient of a buffer is a buffer of the same layout, so that a slice's gradient is the same slice of it. The first
 // rule that reaches a slice writes it, later ones add; the tape keeps account of that, so nothing has to be cleared.
-import type { OpFields, OpKind } from '@marimba/engine/internal/plan/ops';
-import type { OpCost, Operand, PlanBuffer, RecordedOp, RowSet } from '@marimba/engine/internal/plan/plan';
-import { FREE } from '@marimba/engine/internal/plan/recorded';
+import {
+  FREE,
+  type OpCost,
+  type Operand,
+  type OpFields,
+  type OpKind,
+  type PlanBuffer,
+  type RecordedOp,
+  type RowSet,
+} from '@marimba/engine/plan';
 
 /** What the rules have to know about the world beyond the plan. */
 export interface GradientContext {

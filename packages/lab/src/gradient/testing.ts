@@ -4,12 +4,17 @@
 // view, while integers stay where they are. (Weights pass through f32 in two forward kernels: tests give them values that
 // f32 holds exactly.)
 import type { AttentionSpec, DenseSpec, ExpertsSpec, LayerSpec, MambaSpec, ModelSpec } from '@marimba/engine';
-import type { Backend, Program } from '@marimba/engine/internal/backends/backend';
-import { referenceKernels } from '@marimba/engine/internal/backends/reference/kernels';
-import { createRandom } from '@marimba/engine/internal/generate/random';
-import { Arena } from '@marimba/engine/internal/memory/arena';
-import type { MemoryViews } from '@marimba/engine/internal/memory/memory-views';
-import { decodeOp, type OpFields, type OpKind } from '@marimba/engine/internal/plan/ops';
+import { createRandom } from '@marimba/engine/measure';
+import {
+  Arena,
+  type Backend,
+  decodeOp,
+  type MemoryViews,
+  type OpFields,
+  type OpKind,
+  type Program,
+  referenceKernels,
+} from '@marimba/engine/plan';
 import type { TrainingBatch } from '../data/batches.ts';
 import type { ParameterStore } from '../train/parameters.ts';
 

@@ -1,11 +1,16 @@
 // What a model costs, from the same recorded plan that runs it: operations and bytes for each op, and the layout of its state.
 // Weights and attention cache count as f16 (2 bytes), recurrent state as f32, which is how such models are served.
 import type { ModelSpec } from '@marimba/engine';
-import type { Role } from '@marimba/engine/internal/architecture/roles';
-import { type OpCost, type PlacedWeight, type Plan, PlanBuilder } from '@marimba/engine/internal/plan/plan';
-import { forward, type PlacedWeights } from '@marimba/engine/internal/runtime/forward';
-import { stateLayout } from '@marimba/engine/internal/state/state-layout';
-import { neededWeights } from '@marimba/engine/internal/weights/weights';
+import { neededWeights, type Role } from '@marimba/engine/architecture';
+import {
+  forward,
+  type OpCost,
+  type PlacedWeight,
+  type PlacedWeights,
+  type Plan,
+  PlanBuilder,
+  stateLayout,
+} from '@marimba/engine/plan';
 
 export interface ContextCost {
   readonly context: number;

@@ -1,8 +1,8 @@
 // The trainer that studies use: the lab's own training runtime behind the interface of trainer.ts. Everything stays in memory;
 // a cell is short enough to be started again when it is cut off.
-import { ModelError } from '@marimba/engine';
-import type { JsonObject } from '@marimba/engine/internal/formats/types';
-import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/load-model';
+import { type LoadModelOptions, ModelError } from '@marimba/engine';
+import type { JsonObject } from '@marimba/engine/formats';
+import { createBackend } from '@marimba/engine/plan';
 import type { TrainingBatch } from '../data/batches.ts';
 import { likeliest, logSumExp } from '../evaluate/probabilities.ts';
 import { exportHuggingFace } from '../export/export.ts';

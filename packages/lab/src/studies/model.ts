@@ -1,8 +1,6 @@
 // From a study's few words about a model to a configuration that the engine's hybrid family reads, and its layer list.
 import type { ModelSpec } from '@marimba/engine';
-import { ConfigReader } from '@marimba/engine/internal/architecture/config-reader';
-import { hybrid } from '@marimba/engine/internal/architecture/families/hybrid';
-import { neededWeights } from '@marimba/engine/internal/weights/weights';
+import { ConfigReader, hybrid, neededWeights } from '@marimba/engine/architecture';
 import { parsePattern } from './pattern.ts';
 
 /** Sizes that all models of a study share unless one says otherwise. */

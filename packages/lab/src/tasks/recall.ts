@@ -3,7 +3,7 @@
 //
 // Training mixes numbers of pairs, from one up to the task's, as the paper does: with all of them from the start, models this small
 // stay at chance for thousands of steps. And it asks in every slot, so that each sequence teaches more. Tests do neither.
-import type { Random } from '@marimba/engine/internal/generate/random';
+import type { Random } from '@marimba/engine/measure';
 import { below, defineTask, type Example, PAD, pick, sample, Tokens } from './task.ts';
 
 /** Exponent of the power law by which queries come soon after the pairs rather than late (the paper's α). */

@@ -4,7 +4,7 @@
 //
 // Token 0 is always padding and filler.
 import { UsageError } from '@marimba/engine';
-import type { Random } from '@marimba/engine/internal/generate/random';
+import type { Random } from '@marimba/engine/measure';
 
 export const PAD = 0;
 

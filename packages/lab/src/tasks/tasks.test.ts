@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UsageError } from '@marimba/engine';
-import { createRandom } from '@marimba/engine/internal/generate/random';
+import { createRandom } from '@marimba/engine/measure';
 import { exampleBatch, taskBatches, testExamples } from './batches.ts';
 import { findTask, TASKS } from './index.ts';
 import { type Level, PAD, type TaskInstance } from './task.ts';

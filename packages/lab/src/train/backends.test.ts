@@ -2,8 +2,8 @@
 // and the same weights to the bit whatever the number of threads.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ModelSpec } from '@marimba/engine';
-import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/load-model';
+import type { LoadModelOptions, ModelSpec } from '@marimba/engine';
+import { createBackend } from '@marimba/engine/plan';
 import { attention, dense, experts, mamba, model, randomBatch } from '../gradient/testing.ts';
 import { initialise } from './initialise.ts';
 import { type OptimizerSettings, TrainingRuntime } from './runtime.ts';

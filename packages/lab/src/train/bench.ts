@@ -1,9 +1,9 @@
 // How fast training is on this machine, where the time goes, and how near the matrix products are to the machine's f32
 // multiply-add peak, measured by a loop of nothing else on the same threads in the same run.
-import type { JsonObject } from '@marimba/engine/internal/formats/types';
-import { createRandom } from '@marimba/engine/internal/generate/random';
-import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/load-model';
-import { measurePeaks } from '@marimba/engine/internal/measure/machine-limits';
+import type { LoadModelOptions } from '@marimba/engine';
+import type { JsonObject } from '@marimba/engine/formats';
+import { createRandom, measurePeaks } from '@marimba/engine/measure';
+import { createBackend } from '@marimba/engine/plan';
 import type { TrainingBatch } from '../data/batches.ts';
 import { initialise } from './initialise.ts';
 import { specOfConfig } from './model-config.ts';

@@ -2,9 +2,9 @@
 // the residual stream divided by sqrt(2 layers) (Radford et al. 2019); Mamba's A = -(1 … N), D = 1, and dt's bias such that
 // softplus(bias) is log-uniform in [0.001, 0.1] (Gu & Dao 2023, section 3.6 and their reference code).
 
-import type { Role } from '@marimba/engine/internal/architecture/roles';
-import type { ModelSpec } from '@marimba/engine/internal/architecture/spec';
-import { createRandom } from '@marimba/engine/internal/generate/random';
+import type { ModelSpec } from '@marimba/engine';
+import type { Role } from '@marimba/engine/architecture';
+import { createRandom } from '@marimba/engine/measure';
 import { type Parameter, type ParameterStore, sizeOf } from './parameters.ts';
 
 const DEVIATION = 0.02;

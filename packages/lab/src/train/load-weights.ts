@@ -1,10 +1,7 @@
 // Reads the weights of a Hugging Face folder into a parameter store, and knows what each part of a parameter is called there.
-import { ModelError } from '@marimba/engine';
-import type { Family } from '@marimba/engine/internal/architecture/family';
-import type { ModelSpec } from '@marimba/engine/internal/architecture/spec';
-import { dequantize } from '@marimba/engine/internal/formats/dequantize';
-import type { HuggingFaceCheckpoint } from '@marimba/engine/internal/formats/types';
-import { findWeights } from '@marimba/engine/internal/weights/weights';
+import { type HuggingFaceCheckpoint, ModelError, type ModelSpec } from '@marimba/engine';
+import { type Family, findWeights } from '@marimba/engine/architecture';
+import { dequantize } from '@marimba/engine/formats';
 import { type Parameter, type ParameterStore, sizeOf } from './parameters.ts';
 
 /** One tensor of a checkpoint: a parameter, or one expert of it. */

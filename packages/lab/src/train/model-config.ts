@@ -1,8 +1,7 @@
 // config.json → family and layer list, without a checkpoint: what is trained from nothing has no weights yet.
-import type { ModelSpec } from '@marimba/engine';
-import { readSpec } from '@marimba/engine/internal/architecture/families/index';
-import type { Family } from '@marimba/engine/internal/architecture/family';
-import type { HuggingFaceCheckpoint, JsonObject } from '@marimba/engine/internal/formats/types';
+import type { HuggingFaceCheckpoint, ModelSpec } from '@marimba/engine';
+import { type Family, readSpec } from '@marimba/engine/architecture';
+import type { JsonObject } from '@marimba/engine/formats';
 
 export function specOfConfig(name: string, config: JsonObject): { family: Family; spec: ModelSpec } {
   const none = async () => null;

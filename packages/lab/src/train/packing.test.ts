@@ -2,7 +2,7 @@
 // look at all begin anew. So a packed batch gives the losses and the gradient of its documents trained each on its own.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createBackend } from '@marimba/engine/internal/load-model';
+import { createBackend } from '@marimba/engine/plan';
 import type { TrainingBatch } from '../data/batches.ts';
 import { attention, dense, experts, mamba, model, randomBatch } from '../gradient/testing.ts';
 import { initialise } from './initialise.ts';

@@ -4,15 +4,14 @@
 //
 // Kept as the kernels read them: convolutions as [width][channels], and log(-A) in blocks of four channels, from which an
 // op makes the decay `a` that the scan reads.
-import { UsageError } from '@marimba/engine';
-import type { Role } from '@marimba/engine/internal/architecture/roles';
-import { ropeInverseFrequencies } from '@marimba/engine/internal/architecture/rope';
-import type { MambaSpec, ModelSpec } from '@marimba/engine/internal/architecture/spec';
-import type { Arena } from '@marimba/engine/internal/memory/arena';
-import { floatsAt } from '@marimba/engine/internal/memory/memory-views';
-import type { PlacedWeight } from '@marimba/engine/internal/plan/plan';
-import type { PlacedWeights } from '@marimba/engine/internal/runtime/forward';
-import { type NeededWeight, neededWeights } from '@marimba/engine/internal/weights/weights';
+import { type MambaSpec, type ModelSpec, UsageError } from '@marimba/engine';
+import {
+  type NeededWeight,
+  neededWeights,
+  type Role,
+  ropeInverseFrequencies,
+} from '@marimba/engine/architecture';
+import { type Arena, floatsAt, type PlacedWeight, type PlacedWeights } from '@marimba/engine/plan';
 
 export interface Parameter extends NeededWeight {
   /** Place in each block, in floats, and how many. */

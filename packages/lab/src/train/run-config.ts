@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UsageError } from '@marimba/engine';
-import type { JsonObject } from '@marimba/engine/internal/formats/types';
+import type { JsonObject } from '@marimba/engine/formats';
 
 export interface RunConfig {
   /** The content of a config.json: model_type jamba, mamba, llama or marimba (any mix of layers), and its sizes. */

@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UsageError } from '@marimba/engine';
-import { readSpec } from '@marimba/engine/internal/architecture/families/index';
-import { openCheckpointPath } from '@marimba/engine/internal/formats/checkpoint.node';
-import type { JsonObject } from '@marimba/engine/internal/formats/types';
-import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/load-model';
+import { type LoadModelOptions, UsageError } from '@marimba/engine';
+import { readSpec } from '@marimba/engine/architecture';
+import type { JsonObject } from '@marimba/engine/formats';
+import { openCheckpointPath } from '@marimba/engine/node';
+import { createBackend } from '@marimba/engine/plan';
 import { writeWhole } from '../data/token-file.ts';
 import { exportGguf, exportHuggingFace } from '../export/export.ts';
 import { express, ggufProblem } from '../export/express.ts';

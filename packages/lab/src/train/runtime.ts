@@ -1,13 +1,17 @@
 // Trains a model on any backend: owns the parameters, the plan and its memory, and runs steps. It knows nothing of data,
 // schedules or files.
-import { UsageError } from '@marimba/engine';
-import type { ModelSpec } from '@marimba/engine/internal/architecture/spec';
-import type { Backend } from '@marimba/engine/internal/backends/backend';
-import { floatsAt } from '@marimba/engine/internal/memory/memory-views';
-import { encodePlan, placeBuffers } from '@marimba/engine/internal/plan/encode';
-import { OPTIMIZER_STATE, OPTIMIZER_STATE_BYTES, SUM_CHUNK } from '@marimba/engine/internal/plan/ops';
-import type { RowSet } from '@marimba/engine/internal/plan/plan';
-import { stateLayout } from '@marimba/engine/internal/state/state-layout';
+import { type ModelSpec, UsageError } from '@marimba/engine';
+import {
+  type Backend,
+  encodePlan,
+  floatsAt,
+  OPTIMIZER_STATE,
+  OPTIMIZER_STATE_BYTES,
+  placeBuffers,
+  type RowSet,
+  SUM_CHUNK,
+  stateLayout,
+} from '@marimba/engine/plan';
 import type { TrainingBatch } from '../data/batches.ts';
 import { type DecayedParameters, ParameterStore } from './parameters.ts';
 import { StepData } from './step-data.ts';

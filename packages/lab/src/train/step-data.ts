@@ -1,11 +1,15 @@
 // Writes a batch into the arena for the plan to read: tokens, targets, and one segment for each document, with zero
 // recurrent state and cache pages of its own. Memory grows to what the largest batch needs and is used again.
-import { UsageError } from '@marimba/engine';
-import type { ModelSpec } from '@marimba/engine/internal/architecture/spec';
-import type { Arena } from '@marimba/engine/internal/memory/arena';
-import { PAGE_TOKENS } from '@marimba/engine/internal/plan/cache-layout';
-import { SEGMENT, SEGMENT_WORDS, type StepLayout, stepLayout } from '@marimba/engine/internal/plan/step';
-import type { StateLayout } from '@marimba/engine/internal/state/state-layout';
+import { type ModelSpec, UsageError } from '@marimba/engine';
+import {
+  type Arena,
+  PAGE_TOKENS,
+  SEGMENT,
+  SEGMENT_WORDS,
+  type StateLayout,
+  type StepLayout,
+  stepLayout,
+} from '@marimba/engine/plan';
 import type { TrainingBatch } from '../data/batches.ts';
 
 export class StepData {

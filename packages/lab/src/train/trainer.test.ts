@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { FormatError, ModelError, UsageError } from '@marimba/engine';
-import { createBackend } from '@marimba/engine/internal/load-model';
+import { createBackend } from '@marimba/engine/plan';
 import { dense, mamba, model, randomBatch } from '../gradient/testing.ts';
 import { initialise } from './initialise.ts';
 import { runTraining } from './run.ts';

@@ -1,17 +1,17 @@
 // One plan for a training step: the engine's forward as recorded, the loss, the backward, and the optimiser. Sections of it
 // are run on their own: a held-out loss needs no backward, micro-batches share one optimiser step.
 
-import type { ModelSpec } from '@marimba/engine/internal/architecture/spec';
-import { SUM_CHUNK } from '@marimba/engine/internal/plan/ops';
+import type { ModelSpec } from '@marimba/engine';
 import {
+  forward,
   type Operand,
   type Plan,
   PlanBuilder,
   type PlanTraits,
   type RecordedOp,
-} from '@marimba/engine/internal/plan/plan';
-import { forward } from '@marimba/engine/internal/runtime/forward';
-import type { StateLayout } from '@marimba/engine/internal/state/state-layout';
+  type StateLayout,
+  SUM_CHUNK,
+} from '@marimba/engine/plan';
 import { appendBackward } from '../gradient/rules.ts';
 import { type GradientContext, Tape } from '../gradient/tape.ts';
 import type { ParameterStore } from './parameters.ts';

@@ -2,12 +2,11 @@
 // independent implementation (golden-train.json: Hugging Face's forward with torch's autograd and optimiser).
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { FormatError, UsageError } from '@marimba/engine';
-import { readSpec } from '@marimba/engine/internal/architecture/families/index';
-import { openCheckpointPath } from '@marimba/engine/internal/formats/checkpoint.node';
-import type { HuggingFaceCheckpoint } from '@marimba/engine/internal/formats/types';
-import { createRandom } from '@marimba/engine/internal/generate/random';
-import { createBackend, type LoadModelOptions } from '@marimba/engine/internal/load-model';
+import { FormatError, type HuggingFaceCheckpoint, type LoadModelOptions, UsageError } from '@marimba/engine';
+import { readSpec } from '@marimba/engine/architecture';
+import { createRandom } from '@marimba/engine/measure';
+import { openCheckpointPath } from '@marimba/engine/node';
+import { createBackend } from '@marimba/engine/plan';
 import type { TrainingBatch } from '../data/batches.ts';
 import { loadParameters, type NamedPart } from './load-weights.ts';
 import { type OptimizerSettings, TrainingRuntime } from './runtime.ts';

@@ -1,22 +1,28 @@
 // What `marimba bench` measures, as data: the load, both phases, memory, the limit of memory reads, and where the time went.
 
 import { type LoadModelOptions, loadModel, type Model, type Session, UsageError } from '@marimba/engine';
-import type { OpTimes } from '@marimba/engine/internal/backends/backend';
 import {
   costOfOp,
   costOfPlan,
   decodePasses,
+  fillSession,
   type Limits,
   leastSeconds,
+  measurePeaks,
+  measureReadLimit,
+  mostLikely,
+  type OpProfile,
   type Pass,
+  profileOf,
   promptPasses,
+  type Spread,
+  sampleTokens,
+  spreadOf,
   sumOfCosts,
-} from '@marimba/engine/internal/measure/cost';
-import { fillSession } from '@marimba/engine/internal/measure/fill-session';
-import { measurePeaks, measureReadLimit } from '@marimba/engine/internal/measure/machine-limits';
-import { type OpProfile, profileOf } from '@marimba/engine/internal/measure/profile';
-import { mostLikely, sampleTokens, timeDecode, timePrompt } from '@marimba/engine/internal/measure/speed';
-import { type Spread, spreadOf } from '@marimba/engine/internal/measure/statistics';
+  timeDecode,
+  timePrompt,
+} from '@marimba/engine/measure';
+import type { OpTimes } from '@marimba/engine/plan';
 import { locate } from '../box.ts';
 
 export interface BenchOptions {

@@ -1,5 +1,5 @@
 // The result of `marimba bench` for people.
-import type { OpProfile } from '@marimba/engine/internal/measure/profile';
+import type { OpProfile } from '@marimba/engine/measure';
 import { bold, bytes, dim, duration, table, threeDigits, tokens } from '../terminal.ts';
 import type { BenchResult, Phase } from './measure.ts';
 

@@ -1,7 +1,7 @@
 // marimba inspect MODEL: what a model is, from its headers alone.
-import type { CacheType, Checkpoint, ModelSpec, Tokenizer } from '@marimba/engine';
-import { layerStrip } from '@marimba/engine';
-import { readText, stateLayout } from '@marimba/engine/internal';
+import { type CacheType, type Checkpoint, layerStrip, type ModelSpec, type Tokenizer } from '@marimba/engine';
+import { readText } from '@marimba/engine/architecture';
+import { stateLayout } from '@marimba/engine/plan';
 import type { Command } from 'commander';
 import { OPTIONAL_MODEL } from '../box.ts';
 import { cacheBytesPerToken } from '../describe/memory.ts';

@@ -1,7 +1,7 @@
 // marimba plan MODEL: what a model needs at each context length and how fast it can be, before loading or even having it.
 import { writeFile } from 'node:fs/promises';
 import { type CacheType, type ModelSpec, UsageError } from '@marimba/engine';
-import { readSpec } from '@marimba/engine/internal';
+import { readSpec } from '@marimba/engine/architecture';
 import type { Command } from 'commander';
 import { BOX, locate } from '../box.ts';
 import { BUILTIN_MODELS } from '../describe/builtin.ts';

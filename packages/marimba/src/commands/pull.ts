@@ -6,7 +6,7 @@ import {
   listCachedModels,
   pullModel,
   removeCachedModel,
-} from '@marimba/engine/internal';
+} from '@marimba/engine/node';
 import type { Command } from 'commander';
 import { watchInterrupt } from '../interrupt.ts';
 import { addHubOptions } from '../options.ts';

@@ -1,12 +1,15 @@
 // marimba quantize IN OUT: a Hugging Face folder or GGUF file as a GGUF file of fewer bits, and a report of what that did.
 import { readFile } from 'node:fs/promises';
 import { UsageError } from '@marimba/engine';
-import { type KeepRule, parseFileType, parseKeepRule } from '@marimba/engine/internal/quantize/keep';
 import {
+  FILE_TYPES,
+  type FileType,
+  type KeepRule,
+  parseFileType,
+  parseKeepRule,
   type QuantizeModelOptions,
   quantizeModel,
-} from '@marimba/engine/internal/quantize/quantize-model.node';
-import { FILE_TYPES, type FileType } from '@marimba/engine/internal/weights/recipe';
+} from '@marimba/engine/node';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Interrupt, watchInterrupt } from '../interrupt.ts';
 import { addHubOptions, type ModelFlags, threadsOption, wholeNumber } from '../options.ts';

@@ -1,14 +1,8 @@
 // What a model costs by its recorded plan: bytes moved and products made for a token at some depth, and from these and
 // two figures of a machine (memory bandwidth, products a second) how long it must take at least.
 import type { CacheType, ModelSpec } from '@marimba/engine';
-import {
-  codesByteLength,
-  forward,
-  type PlacedWeights,
-  type Plan,
-  PlanBuilder,
-  stateLayout,
-} from '@marimba/engine/internal';
+import { codesByteLength } from '@marimba/engine/architecture';
+import { forward, type PlacedWeights, type Plan, PlanBuilder, stateLayout } from '@marimba/engine/plan';
 import type { DescribedWeight } from './weights.ts';
 
 export interface Machine {

@@ -1,6 +1,6 @@
 // How much memory a model takes at a context length: weights, the fixed recurrent state, and the attention cache.
 import type { CacheType, ModelSpec } from '@marimba/engine';
-import { PAGE_TOKENS, stateLayout } from '@marimba/engine/internal';
+import { PAGE_TOKENS, stateLayout } from '@marimba/engine/plan';
 
 export interface MemoryAt {
   readonly context: number;

@@ -1,17 +1,8 @@
 // What this machine can do, measured with the engine's own kernels: a model of one layer whose weights do not fit any
 // cache is run with one token (bound by memory) and with many (bound by products). Takes about a second.
 import type { LoadModelOptions, ModelSpec, TensorType } from '@marimba/engine';
-import {
-  type Backend,
-  chooseLayout,
-  createBackend,
-  matrixShape,
-  neededWeights,
-  type PlacedWeight,
-  Runtime,
-  resolveActivations,
-  stateLayout,
-} from '@marimba/engine/internal';
+import { chooseLayout, matrixShape, neededWeights, resolveActivations } from '@marimba/engine/architecture';
+import { type Backend, createBackend, type PlacedWeight, Runtime, stateLayout } from '@marimba/engine/plan';
 import { costOfStep, type Machine } from './forecast.ts';
 
 const PROBE: ModelSpec = {

@@ -4,14 +4,8 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Checkpoint, HuggingFaceCheckpoint, ModelSpec, TensorEntry, TensorType } from '@marimba/engine';
-import {
-  byteLengthOf,
-  type FoundWeight,
-  findWeights,
-  neededWeights,
-  parseJsonObject,
-  readSpec,
-} from '@marimba/engine/internal';
+import { type FoundWeight, findWeights, neededWeights, readSpec } from '@marimba/engine/architecture';
+import { byteLengthOf, parseJsonObject } from '@marimba/engine/formats';
 import { builtinModel, configOnly } from './builtin.ts';
 
 export type JsonObject = HuggingFaceCheckpoint['config'];

@@ -4,11 +4,11 @@ import {
   chooseLayout,
   type FoundWeight,
   matrixShape,
-  type PlacedWeight,
   packingRules,
   resolveActivations,
   targetType,
-} from '@marimba/engine/internal';
+} from '@marimba/engine/architecture';
+import type { PlacedWeight } from '@marimba/engine/plan';
 
 export const PARTS = ['embedding', 'head', 'mamba', 'attention', 'feed-forward', 'experts', 'norms'] as const;
 export type Part = (typeof PARTS)[number];

@@ -1,6 +1,5 @@
 // The damage report for people: tensors by kind and format, the worst ones by name, the whole model, what to do.
-import type { QuantizeReport } from '@marimba/engine/internal/quantize/quantize-model.node';
-import type { TensorDamage } from '@marimba/engine/internal/quantize/report';
+import type { QuantizeReport, TensorDamage } from '@marimba/engine/node';
 import { bold, bytes, cyan, dim, duration, table, threeDigits, yellow } from '../terminal.ts';
 
 /** Tensors that are listed by name. */
