@@ -10,7 +10,21 @@ export {
   type MambaSpec,
   type ModelSpec,
 } from './architecture/spec.ts';
-export { FormatError, HubError, ModelError, StateError, UsageError } from './errors.ts';
+export {
+  type ErrorCode,
+  type ErrorDetails,
+  FormatError,
+  type FormatErrorCode,
+  HubError,
+  type HubErrorCode,
+  MarimbaError,
+  ModelError,
+  type ModelErrorCode,
+  StateError,
+  type StateErrorCode,
+  UsageError,
+  type UsageErrorCode,
+} from './errors.ts';
 export type {
   Checkpoint,
   GgufCheckpoint,

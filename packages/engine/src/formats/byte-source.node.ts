@@ -137,7 +137,7 @@ function unreadable(name: string, length: number, position: number, cause: unkno
   throw new FormatError(
     `${name}: expected ${length} readable bytes at offset ${position}, found ${describe(cause)}. ` +
       'The disk or its connection failed; try again.',
-    { cause },
+    { code: 'missing-file', cause },
   );
 }
 

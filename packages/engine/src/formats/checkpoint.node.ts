@@ -27,7 +27,7 @@ async function isFolder(path: string): Promise<boolean> {
   } catch (cause) {
     throw new FormatError(
       `${path}: expected a model's file or folder, found nothing that can be read. Check the path.`,
-      { cause },
+      { code: 'missing-file', cause },
     );
   }
 }

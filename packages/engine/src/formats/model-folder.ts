@@ -40,6 +40,7 @@ export function blobFolder(files: readonly { readonly name: string; readonly blo
 export function missingFile(fileName: string): FormatError {
   return new FormatError(
     `${fileName}: expected this file beside the others, found none of that name. Add it, or fetch the model again.`,
+    { code: 'missing-file' },
   );
 }
 

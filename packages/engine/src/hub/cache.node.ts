@@ -200,7 +200,8 @@ export async function removeCachedModel(
   const wanted = parsed.revision === null ? null : await readRef(repositoryPath, parsed.revision);
   const cached = await listCommits(repositoryPath, parsed.repository);
   const models = cached.filter(({ commit }) => parsed.revision === null || commit === wanted);
-  if (models.length === 0) throw new HubError(`${shown}: not in the cache (${modelsFolder(options)})`);
+  if (models.length === 0)
+    throw new HubError(`${shown}: not in the cache (${modelsFolder(options)})`, { code: 'not-found' });
   const whole = parsed.quantization === null && parsed.file === null;
   for (const model of models) await refuseIfBusy(model.folder, shown);
   const before = models.reduce((sum, model) => sum + model.byteLength + model.partialByteLength, 0);

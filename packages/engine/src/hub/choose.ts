@@ -76,13 +76,20 @@ function safetensors(files: readonly HubFile[], reference: HubReference): HubFil
 function chooseNamed(files: readonly HubFile[], path: string, reference: HubReference): Choice {
   const group = ggufGroups(files, true).find(({ parts }) => parts.some((part) => part.path === path));
   if (group !== undefined) return ggufChoice(group, reference);
-  throw new HubError(`${reference.repository}: has no file ${path}. ${offer(files)}`);
+  throw new HubError(`${reference.repository}: has no file ${path}. ${offer(files)}`, {
+    code: 'not-found',
+  });
 }
 
 function chooseQuantization(files: readonly HubFile[], label: string, reference: HubReference): Choice {
   const group = ggufGroups(files).find(({ base }) => carriesLabel(base, label));
   if (group !== undefined) return ggufChoice(group, reference);
-  throw new HubError(`${reference.repository}: has no GGUF file with quantisation ${label}. ${offer(files)}`);
+  throw new HubError(
+    `${reference.repository}: has no GGUF file with quantisation ${label}. ${offer(files)}`,
+    {
+      code: 'not-found',
+    },
+  );
 }
 
 interface GgufGroup {

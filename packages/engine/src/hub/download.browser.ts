@@ -185,6 +185,7 @@ class BlobDownload {
     if (!resumed && ++this.#damagedDownloads >= 2) {
       throw new HubError(
         `${repository}: ${file.path}: ${message}, twice. The server or a proxy sends damaged bytes; nothing was kept.`,
+        { code: 'damaged-download' },
       );
     }
     throw new TransientError('interrupted', `damaged on the way (${message}); starting over`);
@@ -237,7 +238,9 @@ class BlobDownload {
     await store.put(key, new Blob(this.#pending));
     const piece = await store.get(key);
     if (piece?.size !== this.#pendingBytes)
-      throw new HubError(`${key}: the browser's storage did not keep it; free some space`);
+      throw new HubError(`${key}: the browser's storage did not keep it; free some space`, {
+        code: 'storage',
+      });
     this.#pieces.push(piece);
     this.#pending = [];
     this.#pendingBytes = 0;
@@ -308,6 +311,6 @@ function explainStorageError(error: unknown, repository: string): unknown {
   return new HubError(
     `${repository}: the browser's storage for this site is full. What was received is kept: remove another model, choose ` +
       'a smaller quantisation, or free disk space, and try again.',
-    { cause: error },
+    { code: 'storage', cause: error },
   );
 }

@@ -146,6 +146,7 @@ async function requireDiskSpace(commitFolder: string, files: readonly HubFile[])
   throw new HubError(
     `${commitFolder}: ${gigabytes(neededBytes)} are still to be fetched, but only ${gigabytes(freeBytes)} are free on this ` +
       'disk. Free some, choose a smaller quantisation, or set MARIMBA_CACHE to a folder on another disk.',
+    { code: 'storage' },
   );
 }
 

@@ -153,6 +153,7 @@ async function attempt(job: FileJob, partial: Partial): Promise<void> {
   if (!resumed && ++partial.damagedDownloads >= 2) {
     throw new HubError(
       `${job.repository}: ${file.path}: ${message}, twice. The server or a proxy sends damaged bytes; nothing was kept.`,
+      { code: 'damaged-download' },
     );
   }
   throw new TransientError('interrupted', `damaged on the way (${message}); starting over`);
@@ -278,13 +279,13 @@ export function explainDiskError(error: unknown, target: string, byteLength: num
     return new HubError(
       `${target}: ${what}; the file needs ${byteLength} bytes. What was received is kept: free space (or set MARIMBA_CACHE ` +
         'to another disk) and run the same command again to continue.',
-      { cause: error },
+      { code: 'storage', cause: error },
     );
   }
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
     return new HubError(
       `${target}: cannot be written (${code}). Set MARIMBA_CACHE to a folder that you may write to.`,
-      { cause: error },
+      { code: 'storage', cause: error },
     );
   }
   return error;

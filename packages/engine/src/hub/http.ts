@@ -156,6 +156,7 @@ function explainStatus(hub: HubConnection, response: Response, subject: string, 
           : 'not found';
     return new HubError(
       `${subject}: ${missing} on ${hub.endpoint}. Check the spelling (owner/name@revision).`,
+      { code: 'not-found' },
     );
   }
   if (status === 416) return new TransientError('range', 'the server has no bytes at this position (416)');
@@ -171,6 +172,7 @@ function explainRefusal(hub: HubConnection, status: number, code: string, subjec
   if (withheld) {
     return new HubError(
       `${subject}: refused (${status}). The token was not sent, because ${hub.endpoint} is not https.`,
+      { code: 'not-permitted' },
     );
   }
   if (code === 'GatedRepo') {
@@ -180,17 +182,20 @@ function explainRefusal(hub: HubConnection, status: number, code: string, subjec
         : 'with the account that the token belongs to, and check that the token may read gated repositories';
     return new HubError(
       `${subject}: the model is gated (${status}). Open its page on ${hub.endpoint}, accept the terms, ${steps}.`,
+      { code: 'not-permitted' },
     );
   }
   if (hub.token === null) {
     return new HubError(
       `${subject}: not permitted (${status}): it does not exist, or is private or gated. Check the spelling; for a ` +
         `private model, pass a token from ${tokenPage} as HF_TOKEN or the token option.`,
+      { code: 'not-permitted' },
     );
   }
   return new HubError(
     `${subject}: refused (${status}) although a token was sent: it has expired, may not read this model, or the model ` +
       `does not exist. Check it at ${tokenPage}.`,
+    { code: 'not-permitted' },
   );
 }
 
@@ -200,6 +205,7 @@ function explainBusy(hub: HubConnection, response: Response, subject: string): E
     const minutes = Math.ceil(waitMs / 60_000);
     return new HubError(
       `${subject}: ${hub.endpoint} allows no request for ${minutes} minutes (${response.status}). Try again then.`,
+      { code: 'unreachable' },
     );
   }
   const advice = response.status === 429 && hub.token === null ? '; a token (HF_TOKEN) raises the limit' : '';

@@ -42,6 +42,7 @@ export async function locate(
     if (cached !== null) return { ...cached, note: 'offline: the copy in the cache is used' };
     throw new HubError(
       `${formatReference(wanted)}: not complete in the cache, and offline. Pull it once with a connection.`,
+      { code: 'offline' },
     );
   }
   // With a copy at hand nobody should wait through eight attempts to learn that there is no network.

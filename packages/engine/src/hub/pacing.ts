@@ -86,6 +86,7 @@ export async function withRetries<T>(options: RetryOptions, task: () => Promise<
       if (failures >= pacing.maxAttempts) {
         const count = `${failures} attempt${failures === 1 ? '' : 's'}`;
         throw new HubError(`${subject}: gave up after ${count}: ${error.message}. ${remedy}`, {
+          code: 'unreachable',
           cause: error,
         });
       }

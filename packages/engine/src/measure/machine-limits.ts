@@ -10,6 +10,7 @@ import {
   type KernelVariant,
 } from '../backends/wasm/load-kernels.ts';
 import type { FromWorker, ProbeKernel, ToWorker } from '../backends/wasm/worker-messages.ts';
+import { reviveError } from '../errors.ts';
 import { Arena } from '../memory/arena.ts';
 
 export interface ReadLimitOptions {
@@ -158,7 +159,7 @@ function ask(worker: WorkerThread, message: ToWorker): Promise<void> {
   return new Promise((resolve, reject) => {
     worker.onNext((answer) => {
       const reply = answer as FromWorker;
-      if (reply.kind === 'failed') reject(new Error(reply.message));
+      if (reply.kind === 'failed') reject(reviveError(reply.error));
       else resolve();
     }, reject);
     worker.post(message);

@@ -47,7 +47,7 @@ export class Arena {
     return this.#used;
   }
 
-  /** Bytes that can still be handed out, were they all in one piece. */
+  /** Free bytes, ignoring fragmentation. */
   get roomBytes(): number {
     return MAX_PAGES * PAGE - this.#used;
   }
@@ -106,6 +106,7 @@ export class Arena {
       throw new ModelError(
         `memory: expected room for ${what} (${readable(size)}), found ${readable(MAX_PAGES * PAGE - end)} left of the 4 GiB that WebAssembly ` +
           'can address. Use a smaller quantisation, a shorter context or an 8-bit cache, or close sessions.',
+        { code: 'out-of-memory' },
       );
     }
     const grown = this.memory.buffer.byteLength;

@@ -2,19 +2,15 @@
 // writes to one file from several threads do not meet, since every job has its own range.
 import { type FileHandle, open } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
+import { type ErrorRecord, recordError } from '../errors.ts';
 import { openHandle } from '../formats/byte-source.node.ts';
 import type { ByteSource } from '../formats/types.ts';
 import { type ConvertJob, convertRows, type Loss, sourceBytes } from './convert-rows.ts';
 
-/** What the thread answers to a job. Errors lose their class on the way, so its name goes along. */
+/** What the thread answers to a job. */
 export type ConvertAnswer =
   | { readonly kind: 'done'; readonly tensor: number; readonly sourceBytes: number; readonly loss: Loss }
-  | {
-      readonly kind: 'failed';
-      readonly name: string;
-      readonly message: string;
-      readonly code: string | null;
-    };
+  | { readonly kind: 'failed'; readonly error: ErrorRecord };
 
 const sources = new Map<string, Promise<ByteSource>>();
 let target: Promise<FileHandle> | null = null;
@@ -32,14 +28,8 @@ async function run(job: ConvertJob): Promise<ConvertAnswer> {
   return { kind: 'done', tensor: job.tensor, sourceBytes: raw.length, loss };
 }
 
-function failure(error: unknown): ConvertAnswer {
-  if (!(error instanceof Error)) return { kind: 'failed', name: 'Error', message: String(error), code: null };
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : null;
-  return { kind: 'failed', name: error.name, message: error.message, code };
-}
-
 parentPort?.on('message', (job: ConvertJob) => {
   run(job)
-    .catch(failure)
+    .catch((error: unknown): ConvertAnswer => ({ kind: 'failed', error: recordError(error) }))
     .then((answer) => parentPort?.postMessage(answer));
 });

@@ -93,7 +93,7 @@ async function loadOriginal(
   try {
     return { model: await loadModel(source, exact(options)), comparedWith: 'original' };
   } catch (error) {
-    if (!(error instanceof ModelError && error.message.startsWith('memory:'))) throw error;
+    if (!(error instanceof ModelError && error.code === 'out-of-memory')) throw error;
     return { model: await loadModel(source, { ...exact(options), quantize: 'q8_0' }), comparedWith: 'q8_0' };
   }
 }

@@ -5,7 +5,7 @@ import { type FileHandle, open, rename, rm, stat, statfs } from 'node:fs/promise
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { FormatError, ModelError, UsageError } from '../errors.ts';
+import { FormatError, ModelError, reviveError, UsageError } from '../errors.ts';
 import { createGgufWriter, type GgufLayout } from '../formats/gguf-writer.ts';
 import { byteLengthOf, TENSOR_TYPES } from '../formats/tensor-types.ts';
 import type { Checkpoint } from '../formats/types.ts';
@@ -169,7 +169,7 @@ async function convertAll(
     for (const job of jobs) {
       options.signal?.throwIfAborted();
       const answer = await ask(worker, job, options.signal);
-      if (answer.kind === 'failed') throw revive(answer);
+      if (answer.kind === 'failed') throw reviveError(answer.error);
       losses[answer.tensor] = addLoss(losses[answer.tensor]!, answer.loss);
       doneBytes += answer.sourceBytes;
       options.onProgress?.({ doneBytes, totalBytes });
@@ -198,11 +198,6 @@ function ask(worker: Worker, job: ConvertJob, signal: AbortSignal | undefined): 
     signal?.addEventListener('abort', onAbort);
     worker.postMessage(job);
   });
-}
-
-function revive({ name, message, code }: Extract<ConvertAnswer, { kind: 'failed' }>): Error {
-  if (name === 'FormatError') return new FormatError(message);
-  return Object.assign(new Error(message), code === null ? {} : { code });
 }
 
 /** Bits a weight of the whole file, for reports. */

@@ -174,9 +174,14 @@ export function stateHeader(layout: StateLayout, fingerprint: string, position: 
 
 const hex = (value: number) => value.toString(16).padStart(8, '0');
 
+/** What is wrong with the file itself, not with where it is restored. */
+const DAMAGE = new Set(['length', 'start', 'header', 'header length', 'checksum', 'tokens']);
+
 function refuse(field: string, expected: string, found: string | number): never {
+  const code = DAMAGE.has(field) ? 'damaged-state' : 'state-mismatch';
   throw new StateError(
     `saved session: ${field}: expected ${expected}, found ${found}. It cannot be restored here.`,
+    { code },
   );
 }
 

@@ -9,7 +9,7 @@ import {
   startWorker,
   type WorkerThread,
 } from '#platform';
-import { FormatError, ModelError, UsageError } from '../../errors.ts';
+import { ModelError, reviveError, UsageError } from '../../errors.ts';
 import { Arena } from '../../memory/arena.ts';
 import { OP_KINDS } from '../../plan/ops.ts';
 import type { RecordedOp } from '../../plan/plan.ts';
@@ -289,7 +289,7 @@ export class WasmBackend implements Backend {
 
   async close(): Promise<void> {
     if (this.#serving) await this.#pause();
-    this.#failure ??= new UsageError('model: expected an open model, found one that was closed');
+    this.#failure ??= new UsageError('model is closed: load it again', { code: 'closed' });
     await Promise.all(this.#workers.splice(0).map((worker) => worker.terminate()));
   }
 
@@ -317,8 +317,7 @@ export class WasmBackend implements Backend {
             listen();
             progress?.(reply.byteLength);
           } else if (reply.kind !== 'failed') resolve();
-          else
-            reject(reply.name === 'FormatError' ? new FormatError(reply.message) : new Error(reply.message));
+          else reject(reviveError(reply.error));
         }, reject);
       listen();
       if (message) worker.post(message);
@@ -326,7 +325,10 @@ export class WasmBackend implements Backend {
   }
 
   #broken(error: Error): void {
-    this.#failure = new ModelError(`worker thread: ${error.message}. The model must be loaded again.`);
+    this.#failure = new ModelError(`worker thread: ${error.message}. Load the model again.`, {
+      code: 'worker-failed',
+      cause: error,
+    });
     this.#fail(this.#failure);
     for (const worker of this.#workers.splice(0)) void worker.terminate();
     this.#serving = false;

@@ -1,4 +1,5 @@
 // What the backend and its workers say to each other while no program runs.
+import type { ErrorRecord } from '../../errors.ts';
 import type { LoadJob } from '../load/load-job.ts';
 import type { InstalledProgram } from './thread.ts';
 
@@ -31,7 +32,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'probed' }
-  /** So many bytes more are in place. */
+  /** Another `byteLength` bytes are in place. */
   | { readonly kind: 'progress'; readonly byteLength: number }
   | { readonly kind: 'loaded' }
-  | { readonly kind: 'failed'; readonly name: string; readonly message: string };
+  | { readonly kind: 'failed'; readonly error: ErrorRecord };

@@ -1,5 +1,6 @@
 // A worker thread of the backend: loads weights when asked to, then serves programs. Runs in Node and in browsers.
 import { onMessage, openHandle, postToOwner } from '#platform';
+import { recordError } from '../../errors.ts';
 import { jobBytes, type LoadJob, OpenSources, runLoadJob } from '../load/load-job.ts';
 import { ReadingChoice } from '../load/read-in-place.ts';
 import { CONTROL, CONTROL_BYTES } from './control.ts';
@@ -67,8 +68,5 @@ async function load({ jobs, control, stage }: Extract<ToWorker, { kind: 'load' }
 }
 
 onMessage((message) => {
-  handle(message as ToWorker).catch((error: unknown) => {
-    const { name, message: text } = error instanceof Error ? error : new Error(String(error));
-    post({ kind: 'failed', name, message: text });
-  });
+  handle(message as ToWorker).catch((error: unknown) => post({ kind: 'failed', error: recordError(error) }));
 });
