@@ -1,13 +1,12 @@
 // `npm run check`: everything that is held without running the models: types, lint and format, import rules, unused code,
 // and the packages as they would be published. Prints one line a step; a step that fails shows its output.
-// `npm run check -- WORD` runs only the steps whose name contains the word (types, lint, import, unused, publint, installed).
+// `npm run check -- WORD` runs only the steps whose name contains the word (types, lint, import, unused, kernels, publint, installed).
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuiltPackage, build } from './build.ts';
-import { buildKernels } from './build-kernels.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = (name: string): string => join(root, 'node_modules/.bin', name);
@@ -17,19 +16,22 @@ interface Step {
   readonly command: string;
   readonly args: readonly string[];
   readonly cwd?: string;
+  /** Takes minutes, and says on stderr how far it is. */
+  readonly slow?: boolean;
 }
 
-function run({ name, command, args, cwd = root }: Step): boolean {
+function run({ name, command, args, cwd = root, slow = false }: Step): boolean {
   const began = performance.now();
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd,
     encoding: 'utf8',
     maxBuffer: 2 ** 26,
+    stdio: ['ignore', 'pipe', slow ? 'inherit' : 'pipe'],
   });
   const passed = status === 0;
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   process.stdout.write(`${passed ? '✓' : '✗'} ${name} (${seconds} s)\n`);
-  if (!passed) process.stdout.write(`${error ? `${error.message}\n` : ''}${stdout}${stderr}\n`);
+  if (!passed) process.stdout.write(`${error ? `${error.message}\n` : ''}${stdout}${stderr ?? ''}\n`);
   return passed;
 }
 
@@ -42,6 +44,12 @@ const SOURCE_STEPS: readonly Step[] = [
     args: ['--test', 'test/imports.test.ts', 'test/entries.test.ts'],
   },
   { name: 'unused code', command: bin('knip'), args: ['--no-progress'] },
+  {
+    name: 'kernels are what their sources compile to',
+    command: process.execPath,
+    args: ['scripts/build-kernels.ts', '--check'],
+    slow: true,
+  },
 ];
 
 /** As a user would have them: the built packages in a folder of their own, away from the sources. */
@@ -95,7 +103,6 @@ function packageSteps(packages: readonly BuiltPackage[], installed: string): Ste
   ];
 }
 
-await buildKernels();
 const wanted = ({ name }: Step): boolean => name.includes(process.argv[2] ?? '');
 let passed = true;
 for (const step of SOURCE_STEPS.filter(wanted)) passed = run(step) && passed;

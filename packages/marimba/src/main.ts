@@ -1,6 +1,7 @@
 // The command `marimba`: sets up what every subcommand shares (pipes that close early, Ctrl-C, exit codes), then runs one.
 // Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C.
 import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
 import { endWith } from './exit.ts';
 import { createProgram } from './program.ts';
 
@@ -12,17 +13,20 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+/** Commands that multiply nothing. */
+const WITHOUT_KERNELS: ReadonlySet<string> = new Set(['inspect', 'plan', 'pull', 'tokenizer']);
+
 /** In the project's own tree the kernels are compiled when their sources have changed; a package brings its own. */
-async function buildKernelsFromSource(): Promise<void> {
+async function buildStaleKernels(_program: Command, command: Command): Promise<void> {
   const script = new URL('../../../scripts/build-kernels.ts', import.meta.url);
-  if (!import.meta.url.endsWith('.ts') || !existsSync(script)) return;
+  if (WITHOUT_KERNELS.has(command.name()) || !import.meta.url.endsWith('.ts') || !existsSync(script)) return;
   const { buildKernels } = (await import(script.href)) as { buildKernels: () => Promise<void> };
   await buildKernels();
 }
 
 try {
   const program = createProgram();
-  program.hook('preAction', buildKernelsFromSource);
+  program.hook('preAction', buildStaleKernels);
   await program.parseAsync();
 } catch (error) {
   endWith(error);
