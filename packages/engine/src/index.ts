@@ -46,8 +46,16 @@ export { type LoadModelOptions, loadModel, type ModelSource } from './load-model
 export type { Model } from './model/model.ts';
 export type { Prompt, ReuseReport, Session, Snapshot, StepRequest, StepResult } from './model/session.ts';
 export type { CacheType } from './plan/cache-layout.ts';
+export type {
+  DownloadProgress,
+  LoadProgress,
+  PullProgress,
+  ResolveProgress,
+  Retry,
+  StartProgress,
+  WeightsProgress,
+} from './progress.ts';
 export type { LogitsWanted } from './runtime/runtime.ts';
 export type { ChatMessage, ChatTemplate, ChatToolCall } from './tokenizer/chat-template.ts';
 export type { Tokenizer } from './tokenizer/types.ts';
-export type { LoadProgress } from './weights/place.ts';
 export { type ActivationPrecision, QUANTIZE_TYPES, type QuantizeType } from './weights/weights.ts';

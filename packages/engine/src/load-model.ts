@@ -12,10 +12,11 @@ import type { GenerateOptions } from './generate/types.ts';
 import { Model } from './model/model.ts';
 import { readText } from './model/text-side.ts';
 import { CACHE_TYPE_ID, type CacheType } from './plan/cache-layout.ts';
+import type { LoadProgress } from './progress.ts';
 import { Runtime } from './runtime/runtime.ts';
 import { stateLayout } from './state/state-layout.ts';
 import { fingerprint } from './weights/fingerprint.ts';
-import { type LoadProgress, placeWeights } from './weights/place.ts';
+import { placeWeights } from './weights/place.ts';
 import { type ActivationPrecision, QUANTIZE_TYPES, type QuantizeType } from './weights/weights.ts';
 
 export interface LoadModelOptions {
@@ -38,13 +39,16 @@ export interface LoadModelOptions {
   readonly contextLength?: number | undefined;
   /** Tokens of a prompt that are read in one pass. Default 256 (wasm). */
   readonly batchTokens?: number | undefined;
+  /**
+   * Called at once with the first thing that takes time, then as it goes on: `resolve` and `download` for hub names and
+   * addresses, `start` for threads, `load` for weights. At most some ten times per second and phase, and at every retry.
+   */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Memory for prefixes that sessions of this model share with each other. Default 256 MiB; 0 switches it off. */
   readonly prefixCacheBytes?: number | undefined;
   /** For hub names. */
   readonly token?: string | undefined;
   readonly endpoint?: string | undefined;
-  readonly onDownload?: ((progress: { receivedBytes: number; totalBytes: number }) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -80,7 +84,7 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
     const weights = placeWeights(checkpoint, family, spec, backend, {
       quantize: options.quantize ?? null,
       activations: options.activations ?? 'auto',
-      ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+      onProgress: options.onProgress,
       signal,
     });
     // Takes its memory before loading begins, which must not see memory that cannot be shared grow under it.
@@ -130,7 +134,10 @@ function stopwatch(): () => number {
 export async function createBackend(options: LoadModelOptions): Promise<Backend> {
   const maxRows = options.batchTokens === undefined ? {} : { maxRows: options.batchTokens };
   if (options.backend === 'reference') return new ReferenceBackend(maxRows);
+  const { onProgress } = options;
   return WasmBackend.create({
+    onStart: (loaded, total) =>
+      onProgress?.({ phase: 'start', unit: 'threads', loaded, total, note: null, retry: null }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.variant === undefined ? {} : { variant: options.variant }),
     ...maxRows,

@@ -3,18 +3,7 @@ import { type Checkpoint, type LoadModelOptions, loadModel, type Model } from '@
 import { openSource } from '@marimba/engine/node';
 import { locate } from './box.ts';
 import type { Interrupt } from './interrupt.ts';
-import { Progress, pace } from './progress.ts';
-
-type DownloadProgress = Parameters<NonNullable<LoadModelOptions['onDownload']>>[0];
-
-/** The overall figures of a download where the hub reports them, those of one file otherwise. */
-function downloadReporter(progress: Progress): (update: DownloadProgress) => void {
-  return (update) => {
-    const { receivedBytes, totalBytes } = 'overall' in update ? (update.overall as DownloadProgress) : update;
-    const speed = 'bytesPerSecond' in update ? Number(update.bytesPerSecond) : 0;
-    progress.show('Downloading', receivedBytes, totalBytes, pace(receivedBytes, totalBytes, speed));
-  };
-}
+import { loadReporter, Progress } from './progress.ts';
 
 /** Headers only: nothing of the weights is read. The caller closes it. */
 export async function openModelFiles(
@@ -27,7 +16,7 @@ export async function openModelFiles(
     return await openSource(locate(source), {
       ...options,
       signal: interrupt.signal,
-      onDownload: downloadReporter(progress),
+      onProgress: loadReporter(progress),
     });
   } finally {
     progress.clear();
@@ -44,10 +33,7 @@ export async function loadForCommand(
     return await loadModel(locate(source), {
       ...options,
       signal: interrupt.signal,
-      onDownload: downloadReporter(progress),
-      onProgress: ({ loadedBytes, totalBytes }) => {
-        if (process.stderr.isTTY) progress.show('Loading', loadedBytes, totalBytes);
-      },
+      onProgress: loadReporter(progress),
     });
   } finally {
     progress.clear();

@@ -1,5 +1,6 @@
 // Progress of long work, on stderr so that stdout stays clean: one line that is rewritten on a terminal, a plain line at
 // the start of each part elsewhere.
+import type { LoadProgress } from '@marimba/engine';
 import { bytes, dim, duration } from './terminal.ts';
 
 const BAR_WIDTH = 24;
@@ -49,6 +50,18 @@ export class Progress {
     if (this.#shown) this.#stream.write('\r\u001b[2K');
     this.#shown = false;
   }
+}
+
+/** Shows what `loadModel`, `pullModel` and `quantizeModel` report. */
+export function loadReporter(progress: Progress): (event: LoadProgress) => void {
+  return (event) => {
+    const { loaded, total, note } = event;
+    if (note) progress.note('file' in event ? `${event.file.name}: ${note}` : note);
+    else if (event.phase === 'resolve' && loaded === 0) progress.note(`Looking up ${event.source} …`);
+    else if (event.phase === 'download')
+      progress.show('Downloading', loaded, total, pace(loaded, total, event.bytesPerSecond));
+    else if (event.phase === 'load' && process.stderr.isTTY) progress.show('Loading', loaded, total);
+  };
 }
 
 /** "12.3 MiB/s, 40 s left"; empty while nothing is known. */

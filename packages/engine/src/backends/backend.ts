@@ -49,4 +49,6 @@ export interface BackendOptions {
   readonly variant?: 'relaxed' | 'baseline';
   readonly precision?: ActivationPrecision;
   readonly maxRows?: number;
+  /** Called with the threads that are ready so far, from 0 on, and how many there will be. */
+  readonly onStart?: (ready: number, threads: number) => void;
 }

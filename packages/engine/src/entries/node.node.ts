@@ -10,8 +10,8 @@ export {
   removeCachedModel,
 } from '../hub/cache.node.ts';
 export { type PulledModel, type PullOptions, pullModel } from '../hub/download.node.ts';
-export type { PullProgress } from '../hub/progress.ts';
 export { openSource } from '../platform/open-source.node.ts';
+export type { PullProgress } from '../progress.ts';
 export { type KeepRule, parseFileType, parseKeepRule } from '../quantize/keep.ts';
 export {
   type QuantizeModelOptions,

@@ -5,6 +5,7 @@
 //   GET {endpoint}/{repo}/resolve/{commit}/{path}                      → the bytes, usually behind a redirect
 
 import { HubError, UsageError } from '../errors.ts';
+import type { Retry } from '../progress.ts';
 import { discard, type HubConnection, type HubResponse, readJson, request } from './http.ts';
 import { isCommit, isImpossibleInGit, printable } from './names.ts';
 import { DEFAULT_PACING, type Pacing, TransientError, withRetries } from './pacing.ts';
@@ -69,10 +70,11 @@ export async function resolveCommit(
   repository: string,
   revision: string,
   signal: AbortSignal,
+  onRetry?: (retry: Retry) => void,
 ): Promise<string> {
   const subject = `${repository}@${revision}`;
   const url = `${hub.endpoint}/api/models/${repository}/revision/${encodeURIComponent(revision)}`;
-  const { body } = await requestJson(hub, url, subject, signal);
+  const { body } = await requestJson(hub, url, subject, signal, onRetry);
   const sha = isRecord(body) ? body.sha : undefined;
   if (typeof sha !== 'string' || !isCommit(sha)) {
     throw new HubError(
@@ -88,6 +90,7 @@ export async function listFiles(
   repository: string,
   commit: string,
   signal: AbortSignal,
+  onRetry?: (retry: Retry) => void,
 ): Promise<HubFile[]> {
   const subject = `${repository}@${commit}`;
   const files: HubFile[] = [];
@@ -95,7 +98,7 @@ export async function listFiles(
   for (let page = 0; page < MAX_PAGES; page++) {
     const query = new URLSearchParams({ recursive: 'true', ...(cursor === null ? {} : { cursor }) });
     const url = `${hub.endpoint}/api/models/${repository}/tree/${commit}?${query}`;
-    const { body, link } = await requestJson(hub, url, subject, signal);
+    const { body, link } = await requestJson(hub, url, subject, signal, onRetry);
     files.push(...parseListing(body, subject));
     if (files.length > MAX_FILES) break;
     const next = nextCursor(link, url);
@@ -277,9 +280,11 @@ async function requestJson(
   url: string,
   subject: string,
   signal: AbortSignal,
+  onRetry: ((retry: Retry) => void) | undefined,
 ): Promise<{ body: unknown; link: string | null }> {
   const remedy = 'Check the connection and the endpoint (HF_ENDPOINT).';
-  return withRetries({ pacing: hub.pacing, signal, subject, remedy }, async () => {
+  const options = { pacing: hub.pacing, signal, subject, remedy, ...(onRetry ? { onRetry } : {}) };
+  return withRetries(options, async () => {
     const answer = await request(hub, url, { accept: 'application/json' }, subject, signal);
     const body = await readJson(answer, MAX_PAGE_BYTES, subject);
     return { body, link: answer.response.headers.get('link') };

@@ -3,6 +3,7 @@
 // where it was and nothing larger than a piece is ever in memory.
 
 import { HubError, UsageError } from '../errors.ts';
+import type { PullProgress } from '../progress.ts';
 import {
   bodyOffset,
   connect,
@@ -16,7 +17,7 @@ import { discard, type HubConnection, readBody } from './http.ts';
 import { locate, type RepositoryCache } from './locate.ts';
 import { isCommit, isRevision } from './names.ts';
 import { TransientError, withRetries } from './pacing.ts';
-import { ProgressMeter, type PullProgress } from './progress.ts';
+import { ProgressMeter } from './progress.ts';
 import { type HubReference, parseHubReference } from './reference.ts';
 import { Sha256 } from './sha256.ts';
 import { openStore, type PieceStore } from './store.browser.ts';
@@ -66,14 +67,11 @@ export async function pullModelBlobs(
   const store = options.store ?? (await openStore());
   const signal = options.signal ?? new AbortController().signal;
   const cache = storedRepository(store, repository);
-  const { choice, commit, note, listing } = await locate(
-    hub,
-    wanted,
-    revision,
-    cache,
-    options.offline ?? false,
+  const { choice, commit, note, listing } = await locate(hub, wanted, revision, cache, {
+    offline: options.offline ?? false,
     signal,
-  );
+    onProgress: options.onProgress,
+  });
   const meter = new ProgressMeter(choice.files, options.onProgress);
   const files: { name: string; blob: Blob }[] = [];
   try {
@@ -123,8 +121,7 @@ async function fetchBlob(job: Job): Promise<Blob> {
       subject: `${job.repository}: ${file.path}`,
       remedy: 'What was received is kept; try again to continue.',
       progress: () => download.receivedBytes,
-      onRetry: (reason, delayMs) =>
-        meter.note(file.path, `${reason}; trying again in ${Math.round(delayMs / 1000)} s`),
+      onRetry: (retry) => meter.retry(file.path, retry),
     },
     () => download.attempt(),
   );

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { after, afterEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { HubError, UsageError } from '../errors.ts';
+import type { DownloadProgress, PullProgress } from '../progress.ts';
 import { defaultCacheFolder, listCachedModels, removeCachedModel } from './cache.node.ts';
 import { type PulledModel, type PullOptions, pullModel } from './download.node.ts';
 import {
@@ -24,8 +25,7 @@ import {
   stallAfter,
 } from './fake-hub.node.ts';
 import { explainDiskError } from './file.node.ts';
-import { sleep } from './pacing.ts';
-import type { PullProgress } from './progress.ts';
+import { DEFAULT_PACING, sleep, TransientError, withRetries } from './pacing.ts';
 
 const WEIGHTS = 'model.safetensors';
 const FILES = {
@@ -100,10 +100,15 @@ test('pulls what is needed, and nothing a second time', async () => {
   assert.equal(pulled.modelPath, pulled.folder);
   assert.equal(pulled.note, null);
   await assertContent(hub, pulled);
-  const last = progress.at(-1);
-  assert.equal(last?.file, WEIGHTS);
-  assert.equal(last.receivedBytes, 300_000);
-  assert.equal(last.overall.receivedBytes, last.overall.totalBytes);
+  const lookups = progress.filter(({ phase }) => phase === 'resolve');
+  assert.deepEqual(
+    lookups.map(({ loaded, total }) => `${loaded}/${total}`),
+    ['0/2', '1/2', '2/2'],
+  );
+  assert.deepEqual(progress.slice(0, 3), lookups, 'before the first byte');
+  const last = progress.at(-1) as DownloadProgress;
+  assert.deepEqual(last.file, { name: WEIGHTS, loaded: 300_000, total: 300_000 });
+  assert.equal(last.loaded, last.total);
   assert.ok(last.bytesPerSecond > 0);
   const before = hub.seen.length;
   assert.deepEqual(await pull(), pulled);
@@ -229,10 +234,12 @@ test('a wrong length is refused before the bytes, too many bytes while they come
 test('a stalled connection is given up and continued', async () => {
   const { hub, pull } = await bench();
   hub.faults.set(WEIGHTS, [stallAfter(100_000)]);
-  const notes: string[] = [];
-  const onProgress = ({ note }: PullProgress) => void (note && notes.push(note));
+  const retries: PullProgress[] = [];
+  const onProgress = (event: PullProgress) => void (event.retry && retries.push(event));
   await assertContent(hub, await pull('owner/name', { onProgress, pacing: { stallTimeoutMs: 400 } }));
-  assert.match(notes[0] ?? '', /^no data arrived for 0\.4 s; trying again in/);
+  assert.match(retries[0]?.note ?? '', /^no data arrived for 0\.4 s; trying again in/);
+  const { attempt, maxAttempts, reason } = retries[0]!.retry!;
+  assert.deepEqual([attempt, maxAttempts, reason], [1, 8, 'no data arrived for 0.4 s']);
   assert.match(ranges(hub)[1] ?? '', /^bytes=[1-9]/);
 });
 
@@ -375,6 +382,42 @@ test('without a network a complete copy in the cache is used, an incomplete one 
   await assert.rejects(pull('owner/name:Q4_K_M', { offline: true }), HubError);
 });
 
+test('a name without an address is given up after one attempt, an address without an answer is tried again', async () => {
+  const { pull, delays } = await bench();
+  const events: PullProgress[] = [];
+  const onProgress = (event: PullProgress) => void events.push(event);
+  const unresolved = { endpoint: 'http://no-such-host.invalid', onProgress };
+  await assert.rejects(pull('owner/name', unresolved), (error) => {
+    assert.ok(error instanceof HubError);
+    assert.equal(error.code, 'unreachable');
+    assert.match(error.message, /gave up after 1 attempt: no-such-host\.invalid cannot be found/);
+    return true;
+  });
+  assert.deepEqual(delays, []);
+  assert.deepEqual(
+    events.map(({ phase, retry }) => [phase, retry]),
+    [['resolve', null]],
+  );
+  await assert.rejects(pull('owner/name', { endpoint: 'http://127.0.0.1:1', onProgress }), /8 attempts/);
+  assert.deepEqual(
+    events.flatMap(({ retry }) => (retry ? [retry.attempt] : [])),
+    [1, 2, 3, 4, 5, 6, 7],
+  );
+});
+
+test('a name that stops resolving in the middle of a download is waited for', async () => {
+  const pacing = { ...DEFAULT_PACING, sleep: async () => undefined };
+  let received = 0;
+  const attempt = async () => {
+    received += 10;
+    if (received < 40) throw new TransientError('unresolved', 'gone');
+    return 'done';
+  };
+  const signal = new AbortController().signal;
+  const options = { pacing, signal, subject: 's', remedy: 'r', progress: () => received };
+  assert.equal(await withRetries(options, attempt), 'done');
+});
+
 test('a new commit takes unchanged weights from the old one', async () => {
   const { hub, pull } = await bench();
   await pull();
@@ -401,8 +444,9 @@ test('an abort ends with its reason, leaves no lock, and can be continued', asyn
   const { hub, pull, cacheFolder } = await bench();
   const controller = new AbortController();
   hub.faults.set(WEIGHTS, [stallAfter(100_000)]);
-  const onProgress = ({ file, receivedBytes }: PullProgress) => {
-    if (file === WEIGHTS && receivedBytes > 0) controller.abort(new Error('enough'));
+  const onProgress = (event: PullProgress) => {
+    if (event.phase === 'download' && event.file.name === WEIGHTS && event.file.loaded > 0)
+      controller.abort(new Error('enough'));
   };
   await assert.rejects(pull('owner/name', { signal: controller.signal, onProgress }), /^Error: enough$/);
   assert.deepEqual(

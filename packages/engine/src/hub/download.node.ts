@@ -4,6 +4,7 @@
 import { mkdir, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { HubError, UsageError } from '../errors.ts';
+import type { PullProgress } from '../progress.ts';
 import { connect, type HubFile, type HubOptions } from './api.ts';
 import {
   type CacheOptions,
@@ -18,7 +19,7 @@ import { explainDiskError, fetchFile } from './file.node.ts';
 import type { HubConnection } from './http.ts';
 import { type Found, locate } from './locate.ts';
 import { isRevision } from './names.ts';
-import { ProgressMeter, type PullProgress } from './progress.ts';
+import { ProgressMeter } from './progress.ts';
 import { type HubReference, parseHubReference } from './reference.ts';
 
 /** Endpoint, token and cache folder come from HF_ENDPOINT, HF_TOKEN and MARIMBA_CACHE where they are not given. */
@@ -28,6 +29,7 @@ export interface PullOptions extends HubOptions, CacheOptions {
   /** Use the cache only. Also HF_HUB_OFFLINE=1. */
   readonly offline?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Called at once with the look-up, then about ten times per second and file, and at every retry. */
   readonly onProgress?: ((progress: PullProgress) => void) | undefined;
   /** Files at the same time; 4 if not given. */
   readonly concurrency?: number | undefined;
@@ -69,7 +71,11 @@ export async function pullModel(
   const signal = options.signal ?? new AbortController().signal;
   const repositoryPath = repositoryFolder(options, wanted.repository);
   const offline = options.offline ?? /^(1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? '');
-  const found = await locate(hub, wanted, revision, repositoryCache(repositoryPath), offline, signal);
+  const found = await locate(hub, wanted, revision, repositoryCache(repositoryPath), {
+    offline,
+    signal,
+    onProgress: options.onProgress,
+  });
   const commitFolder = path.join(repositoryPath, found.commit);
   if (found.listing !== null) {
     await store(found.listing, commitFolder);
@@ -117,6 +123,7 @@ async function fetchAll(
         signal: either,
         onBytes: (receivedBytes, fromNetwork) => meter.update(name, receivedBytes, fromNetwork),
         onNote: (note) => meter.note(name, note),
+        onRetry: (retry) => meter.retry(name, retry),
       });
     }
   };

@@ -7,6 +7,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { HubError } from '../errors.ts';
+import type { Retry } from '../progress.ts';
 import { bodyOffset, type HubFile, requestFile } from './api.ts';
 import { isComplete, reuseFromOtherCommit } from './cache.node.ts';
 import { discard, type HubConnection, type HubResponse, readBody } from './http.ts';
@@ -23,8 +24,9 @@ export interface FileJob {
   readonly signal: AbortSignal;
   /** `receivedBytes` counts from the start of the file; `fromNetwork` is false for bytes found on disk. */
   readonly onBytes: (receivedBytes: number, fromNetwork: boolean) => void;
-  /** Something that the user may want to know: waiting for another process, trying again. */
+  /** Something that the user may want to know: waiting for another process. */
   readonly onNote: (note: string) => void;
+  readonly onRetry: (retry: Retry) => void;
 }
 
 interface Partial {
@@ -83,8 +85,7 @@ async function downloadTo(job: FileJob, target: string): Promise<void> {
         subject: `${job.repository}: ${job.file.path}`,
         remedy: 'What was received is kept; run the same command again to continue.',
         progress: () => partial.receivedBytes,
-        onRetry: (reason, delayMs) =>
-          job.onNote(`${reason}; trying again in ${Math.round(delayMs / 100) / 10} s`),
+        onRetry: job.onRetry,
       },
       () => attempt(job, partial),
     );

@@ -121,6 +121,12 @@ async function send(
   }
 }
 
+/** What Node calls a host name that it got no address for, and a machine without any network. */
+const UNRESOLVED = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_NODATA', 'EAI_NONAME', 'ENETUNREACH']);
+
+/** Browsers do not say why a fetch failed, but they know when there is no network. */
+const isOffline = (): boolean => globalThis.navigator?.onLine === false;
+
 /** What a failed fetch or body read means; a user's abort stays what it is. */
 export function asTransient(
   error: unknown,
@@ -132,6 +138,11 @@ export function asTransient(
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   const reason = code || (cause instanceof Error ? cause.message : String(cause));
+  if (kind === 'unreachable' && (UNRESOLVED.has(code) || isOffline()))
+    return new TransientError(
+      'unresolved',
+      `${host} cannot be found: no network, or a wrong name (${reason})`,
+    );
   const what = kind === 'unreachable' ? 'cannot be reached' : 'cut the connection';
   return new TransientError(kind, `${host} ${what} (${reason})`);
 }

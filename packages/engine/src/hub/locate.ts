@@ -2,11 +2,13 @@
 // same for the cache folder in Node and for a browser's storage.
 
 import { HubError } from '../errors.ts';
+import type { Retry } from '../progress.ts';
 import { type HubFile, listFiles, resolveCommit } from './api.ts';
 import { type Choice, chooseFiles } from './choose.ts';
 import type { HubConnection } from './http.ts';
 import { isCommit } from './names.ts';
 import { isUnreachable } from './pacing.ts';
+import { LookupMeter, type PullListener } from './progress.ts';
 import { formatReference, type HubReference } from './reference.ts';
 
 /** What one repository has in the cache. */
@@ -27,14 +29,20 @@ export interface Found {
   readonly listing: readonly HubFile[] | null;
 }
 
+export interface LocateOptions {
+  readonly offline: boolean;
+  readonly signal: AbortSignal;
+  readonly onProgress: PullListener | undefined;
+}
+
 export async function locate(
   hub: HubConnection,
   wanted: HubReference,
   revision: string,
   cache: RepositoryCache,
-  offline: boolean,
-  signal: AbortSignal,
+  { offline, signal, onProgress }: LocateOptions,
 ): Promise<Found> {
+  const meter = new LookupMeter(formatReference(wanted), onProgress);
   const cached = await findComplete(wanted, revision, cache);
   // A commit never changes, so a complete copy needs no question.
   if (cached !== null && isCommit(revision)) return cached;
@@ -48,12 +56,15 @@ export async function locate(
   // With a copy at hand nobody should wait through eight attempts to learn that there is no network.
   const maxAttempts = cached === null ? hub.pacing.maxAttempts : Math.min(2, hub.pacing.maxAttempts);
   const asked: HubConnection = { ...hub, pacing: { ...hub.pacing, maxAttempts } };
+  const onRetry = (retry: Retry) => meter.retry(retry);
   try {
     const commit = isCommit(revision)
       ? revision
-      : await resolveCommit(asked, wanted.repository, revision, signal);
+      : await resolveCommit(asked, wanted.repository, revision, signal, onRetry);
+    meter.answered();
     const listing =
-      (await cache.listing(commit)) ?? (await listFiles(asked, wanted.repository, commit, signal));
+      (await cache.listing(commit)) ?? (await listFiles(asked, wanted.repository, commit, signal, onRetry));
+    meter.answered();
     return { choice: chooseFiles(listing, wanted), commit, note: null, listing };
   } catch (error) {
     if (cached === null || !isUnreachable(error)) throw error;

@@ -3,13 +3,14 @@
 // same moment); everything else is final at once.
 
 import { HubError } from '../errors.ts';
+import type { Retry } from '../progress.ts';
 
 export interface Pacing {
   /** Attempts in a row that may fail; attempts that moved a megabyte forward do not count. */
   readonly maxAttempts: number;
   readonly baseDelayMs: number;
   readonly maxDelayMs: number;
-  /** A connection that delivers nothing for so long is given up. */
+  /** A connection that delivers nothing for this long is given up. */
   readonly stallTimeoutMs: number;
   /** The longest `Retry-After` that is waited for. The hub's own windows are five minutes. */
   readonly maxRetryAfterMs: number;
@@ -32,10 +33,10 @@ export const DEFAULT_PACING: Pacing = {
 const PROGRESS_BYTES = 1 << 20;
 
 /**
- * `unreachable`: no answer at all. `interrupted`: an answer that ended early, stalled or was damaged. `busy`: 429, 5xx.
+ * `unresolved`: the name of the server has no address. `unreachable`: no answer at all. `interrupted`: an answer that ended early, stalled or was damaged. `busy`: 429, 5xx.
  * `range`: the server cannot be asked for a part of the file. `changed`: what it has is not what it had.
  */
-export type TransientKind = 'unreachable' | 'interrupted' | 'busy' | 'range' | 'changed';
+export type TransientKind = 'unresolved' | 'unreachable' | 'interrupted' | 'busy' | 'range' | 'changed';
 
 /** May go away by itself. Stays inside the hub folder: callers see a HubError whose cause this is. */
 export class TransientError extends Error {
@@ -64,8 +65,15 @@ export interface RetryOptions {
   readonly remedy: string;
   /** Bytes that are safe so far. */
   readonly progress?: () => number;
-  readonly onRetry?: (reason: string, delayMs: number) => void;
+  readonly onRetry?: (retry: Retry) => void;
 }
+
+/**
+ * A name without an address is mistyped, or there is no network: waiting does not help someone who has just asked. Once
+ * bytes have arrived the name was right, and the network may come back.
+ */
+const attemptsFor = (error: TransientError, maxAttempts: number, progress: number): number =>
+  error.kind === 'unresolved' && progress === 0 ? 1 : maxAttempts;
 
 /** Runs `task` until it succeeds, fails for good, is aborted, or has failed too often. */
 export async function withRetries<T>(options: RetryOptions, task: () => Promise<T>): Promise<T> {
@@ -83,7 +91,8 @@ export async function withRetries<T>(options: RetryOptions, task: () => Promise<
       const reached = options.progress?.() ?? 0;
       failures = reached - furthest >= PROGRESS_BYTES ? 1 : failures + 1;
       furthest = Math.max(furthest, reached);
-      if (failures >= pacing.maxAttempts) {
+      const maxAttempts = attemptsFor(error, pacing.maxAttempts, furthest);
+      if (failures >= maxAttempts) {
         const count = `${failures} attempt${failures === 1 ? '' : 's'}`;
         throw new HubError(`${subject}: gave up after ${count}: ${error.message}. ${remedy}`, {
           code: 'unreachable',
@@ -91,7 +100,7 @@ export async function withRetries<T>(options: RetryOptions, task: () => Promise<
         });
       }
       const delayMs = error.retryAfterMs ?? backoff(pacing, failures);
-      options.onRetry?.(error.message, delayMs);
+      options.onRetry?.({ reason: error.message, delayMs, attempt: failures, maxAttempts });
       await pacing.sleep(delayMs, signal);
     }
   }

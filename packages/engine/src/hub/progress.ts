@@ -1,23 +1,57 @@
-// Progress of a pull: how much of each file is there, and how fast bytes arrive over the last seconds.
+// Measures a pull: how much of each file is there, and how fast bytes arrive over the last seconds.
 
-export interface PullProgress {
-  /** Path inside the repository. */
-  readonly file: string;
-  readonly receivedBytes: number;
-  readonly totalBytes: number;
-  /** Of all files together, from the network only; 0 while nothing arrives. */
-  readonly bytesPerSecond: number;
-  /** All files of this pull together, those found in the cache included. */
-  readonly overall: { readonly receivedBytes: number; readonly totalBytes: number };
-  /** Why it is waiting or starting over, when it is. */
-  readonly note: string | null;
-}
+import {
+  type DownloadProgress,
+  type PullProgress,
+  type ResolveProgress,
+  type Retry,
+  retryNote,
+} from '../progress.ts';
+
+export type PullListener = (progress: PullProgress) => void;
 
 const WINDOW_MS = 3000;
 const REPORT_EVERY_MS = 100;
+/** Which commit, and which files. */
+const LOOKUP_REQUESTS = 2;
+
+/** Reports the look-up of a name. The first event comes at once. */
+export class LookupMeter {
+  readonly #source: string;
+  readonly #listener: PullListener | undefined;
+  #loaded = 0;
+
+  constructor(source: string, listener: PullListener | undefined) {
+    this.#source = source;
+    this.#listener = listener;
+    this.#report(null);
+  }
+
+  answered(): void {
+    this.#loaded++;
+    this.#report(null);
+  }
+
+  retry(retry: Retry): void {
+    this.#report(retry);
+  }
+
+  #report(retry: Retry | null): void {
+    const event: ResolveProgress = {
+      phase: 'resolve',
+      unit: 'requests',
+      loaded: this.#loaded,
+      total: LOOKUP_REQUESTS,
+      source: this.#source,
+      note: retry && retryNote(retry),
+      retry,
+    };
+    this.#listener?.(event);
+  }
+}
 
 export class ProgressMeter {
-  readonly #listener: ((progress: PullProgress) => void) | undefined;
+  readonly #listener: PullListener | undefined;
   readonly #now: () => number;
   readonly #totals: ReadonlyMap<string, number>;
   readonly #received = new Map<string, number>();
@@ -27,7 +61,7 @@ export class ProgressMeter {
 
   constructor(
     files: readonly { readonly path: string; readonly byteLength: number }[],
-    listener: ((progress: PullProgress) => void) | undefined,
+    listener: PullListener | undefined,
     now: () => number = () => performance.now(),
   ) {
     this.#totals = new Map(files.map((file) => [file.path, file.byteLength]));
@@ -42,11 +76,16 @@ export class ProgressMeter {
     const now = this.#now();
     if (fromNetwork && gained > 0) this.#count(now, gained);
     const due = now - (this.#lastReport.get(file) ?? Number.NEGATIVE_INFINITY) >= REPORT_EVERY_MS;
-    if (due || receivedBytes === this.#totals.get(file)) this.#report(file, null);
+    if (due || receivedBytes === this.#totals.get(file)) this.#report(file, null, null);
   }
 
+  /** Reports that a file waits, whatever the time since the last report. */
   note(file: string, note: string): void {
-    this.#report(file, note);
+    this.#report(file, note, null);
+  }
+
+  retry(file: string, retry: Retry): void {
+    this.#report(file, retryNote(retry), retry);
   }
 
   #count(now: number, byteLength: number): void {
@@ -55,18 +94,21 @@ export class ProgressMeter {
     else this.#slices.push({ start: now, byteLength });
   }
 
-  #report(file: string, note: string | null): void {
+  #report(name: string, note: string | null, retry: Retry | null): void {
     if (this.#listener === undefined) return;
     const now = this.#now();
-    this.#lastReport.set(file, now);
-    this.#listener({
-      file,
-      receivedBytes: this.#received.get(file) ?? 0,
-      totalBytes: this.#totals.get(file) ?? 0,
+    this.#lastReport.set(name, now);
+    const event: DownloadProgress = {
+      phase: 'download',
+      unit: 'bytes',
+      loaded: sum(this.#received.values()),
+      total: sum(this.#totals.values()),
+      file: { name, loaded: this.#received.get(name) ?? 0, total: this.#totals.get(name) ?? 0 },
       bytesPerSecond: this.#speed(now),
-      overall: { receivedBytes: sum(this.#received.values()), totalBytes: sum(this.#totals.values()) },
       note,
-    });
+      retry,
+    };
+    this.#listener(event);
   }
 
   #speed(now: number): number {

@@ -14,11 +14,11 @@ export async function openSource(
   if (typeof source !== 'string' && !(source instanceof URL)) return openCheckpointFiles(namedBlobs(source));
   const reference = parseReference(String(source));
   if (reference.kind === 'hub') {
-    const { token, endpoint, signal, onDownload: onProgress } = options;
+    const { token, endpoint, signal, onProgress } = options;
     return openCheckpointFiles(
       (await pullModelBlobs(reference, { token, endpoint, signal, onProgress })).files,
     );
   }
   const url = new URL(reference.kind === 'url' ? reference.url : reference.path, globalThis.location?.href);
-  return openCheckpointFiles([await fetchBlob(url.href, options.signal)]);
+  return openCheckpointFiles([await fetchBlob(url.href, options)]);
 }

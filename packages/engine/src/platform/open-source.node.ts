@@ -18,12 +18,12 @@ export async function openSource(
   if (source instanceof URL && source.protocol === 'file:') return openCheckpointPath(fileURLToPath(source));
   const reference = parseReference(String(source), existsSync);
   if (reference.kind === 'path') return openCheckpointPath(reference.path);
-  if (reference.kind === 'url') return openCheckpointFiles([await fetchBlob(reference.url, options.signal)]);
+  if (reference.kind === 'url') return openCheckpointFiles([await fetchBlob(reference.url, options)]);
   const pulled = await pullModel(reference, {
     token: options.token,
     endpoint: options.endpoint,
     signal: options.signal,
-    onProgress: options.onDownload,
+    onProgress: options.onProgress,
   });
   return openCheckpointPath(pulled.modelPath);
 }

@@ -26,7 +26,7 @@ import {
 import { bitsPerWeightOf, refuseSameFile, type WriteProgress, writeGguf } from './write-gguf.node.ts';
 
 export interface QuantizeModelOptions
-  extends Pick<LoadModelOptions, 'token' | 'endpoint' | 'threads' | 'backend' | 'onDownload'> {
+  extends Pick<LoadModelOptions, 'token' | 'endpoint' | 'threads' | 'backend' | 'onProgress'> {
   readonly type: FileType;
   readonly keep?: readonly KeepRule[];
   readonly overwrite?: boolean | undefined;

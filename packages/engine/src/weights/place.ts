@@ -13,6 +13,7 @@ import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { Checkpoint, TensorEntry } from '../formats/types.ts';
 import { floatsAt } from '../memory/memory-views.ts';
 import type { PlacedWeight } from '../plan/plan.ts';
+import type { WeightsProgress } from '../progress.ts';
 import type { PlacedWeights } from '../runtime/forward.ts';
 import {
   type ActivationPrecision,
@@ -28,13 +29,8 @@ import {
 export interface LoadOptions {
   readonly quantize?: QuantizeType | null;
   readonly activations?: ActivationPrecision;
-  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly onProgress?: ((progress: WeightsProgress) => void) | undefined;
   readonly signal?: AbortSignal;
-}
-
-export interface LoadProgress {
-  readonly loadedBytes: number;
-  readonly totalBytes: number;
 }
 
 export interface ModelWeights extends PlacedWeights {
@@ -121,9 +117,18 @@ async function load(
 ): Promise<void> {
   const totalBytes = found.reduce((sum, w) => sum + w.tensors.reduce((s, t) => s + t.byteLength, 0), 0);
   let loadedBytes = 0;
+  const report = () =>
+    onProgress?.({
+      phase: 'load',
+      unit: 'bytes',
+      loaded: loadedBytes,
+      total: totalBytes,
+      note: null,
+      retry: null,
+    });
   const done = (bytes: number) => {
     loadedBytes += bytes;
-    onProgress?.({ loadedBytes, totalBytes });
+    report();
   };
   const fillAll = async () => {
     const scratch = new Scratch();
@@ -135,7 +140,8 @@ async function load(
   // Both are over before this is, also when one fails: whoever closes the files next must find nobody reading.
   const results = await Promise.allSettled([backend.load(jobs, done, signal), fillAll()]);
   for (const result of results) if (result.status === 'rejected') throw result.reason;
-  onProgress?.({ loadedBytes: totalBytes, totalBytes });
+  loadedBytes = totalBytes;
+  report();
 }
 
 const isPermuted = (checkpoint: Checkpoint, family: Family): boolean =>

@@ -11,7 +11,7 @@ import type { Command } from 'commander';
 import { watchInterrupt } from '../interrupt.ts';
 import { addHubOptions } from '../options.ts';
 import { examples } from '../program.ts';
-import { Progress, pace } from '../progress.ts';
+import { loadReporter, Progress } from '../progress.ts';
 import { bold, bytes, dim, printJson, table } from '../terminal.ts';
 
 interface PullFlags {
@@ -68,16 +68,7 @@ async function pull(name: string, flags: PullFlags): Promise<void> {
       token: flags.token,
       endpoint: flags.endpoint,
       signal: interrupt.signal,
-      onProgress: ({ overall, bytesPerSecond, note, file }) => {
-        if (note) progress.note(`${file}: ${note}`);
-        else
-          progress.show(
-            name,
-            overall.receivedBytes,
-            overall.totalBytes,
-            pace(overall.receivedBytes, overall.totalBytes, bytesPerSecond),
-          );
-      },
+      onProgress: loadReporter(progress),
     });
     progress.clear();
     if (pulled.note) process.stderr.write(`${pulled.note}\n`);

@@ -14,7 +14,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { type Interrupt, watchInterrupt } from '../interrupt.ts';
 import { addHubOptions, type ModelFlags, threadsOption, wholeNumber } from '../options.ts';
 import { examples } from '../program.ts';
-import { Progress } from '../progress.ts';
+import { loadReporter, Progress } from '../progress.ts';
 import { formatQuantizeReport } from '../quantize/print.ts';
 
 interface QuantizeFlags extends ModelFlags {
@@ -130,7 +130,7 @@ function quantizeOptions(
     token: flags.token,
     endpoint: flags.endpoint,
     signal: interrupt.signal,
-    onDownload: ({ receivedBytes, totalBytes }) => progress.show('Downloading', receivedBytes, totalBytes),
+    onProgress: loadReporter(progress),
     onWrite: ({ doneBytes, totalBytes }) => progress.show('Quantising', doneBytes, totalBytes),
     onCompare: ({ model, doneTokens, totalTokens }) =>
       progress.show(

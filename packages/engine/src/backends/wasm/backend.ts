@@ -66,12 +66,13 @@ export class WasmBackend implements Backend {
     if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS)
       throw new UsageError(`threads: expected a whole number from 1 to ${MAX_THREADS}, found ${threads}`);
     const shared = canShareMemory();
+    options.onStart?.(0, shared ? threads : 1);
     const compiling = compileKernels(variant, shared);
     const workers = shared ? Array.from({ length: threads }, startWorker) : [];
     try {
       const maxRows = options.maxRows ?? MAX_ROWS;
       const backend = new WasmBackend(variant, await compiling, shared ? threads : 1, shared, maxRows);
-      await backend.#adopt(workers);
+      await backend.#adopt(workers, options.onStart);
       return backend;
     } catch (error) {
       await Promise.all(workers.map((worker) => worker.terminate()));
@@ -104,14 +105,17 @@ export class WasmBackend implements Backend {
     return opScratchBytes(op, this.threads);
   }
 
-  async #adopt(workers: readonly WorkerThread[]): Promise<void> {
+  async #adopt(workers: readonly WorkerThread[], onStart: BackendOptions['onStart']): Promise<void> {
     for (const worker of workers) worker.onFailure((error) => this.#broken(error));
     this.#workers.push(...workers);
+    let ready = 0;
     await Promise.all(
-      workers.map((worker, thread) =>
-        this.#ask(worker, { kind: 'start', module: this.#module, memory: this.arena.memory, thread }),
-      ),
+      workers.map(async (worker, thread) => {
+        await this.#ask(worker, { kind: 'start', module: this.#module, memory: this.arena.memory, thread });
+        onStart?.(++ready, workers.length);
+      }),
     );
+    if (!workers.length) onStart?.(1, 1);
     this.#hold(false);
   }
 
