@@ -37,6 +37,11 @@ function run({ name, command, args, cwd = root, slow = false }: Step): boolean {
 
 const SOURCE_STEPS: readonly Step[] = [
   { name: 'types', command: bin('tsc'), args: ['-p', 'tsconfig.json'] },
+  {
+    name: 'types, engine on the web',
+    command: bin('tsc'),
+    args: ['-p', 'packages/engine/tsconfig.web.json'],
+  },
   { name: 'lint and format', command: bin('biome'), args: ['check', '--error-on-warnings', '.'] },
   {
     name: 'import rules',

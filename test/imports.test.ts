@@ -57,8 +57,7 @@ test('only files named *.node.ts of the engine use what only Node has', () => {
     if (path.endsWith('.node.ts') || isTest(path)) continue;
     for (const target of imports) {
       assert.ok(!target.startsWith('node:'), `${path} imports ${target}; move it to a file named *.node.ts`);
-      const isType = target.endsWith('platform.node.ts'); // the shape that both platforms share
-      assert.ok(isType || !target.endsWith('.node.ts'), `${path} imports ${target}; go through #platform`);
+      assert.ok(!target.endsWith('.node.ts'), `${path} imports ${target}; go through #platform`);
     }
   }
 });

@@ -1,7 +1,7 @@
 // What this machine could do at most, by loops that do nothing else, in the same WebAssembly, on the same number of threads: how fast
 // memory is read that was allocated the same way as a model's (a token must read every weight once), and how many products
 // of bytes and of f32 are added up in a second. For measurements only.
-import { canShareMemory, startWorker, type WorkerThread } from '#platform';
+import { canShareMemory, startWorker } from '#platform';
 import {
   ARENA_BASE,
   compileKernels,
@@ -12,6 +12,7 @@ import {
 import type { FromWorker, ProbeKernel, ToWorker } from '../backends/wasm/worker-messages.ts';
 import { reviveError } from '../errors.ts';
 import { Arena } from '../memory/arena.ts';
+import type { WorkerThread } from '../platform/worker-thread.ts';
 
 export interface ReadLimitOptions {
   readonly threads: number;

@@ -1,10 +1,9 @@
 // What differs between Node and browsers, the browser's half. Node's half has the same exports.
 import { UsageError } from '../errors.ts';
-import type { WorkerThread } from './platform.node.ts';
+import type { WorkerThread } from './worker-thread.ts';
 
 export { openHandle } from '../formats/byte-source.ts';
 export { crc32 } from './crc32.ts';
-export type { WorkerThread };
 
 /** A file that ships with this package. */
 export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
@@ -14,7 +13,7 @@ export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-export async function writeParts(path: string): Promise<void> {
+export async function writeParts(path: string, _parts: readonly Uint8Array[]): Promise<void> {
   throw new UsageError(
     `${path}: expected Node, found a browser, which cannot write files by path. Keep the bytes of session.save() instead.`,
   );

@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { parentPort, Worker } from 'node:worker_threads';
 import { crc32 as nativeCrc32 } from 'node:zlib';
+import type { WorkerThread } from './worker-thread.ts';
 
 export { openHandle } from '../formats/byte-source.node.ts';
 
@@ -86,18 +87,6 @@ export const processorCount = (): number => availableParallelism();
 
 /** Whether memory can be shared with worker threads. */
 export const canShareMemory = (): boolean => true;
-
-/** A worker thread, as far as the engine uses one. */
-export interface WorkerThread {
-  post(message: unknown): void;
-  /** The next message, or the thread's end. */
-  onNext(listener: (message: unknown) => void, failed: (error: Error) => void): void;
-  /** The thread died: out of memory, or a bug. */
-  onFailure(listener: (error: Error) => void): void;
-  /** Whether this thread alone keeps the process alive. */
-  hold(on: boolean): void;
-  terminate(): Promise<void>;
-}
 
 export function startWorker(): WorkerThread {
   const worker = new Worker(new URL('../backends/wasm/worker.ts', import.meta.url));

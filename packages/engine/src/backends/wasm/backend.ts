@@ -1,18 +1,11 @@
 // The fast backend: WebAssembly kernels over shared memory, one worker a thread. Where memory cannot be shared (a page
 // without cross-origin isolation) the calling thread does all the work, pausing now and then to let the page breathe.
-import {
-  allowWideSimd,
-  canShareMemory,
-  nextTurn,
-  openHandle,
-  processorCount,
-  startWorker,
-  type WorkerThread,
-} from '#platform';
+import { allowWideSimd, canShareMemory, nextTurn, openHandle, processorCount, startWorker } from '#platform';
 import { ModelError, reviveError, UsageError } from '../../errors.ts';
 import { Arena } from '../../memory/arena.ts';
 import { OP_KINDS } from '../../plan/ops.ts';
 import type { RecordedOp } from '../../plan/plan.ts';
+import type { WorkerThread } from '../../platform/worker-thread.ts';
 import type { Backend, BackendOptions, OpTimes, Program, StepLoad } from '../backend.ts';
 import { jobBytes, type LoadJob, OpenSources, runLoadJob, stageBytes } from '../load/load-job.ts';
 import { CLOSED, COMMAND, CONTROL, CONTROL_BYTES, MAX_OPS, progress } from './control.ts';

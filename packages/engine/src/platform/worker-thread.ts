@@ -1,0 +1,11 @@
+/** A worker thread, as far as the engine uses one. */
+export interface WorkerThread {
+  post(message: unknown): void;
+  /** The next message, or the thread's end. */
+  onNext(listener: (message: unknown) => void, failed: (error: Error) => void): void;
+  /** The thread died: out of memory, or a bug. */
+  onFailure(listener: (error: Error) => void): void;
+  /** Whether this thread alone keeps the process alive. */
+  hold(on: boolean): void;
+  terminate(): Promise<void>;
+}
