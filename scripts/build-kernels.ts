@@ -27,6 +27,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { recordsSource } from '../packages/engine/src/backends/wasm/kernels/build/records.ts';
 import { fieldsOf, HEADER_WORDS, OP_KINDS } from '../packages/engine/src/plan/ops.ts';
 import { functionsDigest } from './kernel-digest.ts';
 
@@ -76,7 +77,7 @@ function writeJson(path: string, value: object): void {
   writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** Byte offsets of the fields of each op record, as constants for the kernels. */
+/** Byte offsets of the fields of each op record, for the kernels that do not read them through op-records.ts yet. */
 function opLayoutSource(): string {
   const constant = (text: string) => text.replace(/([A-Z])/g, '_$1').toUpperCase();
   const lines = [
@@ -95,9 +96,13 @@ function opLayoutSource(): string {
 
 /** Writes the sources that are generated, where they changed. */
 function writeGenerated(): void {
-  const layout = join(kernels, 'op-layout.ts');
-  if (!existsSync(layout) || readFileSync(layout, 'utf8') !== opLayoutSource())
-    writeFileSync(layout, opLayoutSource());
+  for (const [name, source] of [
+    ['op-layout.ts', opLayoutSource()],
+    ['op-records.ts', recordsSource()],
+  ] as const) {
+    const path = join(kernels, name);
+    if (!existsSync(path) || readFileSync(path, 'utf8') !== source) writeFileSync(path, source);
+  }
 }
 
 /** A source as the compiler sees it: without comments, and with white space only where two words would run together. */

@@ -1,7 +1,7 @@
 // The op contract: every operation a plan may hold, and the layout of its record in the arena. A record is a row of
 // u32 words: word 0 the kind, word 1 the counter of claimed chunks (zero when a run starts), then one word a field. Both
 // backends read the same records, so a kernel is a function of (record address, thread, thread count) and nothing else.
-// `kernels/op-layout.ts` is generated from here.
+// The classes through which kernels read them, `kernels/op-records.ts`, are generated from here.
 //
 // Conventions, for all ops:
 // - Addresses are byte offsets into the arena; 0 means "absent". Strides count f32 elements. Floats are f32 bits.
@@ -413,8 +413,8 @@ const SCHEMA = {
     'columns',
     'activation',
   ],
-  /** dx[indices[i]] = dy[i] for i < the u32 at `count`, other rows of dx 0. Indices ascend. */
-  gatherRowsBackward: ['rows', 'count', 'indices', 'dy', 'dyStride', 'dx', 'dxStride', 'columns'],
+  /** dx[indices[i]] = dy[i] for i < the u32 at `indexCount`, other rows of dx 0. Indices ascend. */
+  gatherRowsBackward: ['rows', 'indexCount', 'indices', 'dy', 'dyStride', 'dx', 'dxStride', 'columns'],
   /** a = -exp(aLog), both [ceil(channels/4)][states][4]; lanes behind the last channel 0. */
   decayFromLog: ['aLog', 'a', 'channels', 'states'],
   /** x[0…count] = 0 */
@@ -456,6 +456,38 @@ export type OpFields<K extends OpKind> = Record<(typeof SCHEMA)[K][number], numb
 
 /** Fields whose word holds f32 bits. */
 const FLOAT_FIELDS: ReadonlySet<string> = new Set(['scale', 'epsilon', 'attentionScale']);
+
+/** Fields whose word holds a number; addresses, strides and byte counts (usize) are the rest. */
+const NUMBER_FIELDS: ReadonlySet<string> = new Set([
+  'accumulate',
+  'activation',
+  'cacheType',
+  'channels',
+  'chunks',
+  'columns',
+  'count',
+  'decays',
+  'experts',
+  'group',
+  'groups',
+  'headSize',
+  'heads',
+  'kvHeads',
+  'layout',
+  'outputs',
+  'renormalize',
+  'rotary',
+  'skipToken',
+  'states',
+  'topK',
+  'vocabulary',
+  'width',
+  'window',
+]);
+
+/** The type of a field in AssemblyScript. */
+export const fieldTypeOf = (name: string): 'f32' | 'i32' | 'usize' =>
+  FLOAT_FIELDS.has(name) ? 'f32' : NUMBER_FIELDS.has(name) ? 'i32' : 'usize';
 
 export const OP_KINDS = Object.keys(SCHEMA) as OpKind[];
 export const HEADER_WORDS = 2;

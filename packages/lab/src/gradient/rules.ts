@@ -152,7 +152,7 @@ const gatherRows: Rule<'gatherRows'> = ({ fields }, tape) => {
     'gatherRowsBackward',
     'rows',
     {
-      count: { step: 'logitRows' },
+      indexCount: { step: 'logitRows' },
       indices: fields.indices,
       dy,
       dyStride: fields.yStride,

@@ -215,7 +215,7 @@ export function gatedActivationBackward(m: MemoryViews, op: OpFields<'gatedActiv
 
 export function gatherRowsBackward(m: MemoryViews, op: OpFields<'gatherRowsBackward'>): void {
   const rows = liveRows(m, op.rows);
-  const count = m.u32[op.count >>> 2]!;
+  const count = m.u32[op.indexCount >>> 2]!;
   for (let r = 0; r < rows; r++) floatsAt(m, op.dx + r * op.dxStride * 4, op.columns).fill(0);
   for (let i = 0; i < count; i++) {
     const to = m.u32[(op.indices >>> 2) + i]!;

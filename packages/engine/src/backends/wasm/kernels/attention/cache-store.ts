@@ -1,30 +1,26 @@
 // Writes keys and values of the step's rows into the cache pages of their sessions (session/cache-layout.ts): as f32, as
 // f16 rounded to nearest even, or as int8 with one scale (largest magnitude / 127) per position and head.
 // k and v are [rows][stride], KV heads side by side. One chunk is one row.
-import { address, liveRows, nextChunk } from '../common/common';
+import { liveRows, nextChunk } from '../common/common';
 import { CACHE_F16, CACHE_F32, headCodeBytes, headPlaneBytes, PAGE_TOKENS } from './cache-layout';
 import { floatsToHalves, horizontalMax, loadFloats } from '../common/math';
-import {
-  CACHE_STORE_CACHE_TYPE, CACHE_STORE_GROUP, CACHE_STORE_HEAD_SIZE, CACHE_STORE_K, CACHE_STORE_KV_HEADS,
-  CACHE_STORE_K_STRIDE, CACHE_STORE_LAYER_OFFSET, CACHE_STORE_POSITIONS, CACHE_STORE_ROW_SEGMENT, CACHE_STORE_SEGMENTS,
-  CACHE_STORE_V, CACHE_STORE_V_STRIDE,
-} from '../op-layout';
+import { CacheStore } from '../op-records';
 import { cachePage, segmentAt } from '../common/step';
 
-export function cacheStore(op: usize, thread: i32, threads: i32): void {
+export function cacheStore(op: CacheStore, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const kvHeads = load<i32>(op, CACHE_STORE_KV_HEADS);
-  const headSize = load<i32>(op, CACHE_STORE_HEAD_SIZE);
-  const cacheType = load<i32>(op, CACHE_STORE_CACHE_TYPE);
+  const kvHeads = op.kvHeads;
+  const headSize = op.headSize;
+  const cacheType = op.cacheType;
   const headBytes = headPlaneBytes(cacheType, headSize);
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
     const word = <usize>row << 2;
-    const segment = segmentAt(address(op, CACHE_STORE_SEGMENTS), load<i32>(address(op, CACHE_STORE_ROW_SEGMENT) + word));
-    const position = load<i32>(address(op, CACHE_STORE_POSITIONS) + word);
-    const page = cachePage(segment, load<i32>(op, CACHE_STORE_GROUP), position) + <usize>load<u32>(op, CACHE_STORE_LAYER_OFFSET);
+    const segment = segmentAt(op.segments, load<i32>(op.rowSegment + word));
+    const position = load<i32>(op.positions + word);
+    const page = cachePage(segment, op.group, position) + op.layerOffset;
     const slot = position & (PAGE_TOKENS - 1);
-    let k = address(op, CACHE_STORE_K) + (<usize>(<u32>row * load<u32>(op, CACHE_STORE_K_STRIDE)) << 2);
-    let v = address(op, CACHE_STORE_V) + (<usize>(<u32>row * load<u32>(op, CACHE_STORE_V_STRIDE)) << 2);
+    let k = op.k + (<usize>row * op.kStride << 2);
+    let v = op.v + (<usize>row * op.vStride << 2);
     for (let head = 0; head < kvHeads; head++) {
       const plane = page + <usize>head * headBytes;
       storeVector(k, plane, slot, headSize, cacheType);

@@ -1,24 +1,21 @@
 // Rotary positions (Su et al. 2021) in the rotate-halves form, in place: (x[i], x[i + rotary / 2]) turns by
 // position * inverseFrequencies[i]. Angles, sines and cosines are computed in double, four per row at a time, and used
 // for all heads of the row: exact at any position. x is [rows][stride], heads side by side. One chunk is one row.
-import { address, liveRows, madd, nextChunk } from '../common/common';
+import { liveRows, madd, nextChunk } from '../common/common';
 import { loadFloats, storeFloats } from '../common/math';
-import {
-  ROPE_ATTENTION_SCALE, ROPE_HEADS, ROPE_HEAD_SIZE, ROPE_INVERSE_FREQUENCIES, ROPE_POSITIONS, ROPE_ROTARY, ROPE_X,
-  ROPE_X_STRIDE,
-} from '../op-layout';
+import { Rope } from '../op-records';
 
-export function rope(op: usize, thread: i32, threads: i32): void {
+export function rope(op: Rope, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const half = load<i32>(op, ROPE_ROTARY) >> 1;
-  const heads = load<i32>(op, ROPE_HEADS);
-  const headBytes = <usize>load<u32>(op, ROPE_HEAD_SIZE) << 2;
-  const frequencies = address(op, ROPE_INVERSE_FREQUENCIES);
-  const positions = address(op, ROPE_POSITIONS);
-  const scale = <f64>load<f32>(op, ROPE_ATTENTION_SCALE);
+  const half = op.rotary >> 1;
+  const heads = op.heads;
+  const headBytes = <usize>op.headSize << 2;
+  const frequencies = op.inverseFrequencies;
+  const positions = op.positions;
+  const scale = <f64>op.attentionScale;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
     const position = <f64>load<u32>(positions + (<usize>row << 2));
-    const x = address(op, ROPE_X) + (<usize>(<u32>row * load<u32>(op, ROPE_X_STRIDE)) << 2);
+    const x = op.x + (<usize>row * op.xStride << 2);
     for (let i = 0; i < half; i += 4) {
       const lanes = min(4, half - i);
       rotate(x + (<usize>i << 2), <usize>half << 2, heads, headBytes, position, frequencies + (<usize>i << 2), lanes, scale);

@@ -1,16 +1,14 @@
-// What every kernel uses. A kernel is `export function NAME(op: usize, thread: i32, threads: i32): void`, NAME being the
-// op kind of plan/ops.ts; `op` is the address of its record.
-
-/** A record's second word: chunks handed out so far. The driver zeroes it before each run. */
-const WORK_COUNTER: usize = 4;
+// What every kernel uses. A kernel is `export function NAME(op: RECORD, thread: i32, threads: i32): void`, NAME being the op
+// kind of plan/ops.ts and RECORD the class of its record (op-records.ts, generated); `op` is the record's address.
+import { Op, RowsOp } from '../op-records';
 
 /**
  * The next chunk of this op for the calling thread; at or past the last one there is nothing left. Chunks are claimed, not
  * assigned, so a thread that the system has put aside delays nobody.
  */
 // @ts-ignore: decorator
-@inline export function nextChunk(op: usize): i32 {
-  return <i32>atomic.add<u32>(op, 1, WORK_COUNTER);
+@inline export function nextChunk<T>(op: T): i32 {
+  return <i32>atomic.add<u32>(changetype<usize>(op), 1, offsetof<Op>('claimed'));
 }
 
 /** The range that `claimRange` claimed last. */
@@ -22,7 +20,7 @@ export let rangeEnd: i32 = 0;
  * `least` items. Changing place in memory costs 1 to 2 us (the counter, then prefetchers that start anew): weights read from memory in
  * pieces of 128 KiB by two threads come at 37 GB/s, so at 60. The last ranges are small, so that threads finish together.
  */
-export function claimRange(op: usize, items: i32, threads: i32, least: i32): bool {
+export function claimRange<T>(op: T, items: i32, threads: i32, least: i32): bool {
   let turn = nextChunk(op);
   let first: i32 = 0;
   let size: i32 = 0;
@@ -42,14 +40,20 @@ export function claimRange(op: usize, items: i32, threads: i32, least: i32): boo
 
 /** How many rows are live: the record's first field is the address of the count. */
 // @ts-ignore: decorator
-@inline export function liveRows(op: usize): i32 {
-  return load<i32>(<usize>load<u32>(op, 8));
+@inline export function liveRows<T>(op: T): i32 {
+  return load<i32>(changetype<RowsOp>(op).rows);
 }
 
 /** A field that holds an address. */
 // @ts-ignore: decorator
 @inline export function address(op: usize, field: usize): usize {
   return <usize>load<u32>(op + field);
+}
+
+/** Row `row` of [rows][stride] floats. */
+// @ts-ignore: decorator
+@inline export function rowAt(rows: usize, stride: usize, row: i32): usize {
+  return rows + (<usize>row * stride << 2);
 }
 
 /** a * b + c: one rounding where the hardware has it, two on the baseline build. */

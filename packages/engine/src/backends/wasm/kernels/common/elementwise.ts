@@ -1,15 +1,8 @@
 // Element by element: activations, sums, copied rows. All operands are [rows][stride] f32. One chunk is a run of up to
 // CHUNK_COLUMNS columns of one row.
-import { address, liveRows, madd, nextChunk } from './common';
+import { liveRows, madd, nextChunk } from './common';
 import { geluErf, geluTanh, loadFloats, silu, storeFloats } from './math';
-import {
-  ADD_COLUMNS, ADD_X, ADD_X_STRIDE, ADD_Y, ADD_Y_STRIDE, COMBINE_EXPERTS_COLUMNS, COMBINE_EXPERTS_SLOT_OF,
-  COMBINE_EXPERTS_TOP_K, COMBINE_EXPERTS_WEIGHTS, COMBINE_EXPERTS_X, COMBINE_EXPERTS_X_STRIDE, COMBINE_EXPERTS_Y,
-  COMBINE_EXPERTS_Y_STRIDE, GATED_ACTIVATION_ACTIVATION, GATED_ACTIVATION_COLUMNS, GATED_ACTIVATION_GATE,
-  GATED_ACTIVATION_GATE_STRIDE, GATED_ACTIVATION_UP, GATED_ACTIVATION_UP_STRIDE, GATED_ACTIVATION_Y,
-  GATED_ACTIVATION_Y_STRIDE, GATHER_ROWS_COLUMNS, GATHER_ROWS_INDICES, GATHER_ROWS_X, GATHER_ROWS_X_STRIDE,
-  GATHER_ROWS_Y, GATHER_ROWS_Y_STRIDE,
-} from '../op-layout';
+import { Add, CombineExperts, GatedActivation, GatherRows } from '../op-records';
 
 // @ts-ignore: decorator
 @inline const CHUNK_COLUMNS: i32 = 2048;
@@ -26,18 +19,18 @@ import {
 }
 
 /** Activations: 0 SiLU, 1 GELU by tanh, 2 GELU by erf. */
-export function gatedActivation(op: usize, thread: i32, threads: i32): void {
-  const columns = load<i32>(op, GATED_ACTIVATION_COLUMNS);
-  const activation = load<i32>(op, GATED_ACTIVATION_ACTIVATION);
+export function gatedActivation(op: GatedActivation, thread: i32, threads: i32): void {
+  const columns = op.columns;
+  const activation = op.activation;
   const perRow = chunksPerRow(columns);
   const chunks = liveRows(op) * perRow;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
-    const row = <u32>(chunk / perRow);
+    const row = <usize>(chunk / perRow);
     const first = (chunk % perRow) * CHUNK_COLUMNS;
     const shift = <usize>first << 2;
-    const gate = address(op, GATED_ACTIVATION_GATE) + (<usize>(row * load<u32>(op, GATED_ACTIVATION_GATE_STRIDE)) << 2) + shift;
-    const up = address(op, GATED_ACTIVATION_UP) + (<usize>(row * load<u32>(op, GATED_ACTIVATION_UP_STRIDE)) << 2) + shift;
-    const y = address(op, GATED_ACTIVATION_Y) + (<usize>(row * load<u32>(op, GATED_ACTIVATION_Y_STRIDE)) << 2) + shift;
+    const gate = op.gate + (row * op.gateStride << 2) + shift;
+    const up = op.up + (<usize>row * op.upStride << 2) + shift;
+    const y = op.y + (<usize>row * op.yStride << 2) + shift;
     const count = min(CHUNK_COLUMNS, columns - first);
     if (activation == 0) siluRun(gate, up, y, count);
     else if (activation == 1) geluTanhRun(gate, up, y, count);
@@ -73,15 +66,15 @@ function geluErfRun(gate: usize, up: usize, y: usize, count: i32): void { activa
   }
 }
 
-export function add(op: usize, thread: i32, threads: i32): void {
-  const columns = load<i32>(op, ADD_COLUMNS);
+export function add(op: Add, thread: i32, threads: i32): void {
+  const columns = op.columns;
   const perRow = chunksPerRow(columns);
   const chunks = liveRows(op) * perRow;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
-    const row = <u32>(chunk / perRow);
+    const row = <usize>(chunk / perRow);
     const first = (chunk % perRow) * CHUNK_COLUMNS;
-    const x = address(op, ADD_X) + (<usize>(row * load<u32>(op, ADD_X_STRIDE) + first) << 2);
-    const y = address(op, ADD_Y) + (<usize>(row * load<u32>(op, ADD_Y_STRIDE) + first) << 2);
+    const x = op.x + (row * op.xStride + <usize>first << 2);
+    const y = op.y + (row * op.yStride + <usize>first << 2);
     let count = min(CHUNK_COLUMNS, columns - first);
     let at: usize = 0;
     for (; count >= 4; count -= 4) {
@@ -92,32 +85,32 @@ export function add(op: usize, thread: i32, threads: i32): void {
   }
 }
 
-export function gatherRows(op: usize, thread: i32, threads: i32): void {
+export function gatherRows(op: GatherRows, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const bytes = <usize>load<u32>(op, GATHER_ROWS_COLUMNS) << 2;
-  const indices = address(op, GATHER_ROWS_INDICES);
+  const bytes = <usize>op.columns << 2;
+  const indices = op.indices;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
-    const from = load<u32>(indices + (<usize>row << 2)) * load<u32>(op, GATHER_ROWS_X_STRIDE);
-    const to = <u32>row * load<u32>(op, GATHER_ROWS_Y_STRIDE);
-    memory.copy(address(op, GATHER_ROWS_Y) + (<usize>to << 2), address(op, GATHER_ROWS_X) + (<usize>from << 2), bytes);
+    const from = load<usize>(indices + (<usize>row << 2)) * op.xStride;
+    const to = <usize>row * op.yStride;
+    memory.copy(op.y + (to << 2), op.x + (from << 2), bytes);
   }
 }
 
-export function combineExperts(op: usize, thread: i32, threads: i32): void {
-  const columns = load<i32>(op, COMBINE_EXPERTS_COLUMNS);
-  const topK = load<i32>(op, COMBINE_EXPERTS_TOP_K);
+export function combineExperts(op: CombineExperts, thread: i32, threads: i32): void {
+  const columns = op.columns;
+  const topK = op.topK;
   const perRow = chunksPerRow(columns);
   const chunks = liveRows(op) * perRow;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const row = chunk / perRow;
     const first = (chunk % perRow) * CHUNK_COLUMNS;
-    const y = address(op, COMBINE_EXPERTS_Y) + (<usize>(<u32>row * load<u32>(op, COMBINE_EXPERTS_Y_STRIDE) + first) << 2);
+    const y = op.y + (<usize>row * op.yStride + <usize>first << 2);
     const choices = <usize>(row * topK) << 2;
     for (let k = 0; k < topK; k++) {
       const at = choices + (<usize>k << 2);
-      const slot = load<u32>(address(op, COMBINE_EXPERTS_SLOT_OF) + at);
-      const weight = v128.load32_splat(address(op, COMBINE_EXPERTS_WEIGHTS) + at);
-      const x = address(op, COMBINE_EXPERTS_X) + (<usize>(slot * load<u32>(op, COMBINE_EXPERTS_X_STRIDE) + first) << 2);
+      const slot = load<usize>(op.slotOf + at);
+      const weight = v128.load32_splat(op.weights + at);
+      const x = op.x + (slot * op.xStride + <usize>first << 2);
       addScaled(x, weight, y, min(CHUNK_COLUMNS, columns - first));
     }
   }

@@ -1,23 +1,20 @@
 // RMS normalisation (Zhang & Sennrich 2019). x and y are [rows][stride] f32, each row `groups` slices of `columns` that
 // are normalised on their own; the weight, [columns], serves all slices. One chunk is one row.
-import { address, liveRows, madd, nextChunk } from './common';
+import { liveRows, madd, nextChunk } from './common';
 import { horizontalSum, loadFloats, storeFloats } from './math';
-import {
-  RMS_NORM_COLUMNS, RMS_NORM_EPSILON, RMS_NORM_GROUPS, RMS_NORM_WEIGHT, RMS_NORM_X, RMS_NORM_X_STRIDE, RMS_NORM_Y,
-  RMS_NORM_Y_STRIDE,
-} from '../op-layout';
+import { RmsNorm } from '../op-records';
 
-export function rmsNorm(op: usize, thread: i32, threads: i32): void {
+export function rmsNorm(op: RmsNorm, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const columns = load<i32>(op, RMS_NORM_COLUMNS);
-  const groups = load<i32>(op, RMS_NORM_GROUPS);
-  const weight = address(op, RMS_NORM_WEIGHT);
-  const epsilon = load<f32>(op, RMS_NORM_EPSILON);
-  const xStride = <usize>load<u32>(op, RMS_NORM_X_STRIDE) << 2;
-  const yStride = <usize>load<u32>(op, RMS_NORM_Y_STRIDE) << 2;
+  const columns = op.columns;
+  const groups = op.groups;
+  const weight = op.weight;
+  const epsilon = op.epsilon;
+  const xStride = op.xStride << 2;
+  const yStride = op.yStride << 2;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
-    let x = address(op, RMS_NORM_X) + <usize>row * xStride;
-    let y = address(op, RMS_NORM_Y) + <usize>row * yStride;
+    let x = op.x + <usize>row * xStride;
+    let y = op.y + <usize>row * yStride;
     for (let group = 0; group < groups; group++) {
       normalize(x, y, weight, columns, epsilon);
       x += <usize>columns << 2;

@@ -24,8 +24,8 @@ import { PAGE_SHIFT } from '../attention/cache-layout';
 
 /** Where the session's recurrent state of one layer lies. */
 // @ts-ignore: decorator
-@inline export function recurrentState(segment: usize, stateOffset: u32): usize {
-  return <usize>(load<u32>(segment, 12) + stateOffset);
+@inline export function recurrentState(segment: usize, stateOffset: usize): usize {
+  return load<usize>(segment, 12) + stateOffset;
 }
 
 /** The cache page of cache group `group` that holds `position`. */

@@ -5,12 +5,9 @@
 //   state   [width - 1][channels] f32 per session: the inputs before the segment, oldest first
 // One chunk is CHUNK_CHANNELS channels of all segments: who owns a channel owns its state, so rows need no order between
 // chunks. Within one, rows go one after the other over all channels, so that cache lines are used whole.
-import { address, claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst } from '../common/common';
+import { claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst } from '../common/common';
 import { loadFloats, silu, storeFloats, ZEROS } from '../common/math';
-import {
-  CAUSAL_CONV_BIAS, CAUSAL_CONV_CHANNELS, CAUSAL_CONV_SEGMENTS, CAUSAL_CONV_STATE_OFFSET, CAUSAL_CONV_WEIGHT,
-  CAUSAL_CONV_WIDTH, CAUSAL_CONV_X, CAUSAL_CONV_X_STRIDE, CAUSAL_CONV_Y, CAUSAL_CONV_Y_STRIDE,
-} from '../op-layout';
+import { CausalConv } from '../op-records';
 import { recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
 // @ts-ignore: decorator
@@ -21,10 +18,10 @@ import { recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../
 // @ts-ignore: decorator
 @inline const LEAST_EIGHTS: i32 = 16;
 
-export function causalConv(op: usize, thread: i32, threads: i32): void {
+export function causalConv(op: CausalConv, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
-  const channels = load<i32>(op, CAUSAL_CONV_CHANNELS);
-  const segments = address(op, CAUSAL_CONV_SEGMENTS);
+  const channels = op.channels;
+  const segments = op.segments;
   const count = segmentCount(segments);
   if (liveRows(op) <= FEW_ROWS * count) {
     while (claimRange(op, (channels + 7) / 8, threads, LEAST_EIGHTS))
@@ -37,7 +34,7 @@ export function causalConv(op: usize, thread: i32, threads: i32): void {
     convolveChannels(op, segments, count, chunk * run, min(channels, (chunk + 1) * run));
 }
 
-function convolveChannels(op: usize, segments: usize, count: i32, first: i32, end: i32): void {
+function convolveChannels(op: CausalConv, segments: usize, count: i32, first: i32, end: i32): void {
   for (let s = 0; s < count; s++) convolveSegment(op, segmentAt(segments, s), first, end);
 }
 
@@ -47,21 +44,21 @@ function convolveChannels(op: usize, segments: usize, count: i32, first: i32, en
   return t < 0 ? state + <usize>(t + carried) * rowBytes : x + <usize>t * xStride;
 }
 
-function convolveSegment(op: usize, segment: usize, first: i32, end: i32): void {
+function convolveSegment(op: CausalConv, segment: usize, first: i32, end: i32): void {
   const rows = rowCount(segment);
   if (rows == 0) return;
-  const width = load<i32>(op, CAUSAL_CONV_WIDTH);
+  const width = op.width;
   const carried = width - 1;
-  const rowBytes = <usize>load<u32>(op, CAUSAL_CONV_CHANNELS) << 2;
+  const rowBytes = <usize>op.channels << 2;
   const shift = <usize>first << 2;
   const count = end - first;
-  const xStride = <usize>load<u32>(op, CAUSAL_CONV_X_STRIDE) << 2;
-  const yStride = <usize>load<u32>(op, CAUSAL_CONV_Y_STRIDE) << 2;
-  const x = address(op, CAUSAL_CONV_X) + <usize>rowStart(segment) * xStride + shift;
-  const state = recurrentState(segment, load<u32>(op, CAUSAL_CONV_STATE_OFFSET)) + shift;
-  const weight = address(op, CAUSAL_CONV_WEIGHT) + shift;
-  const bias = address(op, CAUSAL_CONV_BIAS);
-  let y = address(op, CAUSAL_CONV_Y) + <usize>rowStart(segment) * yStride + shift;
+  const xStride = op.xStride << 2;
+  const yStride = op.yStride << 2;
+  const x = op.x + <usize>rowStart(segment) * xStride + shift;
+  const state = recurrentState(segment, op.stateOffset) + shift;
+  const weight = op.weight + shift;
+  const bias = op.bias;
+  let y = op.y + <usize>rowStart(segment) * yStride + shift;
   if (width == 4 && rows == 1) {
     convolveStep(state, state + rowBytes, state + 2 * rowBytes, x, weight, rowBytes, bias != 0 ? bias + shift : 0, y, count);
     return;

@@ -2,23 +2,18 @@
 // CHUNK_CHANNELS channels of all segments, four at a time: who owns a channel owns the gradients of its taps.
 // dy is overwritten with the gradient before SiLU, from which dx and the taps' gradients follow:
 //   dx[t] = sum over k of w[k] g[t + width - 1 - k]     dw[k] = sum over t of g[t] x[t + k - (width - 1)]
-import { address, liveRows, madd, nextChunk } from '../common/common';
+import { liveRows, madd, nextChunk } from '../common/common';
 import { loadFloats, sigmoid, storeFloats } from '../common/math';
-import {
-  CAUSAL_CONV_BACKWARD_BIAS, CAUSAL_CONV_BACKWARD_CHANNELS, CAUSAL_CONV_BACKWARD_D_BIAS, CAUSAL_CONV_BACKWARD_D_WEIGHT,
-  CAUSAL_CONV_BACKWARD_DX, CAUSAL_CONV_BACKWARD_DX_STRIDE, CAUSAL_CONV_BACKWARD_DY, CAUSAL_CONV_BACKWARD_DY_STRIDE,
-  CAUSAL_CONV_BACKWARD_SEGMENTS, CAUSAL_CONV_BACKWARD_WEIGHT, CAUSAL_CONV_BACKWARD_WIDTH, CAUSAL_CONV_BACKWARD_X,
-  CAUSAL_CONV_BACKWARD_X_STRIDE,
-} from '../op-layout';
+import { CausalConvBackward } from '../op-records';
 import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
 // @ts-ignore: decorator
 @inline const CHUNK_CHANNELS: i32 = 32;
 
-export function causalConvBackward(op: usize, thread: i32, threads: i32): void {
+export function causalConvBackward(op: CausalConvBackward, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
-  const channels = load<i32>(op, CAUSAL_CONV_BACKWARD_CHANNELS);
-  const segments = address(op, CAUSAL_CONV_BACKWARD_SEGMENTS);
+  const channels = op.channels;
+  const segments = op.segments;
   const count = segmentCount(segments);
   const chunks = (channels + CHUNK_CHANNELS - 1) / CHUNK_CHANNELS;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
@@ -29,20 +24,20 @@ export function causalConvBackward(op: usize, thread: i32, threads: i32): void {
 }
 
 /** Up to four channels of one segment. */
-function backward(op: usize, segment: usize, shift: usize, lanes: i32): void {
+function backward(op: CausalConvBackward, segment: usize, shift: usize, lanes: i32): void {
   const rows = rowCount(segment);
-  const width = load<i32>(op, CAUSAL_CONV_BACKWARD_WIDTH);
-  const tapBytes = <usize>load<u32>(op, CAUSAL_CONV_BACKWARD_CHANNELS) << 2;
-  const xStride = <usize>load<u32>(op, CAUSAL_CONV_BACKWARD_X_STRIDE) << 2;
-  const dyStride = <usize>load<u32>(op, CAUSAL_CONV_BACKWARD_DY_STRIDE) << 2;
-  const dxStride = <usize>load<u32>(op, CAUSAL_CONV_BACKWARD_DX_STRIDE) << 2;
+  const width = op.width;
+  const tapBytes = <usize>op.channels << 2;
+  const xStride = op.xStride << 2;
+  const dyStride = op.dyStride << 2;
+  const dxStride = op.dxStride << 2;
   const first = <usize>rowStart(segment);
-  const x = address(op, CAUSAL_CONV_BACKWARD_X) + first * xStride + shift;
-  const dy = address(op, CAUSAL_CONV_BACKWARD_DY) + first * dyStride + shift;
-  const dx = address(op, CAUSAL_CONV_BACKWARD_DX) + first * dxStride + shift;
-  const weight = address(op, CAUSAL_CONV_BACKWARD_WEIGHT) + shift;
-  const dWeight = address(op, CAUSAL_CONV_BACKWARD_D_WEIGHT) + shift;
-  const bias = address(op, CAUSAL_CONV_BACKWARD_BIAS);
+  const x = op.x + first * xStride + shift;
+  const dy = op.dy + first * dyStride + shift;
+  const dx = op.dx + first * dxStride + shift;
+  const weight = op.weight + shift;
+  const dWeight = op.dWeight + shift;
+  const bias = op.bias;
   const start = bias != 0 ? loadFloats(bias + shift, lanes) : f32x4.splat(0);
   if (width == 4 && lanes == 4) {
     addBias(op, shift, backwardFour(x, xStride, dy, dyStride, dx, dxStride, rows, weight, dWeight, tapBytes, start), 4);
@@ -80,8 +75,8 @@ function backward(op: usize, segment: usize, shift: usize, lanes: i32): void {
 }
 
 // @ts-ignore: decorator
-@inline function addBias(op: usize, shift: usize, biasSum: v128, lanes: i32): void {
-  const dBias = address(op, CAUSAL_CONV_BACKWARD_D_BIAS);
+@inline function addBias(op: CausalConvBackward, shift: usize, biasSum: v128, lanes: i32): void {
+  const dBias = op.dBias;
   if (dBias != 0) storeFloats(dBias + shift, f32x4.add(loadFloats(dBias + shift, lanes), biasSum), lanes);
 }
 

@@ -1,55 +1,35 @@
 // Training: the backward of embedding, RMS norm, gated activations and gathered rows. Sums over rows are made by one
 // thread for each column, in the order of the rows.
-import { address, liveRows, madd, nextChunk } from '../common/common';
+import { liveRows, madd, nextChunk, rowAt } from '../common/common';
 import { horizontalSum, loadFloats, sigmoid, storeFloats } from '../common/math';
-import {
-  COPY_COLUMNS, COPY_X, COPY_X_STRIDE, COPY_Y, COPY_Y_STRIDE, EMBED_BACKWARD_COLUMNS, EMBED_BACKWARD_D_TABLE,
-  EMBED_BACKWARD_DY, EMBED_BACKWARD_DY_STRIDE, EMBED_BACKWARD_SCALE, EMBED_BACKWARD_SKIP_TOKEN, EMBED_BACKWARD_TOKENS,
-  EMBED_BACKWARD_VOCABULARY, GATED_ACTIVATION_BACKWARD_ACTIVATION, GATED_ACTIVATION_BACKWARD_COLUMNS,
-  GATED_ACTIVATION_BACKWARD_D_GATE, GATED_ACTIVATION_BACKWARD_D_GATE_STRIDE, GATED_ACTIVATION_BACKWARD_D_UP,
-  GATED_ACTIVATION_BACKWARD_D_UP_STRIDE, GATED_ACTIVATION_BACKWARD_DY, GATED_ACTIVATION_BACKWARD_DY_STRIDE,
-  GATED_ACTIVATION_BACKWARD_GATE, GATED_ACTIVATION_BACKWARD_GATE_STRIDE, GATED_ACTIVATION_BACKWARD_UP,
-  GATED_ACTIVATION_BACKWARD_UP_STRIDE, GATHER_ROWS_BACKWARD_COLUMNS, GATHER_ROWS_BACKWARD_COUNT, GATHER_ROWS_BACKWARD_DX,
-  GATHER_ROWS_BACKWARD_DX_STRIDE, GATHER_ROWS_BACKWARD_DY, GATHER_ROWS_BACKWARD_DY_STRIDE, GATHER_ROWS_BACKWARD_INDICES,
-  RMS_NORM_BACKWARD_ACCUMULATE, RMS_NORM_BACKWARD_COLUMNS, RMS_NORM_BACKWARD_DX, RMS_NORM_BACKWARD_DX_STRIDE,
-  RMS_NORM_BACKWARD_DY, RMS_NORM_BACKWARD_DY_STRIDE, RMS_NORM_BACKWARD_EPSILON, RMS_NORM_BACKWARD_GROUPS,
-  RMS_NORM_BACKWARD_INVERSE, RMS_NORM_BACKWARD_WEIGHT, RMS_NORM_BACKWARD_X, RMS_NORM_BACKWARD_X_STRIDE,
-  RMS_NORM_WEIGHT_BACKWARD_COLUMNS, RMS_NORM_WEIGHT_BACKWARD_D_WEIGHT, RMS_NORM_WEIGHT_BACKWARD_DY,
-  RMS_NORM_WEIGHT_BACKWARD_DY_STRIDE, RMS_NORM_WEIGHT_BACKWARD_GROUPS, RMS_NORM_WEIGHT_BACKWARD_INVERSE,
-  RMS_NORM_WEIGHT_BACKWARD_X, RMS_NORM_WEIGHT_BACKWARD_X_STRIDE,
-} from '../op-layout';
+import { Copy, EmbedBackward, GatedActivationBackward, GatherRowsBackward, RmsNormBackward, RmsNormWeightBackward } from '../op-records';
 
-// @ts-ignore: decorator
-@inline function rowAt(op: usize, field: usize, stride: usize, row: i32): usize {
-  return address(op, field) + (<usize>(<u32>row * load<u32>(op + stride)) << 2);
-}
-
-export function copy(op: usize, thread: i32, threads: i32): void {
+export function copy(op: Copy, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const bytes = <usize>load<u32>(op, COPY_COLUMNS) << 2;
+  const bytes = <usize>op.columns << 2;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op))
-    memory.copy(rowAt(op, COPY_Y, COPY_Y_STRIDE, row), rowAt(op, COPY_X, COPY_X_STRIDE, row), bytes);
+    memory.copy(rowAt(op.y, op.yStride, row), rowAt(op.x, op.xStride, row), bytes);
 }
 
 /** Columns of a chunk where a thread walks over all rows. */
 // @ts-ignore: decorator
 @inline const COLUMNS: i32 = 32;
 
-export function embedBackward(op: usize, thread: i32, threads: i32): void {
+export function embedBackward(op: EmbedBackward, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const columns = load<i32>(op, EMBED_BACKWARD_COLUMNS);
-  const vocabulary = load<u32>(op, EMBED_BACKWARD_VOCABULARY);
-  const skip = load<u32>(op, EMBED_BACKWARD_SKIP_TOKEN);
-  const scale = v128.load32_splat(op + EMBED_BACKWARD_SCALE);
+  const columns = op.columns;
+  const vocabulary = <u32>op.vocabulary;
+  const skip = <u32>op.skipToken;
+  const scale = v128.load32_splat(changetype<usize>(op) + offsetof<EmbedBackward>('scale'));
   const chunks = (columns + COLUMNS - 1) / COLUMNS;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const first = chunk * COLUMNS;
     const end = min(columns, first + COLUMNS);
     for (let row = 0; row < rows; row++) {
-      const token = load<u32>(address(op, EMBED_BACKWARD_TOKENS) + (<usize>row << 2));
+      const token = load<u32>(op.tokens + (<usize>row << 2));
       if (token == skip || token >= vocabulary) continue;
-      const dy = rowAt(op, EMBED_BACKWARD_DY, EMBED_BACKWARD_DY_STRIDE, row);
-      const to = address(op, EMBED_BACKWARD_D_TABLE) + (<usize>(token * <u32>columns) << 2);
+      const dy = rowAt(op.dy, op.dyStride, row);
+      const to = op.dTable + (<usize>(token * <u32>columns) << 2);
       for (let i = first; i < end; i += 4) {
         const shift = <usize>i << 2;
         storeFloats(to + shift, madd(scale, loadFloats(dy + shift, end - i), loadFloats(to + shift, end - i)), end - i);
@@ -58,22 +38,22 @@ export function embedBackward(op: usize, thread: i32, threads: i32): void {
   }
 }
 
-export function rmsNormBackward(op: usize, thread: i32, threads: i32): void {
+export function rmsNormBackward(op: RmsNormBackward, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const columns = load<i32>(op, RMS_NORM_BACKWARD_COLUMNS);
-  const groups = load<i32>(op, RMS_NORM_BACKWARD_GROUPS);
-  const accumulate = load<u32>(op, RMS_NORM_BACKWARD_ACCUMULATE) != 0;
-  const epsilon = load<f32>(op, RMS_NORM_BACKWARD_EPSILON);
+  const columns = op.columns;
+  const groups = op.groups;
+  const accumulate = op.accumulate != 0;
+  const epsilon = op.epsilon;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
     let shift: usize = 0;
     for (let group = 0; group < groups; group++) {
       const inverse = normBackward(
-        rowAt(op, RMS_NORM_BACKWARD_X, RMS_NORM_BACKWARD_X_STRIDE, row) + shift,
-        address(op, RMS_NORM_BACKWARD_WEIGHT),
-        rowAt(op, RMS_NORM_BACKWARD_DY, RMS_NORM_BACKWARD_DY_STRIDE, row) + shift,
-        rowAt(op, RMS_NORM_BACKWARD_DX, RMS_NORM_BACKWARD_DX_STRIDE, row) + shift, columns, epsilon, accumulate,
+        rowAt(op.x, op.xStride, row) + shift,
+        op.weight,
+        rowAt(op.dy, op.dyStride, row) + shift,
+        rowAt(op.dx, op.dxStride, row) + shift, columns, epsilon, accumulate,
       );
-      store<f32>(address(op, RMS_NORM_BACKWARD_INVERSE) + (<usize>(row * groups + group) << 2), inverse);
+      store<f32>(op.inverse + (<usize>(row * groups + group) << 2), inverse);
       shift += <usize>columns << 2;
     }
   }
@@ -103,19 +83,19 @@ function normBackward(x: usize, weight: usize, dy: usize, dx: usize, columns: i3
   return inverse;
 }
 
-export function rmsNormWeightBackward(op: usize, thread: i32, threads: i32): void {
+export function rmsNormWeightBackward(op: RmsNormWeightBackward, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const columns = load<i32>(op, RMS_NORM_WEIGHT_BACKWARD_COLUMNS);
-  const groups = load<i32>(op, RMS_NORM_WEIGHT_BACKWARD_GROUPS);
+  const columns = op.columns;
+  const groups = op.groups;
   const chunks = (columns + 15) / 16;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     for (let i = chunk * 16; i < min(columns, chunk * 16 + 16); i += 4) {
       const left = columns - i;
       let sum = f32x4.splat(0);
-      let inverse = address(op, RMS_NORM_WEIGHT_BACKWARD_INVERSE);
+      let inverse = op.inverse;
       for (let row = 0; row < rows; row++) {
-        let x = rowAt(op, RMS_NORM_WEIGHT_BACKWARD_X, RMS_NORM_WEIGHT_BACKWARD_X_STRIDE, row) + (<usize>i << 2);
-        let dy = rowAt(op, RMS_NORM_WEIGHT_BACKWARD_DY, RMS_NORM_WEIGHT_BACKWARD_DY_STRIDE, row) + (<usize>i << 2);
+        let x = rowAt(op.x, op.xStride, row) + (<usize>i << 2);
+        let dy = rowAt(op.dy, op.dyStride, row) + (<usize>i << 2);
         for (let group = 0; group < groups; group++) {
           sum = madd(f32x4.mul(loadFloats(x, left), v128.load32_splat(inverse)), loadFloats(dy, left), sum);
           x += <usize>columns << 2;
@@ -123,22 +103,22 @@ export function rmsNormWeightBackward(op: usize, thread: i32, threads: i32): voi
           inverse += 4;
         }
       }
-      const to = address(op, RMS_NORM_WEIGHT_BACKWARD_D_WEIGHT) + (<usize>i << 2);
+      const to = op.dWeight + (<usize>i << 2);
       storeFloats(to, f32x4.add(loadFloats(to, left), sum), left);
     }
   }
 }
 
-export function gatedActivationBackward(op: usize, thread: i32, threads: i32): void {
+export function gatedActivationBackward(op: GatedActivationBackward, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const columns = load<i32>(op, GATED_ACTIVATION_BACKWARD_COLUMNS);
-  const activation = load<i32>(op, GATED_ACTIVATION_BACKWARD_ACTIVATION);
+  const columns = op.columns;
+  const activation = op.activation;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
-    const gate = rowAt(op, GATED_ACTIVATION_BACKWARD_GATE, GATED_ACTIVATION_BACKWARD_GATE_STRIDE, row);
-    const up = rowAt(op, GATED_ACTIVATION_BACKWARD_UP, GATED_ACTIVATION_BACKWARD_UP_STRIDE, row);
-    const dy = rowAt(op, GATED_ACTIVATION_BACKWARD_DY, GATED_ACTIVATION_BACKWARD_DY_STRIDE, row);
-    const dGate = rowAt(op, GATED_ACTIVATION_BACKWARD_D_GATE, GATED_ACTIVATION_BACKWARD_D_GATE_STRIDE, row);
-    const dUp = rowAt(op, GATED_ACTIVATION_BACKWARD_D_UP, GATED_ACTIVATION_BACKWARD_D_UP_STRIDE, row);
+    const gate = rowAt(op.gate, op.gateStride, row);
+    const up = rowAt(op.up, op.upStride, row);
+    const dy = rowAt(op.dy, op.dyStride, row);
+    const dGate = rowAt(op.dGate, op.dGateStride, row);
+    const dUp = rowAt(op.dUp, op.dUpStride, row);
     if (activation == 0) siluBackward(gate, up, dy, dGate, dUp, columns);
     else geluBackward(activation, gate, up, dy, dGate, dUp, columns);
   }
@@ -191,11 +171,11 @@ function normalSeries(x: f64): f64 {
 }
 
 /** One chunk is 16 rows of dx. */
-export function gatherRowsBackward(op: usize, thread: i32, threads: i32): void {
+export function gatherRowsBackward(op: GatherRowsBackward, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const count = load<i32>(address(op, GATHER_ROWS_BACKWARD_COUNT));
-  const indices = address(op, GATHER_ROWS_BACKWARD_INDICES);
-  const bytes = <usize>load<u32>(op, GATHER_ROWS_BACKWARD_COLUMNS) << 2;
+  const count = load<i32>(op.indexCount);
+  const indices = op.indices;
+  const bytes = <usize>op.columns << 2;
   const chunks = (rows + 15) / 16;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const first = chunk * 16;
@@ -207,9 +187,9 @@ export function gatherRowsBackward(op: usize, thread: i32, threads: i32): void {
       else high = middle;
     }
     for (let row = first; row < min(rows, first + 16); row++) {
-      const to = rowAt(op, GATHER_ROWS_BACKWARD_DX, GATHER_ROWS_BACKWARD_DX_STRIDE, row);
+      const to = rowAt(op.dx, op.dxStride, row);
       if (low < count && load<i32>(indices + (<usize>low << 2)) == row) {
-        memory.copy(to, rowAt(op, GATHER_ROWS_BACKWARD_DY, GATHER_ROWS_BACKWARD_DY_STRIDE, low), bytes);
+        memory.copy(to, rowAt(op.dy, op.dyStride, low), bytes);
         low++;
       } else memory.fill(to, 0, bytes);
     }

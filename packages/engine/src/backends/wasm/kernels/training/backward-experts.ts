@@ -1,37 +1,23 @@
 // Training: the backward of routing and of the weighted sum of experts. One chunk is one row.
-import { address, liveRows, madd, nextChunk } from '../common/common';
+import { liveRows, madd, nextChunk, rowAt } from '../common/common';
 import { expNegative, horizontalSum, loadFloats, storeFloats } from '../common/math';
-import {
-  COMBINE_EXPERTS_BACKWARD_COLUMNS, COMBINE_EXPERTS_BACKWARD_D_WEIGHTS, COMBINE_EXPERTS_BACKWARD_DX,
-  COMBINE_EXPERTS_BACKWARD_DX_STRIDE, COMBINE_EXPERTS_BACKWARD_DY, COMBINE_EXPERTS_BACKWARD_DY_STRIDE,
-  COMBINE_EXPERTS_BACKWARD_SLOT_OF, COMBINE_EXPERTS_BACKWARD_TOP_K, COMBINE_EXPERTS_BACKWARD_WEIGHTS,
-  COMBINE_EXPERTS_BACKWARD_X, COMBINE_EXPERTS_BACKWARD_X_STRIDE, ROUTE_BACKWARD_D_WEIGHTS, ROUTE_BACKWARD_DX,
-  ROUTE_BACKWARD_DX_STRIDE, ROUTE_BACKWARD_EXPERTS, ROUTE_BACKWARD_IDS, ROUTE_BACKWARD_LOSSES, ROUTE_BACKWARD_OFFSETS,
-  ROUTE_BACKWARD_RENORMALIZE, ROUTE_BACKWARD_SCALE, ROUTE_BACKWARD_TOP_K, ROUTE_BACKWARD_X, ROUTE_BACKWARD_X_STRIDE,
-  SUM_SLOTS_ACCUMULATE, SUM_SLOTS_COLUMNS, SUM_SLOTS_SLOT_OF, SUM_SLOTS_TOP_K, SUM_SLOTS_X, SUM_SLOTS_X_STRIDE,
-  SUM_SLOTS_Y, SUM_SLOTS_Y_STRIDE,
-} from '../op-layout';
+import { CombineExpertsBackward, RouteBackward, SumSlots } from '../op-records';
 
 // @ts-ignore: decorator
-@inline function rowAt(op: usize, field: usize, stride: usize, row: i32): usize {
-  return address(op, field) + (<usize>(<u32>row * load<u32>(op + stride)) << 2);
+@inline function slotAt(slots: usize, choice: i32): i32 {
+  return load<i32>(slots + (<usize>choice << 2));
 }
 
-// @ts-ignore: decorator
-@inline function slotAt(op: usize, field: usize, choice: i32): i32 {
-  return load<i32>(address(op, field) + (<usize>choice << 2));
-}
-
-export function sumSlots(op: usize, thread: i32, threads: i32): void {
+export function sumSlots(op: SumSlots, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const topK = load<i32>(op, SUM_SLOTS_TOP_K);
-  const columns = load<i32>(op, SUM_SLOTS_COLUMNS);
-  const accumulate = load<u32>(op, SUM_SLOTS_ACCUMULATE) != 0;
+  const topK = op.topK;
+  const columns = op.columns;
+  const accumulate = op.accumulate != 0;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
-    const y = rowAt(op, SUM_SLOTS_Y, SUM_SLOTS_Y_STRIDE, row);
+    const y = rowAt(op.y, op.yStride, row);
     if (!accumulate) memory.fill(y, 0, <usize>columns << 2);
     for (let k = 0; k < topK; k++) {
-      const x = rowAt(op, SUM_SLOTS_X, SUM_SLOTS_X_STRIDE, slotAt(op, SUM_SLOTS_SLOT_OF, row * topK + k));
+      const x = rowAt(op.x, op.xStride, slotAt(op.slotOf, row * topK + k));
       for (let i = 0; i < columns; i += 4) {
         const shift = <usize>i << 2;
         storeFloats(y + shift, f32x4.add(loadFloats(y + shift, columns - i), loadFloats(x + shift, columns - i)), columns - i);
@@ -40,18 +26,18 @@ export function sumSlots(op: usize, thread: i32, threads: i32): void {
   }
 }
 
-export function combineExpertsBackward(op: usize, thread: i32, threads: i32): void {
+export function combineExpertsBackward(op: CombineExpertsBackward, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const topK = load<i32>(op, COMBINE_EXPERTS_BACKWARD_TOP_K);
-  const columns = load<i32>(op, COMBINE_EXPERTS_BACKWARD_COLUMNS);
+  const topK = op.topK;
+  const columns = op.columns;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
-    const dy = rowAt(op, COMBINE_EXPERTS_BACKWARD_DY, COMBINE_EXPERTS_BACKWARD_DY_STRIDE, row);
+    const dy = rowAt(op.dy, op.dyStride, row);
     for (let k = 0; k < topK; k++) {
       const choice = row * topK + k;
-      const slot = slotAt(op, COMBINE_EXPERTS_BACKWARD_SLOT_OF, choice);
-      const weight = v128.load32_splat(address(op, COMBINE_EXPERTS_BACKWARD_WEIGHTS) + (<usize>choice << 2));
-      const x = rowAt(op, COMBINE_EXPERTS_BACKWARD_X, COMBINE_EXPERTS_BACKWARD_X_STRIDE, slot);
-      const dx = rowAt(op, COMBINE_EXPERTS_BACKWARD_DX, COMBINE_EXPERTS_BACKWARD_DX_STRIDE, slot);
+      const slot = slotAt(op.slotOf, choice);
+      const weight = v128.load32_splat(op.weights + (<usize>choice << 2));
+      const x = rowAt(op.x, op.xStride, slot);
+      const dx = rowAt(op.dx, op.dxStride, slot);
       let dot = f32x4.splat(0);
       for (let i = 0; i < columns; i += 4) {
         const shift = <usize>i << 2;
@@ -60,7 +46,7 @@ export function combineExpertsBackward(op: usize, thread: i32, threads: i32): vo
         dot = madd(gradient, loadFloats(x + shift, left), dot);
         storeFloats(dx + shift, f32x4.mul(gradient, weight), left);
       }
-      store<f32>(address(op, COMBINE_EXPERTS_BACKWARD_D_WEIGHTS) + (<usize>choice << 2), horizontalSum(dot));
+      store<f32>(op.dWeights + (<usize>choice << 2), horizontalSum(dot));
     }
   }
 }
@@ -72,26 +58,26 @@ export function combineExpertsBackward(op: usize, thread: i32, threads: i32): vo
 
 /** What a probability of expert e costs: scale * experts * (share of rows that chose it) / rows. */
 // @ts-ignore: decorator
-@inline function price(op: usize, e: i32, rows: i32): f32 {
-  const at = address(op, ROUTE_BACKWARD_OFFSETS) + (<usize>e << 2);
+@inline function price(op: RouteBackward, e: i32, rows: i32): f32 {
+  const at = op.offsets + (<usize>e << 2);
   const share = <f32>(load<i32>(at, 4) - load<i32>(at)) / <f32>rows;
-  return (load<f32>(op + ROUTE_BACKWARD_SCALE) * <f32>load<i32>(op + ROUTE_BACKWARD_EXPERTS) * share) / <f32>rows;
+  return (op.scale * <f32>op.experts * share) / <f32>rows;
 }
 
-export function routeBackward(op: usize, thread: i32, threads: i32): void {
+export function routeBackward(op: RouteBackward, thread: i32, threads: i32): void {
   const rows = liveRows(op);
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) routeRow(op, row, rows);
 }
 
 /** dx holds the exponentials until it becomes the gradient. */
-function routeRow(op: usize, row: i32, rows: i32): void {
-  const experts = load<i32>(op + ROUTE_BACKWARD_EXPERTS);
-  const topK = load<i32>(op + ROUTE_BACKWARD_TOP_K);
-  const renormalize = load<u32>(op + ROUTE_BACKWARD_RENORMALIZE) != 0;
-  const x = rowAt(op, ROUTE_BACKWARD_X, ROUTE_BACKWARD_X_STRIDE, row);
-  const dx = rowAt(op, ROUTE_BACKWARD_DX, ROUTE_BACKWARD_DX_STRIDE, row);
-  const ids = address(op, ROUTE_BACKWARD_IDS) + (<usize>(row * topK) << 2);
-  const dWeights = address(op, ROUTE_BACKWARD_D_WEIGHTS) + (<usize>(row * topK) << 2);
+function routeRow(op: RouteBackward, row: i32, rows: i32): void {
+  const experts = op.experts;
+  const topK = op.topK;
+  const renormalize = op.renormalize != 0;
+  const x = rowAt(op.x, op.xStride, row);
+  const dx = rowAt(op.dx, op.dxStride, row);
+  const ids = op.ids + (<usize>(row * topK) << 2);
+  const dWeights = op.dWeights + (<usize>(row * topK) << 2);
   let peak = load<f32>(x);
   for (let e = 1; e < experts; e++) peak = max(peak, load<f32>(x + (<usize>e << 2)));
   let total: f32 = 0;
@@ -123,5 +109,5 @@ function routeRow(op: usize, row: i32, rows: i32): void {
     if (isChosen || !renormalize) gradient -= (routed * value) / chosen;
     store<f32>(at, gradient);
   }
-  store<f32>(address(op, ROUTE_BACKWARD_LOSSES) + (<usize>row << 2), mean);
+  store<f32>(op.losses + (<usize>row << 2), mean);
 }

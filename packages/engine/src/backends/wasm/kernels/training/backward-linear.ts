@@ -1,31 +1,16 @@
 // The backward of `linear` and `expertLinear`: dx = dy W and dW += dy^T x, as blocks of gemm.ts. One chunk is one block of
 // the result, so no two threads add to the same place.
-import { address, liveRows, nextChunk } from '../common/common';
+import { liveRows, nextChunk } from '../common/common';
 import { BLOCK, blockSize, GEMM_SCRATCH, multiplyBlock } from '../linear/gemm';
-import {
-  EXPERT_LINEAR_BACKWARD_INPUT_COLUMNS, EXPERT_LINEAR_BACKWARD_INPUT_DX, EXPERT_LINEAR_BACKWARD_INPUT_DX_STRIDE,
-  EXPERT_LINEAR_BACKWARD_INPUT_DY, EXPERT_LINEAR_BACKWARD_INPUT_DY_STRIDE, EXPERT_LINEAR_BACKWARD_INPUT_EXPERT_BYTES,
-  EXPERT_LINEAR_BACKWARD_INPUT_EXPERTS, EXPERT_LINEAR_BACKWARD_INPUT_OFFSETS, EXPERT_LINEAR_BACKWARD_INPUT_OUTPUTS,
-  EXPERT_LINEAR_BACKWARD_INPUT_SCRATCH, EXPERT_LINEAR_BACKWARD_INPUT_WEIGHT, EXPERT_LINEAR_BACKWARD_WEIGHT_COLUMNS,
-  EXPERT_LINEAR_BACKWARD_WEIGHT_D_WEIGHT, EXPERT_LINEAR_BACKWARD_WEIGHT_DY, EXPERT_LINEAR_BACKWARD_WEIGHT_DY_STRIDE,
-  EXPERT_LINEAR_BACKWARD_WEIGHT_EXPERT_BYTES, EXPERT_LINEAR_BACKWARD_WEIGHT_EXPERTS,
-  EXPERT_LINEAR_BACKWARD_WEIGHT_OFFSETS, EXPERT_LINEAR_BACKWARD_WEIGHT_OUTPUTS, EXPERT_LINEAR_BACKWARD_WEIGHT_SCRATCH,
-  EXPERT_LINEAR_BACKWARD_WEIGHT_SLOT_ROWS, EXPERT_LINEAR_BACKWARD_WEIGHT_X, EXPERT_LINEAR_BACKWARD_WEIGHT_X_STRIDE,
-  LINEAR_BACKWARD_INPUT_ACCUMULATE, LINEAR_BACKWARD_INPUT_COLUMNS, LINEAR_BACKWARD_INPUT_DX,
-  LINEAR_BACKWARD_INPUT_DX_STRIDE, LINEAR_BACKWARD_INPUT_DY, LINEAR_BACKWARD_INPUT_DY_STRIDE,
-  LINEAR_BACKWARD_INPUT_OUTPUTS, LINEAR_BACKWARD_INPUT_SCRATCH, LINEAR_BACKWARD_INPUT_WEIGHT,
-  LINEAR_BACKWARD_WEIGHT_COLUMNS, LINEAR_BACKWARD_WEIGHT_D_BIAS, LINEAR_BACKWARD_WEIGHT_D_WEIGHT,
-  LINEAR_BACKWARD_WEIGHT_DY, LINEAR_BACKWARD_WEIGHT_DY_STRIDE, LINEAR_BACKWARD_WEIGHT_OUTPUTS,
-  LINEAR_BACKWARD_WEIGHT_SCRATCH, LINEAR_BACKWARD_WEIGHT_X, LINEAR_BACKWARD_WEIGHT_X_STRIDE,
-} from '../op-layout';
+import { ExpertLinearBackwardInput, ExpertLinearBackwardWeight, LinearBackwardInput, LinearBackwardWeight } from '../op-records';
 import { loadFloats, storeFloats } from '../common/math';
 
-export function linearBackwardInput(op: usize, thread: i32, threads: i32): void {
+export function linearBackwardInput(op: LinearBackwardInput, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const columns = load<i32>(op, LINEAR_BACKWARD_INPUT_COLUMNS);
-  const dyStride = <usize>load<u32>(op, LINEAR_BACKWARD_INPUT_DY_STRIDE) << 2;
-  const dxStride = <usize>load<u32>(op, LINEAR_BACKWARD_INPUT_DX_STRIDE) << 2;
-  const scratch = address(op, LINEAR_BACKWARD_INPUT_SCRATCH) + <usize>thread * GEMM_SCRATCH;
+  const columns = op.columns;
+  const dyStride = op.dyStride << 2;
+  const dxStride = op.dxStride << 2;
+  const scratch = op.scratch + <usize>thread * GEMM_SCRATCH;
   const height = blockSize(rows, columns, threads);
   const across = (columns + BLOCK - 1) / BLOCK;
   const chunks = ((rows + height - 1) / height) * across;
@@ -33,25 +18,25 @@ export function linearBackwardInput(op: usize, thread: i32, threads: i32): void 
     const row = (chunk / across) * height;
     const column = (chunk % across) * BLOCK;
     multiplyBlock(
-      min(height, rows - row), min(BLOCK, columns - column), load<i32>(op, LINEAR_BACKWARD_INPUT_OUTPUTS),
-      address(op, LINEAR_BACKWARD_INPUT_DY) + <usize>row * dyStride, dyStride, 4,
-      address(op, LINEAR_BACKWARD_INPUT_WEIGHT) + (<usize>column << 2), <usize>columns << 2, 4, 0,
-      address(op, LINEAR_BACKWARD_INPUT_DX) + <usize>row * dxStride + (<usize>column << 2), dxStride,
-      load<u32>(op, LINEAR_BACKWARD_INPUT_ACCUMULATE) != 0, scratch,
+      min(height, rows - row), min(BLOCK, columns - column), op.outputs,
+      op.dy + <usize>row * dyStride, dyStride, 4,
+      op.weight + (<usize>column << 2), <usize>columns << 2, 4, 0,
+      op.dx + <usize>row * dxStride + (<usize>column << 2), dxStride,
+      op.accumulate != 0, scratch,
     );
   }
 }
 
-export function linearBackwardWeight(op: usize, thread: i32, threads: i32): void {
+export function linearBackwardWeight(op: LinearBackwardWeight, thread: i32, threads: i32): void {
   const rows = liveRows(op);
   if (rows == 0) return;
-  const outputs = load<i32>(op, LINEAR_BACKWARD_WEIGHT_OUTPUTS);
-  const columns = load<i32>(op, LINEAR_BACKWARD_WEIGHT_COLUMNS);
-  const dyStride = <usize>load<u32>(op, LINEAR_BACKWARD_WEIGHT_DY_STRIDE) << 2;
-  const xStride = <usize>load<u32>(op, LINEAR_BACKWARD_WEIGHT_X_STRIDE) << 2;
+  const outputs = op.outputs;
+  const columns = op.columns;
+  const dyStride = op.dyStride << 2;
+  const xStride = op.xStride << 2;
   const rowBytes = <usize>columns << 2;
-  const dBias = address(op, LINEAR_BACKWARD_WEIGHT_D_BIAS);
-  const scratch = address(op, LINEAR_BACKWARD_WEIGHT_SCRATCH) + <usize>thread * GEMM_SCRATCH;
+  const dBias = op.dBias;
+  const scratch = op.scratch + <usize>thread * GEMM_SCRATCH;
   const height = blockSize(outputs, columns, threads);
   const across = (columns + BLOCK - 1) / BLOCK;
   const chunks = ((outputs + height - 1) / height) * across;
@@ -59,11 +44,11 @@ export function linearBackwardWeight(op: usize, thread: i32, threads: i32): void
     const first = (chunk / across) * height;
     const column = (chunk % across) * BLOCK;
     const count = min(height, outputs - first);
-    const dy = address(op, LINEAR_BACKWARD_WEIGHT_DY) + (<usize>first << 2);
+    const dy = op.dy + (<usize>first << 2);
     multiplyBlock(
       count, min(BLOCK, columns - column), rows, dy, 4, dyStride,
-      address(op, LINEAR_BACKWARD_WEIGHT_X) + (<usize>column << 2), xStride, 4, 0,
-      address(op, LINEAR_BACKWARD_WEIGHT_D_WEIGHT) + <usize>first * rowBytes + (<usize>column << 2), rowBytes, true, scratch,
+      op.x + (<usize>column << 2), xStride, 4, 0,
+      op.dWeight + <usize>first * rowBytes + (<usize>column << 2), rowBytes, true, scratch,
     );
     if (column == 0 && dBias != 0) addColumns(dy, dyStride, rows, count, dBias + (<usize>first << 2));
   }
@@ -82,14 +67,14 @@ function addColumns(from: usize, stride: usize, rows: i32, count: i32, to: usize
 }
 
 /** Chunks are numbered over all experts: blocks of BLOCK slots, counted from each expert's first. */
-export function expertLinearBackwardInput(op: usize, thread: i32, threads: i32): void {
+export function expertLinearBackwardInput(op: ExpertLinearBackwardInput, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
-  const experts = load<i32>(op, EXPERT_LINEAR_BACKWARD_INPUT_EXPERTS);
-  const columns = load<i32>(op, EXPERT_LINEAR_BACKWARD_INPUT_COLUMNS);
-  const offsets = address(op, EXPERT_LINEAR_BACKWARD_INPUT_OFFSETS);
-  const dyStride = <usize>load<u32>(op, EXPERT_LINEAR_BACKWARD_INPUT_DY_STRIDE) << 2;
-  const dxStride = <usize>load<u32>(op, EXPERT_LINEAR_BACKWARD_INPUT_DX_STRIDE) << 2;
-  const scratch = address(op, EXPERT_LINEAR_BACKWARD_INPUT_SCRATCH) + <usize>thread * GEMM_SCRATCH;
+  const experts = op.experts;
+  const columns = op.columns;
+  const offsets = op.offsets;
+  const dyStride = op.dyStride << 2;
+  const dxStride = op.dxStride << 2;
+  const scratch = op.scratch + <usize>thread * GEMM_SCRATCH;
   const across = (columns + BLOCK - 1) / BLOCK;
   const height = 64;
   let before = 0;
@@ -106,11 +91,11 @@ export function expertLinearBackwardInput(op: usize, thread: i32, threads: i32):
     const slot = load<i32>(offsets + (<usize>expert << 2)) + ((chunk - before) / across) * height;
     const column = ((chunk - before) % across) * BLOCK;
     multiplyBlock(
-      min(height, end - slot), min(BLOCK, columns - column), load<i32>(op, EXPERT_LINEAR_BACKWARD_INPUT_OUTPUTS),
-      address(op, EXPERT_LINEAR_BACKWARD_INPUT_DY) + <usize>slot * dyStride, dyStride, 4,
-      address(op, EXPERT_LINEAR_BACKWARD_INPUT_WEIGHT) + <usize>expert * <usize>load<u32>(op, EXPERT_LINEAR_BACKWARD_INPUT_EXPERT_BYTES) + (<usize>column << 2),
+      min(height, end - slot), min(BLOCK, columns - column), op.outputs,
+      op.dy + <usize>slot * dyStride, dyStride, 4,
+      op.weight + <usize>expert * op.expertBytes + (<usize>column << 2),
       <usize>columns << 2, 4, 0,
-      address(op, EXPERT_LINEAR_BACKWARD_INPUT_DX) + <usize>slot * dxStride + (<usize>column << 2), dxStride, false, scratch,
+      op.dx + <usize>slot * dxStride + (<usize>column << 2), dxStride, false, scratch,
     );
   }
 }
@@ -121,19 +106,19 @@ export function expertLinearBackwardInput(op: usize, thread: i32, threads: i32):
   return (load<i32>(at, 4) - load<i32>(at) + height - 1) / height;
 }
 
-export function expertLinearBackwardWeight(op: usize, thread: i32, threads: i32): void {
+export function expertLinearBackwardWeight(op: ExpertLinearBackwardWeight, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
-  const outputs = load<i32>(op, EXPERT_LINEAR_BACKWARD_WEIGHT_OUTPUTS);
-  const columns = load<i32>(op, EXPERT_LINEAR_BACKWARD_WEIGHT_COLUMNS);
-  const offsets = address(op, EXPERT_LINEAR_BACKWARD_WEIGHT_OFFSETS);
-  const slotRows = address(op, EXPERT_LINEAR_BACKWARD_WEIGHT_SLOT_ROWS);
-  const dyStride = <usize>load<u32>(op, EXPERT_LINEAR_BACKWARD_WEIGHT_DY_STRIDE) << 2;
-  const xStride = <usize>load<u32>(op, EXPERT_LINEAR_BACKWARD_WEIGHT_X_STRIDE) << 2;
+  const outputs = op.outputs;
+  const columns = op.columns;
+  const offsets = op.offsets;
+  const slotRows = op.slotRows;
+  const dyStride = op.dyStride << 2;
+  const xStride = op.xStride << 2;
   const rowBytes = <usize>columns << 2;
-  const scratch = address(op, EXPERT_LINEAR_BACKWARD_WEIGHT_SCRATCH) + <usize>thread * GEMM_SCRATCH;
+  const scratch = op.scratch + <usize>thread * GEMM_SCRATCH;
   const across = (columns + BLOCK - 1) / BLOCK;
   const perExpert = ((outputs + BLOCK - 1) / BLOCK) * across;
-  const chunks = perExpert * load<i32>(op, EXPERT_LINEAR_BACKWARD_WEIGHT_EXPERTS);
+  const chunks = perExpert * op.experts;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const expert = chunk / perExpert;
     const slot = load<i32>(offsets + (<usize>expert << 2));
@@ -141,11 +126,11 @@ export function expertLinearBackwardWeight(op: usize, thread: i32, threads: i32)
     if (count == 0) continue;
     const first = ((chunk % perExpert) / across) * BLOCK;
     const column = (chunk % across) * BLOCK;
-    const x = address(op, EXPERT_LINEAR_BACKWARD_WEIGHT_X) + (<usize>column << 2);
-    const dWeight = address(op, EXPERT_LINEAR_BACKWARD_WEIGHT_D_WEIGHT) + <usize>expert * <usize>load<u32>(op, EXPERT_LINEAR_BACKWARD_WEIGHT_EXPERT_BYTES);
+    const x = op.x + (<usize>column << 2);
+    const dWeight = op.dWeight + <usize>expert * op.expertBytes;
     multiplyBlock(
       min(BLOCK, outputs - first), min(BLOCK, columns - column), count,
-      address(op, EXPERT_LINEAR_BACKWARD_WEIGHT_DY) + <usize>slot * dyStride + (<usize>first << 2), 4, dyStride,
+      op.dy + <usize>slot * dyStride + (<usize>first << 2), 4, dyStride,
       slotRows != 0 ? x : x + <usize>slot * xStride, xStride, 4, slotRows != 0 ? slotRows + (<usize>slot << 2) : 0,
       dWeight + <usize>first * rowBytes + (<usize>column << 2), rowBytes, true, scratch,
     );

@@ -1,26 +1,20 @@
 // Training: the loss and the optimiser AdamW (Loshchilov & Hutter 2019, in the form of torch.optim.AdamW). Layout of the
 // optimiser's numbers: OPTIMIZER_STATE in plan/ops.ts.
-import { address, liveRows, madd, nextChunk } from '../common/common';
+import { liveRows, madd, nextChunk } from '../common/common';
 import { expNegative, horizontalMax, horizontalSum, loadFloats, storeFloats } from '../common/math';
-import {
-  ADAM_W_COUNT, ADAM_W_DECAYS, ADAM_W_FIRST, ADAM_W_GRADIENTS, ADAM_W_PARAMETERS, ADAM_W_SECOND, ADAM_W_STATE, CLEAR_COUNT,
-  CLEAR_X, CLIP_GRADIENT_CHUNKS, CLIP_GRADIENT_PARTIALS, CLIP_GRADIENT_STATE, CROSS_ENTROPY_COLUMNS, CROSS_ENTROPY_LOSSES,
-  CROSS_ENTROPY_MEAN_SCALE, CROSS_ENTROPY_TARGETS, CROSS_ENTROPY_X, CROSS_ENTROPY_X_STRIDE, DECAY_FROM_LOG_A,
-  DECAY_FROM_LOG_A_LOG, DECAY_FROM_LOG_CHANNELS, DECAY_FROM_LOG_STATES, SUM_SQUARES_COUNT, SUM_SQUARES_PARTIALS,
-  SUM_SQUARES_X,
-} from '../op-layout';
+import { AdamW, Clear, ClipGradient, CrossEntropy, DecayFromLog, SumSquares } from '../op-records';
 
-export function crossEntropy(op: usize, thread: i32, threads: i32): void {
+export function crossEntropy(op: CrossEntropy, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const columns = load<i32>(op, CROSS_ENTROPY_COLUMNS);
-  const meanScale = load<f32>(address(op, CROSS_ENTROPY_MEAN_SCALE));
+  const columns = op.columns;
+  const meanScale = load<f32>(op.meanScale);
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
     const word = <usize>row << 2;
-    const x = address(op, CROSS_ENTROPY_X) + (<usize>(<u32>row * load<u32>(op, CROSS_ENTROPY_X_STRIDE)) << 2);
-    const target = x + (<usize>load<u32>(address(op, CROSS_ENTROPY_TARGETS) + word) << 2);
+    const x = op.x + (<usize>row * op.xStride << 2);
+    const target = x + (<usize>load<u32>(op.targets + word) << 2);
     const wanted = <f64>load<f32>(target);
     const loss = softmaxGradient(x, columns, meanScale) - wanted;
-    store<f32>(address(op, CROSS_ENTROPY_LOSSES) + word, <f32>loss);
+    store<f32>(op.losses + word, <f32>loss);
     store<f32>(target, load<f32>(target) - meanScale);
   }
 }
@@ -59,14 +53,14 @@ function sumOf(at: usize, count: i32): f32 {
 }
 
 /** One chunk is one block of four channels. In double: few values, and every step multiplies by them. */
-export function decayFromLog(op: usize, thread: i32, threads: i32): void {
-  const channels = load<i32>(op, DECAY_FROM_LOG_CHANNELS);
-  const count = load<i32>(op, DECAY_FROM_LOG_STATES) * 4;
+export function decayFromLog(op: DecayFromLog, thread: i32, threads: i32): void {
+  const channels = op.channels;
+  const count = op.states * 4;
   const chunks = (channels + 3) / 4;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const shift = <usize>(chunk * count) << 2;
-    const from = address(op, DECAY_FROM_LOG_A_LOG) + shift;
-    const to = address(op, DECAY_FROM_LOG_A) + shift;
+    const from = op.aLog + shift;
+    const to = op.a + shift;
     for (let i = 0; i < count; i++) {
       const value = chunk * 4 + (i & 3) < channels ? -Math.exp(<f64>load<f32>(from + (<usize>i << 2))) : 0;
       store<f32>(to + (<usize>i << 2), <f32>value);
@@ -77,18 +71,18 @@ export function decayFromLog(op: usize, thread: i32, threads: i32): void {
 // @ts-ignore: decorator
 @inline const CHUNK: i32 = 16384;
 
-export function clear(op: usize, thread: i32, threads: i32): void {
-  const count = load<i32>(op, CLEAR_COUNT);
+export function clear(op: Clear, thread: i32, threads: i32): void {
+  const count = op.count;
   const chunks = (count + CHUNK - 1) / CHUNK;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const first = chunk * CHUNK;
-    memory.fill(address(op, CLEAR_X) + (<usize>first << 2), 0, <usize>min(CHUNK, count - first) << 2);
+    memory.fill(op.x + (<usize>first << 2), 0, <usize>min(CHUNK, count - first) << 2);
   }
 }
 
 /** Squares are summed in double: the sum must not depend on the size of a chunk. */
-export function sumSquares(op: usize, thread: i32, threads: i32): void {
-  const count = load<i32>(op, SUM_SQUARES_COUNT);
+export function sumSquares(op: SumSquares, thread: i32, threads: i32): void {
+  const count = op.count;
   const chunks = (count + CHUNK - 1) / CHUNK;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const first = chunk * CHUNK;
@@ -96,14 +90,14 @@ export function sumSquares(op: usize, thread: i32, threads: i32): void {
     let low = f64x2.splat(0);
     let high = f64x2.splat(0);
     for (let i = first; i < end; i += 4) {
-      const x = loadFloats(address(op, SUM_SQUARES_X) + (<usize>i << 2), end - i);
+      const x = loadFloats(op.x + (<usize>i << 2), end - i);
       const a = f64x2.promote_low_f32x4(x);
       const b = f64x2.promote_low_f32x4(v128.shuffle<i32>(x, x, 2, 3, 0, 1));
       low = f64x2.add(low, f64x2.mul(a, a));
       high = f64x2.add(high, f64x2.mul(b, b));
     }
     const sum = f64x2.add(low, high);
-    store<f64>(address(op, SUM_SQUARES_PARTIALS) + (<usize>chunk << 3), f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1));
+    store<f64>(op.partials + (<usize>chunk << 3), f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1));
   }
 }
 
@@ -127,12 +121,12 @@ export function sumSquares(op: usize, thread: i32, threads: i32): void {
 // @ts-ignore: decorator
 @inline const ROOT_CORRECTION: usize = 32;
 
-export function clipGradient(op: usize, thread: i32, threads: i32): void {
+export function clipGradient(op: ClipGradient, thread: i32, threads: i32): void {
   if (nextChunk(op) != 0) return;
-  const chunks = load<i32>(op, CLIP_GRADIENT_CHUNKS);
-  const state = address(op, CLIP_GRADIENT_STATE);
+  const chunks = op.chunks;
+  const state = op.state;
   let sum: f64 = 0;
-  for (let i = 0; i < chunks; i++) sum += load<f64>(address(op, CLIP_GRADIENT_PARTIALS) + (<usize>i << 3));
+  for (let i = 0; i < chunks; i++) sum += load<f64>(op.partials + (<usize>i << 3));
   const norm = Math.sqrt(sum);
   const most = <f64>load<f32>(state, MAX_NORM);
   store<f32>(state, <f32>norm, NORM);
@@ -142,9 +136,9 @@ export function clipGradient(op: usize, thread: i32, threads: i32): void {
   store<f32>(state, scale, SCALE);
 }
 
-export function adamW(op: usize, thread: i32, threads: i32): void {
-  const count = load<i32>(op, ADAM_W_COUNT);
-  const state = address(op, ADAM_W_STATE);
+export function adamW(op: AdamW, thread: i32, threads: i32): void {
+  const count = op.count;
+  const state = op.state;
   if (load<f32>(state, SCALE) < 0) return;
   const one = f32x4.splat(1);
   const scale = v128.load32_splat(state + SCALE);
@@ -153,7 +147,7 @@ export function adamW(op: usize, thread: i32, threads: i32): void {
   const rest1 = f32x4.sub(one, beta1);
   const rest2 = f32x4.sub(one, beta2);
   const epsilon = v128.load32_splat(state + EPSILON);
-  const keep = load<u32>(op, ADAM_W_DECAYS) != 0 ? v128.load32_splat(state + KEEP) : one;
+  const keep = op.decays != 0 ? v128.load32_splat(state + KEEP) : one;
   const rate = v128.load32_splat(state + RATE);
   const correction = v128.load32_splat(state + ROOT_CORRECTION);
   const chunks = (count + CHUNK - 1) / CHUNK;
@@ -162,10 +156,10 @@ export function adamW(op: usize, thread: i32, threads: i32): void {
     for (let i = chunk * CHUNK; i < end; i += 4) {
       const shift = <usize>i << 2;
       const left = end - i;
-      const first = address(op, ADAM_W_FIRST) + shift;
-      const second = address(op, ADAM_W_SECOND) + shift;
-      const parameters = address(op, ADAM_W_PARAMETERS) + shift;
-      const g = f32x4.mul(loadFloats(address(op, ADAM_W_GRADIENTS) + shift, left), scale);
+      const first = op.first + shift;
+      const second = op.second + shift;
+      const parameters = op.parameters + shift;
+      const g = f32x4.mul(loadFloats(op.gradients + shift, left), scale);
       const mean = madd(beta1, loadFloats(first, left), f32x4.mul(rest1, g));
       const square = madd(beta2, loadFloats(second, left), f32x4.mul(f32x4.mul(rest2, g), g));
       const step = f32x4.div(f32x4.mul(rate, mean), madd(f32x4.sqrt(square), correction, epsilon));
