@@ -23,7 +23,7 @@ test('pull fetches what a model needs, generate then runs it by name, --remove f
     };
     assert.deepEqual(files.map(({ name }) => name).sort(), names);
     assert.deepEqual(readFileSync(join(path, 'model.safetensors')), read('model.safetensors'));
-    assert.match(pulled.stderr, /^owner\/name \(.*B\) …\n$/); // no terminal: one plain line
+    assert.match(pulled.stderr, /^Looking up owner\/name …\nDownloading \(.*B\) …\n$/); // no terminal: one plain line
 
     const run = ['--tokens', '1,2', '--max-tokens', '3'];
     const byName = await marimba(['generate', 'owner/name', ...run], '', environment);
@@ -53,7 +53,7 @@ test('a name that the hub does not know: exit code 1, with the name', async () =
       environment,
     );
     assert.equal(code, 1);
-    assert.match(stderr, /^error: someone\/nothing/);
+    assert.match(stderr, /^Looking up someone\/nothing …\nerror: someone\/nothing/);
   } finally {
     hub.close();
     rmSync(cache, { recursive: true });

@@ -37,7 +37,10 @@ export interface Backend {
   load(jobs: readonly LoadJob[], done: (byteLength: number) => void, signal?: AbortSignal): Promise<void>;
   /** Makes a program known to all threads. */
   install(program: Program): Promise<void>;
-  /** Runs the ops from `start` to `end` in order. One call at a time. `load` helps to share the work out well. */
+  /**
+   * Runs the ops from `start` to `end` in order. One call at a time. A backend that computes on the calling thread gives it
+   * back every few tens of milliseconds, also across calls. `load` helps to share the work out well.
+   */
   run(start: number, end: number, load?: StepLoad): Promise<void>;
   /** Switches per-op timing on or off; returns the times so far. */
   profile(on: boolean): OpTimes | null;

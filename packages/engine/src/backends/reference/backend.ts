@@ -1,8 +1,10 @@
-// The backend that is right rather than fast: every op in plain TypeScript on the calling thread.
+// The backend that is right rather than fast: every op in plain TypeScript on the calling thread, which is given back
+// between ops so that timers, aborts and painting go on.
 import { openHandle } from '#platform';
 import { Arena } from '../../memory/arena.ts';
 import type { MemoryViews } from '../../memory/memory-views.ts';
 import { decodeOp, type OpFields, type OpKind } from '../../plan/ops.ts';
+import { TurnClock } from '../../platform/turn-clock.ts';
 import type { Backend, OpTimes, Program } from '../backend.ts';
 import { jobBytes, type LoadJob, OpenSources, runLoadJob } from '../load/load-job.ts';
 import { referenceKernels } from './kernels.ts';
@@ -19,6 +21,7 @@ export class ReferenceBackend implements Backend {
   readonly maxRows: number;
   readonly packing = null;
   readonly traits = { codesByteLength: () => 0 };
+  readonly #turns = new TurnClock();
   #program: Program = { records: [], headStart: 0 };
   #times: Float64Array | null = null;
 
@@ -43,6 +46,7 @@ export class ReferenceBackend implements Backend {
         signal?.throwIfAborted();
         await runLoadJob(job, loader);
         done(jobBytes(job));
+        await this.#turns.pause();
       }
     } finally {
       await sources.close();
@@ -54,14 +58,16 @@ export class ReferenceBackend implements Backend {
   }
 
   async run(start: number, end: number): Promise<void> {
-    const views = this.arena.views;
     for (let i = start; i < end; i++) {
+      const { views } = this.arena; // anew for each op: memory may grow during a pause
       const { kind, fields } = decodeOp(views.u32, this.#program.records[i]! >>> 2);
       const began = this.#times ? performance.now() : 0;
       const kernel = (referenceKernels as Partial<Record<OpKind, unknown>>)[kind] as AnyKernel | undefined;
       if (!kernel) throw new Error(`reference: no kernel for op ${kind}`);
       kernel(views, fields as OpFields<OpKind>);
       if (this.#times) this.#times[i] = this.#times[i]! + performance.now() - began;
+      const pause = this.#turns.pause();
+      if (pause) await pause;
     }
   }
 

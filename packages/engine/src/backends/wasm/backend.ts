@@ -1,10 +1,11 @@
 // The fast backend: WebAssembly kernels over shared memory, one worker a thread. Where memory cannot be shared (a page
 // without cross-origin isolation) the calling thread does all the work, pausing now and then to let the page breathe.
-import { allowWideSimd, canShareMemory, nextTurn, openHandle, processorCount, startWorker } from '#platform';
+import { allowWideSimd, canShareMemory, openHandle, processorCount, startWorker } from '#platform';
 import { ModelError, reviveError, UsageError } from '../../errors.ts';
 import { Arena } from '../../memory/arena.ts';
 import { OP_KINDS } from '../../plan/ops.ts';
 import type { RecordedOp } from '../../plan/plan.ts';
+import { TurnClock } from '../../platform/turn-clock.ts';
 import type { WorkerThread } from '../../platform/worker-thread.ts';
 import type { Backend, BackendOptions, OpTimes, Program, StepLoad } from '../backend.ts';
 import { jobBytes, type LoadJob, OpenSources, runLoadJob, stageBytes } from '../load/load-job.ts';
@@ -26,8 +27,6 @@ import type { FromWorker, ToWorker } from './worker-messages.ts';
 
 const MAX_ROWS = 256;
 const MAX_THREADS = 64;
-/** Without workers, the caller's thread is given back after so long. */
-const YIELD_MS = 25;
 
 export class WasmBackend implements Backend {
   readonly name = 'wasm';
@@ -41,6 +40,7 @@ export class WasmBackend implements Backend {
   readonly #workers: WorkerThread[] = [];
   readonly #control: number;
   readonly #local: KernelThread | null;
+  readonly #turns = new TurnClock();
   #program: InstalledProgram | null = null;
   #schedule: Schedule | null = null;
   #serving = false;
@@ -170,6 +170,7 @@ export class WasmBackend implements Backend {
         signal?.throwIfAborted();
         await runLoadJob(job, loader);
         done(jobBytes(job));
+        await this.#turns.pause();
       }
     } finally {
       this.arena.free(stage);
@@ -226,17 +227,14 @@ export class WasmBackend implements Backend {
   }
 
   async #runHere(thread: KernelThread, program: InstalledProgram, start: number, end: number): Promise<void> {
-    const times = new Float64Array(this.arena.memory.buffer, program.times, program.records.length);
-    let yielded = performance.now();
     for (let i = start; i < end; i++) {
       const began = performance.now();
       thread.runAlone(program, i);
-      const now = performance.now();
-      if (this.#profiling) times[i] = times[i]! + now - began;
-      if (now - yielded > YIELD_MS) {
-        await nextTurn();
-        yielded = performance.now();
-      }
+      // A view of this moment: memory may have grown during a pause.
+      if (this.#profiling)
+        new Float64Array(this.arena.memory.buffer, program.times)[i]! += performance.now() - began;
+      const pause = this.#turns.pause();
+      if (pause) await pause;
     }
   }
 
