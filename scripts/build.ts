@@ -11,7 +11,6 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 interface Manifest {
   readonly name: string;
-  readonly private?: boolean;
   /** Each a source file; under a condition where only that platform may import it. */
   readonly exports?: Record<string, string | Record<string, string>>;
   readonly imports?: Record<string, Record<string, string>>;
@@ -32,9 +31,7 @@ const readManifest = (folder: string): Manifest =>
 /** Packages of the workspace that are compiled here, each after those that it depends on. */
 function packageFolders(): string[] {
   const folders = globSync('packages/*/package.json', { cwd: root }).map((path) => join(root, path, '..'));
-  const published = folders.filter(
-    (folder) => !readManifest(folder).private && existsSync(join(folder, 'src')),
-  );
+  const published = folders.filter((folder) => existsSync(join(folder, 'src')));
   const names = new Map(published.map((folder) => [readManifest(folder).name, folder]));
   const ordered = new Set<string>();
   const visit = (folder: string) => {
@@ -107,7 +104,7 @@ function published(target: string | Record<string, string>): Record<string, stri
 }
 
 function writeManifest(folder: string): void {
-  const { exports = {}, imports = {}, devDependencies, scripts, ...rest } = readManifest(folder);
+  const { exports = {}, imports = {}, private: _, devDependencies, scripts, ...rest } = readManifest(folder);
   const manifest = {
     ...rest,
     engines: { node: '>=22.12' },

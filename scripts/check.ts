@@ -2,7 +2,7 @@
 // and the packages as they would be published. Prints one line a step; a step that fails shows its output.
 // `npm run check -- WORD` runs only the steps whose name contains the word (types, lint, import, unused, kernels, publint, installed).
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -70,7 +70,25 @@ function installedCopy(packages: readonly BuiltPackage[]): string {
     mkdirSync(dirname(join(modules, name)), { recursive: true });
     cpSync(dist, join(modules, name), { recursive: true });
   }
+  writePrograms(folder);
   return folder;
+}
+
+/** What TypeScript programs need, declarations of packages checked too; the engine's README says the same. */
+const PROGRAMS = {
+  Node: { lib: ['es2023'], types: ['node'] },
+  browsers: { lib: ['es2023', 'dom', 'esnext.disposable'], types: [] },
+};
+
+function writePrograms(folder: string): void {
+  const program =
+    "import { loadModel } from '@marimba/engine';\nexport const load = () => loadModel('model.gguf');\n";
+  writeFileSync(join(folder, 'program.mts'), program);
+  const common = { target: 'es2023', module: 'nodenext', strict: true, skipLibCheck: false, noEmit: true };
+  for (const [platform, own] of Object.entries(PROGRAMS)) {
+    const config = { compilerOptions: { ...common, ...own }, files: ['program.mts'] };
+    writeFileSync(join(folder, `tsconfig.${platform}.json`), JSON.stringify(config));
+  }
 }
 
 function packageSteps(packages: readonly BuiltPackage[], installed: string): Step[] {
@@ -87,6 +105,10 @@ function packageSteps(packages: readonly BuiltPackage[], installed: string): Ste
         const args = ['--pack', dist, '--profile', 'esm-only'];
         return { name: `${name}: types as published`, command: bin('attw'), args };
       }),
+    ...Object.keys(PROGRAMS).map((platform): Step => {
+      const args = ['-p', join(installed, `tsconfig.${platform}.json`)];
+      return { name: `engine, installed: types in programs for ${platform}`, command: bin('tsc'), args };
+    }),
     {
       name: 'marimba, installed: --version',
       command: process.execPath,

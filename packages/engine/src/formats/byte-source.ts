@@ -9,7 +9,7 @@ export function checkRange(name: string, byteLength: number, offset: number, len
   if (Number.isSafeInteger(offset) && offset >= 0 && length <= byteLength - offset) return;
   throw new FormatError(
     `${name}: bytes ${offset} to ${offset + length} were asked for, expected a range inside the file, ` +
-      `found a file of ${byteLength} bytes. The file is truncated or damaged; fetch it again.`,
+      `found a file of ${byteLength} bytes. The file is cut short or damaged; fetch it again.`,
   );
 }
 

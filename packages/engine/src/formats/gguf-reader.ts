@@ -27,6 +27,8 @@ const MAX_ARRAY_DEPTH = 8;
 /** The largest vocabularies have about 300,000 entries. */
 const MAX_ARRAY_LENGTH = 1 << 24;
 const MAX_ALIGNMENT = 1 << 20;
+/** Magic, version and the two counts. */
+const PREAMBLE_BYTES = 24;
 /** Bytes of the shortest key with a value, and of the shortest tensor description. */
 const MIN_METADATA_BYTES = 8 + 1 + 4 + 1;
 const MIN_TENSOR_BYTES = 8 + 1 + 4 + 8 + 4 + 8;
@@ -92,13 +94,20 @@ async function readFile(source: ByteSource): Promise<GgufFile> {
 
 function readPreamble(window: GgufWindow) {
   window.subject = 'header';
-  if (window.source.byteLength < 24 || window.u32() !== GGUF_MAGIC) {
+  const { byteLength } = window.source;
+  if (byteLength < 4 || window.u32() !== GGUF_MAGIC) {
     window.fail(
       'a file that starts with "GGUF"',
-      'other bytes',
+      byteLength < 4 ? `${byteLength} bytes` : 'other bytes',
       'This is not a GGUF file, or it is damaged.',
     );
   }
+  if (byteLength < PREAMBLE_BYTES)
+    window.fail(
+      `at least ${PREAMBLE_BYTES} bytes`,
+      `${byteLength}`,
+      'The file is cut short; fetch it again.',
+    );
   const version = window.u32();
   if (version !== 2 && version !== 3) {
     const bigEndian = version === 0x02000000 || version === 0x03000000;
@@ -108,7 +117,7 @@ function readPreamble(window: GgufWindow) {
       'Convert the model again with a current converter.',
     );
   }
-  const rest = window.source.byteLength - 24;
+  const rest = byteLength - PREAMBLE_BYTES;
   const tensorCount = window.count('a number of tensors', Math.floor(rest / MIN_TENSOR_BYTES));
   const metadataCount = window.count('a number of metadata keys', Math.floor(rest / MIN_METADATA_BYTES));
   return { version, tensorCount, metadataCount };
@@ -212,7 +221,7 @@ function placeTensor(
       `${source.name}: tensor ${quoted(name)}: expected ${expected}, found ${found}. ${remedy}`,
     );
   };
-  const damaged = 'The file is truncated or damaged; fetch it again.';
+  const damaged = 'The file is cut short or damaged; fetch it again.';
   const type = typeFromGgmlId(typeId);
   if (type === null) {
     const readable = Object.keys(TENSOR_TYPES).join(', ');

@@ -8,7 +8,7 @@ import type { ByteSource } from './types.ts';
 const FIRST_WINDOW = 1 << 18;
 /** Real headers are up to about 30 MB (large vocabularies). This bounds memory for files that only claim to be GGUF. */
 const MAX_HEADER = 1 << 28;
-const DAMAGED = 'The file is truncated or damaged; fetch it again.';
+const DAMAGED = 'The file is cut short or damaged; fetch it again.';
 
 /** Thrown to leave a synchronous parse when the window is too small; never leaves this file. */
 const windowTooSmall = Symbol('window too small');

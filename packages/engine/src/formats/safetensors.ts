@@ -11,7 +11,7 @@ import type { ByteSource, JsonObject, JsonValue, TensorEntry, TensorType } from 
 
 /** The format's own limit. */
 const MAX_HEADER = 100_000_000;
-const DAMAGED = 'The file is truncated or damaged; fetch it again.';
+const DAMAGED = 'The file is cut short or damaged; fetch it again.';
 
 /** The dtypes that are read. */
 const readable: ReadonlyMap<string, TensorType> = new Map([

@@ -9,8 +9,14 @@ const ALIGNMENT = 64;
 
 const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
+/** `WebAssembly.Memory`, spelled out because that name needs TypeScript's DOM library, which programs for Node do without. */
+export interface LinearMemory {
+  readonly buffer: ArrayBuffer;
+  grow(pages: number): number;
+}
+
 export class Arena {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: LinearMemory;
   /** Free ranges by address; the last one reaches to the end of memory. */
   readonly #free: { start: number; end: number }[] = [];
   readonly #sizes = new Map<number, number>();

@@ -1,5 +1,7 @@
 // Loads the compiled kernels and instantiates them over a memory. One compiled module serves every thread.
+
 import { allowWideSimd, readAsset } from '#platform';
+import type { LinearMemory } from '../../memory/arena.ts';
 
 export type KernelVariant = 'relaxed' | 'baseline';
 export type Kernel = (op: number, thread: number, threads: number) => void;
@@ -52,9 +54,9 @@ function unshareMemory(bytes: Uint8Array): void {
   bytes[at + name.length] = 1;
 }
 
-export function instantiateKernels(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
+export function instantiateKernels(module: WebAssembly.Module, memory: LinearMemory): KernelExports {
   const env = {
-    memory,
+    memory: memory as WebAssembly.Memory,
     abort: (_message: number, _file: number, line: number) => {
       throw new Error(`kernel aborted at line ${line}`);
     },

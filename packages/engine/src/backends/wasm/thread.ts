@@ -1,6 +1,7 @@
 // One thread's part in running programs. Threads do not wait for each other to *arrive*: an op is over when every chunk of it
 // was claimed and everyone who entered it has left, and whoever is awake goes on. So a thread that the system has put aside, or
 // that is slow to wake, delays nobody unless it holds a chunk; when it comes back it joins the op that is open by then.
+import type { LinearMemory } from '../../memory/arena.ts';
 import { OP_KINDS } from '../../plan/ops.ts';
 import { COMMAND, CONTROL, IDLE_SPINS, openOp, progress, threadsInside } from './control.ts';
 import type { Kernel, KernelExports } from './load-kernels.ts';
@@ -28,10 +29,10 @@ export const sharedNow = (): number => performance.timeOrigin + performance.now(
 
 export class KernelThread {
   readonly #kernels: readonly Kernel[];
-  readonly #memory: WebAssembly.Memory;
+  readonly #memory: LinearMemory;
   readonly #thread: number;
 
-  constructor(exports: KernelExports, memory: WebAssembly.Memory, thread: number) {
+  constructor(exports: KernelExports, memory: LinearMemory, thread: number) {
     this.#kernels = OP_KINDS.map((kind) => exports[kind] as unknown as Kernel);
     this.#memory = memory;
     this.#thread = thread;

@@ -1,5 +1,7 @@
 // What the backend and its workers say to each other while no program runs.
+
 import type { ErrorRecord } from '../../errors.ts';
+import type { LinearMemory } from '../../memory/arena.ts';
 import type { LoadJob } from '../load/load-job.ts';
 import type { InstalledProgram } from './thread.ts';
 
@@ -10,7 +12,7 @@ export type ToWorker =
   | {
       readonly kind: 'start';
       readonly module: WebAssembly.Module;
-      readonly memory: WebAssembly.Memory;
+      readonly memory: LinearMemory;
       readonly thread: number;
     }
   | {

@@ -1,6 +1,8 @@
 // A worker thread of the backend: loads weights when asked to, then serves programs. Runs in Node and in browsers.
+
 import { onMessage, openHandle, postToOwner } from '#platform';
 import { recordError } from '../../errors.ts';
+import type { LinearMemory } from '../../memory/arena.ts';
 import { jobBytes, type LoadJob, OpenSources, runLoadJob } from '../load/load-job.ts';
 import { ReadingChoice } from '../load/read-in-place.ts';
 import { CONTROL, CONTROL_BYTES } from './control.ts';
@@ -10,7 +12,7 @@ import { KernelThread } from './thread.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
 
 let exports: KernelExports;
-let memory: WebAssembly.Memory;
+let memory: LinearMemory;
 let thread: KernelThread;
 const sources = new OpenSources(openHandle);
 
