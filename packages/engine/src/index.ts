@@ -1,15 +1,7 @@
 // @marimba/engine: runs hybrid language models in Node and in browsers. Start with `loadModel`. Public: changes follow
 // semantic versioning.
 
-export {
-  type AttentionSpec,
-  type DenseSpec,
-  type ExpertsSpec,
-  type LayerSpec,
-  layerStrip,
-  type MambaSpec,
-  type ModelSpec,
-} from './architecture/spec.ts';
+export { type LayerSpec, layerStrip, type ModelSpec } from './architecture/spec.ts';
 export {
   type ErrorCode,
   type ErrorDetails,
@@ -42,6 +34,10 @@ export type {
   SamplingOptions,
   TokenAlternative,
 } from './generate/types.ts';
+export type { AttentionSpec } from './layers/attention.ts';
+export type { DenseSpec } from './layers/dense.ts';
+export type { ExpertsSpec } from './layers/experts.ts';
+export type { MambaSpec } from './layers/mamba.ts';
 export { type LoadModelOptions, loadModel, type ModelSource } from './load-model.ts';
 export type { Model } from './model/model.ts';
 export type { Prompt, ReuseReport, Session, Snapshot, StepRequest, StepResult } from './model/session.ts';

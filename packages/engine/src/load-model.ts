@@ -1,12 +1,12 @@
 // From a name to a model that runs: opens the files, reads the configuration, brings the weights into place.
 import { openSource } from '#open-source';
 import { holdYoungGeneration, nextTurn } from '#platform';
-import { ConfigReader } from './architecture/config-reader.ts';
 import { readSpec } from './architecture/families/index.ts';
 import type { Backend } from './backends/backend.ts';
 import { ReferenceBackend } from './backends/reference/backend.ts';
 import { WasmBackend } from './backends/wasm/backend.ts';
 import { UsageError } from './errors.ts';
+import { ConfigReader } from './formats/config-reader.ts';
 import type { Checkpoint } from './formats/types.ts';
 import type { GenerateOptions } from './generate/types.ts';
 import { Model } from './model/model.ts';

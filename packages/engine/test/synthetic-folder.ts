@@ -2,8 +2,8 @@
 // not. Weights come from a seeded generator.
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ConfigReader } from '../src/architecture/config-reader.ts';
 import { jamba } from '../src/architecture/families/jamba.ts';
+import { ConfigReader } from '../src/formats/config-reader.ts';
 import { quantize } from '../src/formats/quantize.ts';
 import { safetensorsHeader } from '../src/formats/safetensors.ts';
 import { neededWeights } from '../src/weights/weights.ts';

@@ -7,8 +7,8 @@ import { train } from '../src/train/trainer.ts';
 
 const folder = process.argv[2]!;
 const spec = model([
-  { mixer: mamba(), feedForward: experts() },
-  { mixer: attention(), feedForward: dense() },
+  { mixers: [mamba()], feedForward: experts() },
+  { mixers: [attention()], feedForward: dense() },
 ]);
 const backend = await createBackend({ backend: 'wasm', threads: 2 });
 const runtime = await TrainingRuntime.create(spec, backend, { maxTokens: 64, balanceLoss: 0.01 });

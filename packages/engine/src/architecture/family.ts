@@ -1,8 +1,9 @@
-// What a family has to say about itself. Adding one is one file in families/ and its line in families/index.ts.
-import type { ConfigReader } from './config-reader.ts';
-import type { Role } from './roles.ts';
+// What a family of models says about itself. Adding one is one file in families/ and its line in families/index.ts.
+import type { ConfigReader } from '../formats/config-reader.ts';
+import type { TensorNames } from './roles.ts';
 import type { ModelSpec } from './spec.ts';
 
+/** A tensor's shape; undefined when the file has none of that name. */
 export type TensorShapes = (tensor: string) => readonly number[] | undefined;
 
 export interface Family {
@@ -12,12 +13,8 @@ export interface Family {
   /** `general.architecture` values of GGUF files. */
   readonly ggufArchitectures: readonly string[];
   fromHuggingFace(config: ConfigReader): ModelSpec;
-  /** `shapeOf` gives a tensor's shape, undefined when the file has none of that name. */
   fromGguf(config: ConfigReader, architecture: string, shapeOf: TensorShapes): ModelSpec;
-  /** Hugging Face tensor names by role: N is the layer, E the expert; alternatives are tried in order. */
-  readonly huggingFaceNames: Partial<Record<Role, readonly string[]>>;
+  readonly huggingFaceNames: TensorNames;
   /** GGUF architectures whose q and k rows are stored interleaved for RoPE; the loader undoes it. */
   readonly ggufPermutedQk: readonly string[];
-  /** Norm weights are stored as w - 1 in Hugging Face files (Gemma). */
-  readonly normOffset?: boolean;
 }

@@ -1,5 +1,15 @@
 // What a model is to the engine: sizes and a list of layers. Every family maps its configuration to this, and the one
-// forward pass (forward.ts) reads it. Sizes are whole numbers that families have already checked.
+// forward pass (runtime/forward.ts) reads it. Families have already checked the sizes.
+
+import { ModelError } from '../errors.ts';
+import {
+  type FeedForwardSpec,
+  type LayerKind,
+  layerOf,
+  type MixerSpec,
+  type PartSpec,
+  type SpecOf,
+} from '../layers/index.ts';
 
 export interface ModelSpec {
   /** The family's name: jamba, mamba, llama … */
@@ -20,82 +30,53 @@ export interface ModelSpec {
   readonly layers: readonly LayerSpec[];
 }
 
+/**
+ * One block: `hidden += sum of mixers(norm(hidden))`, then `hidden += feedForward(norm(hidden))`. Most blocks have one
+ * mixer and a feed-forward, Mamba's only a mixer, Nemotron-H's one or the other, Falcon-H1's two mixers side by side.
+ */
 export interface LayerSpec {
-  readonly mixer: MambaSpec | AttentionSpec;
-  readonly feedForward: DenseSpec | ExpertsSpec | null;
+  /** Side by side on one norm. Empty: neither mixer nor its norm. */
+  readonly mixers: readonly MixerSpec[];
+  readonly feedForward: FeedForwardSpec | null;
 }
 
-export interface MambaSpec {
-  readonly kind: 'mamba';
-  readonly innerSize: number;
-  readonly stateSize: number;
-  readonly convWidth: number;
-  readonly dtRank: number;
-  readonly convBias: boolean;
-  readonly projectionBias: boolean;
-  /** RMS norms on dt, B and C after x_proj: Jamba's have weights, FalconMamba's do not, Mamba has none. */
-  readonly innerNorms: 'weighted' | 'plain' | 'none';
-  readonly innerNormEpsilon: number;
+/** What a layer consists of, in the order of the forward pass. */
+export const partsOf = ({ mixers, feedForward }: LayerSpec): readonly PartSpec[] =>
+  feedForward ? [...mixers, feedForward] : mixers;
+
+/** The parts of one kind, in the order of the layers. */
+export function allOfKind<K extends LayerKind>(layers: readonly LayerSpec[], kind: K): readonly SpecOf<K>[] {
+  return layers.flatMap(partsOf).filter((part): part is SpecOf<K> => part.kind === kind);
 }
 
-export interface AttentionSpec {
-  readonly kind: 'attention';
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly headSize: number;
-  /** Each token sees the last `window` positions, itself included; null: all. */
-  readonly window: number | null;
-  readonly rope: RopeSpec | null;
-  /** Biases on q, k and v; on the output projection. */
-  readonly inputBias: boolean;
-  readonly outputBias: boolean;
-  /** RMS norm on every head of q and k before RoPE (Qwen 3, Gemma 3). */
-  readonly headNorms: boolean;
+export const hasKind = (layer: LayerSpec, kind: LayerKind): boolean =>
+  partsOf(layer).some((part) => part.kind === kind);
+
+/**
+ * One letter per layer: M Mamba, A attention, W windowed attention, in parentheses where several stand side by side, - for
+ * none; a lower-case e where experts follow.
+ */
+export const layerStrip = ({ layers }: Pick<ModelSpec, 'layers'>): string =>
+  layers
+    .map((layer) => mixerLetters(layer) + (layer.feedForward ? letterOf(layer.feedForward) : ''))
+    .join('');
+
+const letterOf = (part: PartSpec): string => layerOf(part).letter(part);
+
+export function mixerLetters({ mixers }: LayerSpec): string {
+  const letters = mixers.map(letterOf).join('');
+  return letters.length > 1 ? `(${letters})` : letters || '-';
 }
 
-export interface RopeSpec {
-  readonly theta: number;
-  /** Dimensions of each head that rotate, in halves. */
-  readonly rotary: number;
-  readonly scaling: RopeScaling | null;
+/**
+ * How many experts each token passes through. The number of routed slots is one for a whole step, so all routed layers must
+ * choose equally many; throws ModelError when they do not.
+ */
+export function expertsPerToken({ layers }: Pick<ModelSpec, 'layers'>): number {
+  const counts = new Set(allOfKind(layers, 'experts').map(({ topK }) => topK));
+  if (counts.size > 1)
+    throw new ModelError(
+      `model: experts per token: expected one number for all layers, found ${[...counts].join(', ')}`,
+    );
+  return [...counts][0] ?? 1;
 }
-
-export type RopeScaling =
-  | { readonly kind: 'linear'; readonly factor: number }
-  | {
-      readonly kind: 'llama3';
-      readonly factor: number;
-      readonly lowFrequencyFactor: number;
-      readonly highFrequencyFactor: number;
-      readonly originalContextLength: number;
-    }
-  /** Divisors of each frequency as a tensor of the file (GGUF `rope_freqs.weight`). */
-  | { readonly kind: 'tensor' };
-
-export type Activation = 'silu' | 'gelu_tanh' | 'gelu';
-/** The number in op records. */
-export const ACTIVATION_ID = { silu: 0, gelu_tanh: 1, gelu: 2 } as const satisfies Record<Activation, number>;
-
-export interface DenseSpec {
-  readonly kind: 'dense';
-  readonly size: number;
-  readonly activation: Activation;
-  readonly bias: boolean;
-}
-
-export interface ExpertsSpec {
-  readonly kind: 'experts';
-  readonly size: number;
-  readonly count: number;
-  readonly topK: number;
-  /** Weights of the chosen experts are rescaled to sum to 1 (Mixtral); Jamba keeps the softmax's. */
-  readonly renormalize: boolean;
-  readonly activation: Activation;
-}
-
-/** One letter a layer: M mamba, A attention, W windowed attention; lower-case e after it where experts follow. */
-export const layerStrip = (spec: ModelSpec): string =>
-  spec.layers.map((l) => `${mixerLetter(l.mixer)}${l.feedForward?.kind === 'experts' ? 'e' : ''}`).join('');
-
-const mixerLetter = (mixer: LayerSpec['mixer']): string =>
-  mixer.kind === 'mamba' ? 'M' : mixer.window === null ? 'A' : 'W';

@@ -2,20 +2,23 @@
 // its weights by role with the layout each would be loaded in. Reads no weights.
 // For the workspace's own packages: any release may change it. Applications use '@marimba/engine'.
 
-export { ConfigReader } from '../architecture/config-reader.ts';
-export { hybrid } from '../architecture/families/hybrid.ts';
 export { readSpec } from '../architecture/families/index.ts';
+export { marimba } from '../architecture/families/marimba.ts';
 export type { Family } from '../architecture/family.ts';
-export { GGUF_NAMES, type Role } from '../architecture/roles.ts';
-export { ropeInverseFrequencies } from '../architecture/rope.ts';
+export { ggufName, OWN_NAMES, type Role, withLayer } from '../architecture/roles.ts';
+export { allOfKind, expertsPerToken, hasKind, mixerLetters, partsOf } from '../architecture/spec.ts';
 export { codesByteLength } from '../backends/wasm/packed/codes.ts';
 export { packingRules } from '../backends/wasm/packing-rules.ts';
+export { ConfigReader } from '../formats/config-reader.ts';
+export { arrange, arrangedShape, restore, sizeOf } from '../layers/arrange.ts';
+export { plainAttention } from '../layers/attention.ts';
+export { layerOf } from '../layers/index.ts';
 export { readText, type TextSide } from '../model/text-side.ts';
 export {
   chooseLayout,
+  derivedVectors,
   type FoundWeight,
   findWeights,
-  matrixShape,
   type NeededWeight,
   neededWeights,
   resolveActivations,

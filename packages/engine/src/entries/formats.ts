@@ -3,13 +3,13 @@
 // For the workspace's own packages: any release may change it. Applications use '@marimba/engine'.
 
 export { dequantize } from '../formats/dequantize.ts';
-export type { TypedMetadataValue } from '../formats/gguf-types.ts';
+export type { MetadataValue, TypedMetadataValue } from '../formats/gguf-values.ts';
 export { createGgufWriter, type GgufTensorInfo } from '../formats/gguf-writer.ts';
 export { writeF16 } from '../formats/half.ts';
 export { parseJsonObject } from '../formats/json.ts';
 export { safetensorsHeader } from '../formats/safetensors.ts';
 export { byteLengthOf, TENSOR_TYPE_NAMES, TENSOR_TYPES } from '../formats/tensor-types.ts';
-export type { HuggingFaceCheckpoint, JsonObject, MetadataValue, TensorType } from '../formats/types.ts';
+export type { HuggingFaceCheckpoint, JsonObject, TensorType } from '../formats/types.ts';
 export { byteCharacters } from '../tokenizer/byte-level.ts';
 export { tokenizerFromJson } from '../tokenizer/from-json.ts';
 export { gpt2Words } from '../tokenizer/pre-tokenizer.ts';

@@ -12,16 +12,15 @@ import {
   GGUF_MAGIC,
   MAX_DIMENSIONS,
   MAX_NAME_BYTES,
-  METADATA_TYPES,
-  type MetadataType,
   MIN_VALUE_BYTES,
   quoted,
-  type TypedMetadataValue,
 } from './gguf-types.ts';
+import type { MetadataValue } from './gguf-values.ts';
+import { METADATA_TYPES, type MetadataType, type TypedMetadataValue } from './gguf-values.ts';
 import { GgufWindow } from './gguf-window.ts';
 import { checkOverlaps } from './overlaps.ts';
 import { describeGgmlId, TENSOR_TYPES, typeFromGgmlId } from './tensor-types.ts';
-import type { ByteSource, GgufCheckpoint, MetadataValue, TensorEntry } from './types.ts';
+import type { ByteSource, GgufCheckpoint, TensorEntry } from './types.ts';
 
 const MAX_ARRAY_DEPTH = 8;
 /** The largest vocabularies have about 300,000 entries. */

@@ -1,7 +1,7 @@
 // What GGUF's reader and writer share. Source: the GGUF specification (ggml/docs/gguf.md), versions 2 and 3, which differ
 // only in that 3 may be big-endian (refused here: no model is published so).
 
-import type { MetadataValue } from './types.ts';
+import type { MetadataType } from './gguf-values.ts';
 
 /** "GGUF" as a little-endian u32. */
 export const GGUF_MAGIC = 0x46554747;
@@ -9,25 +9,6 @@ export const DEFAULT_ALIGNMENT = 32;
 export const MAX_DIMENSIONS = 4;
 /** The specification's limit for metadata keys; names of tensors are held to it too (ggml itself stops at 63). */
 export const MAX_NAME_BYTES = 65535;
-
-/** Numbers of metadata types as stored, in the specification's order. */
-export const METADATA_TYPES = [
-  'u8',
-  'i8',
-  'u16',
-  'i16',
-  'u32',
-  'i32',
-  'f32',
-  'bool',
-  'string',
-  'array',
-  'u64',
-  'i64',
-  'f64',
-] as const;
-
-export type MetadataType = (typeof METADATA_TYPES)[number];
 
 /** The fewest bytes that one value can take, by type: strings have a length, arrays an element type and a count. */
 export const MIN_VALUE_BYTES: { readonly [type in MetadataType]: number } = {
@@ -45,16 +26,6 @@ export const MIN_VALUE_BYTES: { readonly [type in MetadataType]: number } = {
   i64: 8,
   f64: 8,
 };
-
-/** A metadata value to write. An array of arrays has typed values as its elements. */
-export type TypedMetadataValue =
-  | { readonly type: Exclude<MetadataType, 'array'>; readonly value: MetadataValue }
-  | {
-      readonly type: 'array';
-      readonly of: Exclude<MetadataType, 'array'>;
-      readonly value: readonly MetadataValue[];
-    }
-  | { readonly type: 'array'; readonly of: 'array'; readonly value: readonly TypedMetadataValue[] };
 
 /** Rounds an offset up to the next multiple of the alignment. */
 export function alignUp(offset: number, alignment: number): number {

@@ -2,18 +2,11 @@
 // produced and written one at a time. Source: the GGUF specification (ggml/docs/gguf.md).
 
 import { UsageError } from '../errors.ts';
-import {
-  alignUp,
-  DEFAULT_ALIGNMENT,
-  GGUF_MAGIC,
-  MAX_DIMENSIONS,
-  METADATA_TYPES,
-  type MetadataType,
-  quoted,
-  type TypedMetadataValue,
-} from './gguf-types.ts';
+import { alignUp, DEFAULT_ALIGNMENT, GGUF_MAGIC, MAX_DIMENSIONS, quoted } from './gguf-types.ts';
+import type { MetadataValue } from './gguf-values.ts';
+import { METADATA_TYPES, type MetadataType, type TypedMetadataValue } from './gguf-values.ts';
 import { byteLengthOf, TENSOR_TYPES } from './tensor-types.ts';
-import type { MetadataValue, TensorType } from './types.ts';
+import type { TensorType } from './types.ts';
 
 /** ggml refuses longer names. */
 const MAX_TENSOR_NAME_BYTES = 63;

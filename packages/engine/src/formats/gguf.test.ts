@@ -8,7 +8,7 @@ import { FormatError, UsageError } from '../errors.ts';
 import { fileSource } from './byte-source.node.ts';
 import { bytesSource } from './byte-source.ts';
 import { readGguf } from './gguf-reader.ts';
-import type { TypedMetadataValue } from './gguf-types.ts';
+import type { TypedMetadataValue } from './gguf-values.ts';
 import { createGgufWriter, type GgufContent, type GgufTensorInfo } from './gguf-writer.ts';
 import type { GgufCheckpoint } from './types.ts';
 

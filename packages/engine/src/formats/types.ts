@@ -1,6 +1,6 @@
 // What a model file is to the rest of the engine: named tensors that can be read in pieces, and metadata.
 
-import type { TypedMetadataValue } from './gguf-types.ts';
+import type { MetadataValue, TypedMetadataValue } from './gguf-values.ts';
 
 /** Random access to the bytes of one file, wherever it lives. Reads outside the file throw FormatError. */
 export interface ByteSource {
@@ -61,9 +61,6 @@ export interface TensorEntry {
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
 export type JsonObject = { [key: string]: JsonValue };
-
-/** GGUF metadata values: 64-bit integers that are not exact as numbers stay bigint. */
-export type MetadataValue = number | bigint | boolean | string | MetadataValue[];
 
 /** An opened model: checked headers, no weights read yet. */
 export type Checkpoint = GgufCheckpoint | HuggingFaceCheckpoint;

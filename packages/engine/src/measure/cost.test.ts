@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { allOfKind } from '../architecture/spec.ts';
 import { loadModel } from '../load-model.ts';
 import { costOfPlan, decodePasses, leastSeconds, promptPasses } from './cost.ts';
 import { profileOf } from './profile.ts';
@@ -27,9 +28,7 @@ test('a decoding step streams every weight that its tokens use, the cache up to 
   });
   const { plan } = model.runtime;
   const at = (position: number, sessions = 1) => costOfPlan(plan, decodePasses(1, sessions, position));
-  const attentionLayers = model.spec.layers.flatMap(({ mixer }) =>
-    mixer.kind === 'attention' ? [mixer] : [],
-  );
+  const attentionLayers = allOfKind(model.spec.layers, 'attention');
   const stateBytes = model.runtime.plan.ops.reduce((sum, { cost }) => sum + cost.stateBytes, 0);
   const cacheBytes = attentionLayers.reduce((sum, a) => sum + a.kvHeads * a.headSize * 2 * 2, 0);
   assert.equal(at(100).streamedBytes - at(0).streamedBytes, 100 * cacheBytes);
@@ -38,8 +37,8 @@ test('a decoding step streams every weight that its tokens use, the cache up to 
     2 * (cacheBytes + stateBytes),
     'weights are read once for all sessions',
   );
-  const states = model.spec.layers.flatMap(({ mixer }) =>
-    mixer.kind === 'mamba' ? [mixer.innerSize * (mixer.stateSize + mixer.convWidth - 1)] : [],
+  const states = allOfKind(model.spec.layers, 'mamba').map(
+    (mixer) => mixer.innerSize * (mixer.stateSize + mixer.convWidth - 1),
   );
   assert.equal(
     stateBytes,

@@ -61,14 +61,11 @@ function copyPages(state: SessionState, length: number, templates: Uint8Array[][
 /** One page of group `g`: keys and values of every layer, each KV head's plane in the cache's own format. */
 function randomPage(layout: StateLayout, g: number, random: Random): Uint8Array {
   const page = new Uint8Array(layout.groups[g]!.pageBytes);
-  for (const layer of layout.groups[g]!.layers) {
-    const { mixer } = layout.spec.layers[layer]!;
-    if (mixer.kind !== 'attention') continue;
-    const planeLength = headPlaneBytes(layout.cacheType, mixer.headSize);
-    const { layerOffset } = layout.attention(layer);
-    for (let plane = 0; plane < 2 * mixer.kvHeads; plane++) {
-      const at = layerOffset + plane * planeLength;
-      fillPlane(layout.cacheType, page.subarray(at, at + planeLength), mixer.headSize, random);
+  for (const { place, kvHeads, headSize } of layout.groups[g]!.members) {
+    const planeLength = headPlaneBytes(layout.cacheType, headSize);
+    for (let plane = 0; plane < 2 * kvHeads; plane++) {
+      const at = place.layerOffset + plane * planeLength;
+      fillPlane(layout.cacheType, page.subarray(at, at + planeLength), headSize, random);
     }
   }
   return page;

@@ -3,7 +3,7 @@
 //
 // The methods of PlanBuilder are what model code calls. A method records an op and returns where its result will be. One file,
 // though long: the op contract is read as a whole.
-import { ACTIVATION_ID, type Activation } from '../architecture/spec.ts';
+import { ACTIVATION_ID, type Activation } from './activation.ts';
 import { CACHE_TYPE_ID } from './cache-layout.ts';
 import { layoutId } from './layouts.ts';
 import type { OpFields, OpKind } from './ops.ts';

@@ -3,11 +3,11 @@
 // formats change. Nothing is read here but headers and the tokenizer.
 
 import { readSpec } from '../architecture/families/index.ts';
-import { GGUF_NAMES, type Role } from '../architecture/roles.ts';
-import { ropeInverseFrequencies } from '../architecture/rope.ts';
-import type { ModelSpec } from '../architecture/spec.ts';
+import { ggufName, type Role } from '../architecture/roles.ts';
+import { allOfKind, type ModelSpec } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
 import { bytesSource } from '../formats/byte-source.ts';
+import { text, u32 } from '../formats/gguf-values.ts';
 import { isWritableType } from '../formats/quantize.ts';
 import type {
   Checkpoint,
@@ -16,6 +16,7 @@ import type {
   TensorEntry,
   TensorType,
 } from '../formats/types.ts';
+import { ropeInverseFrequencies } from '../layers/rope.ts';
 import { type FileType, storedType } from '../weights/recipe.ts';
 import { type FoundWeight, findWeights } from '../weights/weights.ts';
 import {
@@ -26,8 +27,6 @@ import {
   llamaCppLimits,
   type Metadata,
   sizeLabel,
-  text,
-  u32,
 } from './gguf-architecture.ts';
 import { tokenizerMetadata } from './gguf-tokenizer.ts';
 import { applyKeepRules, type KeepRule } from './keep.ts';
@@ -108,7 +107,7 @@ function fromGguf(checkpoint: GgufCheckpoint, found: readonly FoundWeight[], typ
   const weights = new Map(found.map((weight) => [weight.tensors[0]!.name, weight]));
   const tensors = [...checkpoint.tensors.values()].map((entry): OutputTensor => {
     const weight = weights.get(entry.name) ?? null;
-    const quantizable = weight?.kind === 'matrix' && weight.role !== 'router';
+    const quantizable = weight?.kind === 'matrix' && weight.precision !== 'f32';
     return {
       name: entry.name,
       role: weight?.role ?? null,
@@ -147,7 +146,7 @@ async function fromHuggingFace(
   type: FileType,
 ): Promise<Contents> {
   const architecture = architectureOf(spec, checkpoint.name);
-  const tensors = found.map((weight) => translated(weight, spec, architecture, type));
+  const tensors = found.map((weight) => translated(weight, architecture, type));
   const factors = ropeFactors(spec);
   if (factors) tensors.push(factors);
   const tokenizer = await tokenizerMetadata(checkpoint, spec);
@@ -168,18 +167,10 @@ async function fromHuggingFace(
   };
 }
 
-function translated(
-  weight: FoundWeight,
-  spec: ModelSpec,
-  architecture: Architecture,
-  type: FileType,
-): OutputTensor {
+function translated(weight: FoundWeight, architecture: Architecture, type: FileType): OutputTensor {
   const { role, layer, shape, tensors: parts } = weight;
-  const name = GGUF_NAMES[role][0]!.replace(/\bN\b/, `${layer}`);
-  const quantizable = weight.kind === 'matrix' && role !== 'router';
-  const mixer = spec.layers[layer]?.mixer;
-  // llama.cpp's converter permutes the biases of q and k with their rows.
-  const rotates = architecture === 'llama' && /^[qk](Bias)?$/.test(role) && mixer?.kind === 'attention';
+  const name = ggufName(role, layer);
+  const quantizable = weight.kind === 'matrix' && weight.precision !== 'f32';
   return {
     name,
     role,
@@ -189,21 +180,22 @@ function translated(
     quantizable,
     type: quantizable ? storedType(weight, type) : 'F32',
     sourceType: parts[0]!.type,
-    negateExp: role === 'a',
-    interleaveHead: rotates ? mixer.headSize : 0,
+    negateExp: weight.logOfNegative ?? false,
+    // llama.cpp's converter permutes the biases of q and k with their rows.
+    interleaveHead: architecture === 'llama' ? (weight.rotaryHead ?? 0) : 0,
   };
 }
 
 /** Llama 3's frequency scaling is no formula in GGUF but a tensor of divisors. */
 function ropeFactors(spec: ModelSpec): OutputTensor | null {
-  const { mixer } = spec.layers[0]!;
-  if (mixer.kind !== 'attention' || mixer.rope?.scaling?.kind !== 'llama3') return null;
-  const plain = ropeInverseFrequencies({ ...mixer.rope, scaling: null }, null);
-  const scaled = ropeInverseFrequencies(mixer.rope, null);
+  const rope = allOfKind(spec.layers, 'attention')[0]?.rope;
+  if (rope?.scaling?.kind !== 'llama3') return null;
+  const plain = ropeInverseFrequencies({ ...rope, scaling: null }, null);
+  const scaled = ropeInverseFrequencies(rope, null);
   const bytes = new Uint8Array(plain.length * 4);
   const view = new DataView(bytes.buffer);
   plain.forEach((frequency, i) => void view.setFloat32(i * 4, frequency / scaled[i]!, true));
-  const name = GGUF_NAMES.ropeFactors[0]!;
+  const name = ggufName('ropeFactors', -1);
   const shape = [plain.length];
   const entry: TensorEntry = {
     name,
@@ -230,10 +222,6 @@ function ropeFactors(spec: ModelSpec): OutputTensor | null {
 function labelOf(found: readonly FoundWeight[], spec: ModelSpec): string {
   const sum = (weights: readonly FoundWeight[]) =>
     weights.reduce((total, w) => total + w.shape.reduce((a, b) => a * b, 1), 0);
-  const experts = spec.layers.map((layer) => layer.feedForward).find((f) => f?.kind === 'experts');
-  return sizeLabel(
-    sum(found),
-    sum(found.filter((w) => w.role.startsWith('expert'))),
-    experts?.kind === 'experts' ? experts.count : 0,
-  );
+  const [experts] = allOfKind(spec.layers, 'experts');
+  return sizeLabel(sum(found), sum(found.filter((weight) => weight.experts)), experts?.count ?? 0);
 }

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConfigReader } from '../architecture/config-reader.ts';
-import { hybrid } from '../architecture/families/hybrid.ts';
 import { llama } from '../architecture/families/llama.ts';
+import { marimba } from '../architecture/families/marimba.ts';
 import type { ModelSpec } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
+import { ConfigReader } from '../formats/config-reader.ts';
 import { architectureMetadata, architectureOf, llamaCppLimits, sizeLabel } from './gguf-architecture.ts';
 
 const sizes = { hidden_size: 64, intermediate_size: 96, num_attention_heads: 4, vocab_size: 128 };
 
 const lab = (changes: Record<string, unknown> = {}): ModelSpec =>
-  hybrid.fromHuggingFace(
+  marimba.fromHuggingFace(
     ConfigReader.ofJson('config.json', {
       ...sizes,
       layer_types: ['mamba', 'full_attention', 'mamba'],

@@ -1,21 +1,13 @@
 // A model's sizes as GGUF metadata, and which GGUF architecture can express it. Keys and types are those that llama.cpp's
 // converter writes (gguf-py/gguf/constants.py, convert_hf_to_gguf.py) and its loader asks for (src/llama-model.cpp).
 
-import type { AttentionSpec, LayerSpec, MambaSpec, ModelSpec } from '../architecture/spec.ts';
+import { allOfKind, hasKind, type ModelSpec } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
-import type { TypedMetadataValue } from '../formats/gguf-types.ts';
+import { f32, flag, i32List, type TypedMetadataValue, text, u32 } from '../formats/gguf-values.ts';
+import type { AttentionSpec } from '../layers/attention.ts';
+import type { MambaSpec } from '../layers/mamba.ts';
 
 export type Metadata = Map<string, TypedMetadataValue>;
-
-export const u32 = (value: number): TypedMetadataValue => ({ type: 'u32', value });
-export const i32List = (value: readonly number[]): TypedMetadataValue => ({
-  type: 'array',
-  of: 'i32',
-  value,
-});
-export const f32 = (value: number): TypedMetadataValue => ({ type: 'f32', value });
-export const flag = (value: boolean): TypedMetadataValue => ({ type: 'bool', value });
-export const text = (value: string): TypedMetadataValue => ({ type: 'string', value });
 
 export type Architecture = 'jamba' | 'mamba' | 'llama' | 'qwen2' | 'qwen3';
 
@@ -28,7 +20,7 @@ export function architectureOf(spec: ModelSpec, name: string): Architecture {
   if (reasons.mamba === null) return 'mamba';
   if (reasons.llama === null) return llamaKind(spec);
   if (reasons.jamba === null) return 'jamba';
-  const closest = spec.layers.some((layer) => layer.mixer.kind === 'mamba') ? 'jamba' : 'llama';
+  const closest = spec.layers.some((layer) => hasKind(layer, 'mamba')) ? 'jamba' : 'llama';
   throw new ModelError(
     `${name}: expected layers that a GGUF architecture can express (jamba, mamba, llama, qwen2, qwen3), found ${reasons[closest]}. ` +
       'Keep this model as a Hugging Face folder; it can be quantised while it loads.',
@@ -37,14 +29,13 @@ export function architectureOf(spec: ModelSpec, name: string): Architecture {
 
 /** Why llama.cpp may read the file otherwise than this engine does; empty when it reads it alike. */
 export function llamaCppLimits(spec: ModelSpec, architecture: Architecture): string[] {
-  const mixers = spec.layers.map((layer) => layer.mixer);
   const notes: string[] = [];
-  const some = (check: (mixer: MambaSpec) => boolean) => mixers.some((m) => m.kind === 'mamba' && check(m));
+  const some = (check: (mixer: MambaSpec) => boolean) => allOfKind(spec.layers, 'mamba').some(check);
   if (some((m) => m.innerSize !== 2 * spec.hiddenSize))
     notes.push('an inner size other than twice the hidden size, which llama.cpp refuses');
   if (some((m) => !m.convBias)) notes.push('no convolution bias, without which llama.cpp does not load it');
   if (some((m) => m.projectionBias)) notes.push('projection biases, which llama.cpp ignores');
-  if (architecture === 'llama' && mixers.some((m) => m.kind === 'attention' && m.window !== null))
+  if (architecture === 'llama' && allOfKind(spec.layers, 'attention').some((m) => m.window !== null))
     notes.push('a sliding window, which llama.cpp ignores (the same up to that many tokens)');
   return notes.map((note) => `the model has ${note}`);
 }
@@ -53,7 +44,9 @@ type Misfit = string | null;
 
 function jambaMisfit({ layers, hiddenSize, embeddingScale }: ModelSpec): Misfit {
   if (embeddingScale !== 1) return 'scaled embeddings';
-  for (const [i, { mixer, feedForward }] of layers.entries()) {
+  for (const [i, { mixers, feedForward }] of layers.entries()) {
+    const [mixer, ...more] = mixers;
+    if (!mixer || more.length) return `${mixers.length} mixers in layer ${i}`;
     if (mixer.kind === 'attention') {
       if (mixer.rope) return `rotary positions in layer ${i} of a hybrid`;
       if (mixer.window !== null) return `a sliding window in layer ${i}`;
@@ -61,29 +54,32 @@ function jambaMisfit({ layers, hiddenSize, embeddingScale }: ModelSpec): Misfit 
         return `attention biases or head norms in layer ${i}`;
       if (mixer.heads * mixer.headSize !== hiddenSize)
         return `heads of ${mixer.headSize} in layer ${i}, other than hidden size / heads`;
-    } else if (mixer.innerNorms !== 'weighted')
-      return `a Mamba layer ${i} without weighted inner norms in a hybrid`;
+    } else if (mixer.kind === 'mamba') {
+      if (mixer.innerNorms !== 'weighted')
+        return `a Mamba layer ${i} without weighted inner norms in a hybrid`;
+    } else return mixer satisfies never;
     if (!feedForward) return `no feed-forward in layer ${i}`;
     if (feedForward.kind === 'dense' && feedForward.bias) return `feed-forward biases in layer ${i}`;
     if (feedForward.kind === 'experts' && feedForward.renormalize)
       return `rescaled expert weights in layer ${i}`;
     if (feedForward.activation !== 'silu') return `the activation ${feedForward.activation} in layer ${i}`;
   }
-  if (!layers.some((layer) => layer.mixer.kind === 'attention')) return 'a Jamba without attention layers';
-  if (!layers.some((layer) => layer.mixer.kind === 'mamba'))
-    return 'attention without positions in every layer';
+  const attention = allOfKind(layers, 'attention');
+  const mamba = allOfKind(layers, 'mamba');
+  if (!attention.length) return 'a Jamba without attention layers';
+  if (!mamba.length) return 'attention without positions in every layer';
   return (
-    uneven(layers, (layer) => (layer.mixer.kind === 'mamba' ? layer.mixer : null), 'Mamba sizes') ??
+    uneven(mamba, 'Mamba sizes') ??
     uneven(
-      layers,
-      (layer) => (layer.mixer.kind === 'attention' ? layer.mixer.heads : null),
+      attention.map(({ heads }) => heads),
       'numbers of heads',
     ) ??
-    uneven(layers, (layer) => layer.feedForward?.size ?? null, 'feed-forward sizes') ??
     uneven(
-      layers,
-      (layer) =>
-        layer.feedForward?.kind === 'experts' ? [layer.feedForward.count, layer.feedForward.topK] : null,
+      layers.map((layer) => layer.feedForward?.size),
+      'feed-forward sizes',
+    ) ??
+    uneven(
+      allOfKind(layers, 'experts').map(({ count, topK }) => [count, topK]),
       'numbers of experts',
     )
   );
@@ -91,50 +87,47 @@ function jambaMisfit({ layers, hiddenSize, embeddingScale }: ModelSpec): Misfit 
 
 function mambaMisfit({ layers, embeddingScale }: ModelSpec): Misfit {
   if (embeddingScale !== 1) return 'scaled embeddings';
-  const odd = layers.findIndex(
-    ({ mixer, feedForward }) => mixer.kind !== 'mamba' || mixer.innerNorms === 'weighted' || feedForward,
-  );
+  const odd = layers.findIndex(({ mixers: [mixer, ...more], feedForward }) => {
+    const plain = mixer?.kind === 'mamba' && mixer.innerNorms !== 'weighted' && !more.length;
+    return !plain || feedForward;
+  });
   return odd >= 0
     ? `layer ${odd} that is no plain Mamba layer`
-    : uneven(layers, (layer) => layer.mixer, 'Mamba sizes');
+    : uneven(allOfKind(layers, 'mamba'), 'Mamba sizes');
 }
 
 function llamaMisfit({ layers, embeddingScale }: ModelSpec): Misfit {
   if (embeddingScale !== 1) return 'scaled embeddings';
-  for (const [i, { mixer, feedForward }] of layers.entries()) {
-    if (mixer.kind !== 'attention' || !mixer.rope) return `layer ${i} without rotary attention`;
+  for (const [i, { mixers, feedForward }] of layers.entries()) {
+    const [mixer, ...more] = mixers;
+    if (mixer?.kind !== 'attention' || !mixer.rope || more.length)
+      return `layer ${i} without rotary attention`;
     if (feedForward?.kind !== 'dense') return `layer ${i} without a dense feed-forward`;
     if (feedForward.activation !== 'silu') return `the activation ${feedForward.activation} in layer ${i}`;
     if (mixer.headNorms && (mixer.inputBias || mixer.outputBias))
       return `head norms and biases in layer ${i}`;
   }
-  return uneven(layers, (layer) => [layer.mixer, layer.feedForward], 'layers');
+  return uneven(layers, 'layers');
 }
 
-function uneven(layers: readonly LayerSpec[], part: (layer: LayerSpec) => unknown, what: string): Misfit {
-  const found = new Set(
-    layers
-      .map(part)
-      .filter((value) => value !== null)
-      .map((value) => JSON.stringify(value)),
-  );
+function uneven(values: readonly unknown[], what: string): Misfit {
+  const found = new Set(values.map((value) => JSON.stringify(value)));
   return found.size > 1 ? `different ${what} in different layers` : null;
 }
 
 /** Qwen's architectures differ in whether rows of q and k are interleaved, and in what the loader asks for. */
 function llamaKind({ layers }: ModelSpec): Architecture {
-  const { mixer } = layers[0]!;
-  if (mixer.kind !== 'attention') return 'llama';
-  if (mixer.headNorms) return 'qwen3';
-  return mixer.inputBias && !mixer.outputBias ? 'qwen2' : 'llama';
+  const [attention] = allOfKind(layers, 'attention');
+  if (attention?.headNorms) return 'qwen3';
+  return attention?.inputBias && !attention.outputBias ? 'qwen2' : 'llama';
 }
 
 /** Everything under `<architecture>.`. */
 export function architectureMetadata(spec: ModelSpec, architecture: Architecture): Metadata {
   const metadata: Metadata = new Map();
   const set = (key: string, value: TypedMetadataValue) => void metadata.set(`${architecture}.${key}`, value);
-  const attention = spec.layers.map((l) => l.mixer).find((m) => m.kind === 'attention');
-  const mamba = spec.layers.map((l) => l.mixer).find((m) => m.kind === 'mamba');
+  const [attention] = allOfKind(spec.layers, 'attention');
+  const [mamba] = allOfKind(spec.layers, 'mamba');
   set('block_count', u32(spec.layers.length));
   set('context_length', u32(spec.contextLength));
   set('embedding_length', u32(spec.hiddenSize));
@@ -159,9 +152,9 @@ type Set_ = (key: string, value: TypedMetadataValue) => void;
 function jambaKeys(spec: ModelSpec, set: Set_): void {
   set(
     'attention.head_count_kv',
-    i32List(spec.layers.map(({ mixer }) => (mixer.kind === 'attention' ? mixer.kvHeads : 0))),
+    i32List(spec.layers.map((layer) => allOfKind([layer], 'attention')[0]?.kvHeads ?? 0)),
   );
-  const routed = spec.layers.map((layer) => layer.feedForward).find((f) => f?.kind === 'experts');
+  const [routed] = allOfKind(spec.layers, 'experts');
   set('expert_count', u32(routed?.count ?? 1));
   set('expert_used_count', u32(routed?.topK ?? 1));
 }

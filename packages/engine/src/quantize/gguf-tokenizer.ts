@@ -5,7 +5,9 @@
 
 import type { ModelSpec } from '../architecture/spec.ts';
 import { FormatError } from '../errors.ts';
-import type { HuggingFaceCheckpoint, JsonObject, MetadataValue } from '../formats/types.ts';
+import type { MetadataValue } from '../formats/gguf-values.ts';
+import { flag, text, u32 } from '../formats/gguf-values.ts';
+import type { HuggingFaceCheckpoint, JsonObject } from '../formats/types.ts';
 import { asObject, type Fields, field, Place } from '../tokenizer/fields.ts';
 import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts';
 import { tokenizerFromJson } from '../tokenizer/from-json.ts';
@@ -14,7 +16,7 @@ import { chain, parsePreTokenizer, splitBy } from '../tokenizer/pre-tokenizer.ts
 import { translateRegex } from '../tokenizer/regex.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
 import { readAddedTokens, readVocabulary } from '../tokenizer/vocabulary.ts';
-import { flag, type Metadata, text, u32 } from './gguf-architecture.ts';
+import type { Metadata } from './gguf-architecture.ts';
 
 /** llama.h, `enum llama_token_type`. */
 const TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;

@@ -1,6 +1,6 @@
 // Runs a loaded model: owns the plan, its place in the arena, and the one entry through which all tokens go, step().
 import { nextTurn } from '#platform';
-import type { ModelSpec } from '../architecture/spec.ts';
+import { expertsPerToken, type ModelSpec } from '../architecture/spec.ts';
 import type { Backend, StepLoad } from '../backends/backend.ts';
 import { ModelError } from '../errors.ts';
 import { floatsAt } from '../memory/memory-views.ts';
@@ -303,16 +303,4 @@ interface WantedLogits {
   readonly row: number;
   readonly into: Float32Array;
   readonly at: number;
-}
-
-/** The number of live slots is one for the whole step, so all routed layers must choose equally many experts. */
-function expertsPerToken(spec: ModelSpec): number {
-  const counts = new Set(
-    spec.layers.flatMap((l) => (l.feedForward?.kind === 'experts' ? [l.feedForward.topK] : [])),
-  );
-  if (counts.size > 1)
-    throw new ModelError(
-      `model: experts per token: expected one number for all layers, found ${[...counts].join(', ')}`,
-    );
-  return [...counts][0] ?? 1;
 }

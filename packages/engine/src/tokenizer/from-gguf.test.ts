@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { FormatError } from '../errors.ts';
-import type { MetadataValue } from '../formats/types.ts';
+import type { MetadataValue } from '../formats/gguf-values.ts';
 import { tokenizerFromGguf } from './from-gguf.ts';
 
 interface Fixture {

@@ -1,7 +1,7 @@
 // The tokenizer inside GGUF metadata → Tokenizer. Keys: ggml's docs/gguf.md ("Tokenizer"); defaults (which tokens end a
 // text, the leading space of SentencePiece vocabularies) are llama.cpp's, so that both read the same file the same way.
 
-import type { MetadataValue } from '../formats/types.ts';
+import type { MetadataValue } from '../formats/gguf-values.ts';
 import { BpeModel } from './bpe-model.ts';
 import { byteLevelDecoder, sentencePieceDecoder } from './decoder.ts';
 import { Place } from './fields.ts';

@@ -3,7 +3,6 @@
 
 import type { Family } from '../architecture/family.ts';
 import type { Role } from '../architecture/roles.ts';
-import { ropeInverseFrequencies } from '../architecture/rope.ts';
 import type { ModelSpec } from '../architecture/spec.ts';
 import type { Backend } from '../backends/backend.ts';
 import { type LoadJob, separateHalves } from '../backends/load/load-job.ts';
@@ -11,6 +10,7 @@ import { ModelError } from '../errors.ts';
 import { dequantize } from '../formats/dequantize.ts';
 import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { Checkpoint, TensorEntry } from '../formats/types.ts';
+import { arrange, arrangedShape, sizeOf } from '../layers/arrange.ts';
 import { floatsAt } from '../memory/memory-views.ts';
 import type { PlacedWeight } from '../plan/plan.ts';
 import type { WeightsProgress } from '../progress.ts';
@@ -18,9 +18,9 @@ import type { PlacedWeights } from '../runtime/forward.ts';
 import {
   type ActivationPrecision,
   chooseLayout,
+  derivedVectors,
   type FoundWeight,
   findWeights,
-  matrixShape,
   type QuantizeType,
   resolveActivations,
   targetType,
@@ -68,13 +68,12 @@ export function placeWeights(
   for (const weight of found) {
     const placed =
       weight.kind === 'vector'
-        ? placeVector(checkpoint, weight, backend, interleavedHead(spec, weight, permuted), fills)
+        ? placeVector(checkpoint, weight, backend, permuted, fills)
         : placeMatrix(weight, spec, backend, options, permuted, jobs);
     table.set(`${weight.layer}.${weight.role}`, placed);
     list.push({ ...weight, placed });
   }
-  placeRopeFrequencies(spec, table, backend, fills);
-  placePlainNorms(spec, table, backend);
+  placeDerived(spec, table, backend, fills);
   const find = (layer: number, role: Role) => table.get(`${layer}.${role}`) ?? null;
   return {
     find,
@@ -156,14 +155,14 @@ function placeMatrix(
   permuted: boolean,
   jobs: LoadJob[],
 ): PlacedWeight {
-  const { rows, columns } = matrixShape(weight);
-  const experts = weight.shape.length === 3 ? weight.shape[0]! : 1;
+  const { rows, columns } = arrangedShape(weight);
+  const experts = weight.experts?.count ?? 1;
   const type = targetType(weight, options.quantize ?? null);
   const activations = resolveActivations(options.activations ?? 'auto', spec.hiddenSize);
   const { layout, byteLength } = chooseLayout(type, rows / experts, columns, activations, backend.packing);
   const name = `layer ${weight.layer} ${weight.role}`;
   const address = backend.arena.allocate(byteLength * experts, name);
-  const head = interleavedHead(spec, weight, permuted);
+  const head = permuted ? (weight.rotaryHead ?? 0) : 0;
   for (let e = 0; e < experts; e++) {
     const entry = weight.tensors.length === experts ? weight.tensors[e]! : weight.tensors[0]!;
     const firstRow = weight.tensors.length === experts ? 0 : e * (rows / experts);
@@ -209,27 +208,21 @@ function splitRows(
   return jobs;
 }
 
-/** The head size where q and k rows (and their biases) are stored interleaved for RoPE, else 0. */
-function interleavedHead(spec: ModelSpec, { layer, role }: FoundWeight, permuted: boolean): number {
-  const mixer = spec.layers[layer]?.mixer;
-  const rotates = permuted && ['q', 'k', 'qBias', 'kBias'].includes(role);
-  return rotates && mixer?.kind === 'attention' && mixer.rope ? mixer.headSize : 0;
-}
-
 /** Vectors become f32, in the order that their kernel reads. */
 function placeVector(
   checkpoint: Checkpoint,
   weight: FoundWeight,
   backend: Backend,
-  interleavedHead: number,
+  permuted: boolean,
   fills: Fill[],
 ): PlacedWeight {
-  const huggingFace = checkpoint.kind === 'huggingface';
+  const isLog = weight.logOfNegative && checkpoint.kind === 'huggingface';
   const { rows, columns, count } = arrangedShape(weight);
   const address = backend.arena.allocate(count * 4, `layer ${weight.layer} ${weight.role}`);
   fills.push(async (scratch) => {
-    const values = await readVector(weight.tensors[0]!, interleavedHead, scratch);
-    arrange(weight, values, huggingFace, floatsAt(backend.arena.views, address, count));
+    const values = await readVector(weight.tensors[0]!, permuted ? (weight.rotaryHead ?? 0) : 0, scratch);
+    if (isLog) for (let i = 0; i < values.length; i++) values[i] = -Math.exp(values[i]!);
+    arrange(weight, values, floatsAt(backend.arena.views, address, count));
   });
   return { address, layout: { type: 'F32', packed: false }, rows, columns, byteLength: count * 4 };
 }
@@ -242,54 +235,11 @@ async function readVector(
 ): Promise<Float32Array> {
   const raw = scratch.raw(entry.byteLength);
   await entry.source.read(entry.offset, raw);
-  const values = scratch.values(entry.shape.reduce((product, d) => product * d, 1));
+  const values = scratch.values(sizeOf(entry.shape));
   dequantize(entry.type, raw, values);
   if (!interleavedHead) return values;
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return new Float32Array(separateHalves(bytes, 4, interleavedHead).buffer);
-}
-
-function arrangedShape({ role, shape }: FoundWeight): { rows: number; columns: number; count: number } {
-  const [outer = 1, inner = 1] = shape;
-  if (role === 'convWeight') return { rows: inner, columns: outer, count: inner * outer };
-  if (role === 'a') return { rows: outer, columns: inner, count: Math.ceil(outer / 4) * 4 * inner };
-  const columns = shape.reduce((product, d) => product * d, 1);
-  return { rows: 1, columns, count: columns };
-}
-
-function arrange(
-  { role, shape }: FoundWeight,
-  values: Float32Array,
-  huggingFace: boolean,
-  out: Float32Array,
-): void {
-  const [outer = 1, inner = 1] = shape;
-  if (role === 'convWeight') {
-    // [channels][width] → [width][channels], so that neighbouring channels are neighbouring floats.
-    for (let c = 0; c < outer; c++)
-      for (let k = 0; k < inner; k++) out[k * outer + c] = values[c * inner + k]!;
-  } else if (role === 'a') {
-    // [channels][states] → [ceil(channels / 4)][states][4]. Hugging Face stores A_log, GGUF stores A = -exp(A_log).
-    out.fill(0);
-    for (let c = 0; c < outer; c++) {
-      for (let n = 0; n < inner; n++) {
-        const value = values[c * inner + n]!;
-        out[((c >> 2) * inner + n) * 4 + (c & 3)] = huggingFace ? -Math.exp(value) : value;
-      }
-    }
-  } else out.set(values);
-}
-
-/** Norms without weights (FalconMamba) are norms whose weights are 1. */
-function placePlainNorms(spec: ModelSpec, table: Map<string, PlacedWeight>, backend: Backend): void {
-  spec.layers.forEach(({ mixer }, layer) => {
-    if (mixer.kind !== 'mamba' || mixer.innerNorms !== 'plain') return;
-    const ones = new Float32Array(Math.max(mixer.dtRank, mixer.stateSize)).fill(1);
-    const place = (columns: number) => placeFloats(ones.subarray(0, columns), backend, 'norm');
-    table.set(`${layer}.dtNorm`, place(mixer.dtRank));
-    table.set(`${layer}.bNorm`, place(mixer.stateSize));
-    table.set(`${layer}.cNorm`, place(mixer.stateSize));
-  });
 }
 
 /** A vector that the model needs and no file holds. */
@@ -305,26 +255,24 @@ function placeFloats(values: Float32Array, backend: Backend, what: string): Plac
   };
 }
 
-/** RoPE's inverse frequencies are the same for every layer of one kind: kept as that layer's ropeFactors. */
-function placeRopeFrequencies(
+/** Places what no file holds as such; what is made from a vector of the file takes that one's place in the table. */
+function placeDerived(
   spec: ModelSpec,
   table: Map<string, PlacedWeight>,
   backend: Backend,
   fills: Fill[],
 ): void {
-  spec.layers.forEach(({ mixer }, layer) => {
-    if (mixer.kind !== 'attention' || !mixer.rope) return;
-    const { rope } = mixer;
-    const key = `${layer}.ropeFactors`;
+  for (const { layer, role, values } of derivedVectors(spec)) {
+    const key = `${layer}.${role}`;
     const stored = table.get(key);
-    const placed = placeFloats(ropeInverseFrequencies(rope, null), backend, 'RoPE frequencies');
+    const placed = placeFloats(values(null), backend, `layer ${layer} ${role}`);
     table.set(key, placed);
-    if (!stored) return;
-    // After the factors themselves, whose own fill is earlier in the list.
+    if (!stored) continue;
+    // After the stored vector itself, whose own fill is earlier in the list.
     fills.push(() => {
       const { views } = backend.arena;
-      const factors = floatsAt(views, stored.address, stored.columns);
-      floatsAt(views, placed.address, placed.columns).set(ropeInverseFrequencies(rope, factors));
+      const found = floatsAt(views, stored.address, stored.columns);
+      floatsAt(views, placed.address, placed.columns).set(values(found));
     });
-  });
+  }
 }

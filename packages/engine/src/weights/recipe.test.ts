@@ -1,14 +1,36 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { marimba } from '../architecture/families/marimba.ts';
+import type { Role } from '../architecture/roles.ts';
+import type { ModelSpec } from '../architecture/spec.ts';
 import { UsageError } from '../errors.ts';
+import { ConfigReader } from '../formats/config-reader.ts';
 import { applyKeepRules, parseFileType, parseKeepRule } from '../quantize/keep.ts';
 import { storedType, wantsMoreBits } from './recipe.ts';
+import { neededWeights } from './weights.ts';
 
-const weight = (role: Parameters<typeof wantsMoreBits>[0], columns: number, moreBits = false) => ({
-  role,
+const needed = neededWeights(smallModel());
+const tensor = (role: Role) => needed.find((weight) => weight.role === role) ?? assert.fail(role);
+
+const weight = (role: Role, columns: number, moreBits = false) => ({
+  ...tensor(role),
   shape: [64, columns],
   moreBits,
 });
+
+/** Every role that has a rule. */
+function smallModel(): ModelSpec {
+  return marimba.fromHuggingFace(
+    ConfigReader.ofJson('config.json', {
+      hidden_size: 64,
+      intermediate_size: 64,
+      layer_types: ['mamba', 'full_attention'],
+      feed_forward_types: ['dense', 'experts'],
+      num_experts: 2,
+      vocab_size: 100,
+    }),
+  );
+}
 
 test('a K type is a mix: more bits for the embedding and sensitive weights, 8 for narrow state-space ones', () => {
   assert.equal(storedType(weight('gate', 2560), 'q4_K'), 'Q4_K');
@@ -31,11 +53,11 @@ test('rows that are not whole blocks get the nearest smaller block, then 16 bits
 });
 
 test('which layers get more bits: all attn_v, and ffn_down as in llama.cpp', () => {
-  const layers = Array.from({ length: 28 }, (_, i) => i).filter((i) => wantsMoreBits('down', i, 28));
+  const layers = Array.from({ length: 28 }, (_, i) => i).filter((i) => wantsMoreBits(tensor('down'), i, 28));
   // src/llama-quant.cpp, use_more_bits(i, 28)
   assert.deepEqual(layers, [0, 1, 2, 5, 8, 11, 14, 17, 20, 23, 24, 25, 26, 27]);
-  assert.ok(wantsMoreBits('v', 3, 28));
-  assert.ok(!wantsMoreBits('gate', 0, 28));
+  assert.ok(wantsMoreBits(tensor('v'), 3, 28));
+  assert.ok(!wantsMoreBits(tensor('gate'), 0, 28));
 });
 
 const tensors = [

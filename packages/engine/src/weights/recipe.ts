@@ -3,9 +3,9 @@
 // Q6_K for the embedding and head, and for attn_v and ffn_down where errors travel furthest), with one difference: the two
 // narrow state-space matrices stay at 8 bits, since they steer the recurrence and weigh next to nothing.
 
-import type { Role } from '../architecture/roles.ts';
 import { TENSOR_TYPES } from '../formats/tensor-types.ts';
 import type { TensorType } from '../formats/types.ts';
+import type { LayerTensor } from '../layers/layer.ts';
 
 /** Formats that a 16- or 32-bit checkpoint can be quantised to while it loads, by the names users type. */
 export const QUANTIZE_TYPES = [
@@ -28,15 +28,10 @@ export const FILE_TYPES = [...QUANTIZE_TYPES, 'bf16', 'f32'] as const;
 export type FileType = (typeof FILE_TYPES)[number];
 
 /** What the rule looks at. */
-export interface RecipeWeight {
-  readonly role: Role;
-  readonly shape: readonly number[];
+export interface RecipeWeight extends Pick<LayerTensor, 'shape' | 'precision'> {
   /** Of the weights that a mix gives more bits: see `wantsMoreBits`. */
   readonly moreBits: boolean;
 }
-
-/** State-space matrices that are never stored with fewer than 8 bits unless asked for by name. */
-const AT_LEAST_8_BITS: ReadonlySet<Role> = new Set<Role>(['xProj', 'dtProj']);
 
 /** What `moreBits` weights get in a K mix. */
 const MORE_BITS: { readonly [type in TensorType]?: TensorType } = {
@@ -66,26 +61,28 @@ export const tensorTypeOf = (type: FileType): TensorType =>
  * Every attn_v, and ffn_down in the first and last eighth of the layers and every third between: llama.cpp's
  * `use_more_bits`, except that there attn_v is chosen by layer too (hybrids have few and small ones).
  */
-export function wantsMoreBits(role: Role, layer: number, layers: number): boolean {
-  if (role === 'v') return true;
-  if (role !== 'down' && role !== 'expertDown') return false;
+export function wantsMoreBits(
+  { precision }: Pick<LayerTensor, 'precision'>,
+  layer: number,
+  layers: number,
+): boolean {
+  if (precision !== 'moreBitsInSomeLayers') return precision === 'moreBits';
   const eighth = Math.floor(layers / 8);
   return layer < eighth || layer >= Math.floor((7 * layers) / 8) || (layer - eighth) % 3 === 2;
 }
 
-/** The format of a matrix; vectors and the router are F32 in every file. */
+/** The format of a matrix; vectors are F32 in every file. */
 export function storedType(weight: RecipeWeight, type: FileType): TensorType {
   const wanted = tensorTypeOf(type);
-  if (weight.role === 'router') return 'F32';
+  if (weight.precision === 'f32') return 'F32';
   if (TENSOR_TYPES[wanted].blockLength === 1) return wanted;
   const { length, [length - 1]: columns = 1 } = weight.shape;
   return fitting(mixed(weight, wanted), columns);
 }
 
-function mixed({ role, moreBits }: RecipeWeight, wanted: TensorType): TensorType {
-  if (AT_LEAST_8_BITS.has(role)) return 'Q8_0';
-  if ((role === 'embedding' || role === 'head') && bitsPerWeight(wanted) < bitsPerWeight('Q6_K'))
-    return 'Q6_K';
+function mixed({ precision, moreBits }: RecipeWeight, wanted: TensorType): TensorType {
+  if (precision === 'atLeast8Bits') return 'Q8_0';
+  if (precision === 'atLeast6Bits' && bitsPerWeight(wanted) < bitsPerWeight('Q6_K')) return 'Q6_K';
   return moreBits ? (MORE_BITS[wanted] ?? wanted) : wanted;
 }
 

@@ -2,23 +2,27 @@
 // read here: this is the plan that load.ts carries out, checked in full before the first byte is loaded.
 
 import type { Family } from '../architecture/family.ts';
-import { GGUF_NAMES, type Role } from '../architecture/roles.ts';
-import type { LayerSpec, ModelSpec } from '../architecture/spec.ts';
+import { GGUF_NAMES, type NormRole, type Role, withLayer } from '../architecture/roles.ts';
+import { type ModelSpec, partsOf } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
 import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { Checkpoint, TensorEntry, TensorType } from '../formats/types.ts';
+import { type LayerKind, layerOf, type PartSpec } from '../layers/index.ts';
+import { type DerivedVector, type LayerTensor, matrix, vector } from '../layers/layer.ts';
 import type { WeightLayout } from '../plan/layouts.ts';
 import { QUANTIZE_TYPES, type QuantizeType, storedType, wantsMoreBits } from './recipe.ts';
 
-/** A weight that the model needs. Matrices stay in their file's format (or are quantised); vectors become f32. */
-export interface NeededWeight {
+/** A weight that the model needs. */
+export interface NeededWeight extends LayerTensor<Role> {
+  /** -1 for the model's own. */
   readonly layer: number;
-  readonly role: Role;
-  readonly shape: readonly number[];
-  readonly kind: 'matrix' | 'vector';
+  readonly part: Part;
   /** Gets more bits than others when quantised to a mix. */
   readonly moreBits: boolean;
 }
+
+/** What a weight belongs to. */
+export type Part = 'embedding' | 'head' | 'norm' | LayerKind;
 
 /** The same with its place in the checkpoint: one tensor, or one for each expert. */
 export interface FoundWeight extends NeededWeight {
@@ -27,85 +31,37 @@ export interface FoundWeight extends NeededWeight {
 
 export { QUANTIZE_TYPES, type QuantizeType };
 
-type Weight = Omit<NeededWeight, 'moreBits'>;
-
 export function neededWeights(spec: ModelSpec): NeededWeight[] {
-  const { hiddenSize: h, vocabularySize } = spec;
-  const needed: Weight[] = [
-    { layer: -1, role: 'embedding', shape: [vocabularySize, h], kind: 'matrix' },
-    { layer: -1, role: 'finalNorm', shape: [h], kind: 'vector' },
-  ];
-  if (!spec.tiedHead) needed.push({ layer: -1, role: 'head', shape: [vocabularySize, h], kind: 'matrix' });
-  spec.layers.forEach((layer, index) => needed.push(...layerWeights(layer, index, h)));
-  return needed.map((weight) => ({
-    ...weight,
-    moreBits: wantsMoreBits(weight.role, weight.layer, spec.layers.length),
-  }));
+  const { hiddenSize, vocabularySize } = spec;
+  const needed: NeededWeight[] = [];
+  const add = (layer: number, part: Part, tensor: LayerTensor<Role>) =>
+    needed.push({ layer, part, moreBits: wantsMoreBits(tensor, layer, spec.layers.length), ...tensor });
+  const norm = (layer: number, role: NormRole | 'finalNorm') =>
+    add(layer, 'norm', vector(role, [hiddenSize], { initial: 'ones' }));
+  add(-1, 'embedding', matrix('embedding', [vocabularySize, hiddenSize], { precision: 'atLeast6Bits' }));
+  norm(-1, 'finalNorm');
+  if (!spec.tiedHead)
+    add(-1, 'head', matrix('head', [vocabularySize, hiddenSize], { precision: 'atLeast6Bits' }));
+  spec.layers.forEach(({ mixers, feedForward }, layer) => {
+    const addPart = (part: PartSpec) => {
+      for (const tensor of layerOf(part).tensors(part, hiddenSize)) add(layer, part.kind, tensor);
+    };
+    if (mixers.length) norm(layer, 'inputNorm');
+    mixers.forEach(addPart);
+    if (!feedForward) return;
+    norm(layer, 'feedForwardNorm');
+    addPart(feedForward);
+  });
+  return needed;
 }
 
-function layerWeights({ mixer, feedForward }: LayerSpec, layer: number, h: number): Weight[] {
-  const list: Weight[] = [];
-  const matrix = (role: Role, ...shape: number[]) => list.push({ layer, role, shape, kind: 'matrix' });
-  const vector = (role: Role, ...shape: number[]) => list.push({ layer, role, shape, kind: 'vector' });
-  vector('inputNorm', h);
-  if (mixer.kind === 'mamba') {
-    const { innerSize: inner, stateSize: states, dtRank } = mixer;
-    matrix('inProj', 2 * inner, h);
-    vector('convWeight', inner, mixer.convWidth);
-    if (mixer.convBias) vector('convBias', inner);
-    matrix('xProj', dtRank + 2 * states, inner);
-    matrix('dtProj', inner, dtRank);
-    vector('dtProjBias', inner);
-    if (mixer.innerNorms === 'weighted') {
-      vector('dtNorm', dtRank);
-      vector('bNorm', states);
-      vector('cNorm', states);
-    }
-    vector('a', inner, states);
-    vector('d', inner);
-    matrix('outProj', h, inner);
-    if (mixer.projectionBias) {
-      vector('inProjBias', 2 * inner);
-      vector('outProjBias', h);
-    }
-  } else {
-    const queries = mixer.heads * mixer.headSize;
-    const keys = mixer.kvHeads * mixer.headSize;
-    matrix('q', queries, h);
-    matrix('k', keys, h);
-    matrix('v', keys, h);
-    matrix('o', h, queries);
-    if (mixer.inputBias) {
-      vector('qBias', queries);
-      vector('kBias', keys);
-      vector('vBias', keys);
-    }
-    if (mixer.outputBias) vector('oBias', h);
-    if (mixer.headNorms) {
-      vector('qNorm', mixer.headSize);
-      vector('kNorm', mixer.headSize);
-    }
-    if (mixer.rope?.scaling?.kind === 'tensor') vector('ropeFactors', mixer.rope.rotary / 2);
-  }
-  if (!feedForward) return list;
-  vector('feedForwardNorm', h);
-  if (feedForward.kind === 'dense') {
-    matrix('gate', feedForward.size, h);
-    matrix('up', feedForward.size, h);
-    matrix('down', h, feedForward.size);
-    if (feedForward.bias) {
-      vector('gateBias', feedForward.size);
-      vector('upBias', feedForward.size);
-      vector('downBias', h);
-    }
-  } else {
-    const { count, size } = feedForward;
-    matrix('router', count, h);
-    matrix('expertGate', count, size, h);
-    matrix('expertUp', count, size, h);
-    matrix('expertDown', count, h, size);
-  }
-  return list;
+/** Vectors that the model's ops need and that no file holds as such, with their layer. */
+export function derivedVectors(spec: ModelSpec): (DerivedVector<Role> & { readonly layer: number })[] {
+  return spec.layers.flatMap((layer, index) =>
+    partsOf(layer).flatMap((part) =>
+      (layerOf(part).derived?.(part) ?? []).map((vector) => ({ ...vector, layer: index })),
+    ),
+  );
 }
 
 /** Finds every needed weight and checks its shape. */
@@ -116,7 +72,7 @@ export function findWeights(checkpoint: Checkpoint, family: Family, spec: ModelS
 function findOne(checkpoint: Checkpoint, family: Family, weight: NeededWeight): TensorEntry[] {
   const names =
     (checkpoint.kind === 'gguf' ? GGUF_NAMES[weight.role] : family.huggingFaceNames[weight.role]) ?? [];
-  const candidates = names.map((name) => name.replace(/\bN\b/, `${weight.layer}`));
+  const candidates = names.map((name) => withLayer(name, weight.layer));
   for (const name of candidates) {
     if (/\bE\b/.test(name)) {
       const [experts, ...shape] = weight.shape;
@@ -149,14 +105,8 @@ function need(checkpoint: Checkpoint, name: string, shape: readonly number[]): T
 /** The format a matrix will have in memory. */
 export function targetType(weight: FoundWeight, quantize: QuantizeType | null): TensorType {
   const source = weight.tensors[0]!.type;
-  if (!quantize || weight.role === 'router' || !['F32', 'F16', 'BF16'].includes(source)) return source;
+  if (!quantize || weight.precision === 'f32' || !['F32', 'F16', 'BF16'].includes(source)) return source;
   return storedType(weight, quantize);
-}
-
-/** Rows and columns of a weight as the arena holds it: experts one under the other. */
-export function matrixShape(weight: NeededWeight): { rows: number; columns: number } {
-  const columns = weight.shape.at(-1)!;
-  return { rows: weight.shape.slice(0, -1).reduce((product, d) => product * d, 1), columns };
 }
 
 export interface PackingRules {

@@ -1,7 +1,7 @@
 // A small hybrid with random weights on disk, with a tokenizer: enough of a model to ask, for tests.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hybrid, neededWeights } from '@marimba/engine/architecture';
+import { neededWeights, OWN_NAMES, withLayer } from '@marimba/engine/architecture';
 import { createRandom } from '@marimba/engine/measure';
 import { trainTokenizer } from '../data/tokenizer-file.ts';
 import { modelConfig, specOf } from '../studies/model.ts';
@@ -22,7 +22,7 @@ export async function writeTestModel(
   const chunks: Float32Array[] = [];
   let offset = 0;
   for (const { layer, role, shape } of neededWeights(specOf('test', config))) {
-    const name = hybrid.huggingFaceNames[role]![0]!.replace(/\bN\b/, `${layer}`);
+    const name = withLayer(OWN_NAMES[role]![0]!, layer);
     const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () =>
       /Norm$/i.test(role) || role === 'd' ? 1 : (random() - 0.5) * 2 * scale,
     );

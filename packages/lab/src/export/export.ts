@@ -44,7 +44,7 @@ function safetensorsFile(store: ParameterStore, config: JsonObject): Uint8Array 
   const { family } = specOfConfig('export', config);
   const parts = store.list.flatMap((parameter) => partsOf(parameter, family));
   const shapeOf = ({ parameter, count }: (typeof parts)[number]): readonly number[] => {
-    if (parameter.role === 'convWeight') return [parameter.shape[0]!, 1, parameter.shape[1]!];
+    if (parameter.order === 'transposed') return [parameter.shape[0]!, 1, parameter.shape[1]!];
     return count < parameter.shape.reduce((product, size) => product * size, 1)
       ? parameter.shape.slice(1)
       : parameter.shape;

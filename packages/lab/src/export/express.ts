@@ -1,6 +1,7 @@
 // Which published family can hold a model: Hugging Face's Jamba, Mamba and Llama each describe their layers by a rule, and a
 // layer list that follows none of them stays in this project's own form (model_type marimba), with the reason.
 import type { AttentionSpec, LayerSpec, MambaSpec, ModelSpec } from '@marimba/engine';
+import { allOfKind, hasKind } from '@marimba/engine/architecture';
 import type { JsonObject } from '@marimba/engine/formats';
 
 export interface Expression {
@@ -32,7 +33,7 @@ export function express(spec: ModelSpec, config: JsonObject): Expression {
 
 /** Why llama.cpp would not load a model of these families, or compute something else; null when it does neither. */
 export function ggufProblem(spec: ModelSpec): string | null {
-  const mambas = mambasOf(spec);
+  const mambas = allOfKind(spec.layers, 'mamba');
   if (mambas.some((m) => m.projectionBias)) return 'its Mamba layers have projection biases';
   if (mambas.some((m) => !m.convBias)) return 'its convolutions have no bias';
   if (mambas.some((m) => m.innerSize !== 2 * spec.hiddenSize))
@@ -61,13 +62,12 @@ const common = (spec: ModelSpec): JsonObject => ({
 
 const same = (values: readonly unknown[]): boolean =>
   values.every((value) => JSON.stringify(value) === JSON.stringify(values[0]));
-const mambasOf = (spec: ModelSpec) => spec.layers.flatMap((l) => (l.mixer.kind === 'mamba' ? [l.mixer] : []));
-const attentionsOf = (spec: ModelSpec) =>
-  spec.layers.flatMap((l) => (l.mixer.kind === 'attention' ? [l.mixer] : []));
+const oneMixerEach = (spec: ModelSpec) => spec.layers.every(({ mixers }) => mixers.length === 1);
 
 function asMamba(spec: ModelSpec): Expression | string {
-  const [mixer, ...rest] = mambasOf(spec);
-  if (!mixer || rest.length + 1 < spec.layers.length) return 'Mamba: it has layers other than Mamba';
+  const [mixer, ...rest] = allOfKind(spec.layers, 'mamba');
+  if (!mixer || rest.length + 1 < spec.layers.length || !oneMixerEach(spec))
+    return 'Mamba: it has layers other than Mamba';
   if (spec.layers.some((l) => l.feedForward)) return 'Mamba: it has feed-forwards';
   if (!same([mixer, ...rest]) || mixer.innerNorms !== 'none') return 'Mamba: it has norms inside Mamba';
   return {
@@ -103,11 +103,12 @@ function plainAttention(spec: ModelSpec, mixers: readonly AttentionSpec[]): stri
 }
 
 function asLlama(spec: ModelSpec): Expression | string {
-  const mixers = attentionsOf(spec);
+  const mixers = allOfKind(spec.layers, 'attention');
   const [mixer] = mixers;
   const forwards = spec.layers.map((l) => l.feedForward);
   const [forward] = forwards;
-  if (!mixer || mixers.length < spec.layers.length) return 'Llama: it has layers other than attention';
+  if (!mixer || mixers.length < spec.layers.length || !oneMixerEach(spec))
+    return 'Llama: it has layers other than attention';
   const problem = plainAttention(spec, mixers);
   if (problem) return `Llama: ${problem}`;
   if (!mixer.rope || mixer.rope.scaling || mixer.rope.rotary !== mixer.headSize)
@@ -133,22 +134,29 @@ function asLlama(spec: ModelSpec): Expression | string {
   };
 }
 
+/** Jamba's layers have one mixer each, Mamba or attention. */
+function otherMixers(spec: ModelSpec): string | null {
+  if (!oneMixerEach(spec)) return 'it has layers without a mixer, or with several';
+  const other = spec.layers.some((layer) => !hasKind(layer, 'mamba') && !hasKind(layer, 'attention'));
+  return other ? 'it has mixers other than Mamba and attention' : null;
+}
+
 function asJamba(spec: ModelSpec): Expression | string {
   const { layers } = spec;
-  const attention = attentionsOf(spec);
-  const mambas = mambasOf(spec);
-  const problem = plainAttention(spec, attention) ?? mambaProblem(spec, mambas);
+  const attention = allOfKind(spec.layers, 'attention');
+  const mambas = allOfKind(spec.layers, 'mamba');
+  const problem = otherMixers(spec) ?? plainAttention(spec, attention) ?? mambaProblem(spec, mambas);
   if (problem) return `Jamba: ${problem}`;
   if (attention.some((mixer) => mixer.rope)) return 'Jamba: it has rotary positions';
-  const attends = period(layers, (l) => l.mixer.kind === 'attention');
+  const attends = period(layers, (layer) => hasKind(layer, 'attention'));
   if (!attends) return 'Jamba: its attention layers do not come at one period';
-  const routed = period(layers, (l) => l.feedForward?.kind === 'experts');
+  const routed = period(layers, (layer) => hasKind(layer, 'experts'));
   if (!routed) return 'Jamba: its routed layers do not come at one period';
   const forwards = layers.map((l) => l.feedForward);
   const sizes = new Set(forwards.map((f) => f?.size));
   if (sizes.size !== 1 || sizes.has(undefined))
     return 'Jamba: its feed-forwards are missing or of different sizes';
-  const experts = forwards.flatMap((f) => (f?.kind === 'experts' ? [f] : []));
+  const experts = allOfKind(layers, 'experts');
   if (
     !same(experts) ||
     experts[0]?.renormalize ||

@@ -1,7 +1,7 @@
 // A model as a GGUF file, as llama.cpp's converter would write it: tensor names and transforms of docs (jamba, mamba, llama),
 // f32. Llama's q and k rows are interleaved for its kind of rotary positions; A is stored as -exp(A_log).
 import type { MambaSpec, ModelSpec } from '@marimba/engine';
-import { GGUF_NAMES } from '@marimba/engine/architecture';
+import { allOfKind, ggufName } from '@marimba/engine/architecture';
 import { createGgufWriter, type TypedMetadataValue } from '@marimba/engine/formats';
 import type { Parameter, ParameterStore } from '../train/parameters.ts';
 import type { ExportedText } from './export.ts';
@@ -31,7 +31,7 @@ export function ggufFile(
   ]);
   const tensors = store.list.map((parameter) => ({
     parameter,
-    name: GGUF_NAMES[parameter.role][0]!.replace(/\bN\b/, `${parameter.layer}`),
+    name: ggufName(parameter.role, parameter.layer),
   }));
   const layout = createGgufWriter({
     metadata,
@@ -48,9 +48,9 @@ export function ggufFile(
 
 function sizes(spec: ModelSpec): Record<string, TypedMetadataValue> {
   const { layers } = spec;
-  const mambas = layers.flatMap((l) => (l.mixer.kind === 'mamba' ? [l.mixer] : []));
-  const [attention] = layers.flatMap((l) => (l.mixer.kind === 'attention' ? [l.mixer] : []));
-  const experts = layers.flatMap((l) => (l.feedForward?.kind === 'experts' ? [l.feedForward] : []));
+  const mambas = allOfKind(layers, 'mamba');
+  const [attention] = allOfKind(layers, 'attention');
+  const experts = allOfKind(layers, 'experts');
   const common = {
     block_count: u32(layers.length),
     context_length: u32(spec.contextLength),
@@ -83,7 +83,7 @@ function sizes(spec: ModelSpec): Record<string, TypedMetadataValue> {
     'attention.head_count_kv': {
       type: 'array',
       of: 'i32',
-      value: layers.map((l) => (l.mixer.kind === 'attention' ? l.mixer.kvHeads : 0)),
+      value: layers.map((layer) => allOfKind([layer], 'attention')[0]?.kvHeads ?? 0),
     },
     expert_count: u32(experts[0]?.count ?? 1),
     expert_used_count: u32(experts[0]?.topK ?? 1),
@@ -99,11 +99,9 @@ const stateSizes = (mamba: MambaSpec): Record<string, TypedMetadataValue> => ({
 
 function transformed(store: ParameterStore, parameter: Parameter, spec: ModelSpec): Float32Array {
   const values = store.read(parameter);
-  if (parameter.role === 'a') return values.map((v) => -Math.exp(v));
-  const mixer = spec.layers[parameter.layer]?.mixer;
-  const rotates = spec.family === 'llama' && (parameter.role === 'q' || parameter.role === 'k');
-  return rotates && mixer?.kind === 'attention'
-    ? interleaveHalves(values, parameter.shape[1]!, mixer.headSize)
+  if (parameter.logOfNegative) return values.map((v) => -Math.exp(v));
+  return spec.family === 'llama' && parameter.rotaryHead && parameter.kind === 'matrix'
+    ? interleaveHalves(values, parameter.shape[1]!, parameter.rotaryHead)
     : values;
 }
 

@@ -22,19 +22,21 @@ const PER_TENSOR = 4;
 const rope = { theta: 100, rotary: 6, scaling: null };
 
 const MODELS: Readonly<Record<string, { spec: ModelSpec; options?: Partial<TrainingOptions> }>> = {
-  'mamba with norms and biases': { spec: model([{ mixer: mamba(), feedForward: dense() }]) },
+  'mamba with norms and biases': { spec: model([{ mixers: [mamba()], feedForward: dense() }]) },
   'mamba alone, no norms, no biases, one channel more than a block': {
     spec: model(
       [
         {
-          mixer: mamba({
-            innerNorms: 'none',
-            projectionBias: false,
-            convBias: false,
-            innerSize: 5,
-            stateSize: 7,
-            convWidth: 5,
-          }),
+          mixers: [
+            mamba({
+              innerNorms: 'none',
+              projectionBias: false,
+              convBias: false,
+              innerSize: 5,
+              stateSize: 7,
+              convWidth: 5,
+            }),
+          ],
           feedForward: null,
         },
       ],
@@ -42,18 +44,21 @@ const MODELS: Readonly<Record<string, { spec: ModelSpec; options?: Partial<Train
     ),
   },
   'mamba with plain norms, conv of width 1': {
-    spec: model([{ mixer: mamba({ innerNorms: 'plain', convWidth: 1 }), feedForward: null }]),
+    spec: model([{ mixers: [mamba({ innerNorms: 'plain', convWidth: 1 })], feedForward: null }]),
   },
-  'attention, grouped heads': { spec: model([{ mixer: attention(), feedForward: dense() }]) },
+  'attention, grouped heads': { spec: model([{ mixers: [attention()], feedForward: dense() }]) },
   'attention with rotary positions and head norms': {
     spec: model([
-      { mixer: attention({ rope, headNorms: true, inputBias: false, outputBias: false }), feedForward: null },
+      {
+        mixers: [attention({ rope, headNorms: true, inputBias: false, outputBias: false })],
+        feedForward: null,
+      },
     ]),
   },
   'window of 3, odd heads': {
     spec: model([
       {
-        mixer: attention({ window: 3, heads: 3, kvHeads: 1, headSize: 7 }),
+        mixers: [attention({ window: 3, heads: 3, kvHeads: 1, headSize: 7 })],
         feedForward: dense({ bias: false }),
       },
     ]),
@@ -61,28 +66,28 @@ const MODELS: Readonly<Record<string, { spec: ModelSpec; options?: Partial<Train
   'gelu by tanh and by erf': {
     spec: model(
       [
-        { mixer: attention(), feedForward: dense({ activation: 'gelu_tanh' }) },
-        { mixer: attention(), feedForward: dense({ activation: 'gelu' }) },
+        { mixers: [attention()], feedForward: dense({ activation: 'gelu_tanh' }) },
+        { mixers: [attention()], feedForward: dense({ activation: 'gelu' }) },
       ],
       { embeddingScale: 2 },
     ),
   },
   'experts with load balancing': {
     spec: model([
-      { mixer: mamba(), feedForward: experts() },
-      { mixer: attention(), feedForward: experts() },
+      { mixers: [mamba()], feedForward: experts() },
+      { mixers: [attention()], feedForward: experts() },
     ]),
     options: { balanceLoss: 0.5 },
   },
   'renormalised experts': {
-    spec: model([{ mixer: attention(), feedForward: experts({ renormalize: true, count: 4 }) }]),
+    spec: model([{ mixers: [attention()], feedForward: experts({ renormalize: true, count: 4 }) }]),
   },
   'a hybrid, values computed again': {
     spec: model(
       [
-        { mixer: mamba(), feedForward: experts() },
-        { mixer: attention({ rope }), feedForward: dense() },
-        { mixer: mamba(), feedForward: null },
+        { mixers: [mamba()], feedForward: experts() },
+        { mixers: [attention({ rope })], feedForward: dense() },
+        { mixers: [mamba()], feedForward: null },
       ],
       { tiedHead: true },
     ),
@@ -133,7 +138,7 @@ for (const [name, { spec, options }] of Object.entries(MODELS)) {
 }
 
 it('micro-batches add up to the gradient of one batch', async () => {
-  const spec = model([{ mixer: mamba(), feedForward: dense() }]);
+  const spec = model([{ mixers: [mamba()], feedForward: dense() }]);
   const batches = [randomBatch(37, [5, 4], 1), randomBatch(37, [6], 2)];
   const [a, b] = batches as [(typeof batches)[0], (typeof batches)[0]];
   const whole = {

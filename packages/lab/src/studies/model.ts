@@ -1,6 +1,6 @@
-// From a study's few words about a model to a configuration that the engine's hybrid family reads, and its layer list.
+// From a study's few words about a model to a configuration that the engine's marimba family reads, and its layer list.
 import type { ModelSpec } from '@marimba/engine';
-import { ConfigReader, hybrid, neededWeights } from '@marimba/engine/architecture';
+import { ConfigReader, marimba, neededWeights } from '@marimba/engine/architecture';
 import { parsePattern } from './pattern.ts';
 
 /** Sizes that all models of a study share unless one says otherwise. */
@@ -77,7 +77,7 @@ export function modelConfig(
 }
 
 export const specOf = (name: string, config: ModelConfig): ModelSpec =>
-  hybrid.fromHuggingFace(new ConfigReader(`study model ${name}`, (field) => config[field]));
+  marimba.fromHuggingFace(new ConfigReader(`study model ${name}`, (field) => config[field]));
 
 export interface ParameterCount {
   readonly total: number;
@@ -88,14 +88,10 @@ export interface ParameterCount {
 export function countParameters(spec: ModelSpec): ParameterCount {
   let total = 0;
   let active = 0;
-  for (const { layer, role, shape } of neededWeights(spec)) {
+  for (const { shape, experts } of neededWeights(spec)) {
     const size = shape.reduce((product, d) => product * d, 1);
     total += size;
-    const feedForward = spec.layers[layer]?.feedForward;
-    active +=
-      feedForward?.kind === 'experts' && role.startsWith('expert')
-        ? (size * feedForward.topK) / feedForward.count
-        : size;
+    active += experts ? (size * experts.topK) / experts.count : size;
   }
   return { total, active };
 }

@@ -86,7 +86,8 @@ test('every axis makes models that differ where it says', () => {
     'MMMAMMMM',
     'MMeMAeMMeMMe',
   ]);
-  const spec = (model: StudyModel) => specOf(model.name, modelConfig(model, sizes, 64, 128)).layers[3]!.mixer;
+  const spec = (model: StudyModel) =>
+    specOf(model.name, modelConfig(model, sizes, 64, 128)).layers[3]!.mixers[0]!;
   assert.deepEqual(
     innerNorms('none')
       .map(spec)

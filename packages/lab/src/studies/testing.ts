@@ -1,6 +1,7 @@
 // A trainer that learns nothing and guesses by a fixed rule, for tests of what surrounds training: it predicts the right token
 // for a share of positions that grows with the number of attention layers, so that results differ from model to model.
 import { appendFileSync } from 'node:fs';
+import { allOfKind } from '@marimba/engine/architecture';
 import type { TrainCell } from './trainer.ts';
 
 export function createTrainCell(): TrainCell {
@@ -8,7 +9,7 @@ export function createTrainCell(): TrainCell {
     const log = process.env.MARIMBA_TEST_LOG;
     if (log) appendFileSync(log, `${spec.layers.length} ${seed}\n`);
     if (process.env.MARIMBA_TEST_CRASH === `${seed}`) process.exit(9);
-    const attention = spec.layers.filter((l) => l.mixer.kind === 'attention').length / spec.layers.length;
+    const attention = allOfKind(spec.layers, 'attention').length / spec.layers.length;
     for (let step = 0; step < budget.steps; step++) {
       batches(step);
       onStep?.(step + 1, 1);

@@ -25,9 +25,9 @@ const odds = mamba({ innerSize: 84, stateSize: 20, convWidth: 5, dtRank: 3 });
 const MODELS: Readonly<Record<string, ModelSpec>> = {
   hybrid: model(
     [
-      { mixer: odds, feedForward: dense({ size: 150 }) },
+      { mixers: [odds], feedForward: dense({ size: 150 }) },
       {
-        mixer: attention({ heads: 6, kvHeads: 2, headSize: 7, window: 70 }),
+        mixers: [attention({ heads: 6, kvHeads: 2, headSize: 7, window: 70 })],
         feedForward: experts({ size: 53 }),
       },
     ],
@@ -36,7 +36,7 @@ const MODELS: Readonly<Record<string, ModelSpec>> = {
   mamba: model(
     [
       {
-        mixer: mamba({ innerSize: 131, stateSize: 6, convWidth: 4, innerNorms: 'none', convBias: false }),
+        mixers: [mamba({ innerSize: 131, stateSize: 6, convWidth: 4, innerNorms: 'none', convBias: false })],
         feedForward: null,
       },
     ],
@@ -45,18 +45,18 @@ const MODELS: Readonly<Record<string, ModelSpec>> = {
   transformer: model(
     [
       {
-        mixer: attention({ heads: 3, kvHeads: 3, headSize: 14, rope, headNorms: true }),
+        mixers: [attention({ heads: 3, kvHeads: 3, headSize: 14, rope, headNorms: true })],
         feedForward: dense({ activation: 'gelu', bias: false }),
       },
       {
-        mixer: attention({ heads: 4, kvHeads: 1, headSize: 10 }),
+        mixers: [attention({ heads: 4, kvHeads: 1, headSize: 10 })],
         feedForward: dense({ activation: 'gelu_tanh' }),
       },
     ],
     odd,
   ),
   'routed, renormalised': model(
-    [{ mixer: odds, feedForward: experts({ count: 5, size: 140, renormalize: true }) }],
+    [{ mixers: [odds], feedForward: experts({ count: 5, size: 140, renormalize: true }) }],
     odd,
   ),
 };

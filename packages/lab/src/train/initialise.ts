@@ -1,11 +1,11 @@
-// First weights from a seed: Jamba's and Mamba's own rules. Matrices are normal with deviation 0.02 (or another), those that write to
-// the residual stream divided by sqrt(2 layers) (Radford et al. 2019); Mamba's A = -(1 … N), D = 1, and dt's bias such that
-// softplus(bias) is log-uniform in [0.001, 0.1] (Gu & Dao 2023, section 3.6 and their reference code).
+// First weights from a seed. Each kind of layer says what its tensors start from (`initial` in engine: layers/). Matrices are
+// normal with deviation 0.02 (or another), those that write to the residual stream divided by sqrt(2 layers) (Radford et al.
+// 2019).
 
 import type { ModelSpec } from '@marimba/engine';
-import type { Role } from '@marimba/engine/architecture';
+import { sizeOf } from '@marimba/engine/architecture';
 import { createRandom } from '@marimba/engine/measure';
-import { type Parameter, type ParameterStore, sizeOf } from './parameters.ts';
+import type { Parameter, ParameterStore } from './parameters.ts';
 
 const DEVIATION = 0.02;
 
@@ -14,22 +14,6 @@ const DEVIATION = 0.02;
  * (docs/log.md).
  */
 export const smallDeviation = (hidden: number): number => Math.sqrt(2 / (5 * hidden));
-
-const DT_MIN = 0.001;
-const DT_MAX = 0.1;
-
-const NORMS: ReadonlySet<Role> = new Set<Role>([
-  'finalNorm',
-  'inputNorm',
-  'feedForwardNorm',
-  'dtNorm',
-  'bNorm',
-  'cNorm',
-  'qNorm',
-  'kNorm',
-  'd',
-]);
-const RESIDUAL: ReadonlySet<Role> = new Set<Role>(['o', 'outProj', 'down', 'expertDown']);
 
 export function initialise(
   store: ParameterStore,
@@ -40,12 +24,10 @@ export function initialise(
   // A parameter's numbers depend on the seed and its own name only, so models that share layers share their first weights.
   for (const parameter of store.list) {
     const random = createRandom(nameSeed(seed, `${parameter.layer}.${parameter.role}`));
+    const value = firstValue(parameter, spec.layers.length, random, deviation);
     store.write(
       parameter,
-      Float32Array.from(
-        { length: sizeOf(parameter.shape) },
-        firstValue(parameter, random, deviationOf(parameter, spec, deviation)),
-      ),
+      Float32Array.from({ length: sizeOf(parameter.shape) }, (_, i) => value(i)),
     );
   }
 }
@@ -57,26 +39,28 @@ function nameSeed(seed: number, name: string): number {
   return hash;
 }
 
-const deviationOf = ({ role }: Parameter, spec: ModelSpec, deviation: number): number =>
-  RESIDUAL.has(role) ? deviation / Math.sqrt(2 * spec.layers.length) : deviation;
-
+/** What a parameter's `initial` (engine: layers/layer.ts) says. */
 function firstValue(
-  { role, shape }: Parameter,
+  { kind, initial = kind === 'matrix' ? 'normal' : 'zeros' }: Parameter,
+  layers: number,
   random: () => number,
   deviation: number,
-): (_: unknown, i: number) => number {
-  if (NORMS.has(role)) return () => 1;
-  if (role === 'a') return (_, i) => Math.log((i % shape[1]!) + 1);
-  if (role === 'dtProjBias')
-    return () => inverseSoftplus(Math.exp(Math.log(DT_MIN) + random() * Math.log(DT_MAX / DT_MIN)));
-  if (role === 'dtProj') return () => (2 * random() - 1) / Math.sqrt(shape[1]!);
-  if (role === 'convWeight') return () => (2 * random() - 1) / Math.sqrt(shape[1]!);
-  if (role.endsWith('Bias')) return () => 0;
-  const normal = normalSource(random);
-  return () => normal() * deviation;
+): (index: number) => number {
+  switch (initial) {
+    case 'ones':
+      return () => 1;
+    case 'zeros':
+      return () => 0;
+    case 'normal':
+      return scaled(normalSource(random), deviation);
+    case 'residual':
+      return scaled(normalSource(random), deviation / Math.sqrt(2 * layers));
+    default:
+      return initial(random);
+  }
 }
 
-const inverseSoftplus = (y: number): number => y + Math.log(-Math.expm1(-y));
+const scaled = (source: () => number, deviation: number) => (): number => source() * deviation;
 
 /** Box–Muller. */
 function normalSource(random: () => number): () => number {

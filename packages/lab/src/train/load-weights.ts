@@ -1,8 +1,8 @@
 // Reads the weights of a Hugging Face folder into a parameter store, and knows what each part of a parameter is called there.
 import { type HuggingFaceCheckpoint, ModelError, type ModelSpec } from '@marimba/engine';
-import { type Family, findWeights } from '@marimba/engine/architecture';
+import { type Family, findWeights, sizeOf, withLayer } from '@marimba/engine/architecture';
 import { dequantize } from '@marimba/engine/formats';
-import { type Parameter, type ParameterStore, sizeOf } from './parameters.ts';
+import type { Parameter, ParameterStore } from './parameters.ts';
 
 /** One tensor of a checkpoint: a parameter, or one expert of it. */
 export interface NamedPart {
@@ -48,7 +48,7 @@ export function partsOf(parameter: Parameter, family: Family): NamedPart[] {
   const name = family.huggingFaceNames[parameter.role]?.[0];
   if (!name)
     throw new ModelError(`${family.name}: expected a name for the weight ${parameter.role}, found none`);
-  const full = name.replace(/\bN\b/, `${parameter.layer}`);
+  const full = withLayer(name, parameter.layer);
   const size = sizeOf(parameter.shape);
   if (!/\bE\b/.test(full)) return [{ name: full, parameter, start: 0, count: size }];
   const experts = parameter.shape[0]!;

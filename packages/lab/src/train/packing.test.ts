@@ -31,8 +31,8 @@ for (const backend of ['reference', 'wasm'] as const) {
     for (const [name, mixer] of Object.entries(MIXERS)) {
       it(`${name}: losses and gradient of each document on its own`, async () => {
         const spec = model([
-          { mixer, feedForward: experts() },
-          { mixer, feedForward: dense() },
+          { mixers: [mixer], feedForward: experts() },
+          { mixers: [mixer], feedForward: dense() },
         ]);
         const packed = randomBatch(spec.vocabularySize, DOCUMENTS, 5);
         packed.targets[70] = 3; // the document of one token has a target too

@@ -4,12 +4,16 @@
 //
 // Kept as the kernels read them: convolutions as [width][channels], and log(-A) in blocks of four channels, from which an
 // op makes the decay `a` that the scan reads.
-import { type MambaSpec, type ModelSpec, UsageError } from '@marimba/engine';
+import { type ModelSpec, UsageError } from '@marimba/engine';
 import {
+  arrange,
+  arrangedShape,
+  derivedVectors,
   type NeededWeight,
   neededWeights,
   type Role,
-  ropeInverseFrequencies,
+  restore,
+  sizeOf,
 } from '@marimba/engine/architecture';
 import { type Arena, floatsAt, type PlacedWeight, type PlacedWeights } from '@marimba/engine/plan';
 
@@ -46,18 +50,20 @@ export class ParameterStore {
   readonly #arena: Arena;
   readonly #addresses: Readonly<Record<Block, number>>;
   readonly #negated = new Map<number, number>();
+  /** Columns of vectors that are not trained, by address. */
+  readonly #constants = new Map<number, number>();
   readonly #decayGradients = new Map<number, number>();
   /** Where gradients of constants go. */
   readonly #unused: number;
 
   constructor(arena: Arena, spec: ModelSpec, decayed: DecayedParameters = 'matrices') {
     this.#arena = arena;
-    const needed = neededWeights(spec).filter((weight) => weight.role !== 'ropeFactors');
+    const needed = neededWeights(spec);
     const isDecayed = (weight: NeededWeight) => decayed === 'all' || weight.kind === 'matrix';
     const ordered = [...needed.filter(isDecayed), ...needed.filter((weight) => !isDecayed(weight))];
     let offset = 0;
     this.list = ordered.map((weight) => {
-      const parameter = { ...weight, offset, count: floatsOf(weight) };
+      const parameter = { ...weight, offset, count: arrangedShape(weight).count };
       offset += Math.ceil(parameter.count / FLOATS_PER_LINE) * FLOATS_PER_LINE;
       return parameter;
     });
@@ -72,16 +78,12 @@ export class ParameterStore {
       firstMoments: address('firstMoments'),
       secondMoments: address('secondMoments'),
     };
-    const widest = Math.max(
-      0,
-      ...spec.layers.map(({ mixer }) =>
-        mixer.kind === 'mamba' ? Math.max(mixer.dtRank, mixer.stateSize) : 0,
-      ),
-    );
+    const constants = derivedVectors(spec);
+    const widest = constants.reduce((most, { columns }) => Math.max(most, columns), 0);
     this.#unused = arena.allocate(widest * 4, 'gradients of constants');
     const table = new Map<string, PlacedWeight>();
     this.decays = this.#placeParameters(table);
-    this.#placeConstants(spec, table);
+    this.#placeConstants(constants, table);
     const find = (layer: number, role: Role) => table.get(`${layer}.${role}`) ?? null;
     this.weights = {
       find,
@@ -111,7 +113,15 @@ export class ParameterStore {
 
   decayGradient = (a: number): number => this.#decayGradients.get(a)!;
 
-  negatedFrequencies = (address: number): number => this.#negated.get(address)!;
+  /** Rotary frequencies with the other sign, which turn a gradient back. */
+  negatedFrequencies = (address: number): number => {
+    let negated = this.#negated.get(address);
+    if (negated === undefined) {
+      const values = floatsAt(this.#arena.views, address, this.#constants.get(address)!);
+      this.#negated.set(address, (negated = this.#constant(values.map((v) => -v))));
+    }
+    return negated;
+  };
 
   /** A parameter's values in the order of a Hugging Face checkpoint: [out][in], convolutions [channels][width], A_log. */
   read(parameter: Parameter, block: Block = 'weights'): Float32Array {
@@ -120,9 +130,7 @@ export class ParameterStore {
       this.#addresses[block] + parameter.offset * 4,
       parameter.count,
     );
-    const order = placeOf(parameter);
-    if (!order) return stored.slice();
-    return Float32Array.from({ length: sizeOf(parameter.shape) }, (_, i) => stored[order(i)]!);
+    return restore(parameter, stored);
   }
 
   write(parameter: Parameter, values: Float32Array, block: Block = 'weights'): void {
@@ -131,9 +139,7 @@ export class ParameterStore {
       this.#addresses[block] + parameter.offset * 4,
       parameter.count,
     );
-    const order = placeOf(parameter);
-    if (!order) stored.set(values);
-    else values.forEach((value, i) => (stored[order(i)] = value));
+    arrange(parameter, values, stored);
   }
 
   /** Parameters of the model, without padding. */
@@ -144,56 +150,30 @@ export class ParameterStore {
   #placeParameters(table: Map<string, PlacedWeight>): Decay[] {
     const decays: Decay[] = [];
     for (const parameter of this.list) {
-      const { layer, role, shape } = parameter;
-      const [outer = 1, inner = 1] = shape;
-      const address = this.#addresses.weights + parameter.offset * 4;
-      const place = (rows: number, columns: number, at = address) =>
-        table.set(`${layer}.${role}`, {
-          address: at,
-          layout: F32,
-          rows,
-          columns,
-          byteLength: parameter.count * 4,
-        });
-      if (role === 'a') {
-        const a = this.#arena.allocate(parameter.count * 4, 'decay');
-        this.#decayGradients.set(a, this.weightGradient(address));
-        decays.push({ aLog: address, a, channels: outer, states: inner });
-        place(outer, inner, a);
-      } else if (role === 'convWeight') place(inner, outer);
-      else if (parameter.kind === 'vector') place(1, parameter.count);
-      else place(sizeOf(shape.slice(0, -1)), shape.at(-1)!);
+      const { layer, role } = parameter;
+      const { rows, columns, count } = arrangedShape(parameter);
+      const trained = this.#addresses.weights + parameter.offset * 4;
+      let address = trained;
+      if (parameter.logOfNegative) {
+        address = this.#arena.allocate(count * 4, 'decay');
+        this.#decayGradients.set(address, this.weightGradient(trained));
+        decays.push({ aLog: trained, a: address, channels: rows, states: columns });
+      }
+      table.set(`${layer}.${role}`, { address, layout: F32, rows, columns, byteLength: count * 4 });
     }
     return decays;
   }
 
   /** Rotary frequencies, and the weights 1 of norms that have none. */
-  #placeConstants(spec: ModelSpec, table: Map<string, PlacedWeight>): void {
-    const place = (layer: number, role: Role, values: Float32Array): number => {
-      const address = this.#constant(values);
-      table.set(`${layer}.${role}`, {
-        address,
-        layout: F32,
-        rows: 1,
-        columns: values.length,
-        byteLength: values.byteLength,
-      });
-      return address;
-    };
-    spec.layers.forEach(({ mixer }, layer) => {
-      if (mixer.kind === 'mamba') {
-        if (mixer.innerNorms === 'plain')
-          for (const [role, size] of innerNorms(mixer)) place(layer, role, new Float32Array(size).fill(1));
-      } else if (mixer.rope) {
-        if (mixer.rope.scaling?.kind === 'tensor')
-          throw new UsageError('training: RoPE factors from a file cannot be trained with');
-        const frequencies = ropeInverseFrequencies(mixer.rope, null);
-        this.#negated.set(
-          place(layer, 'ropeFactors', frequencies),
-          this.#constant(frequencies.map((f) => -f)),
-        );
-      }
-    });
+  #placeConstants(constants: ReturnType<typeof derivedVectors>, table: Map<string, PlacedWeight>): void {
+    for (const { layer, role, columns, values } of constants) {
+      const key = `${layer}.${role}`;
+      if (table.has(key))
+        throw new UsageError(`training: expected a model that makes ${role} itself, found them in its file`);
+      const address = this.#constant(values(null));
+      this.#constants.set(address, columns);
+      table.set(key, { address, layout: F32, rows: 1, columns, byteLength: columns * 4 });
+    }
   }
 
   #constant(values: Float32Array): number {
@@ -201,28 +181,4 @@ export class ParameterStore {
     floatsAt(this.#arena.views, address, values.length).set(values);
     return address;
   }
-}
-
-const innerNorms = (mixer: MambaSpec) =>
-  [
-    ['dtNorm', mixer.dtRank],
-    ['bNorm', mixer.stateSize],
-    ['cNorm', mixer.stateSize],
-  ] as const;
-
-export const sizeOf = (shape: readonly number[]): number =>
-  shape.reduce((product, size) => product * size, 1);
-
-const floatsOf = ({ role, shape }: NeededWeight): number =>
-  role === 'a' ? Math.ceil(shape[0]! / 4) * 4 * shape[1]! : sizeOf(shape);
-
-/** Where the i-th value of a checkpoint's tensor lies; null when in the same place. */
-function placeOf({ role, shape }: NeededWeight): ((i: number) => number) | null {
-  const [outer = 1, inner = 1] = shape;
-  if (role === 'convWeight') return (i) => (i % inner) * outer + Math.floor(i / inner);
-  if (role !== 'a') return null;
-  return (i) => {
-    const channel = Math.floor(i / inner);
-    return ((channel >> 2) * inner + (i % inner)) * 4 + (channel & 3);
-  };
 }

@@ -1,6 +1,7 @@
 // Trains a model on any backend: owns the parameters, the plan and its memory, and runs steps. It knows nothing of data,
 // schedules or files.
 import { type ModelSpec, UsageError } from '@marimba/engine';
+import { allOfKind } from '@marimba/engine/architecture';
 import {
   type Backend,
   encodePlan,
@@ -84,7 +85,7 @@ export class TrainingRuntime {
     const { maxTokens } = options;
     const layout = stateLayout(spec, 'f32');
     this.store = new ParameterStore(arena, spec, options.decayed);
-    this.#routedLayers = spec.layers.filter((l) => l.feedForward?.kind === 'experts').length;
+    this.#routedLayers = allOfKind(spec.layers, 'experts').length;
     this.#losses = arena.allocate(maxTokens * 4, 'losses');
     this.#balanceLosses = arena.allocate(Math.max(1, this.#routedLayers) * maxTokens * 4, 'losses');
     this.#meanScale = arena.allocate(4, 'scale');

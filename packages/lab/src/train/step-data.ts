@@ -1,6 +1,7 @@
 // Writes a batch into the arena for the plan to read: tokens, targets, and one segment for each document, with zero
 // recurrent state and cache pages of its own. Memory grows to what the largest batch needs and is used again.
 import { type ModelSpec, UsageError } from '@marimba/engine';
+import { expertsPerToken } from '@marimba/engine/architecture';
 import {
   type Arena,
   PAGE_TOKENS,
@@ -133,16 +134,4 @@ function segmentsOf({
   const starts = new Set([...documentStarts, ...Array.from({ length: sequences }, (_, i) => i * length)]);
   const sorted = [...starts].filter((start) => start < tokens.length).sort((a, b) => a - b);
   return sorted.map((start, i) => ({ start, count: (sorted[i + 1] ?? tokens.length) - start }));
-}
-
-/** The number of live slots is one for the whole step, so all routed layers must choose equally many experts. */
-function expertsPerToken(spec: ModelSpec): number {
-  const counts = new Set(
-    spec.layers.flatMap((l) => (l.feedForward?.kind === 'experts' ? [l.feedForward.topK] : [])),
-  );
-  if (counts.size > 1)
-    throw new UsageError(
-      `model: experts per token: expected one number for all layers, found ${[...counts].join(', ')}`,
-    );
-  return [...counts][0] ?? 1;
 }

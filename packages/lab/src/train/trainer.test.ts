@@ -43,7 +43,7 @@ describe('learning rates', () => {
   });
 });
 
-const spec = model([{ mixer: mamba(), feedForward: dense() }]);
+const spec = model([{ mixers: [mamba()], feedForward: dense() }]);
 
 async function runtimeOf(seed = 1): Promise<TrainingRuntime> {
   const runtime = await TrainingRuntime.create(spec, await createBackend({ backend: 'reference' }), {

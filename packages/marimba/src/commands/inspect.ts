@@ -90,7 +90,7 @@ async function inspect(checkpoint: Checkpoint, spec: ModelSpec, weights: readonl
     contextLength: spec.contextLength,
     parameters: {
       total: total(weights, (w) => w.parameters),
-      activePerToken: activeParameters(spec, weights),
+      activePerToken: activeParameters(weights),
       byPart: Object.fromEntries(
         sumBy(
           weights,
@@ -140,13 +140,11 @@ async function tokenizerKind(checkpoint: Checkpoint): Promise<string> {
 }
 
 function describeState(spec: ModelSpec) {
-  const windows = new Set(
-    spec.layers.flatMap(({ mixer }) => (mixer.kind === 'attention' ? [mixer.window] : [])),
-  );
+  const { recurrentBytes, groups } = stateLayout(spec, 'f16');
   return {
-    recurrentBytes: stateLayout(spec, 'f16').recurrentBytes,
+    recurrentBytes,
     cacheBytesPerToken: Object.fromEntries(CACHE_TYPES.map((type) => [type, cacheBytesPerToken(spec, type)])),
-    windows: [...windows].filter((window) => window !== null),
+    windows: groups.flatMap(({ window }) => window ?? []),
   };
 }
 

@@ -1,7 +1,13 @@
 // What this machine can do, measured with the engine's own kernels: a model of one layer whose weights do not fit any
 // cache is run with one token (bound by memory) and with many (bound by products). Takes about a second.
 import type { LoadModelOptions, ModelSpec, TensorType } from '@marimba/engine';
-import { chooseLayout, matrixShape, neededWeights, resolveActivations } from '@marimba/engine/architecture';
+import {
+  arrangedShape,
+  chooseLayout,
+  neededWeights,
+  plainAttention,
+  resolveActivations,
+} from '@marimba/engine/architecture';
 import { type Backend, createBackend, type PlacedWeight, Runtime, stateLayout } from '@marimba/engine/plan';
 import { costOfStep, type Machine } from './forecast.ts';
 
@@ -18,17 +24,7 @@ const PROBE: ModelSpec = {
   endTokens: [],
   layers: [
     {
-      mixer: {
-        kind: 'attention',
-        heads: 2,
-        kvHeads: 1,
-        headSize: 128,
-        window: null,
-        rope: null,
-        inputBias: false,
-        outputBias: false,
-        headNorms: false,
-      },
+      mixers: [plainAttention(2, 1, 128)],
       feedForward: { kind: 'dense', size: 40_960, activation: 'silu', bias: false },
     },
   ],
@@ -70,7 +66,7 @@ export async function probeMachine(type: TensorType, options: LoadModelOptions):
 function placeAll(backend: Backend, type: TensorType, options: LoadModelOptions): Map<string, PlacedWeight> {
   const weights = new Map<string, PlacedWeight>();
   for (const needed of neededWeights(PROBE)) {
-    const { rows, columns } = matrixShape(needed);
+    const { rows, columns } = arrangedShape(needed);
     const matrix = needed.kind === 'matrix' ? type : 'F32';
     const { layout, byteLength } = chooseLayout(
       matrix,

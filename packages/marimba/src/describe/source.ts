@@ -3,8 +3,22 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Checkpoint, HuggingFaceCheckpoint, ModelSpec, TensorEntry, TensorType } from '@marimba/engine';
-import { type FoundWeight, findWeights, neededWeights, readSpec } from '@marimba/engine/architecture';
+import type {
+  Checkpoint,
+  HuggingFaceCheckpoint,
+  LayerSpec,
+  ModelSpec,
+  TensorEntry,
+  TensorType,
+} from '@marimba/engine';
+import {
+  allOfKind,
+  type FoundWeight,
+  findWeights,
+  neededWeights,
+  plainAttention,
+  readSpec,
+} from '@marimba/engine/architecture';
 import { byteLengthOf, parseJsonObject } from '@marimba/engine/formats';
 import { builtinModel, configOnly } from './builtin.ts';
 
@@ -64,16 +78,16 @@ async function readConfig(path: string): Promise<Checkpoint> {
   return configOnly(basename(dirname(resolve(path))), parseJsonObject(path, await readFile(path)));
 }
 
-/** The same size as a pure transformer: every Mamba mixer becomes attention with the model's own heads. */
+/** The same size as a pure transformer: attention with the model's own heads in place of every other mixer. */
 export function asTransformer(spec: ModelSpec): ModelSpec | null {
-  if (spec.layers.every((layer) => layer.mixer.kind === 'attention')) return null;
-  const own = spec.layers.map((layer) => layer.mixer).find((mixer) => mixer.kind === 'attention');
+  const isAttention = (mixer: LayerSpec['mixers'][number]) => mixer.kind === 'attention';
+  if (spec.layers.every(({ mixers }) => mixers.every(isAttention))) return null;
+  const [own] = allOfKind(spec.layers, 'attention');
   const headSize = own?.headSize ?? (spec.hiddenSize % 128 === 0 ? 128 : 64);
   const heads = own?.heads ?? Math.max(1, Math.floor(spec.hiddenSize / headSize));
-  const plain = { window: null, rope: null, inputBias: false, outputBias: false, headNorms: false };
-  const attention = own ?? { kind: 'attention' as const, heads, kvHeads: heads, headSize, ...plain };
+  const attention = own ?? plainAttention(heads, heads, headSize);
   const layers = spec.layers.map((layer) =>
-    layer.mixer.kind === 'attention' ? layer : { ...layer, mixer: attention },
+    layer.mixers.every(isAttention) ? layer : { ...layer, mixers: [attention] },
   );
   return { ...spec, name: `${spec.name}, all attention`, layers };
 }

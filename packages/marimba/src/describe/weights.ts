@@ -1,17 +1,19 @@
 // Where a model's parameters and bytes are, in its files and once it is loaded.
-import type { ActivationPrecision, ModelSpec, QuantizeType, TensorType } from '@marimba/engine';
+import type { ActivationPrecision, QuantizeType, TensorType } from '@marimba/engine';
 import {
+  arrangedShape,
   chooseLayout,
   type FoundWeight,
-  matrixShape,
   packingRules,
   resolveActivations,
   targetType,
 } from '@marimba/engine/architecture';
 import type { PlacedWeight } from '@marimba/engine/plan';
 
-export const PARTS = ['embedding', 'head', 'mamba', 'attention', 'feed-forward', 'experts', 'norms'] as const;
-export type Part = (typeof PARTS)[number];
+/** What weights are summed by: embedding, head and norms, and the kinds of layers. */
+export type Part = string;
+
+const PART_NAMES: Readonly<Record<string, string>> = { dense: 'feed-forward', norm: 'norms' };
 
 export interface DescribedWeight {
   readonly name: string;
@@ -20,6 +22,7 @@ export interface DescribedWeight {
   readonly kind: FoundWeight['kind'];
   readonly part: Part;
   readonly parameters: number;
+  readonly experts: FoundWeight['experts'];
   readonly fileType: TensorType;
   readonly fileBytes: number;
   /** As it will lie in memory. */
@@ -40,28 +43,18 @@ export function describeWeights(found: readonly FoundWeight[], choice: LayoutCho
     layer: weight.layer,
     role: weight.role,
     kind: weight.kind,
-    part: partOf(weight.role),
+    part: PART_NAMES[weight.part] ?? weight.part,
     parameters: weight.shape.reduce((product, d) => product * d, 1),
+    experts: weight.experts,
     fileType: weight.tensors[0]!.type,
     fileBytes: weight.tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0),
     placed: weight.kind === 'vector' ? placeVector(weight) : placeMatrix(weight, { ...choice, activations }),
   }));
 }
 
-function partOf(role: FoundWeight['role']): Part {
-  if (role === 'embedding' || role === 'head') return role;
-  if (/Norm$/.test(role) && !/^(dt|b|c)Norm$/.test(role)) return 'norms';
-  if (/^(q|k|v|o)(Bias)?$|^ropeFactors$/.test(role)) return 'attention';
-  if (/^(router|expert)/.test(role)) return 'experts';
-  return /^(gate|up|down)/.test(role) ? 'feed-forward' : 'mamba';
-}
-
 /** Vectors become f32, whatever the file holds. */
-function placeVector({ role, shape }: FoundWeight): PlacedWeight {
-  const count = shape.reduce((product, d) => product * d, 1);
-  const [outer = 1, inner = 1] = shape;
-  // As the loader arranges them: see engine/src/model/load.ts.
-  const [rows, columns] = role === 'convWeight' ? [inner, outer] : role === 'a' ? [outer, inner] : [1, count];
+function placeVector(weight: FoundWeight): PlacedWeight {
+  const { rows, columns, count } = arrangedShape(weight);
   return { address: 0, layout: { type: 'F32', packed: false }, rows, columns, byteLength: count * 4 };
 }
 
@@ -69,8 +62,8 @@ function placeMatrix(
   weight: FoundWeight,
   { quantize, activations, backend }: LayoutChoice & { activations: 'f32' | 'int8' },
 ): PlacedWeight {
-  const { rows, columns } = matrixShape(weight);
-  const experts = weight.shape.length === 3 ? weight.shape[0]! : 1;
+  const { rows, columns } = arrangedShape(weight);
+  const experts = weight.experts?.count ?? 1;
   const packing = backend === 'reference' ? null : packingRules;
   const type = targetType(weight, quantize ?? null);
   const { layout, byteLength } = chooseLayout(type, rows / experts, columns, activations, packing);
@@ -94,10 +87,7 @@ export const total = (
 ): number => weights.reduce((sum, weight) => sum + value(weight), 0);
 
 /** Parameters that one token passes through: of each routed layer only the chosen experts. */
-export function activeParameters(spec: ModelSpec, weights: readonly DescribedWeight[]): number {
-  return total(weights, ({ layer, role, parameters }) => {
-    const feedForward = spec.layers[layer]?.feedForward;
-    if (feedForward?.kind !== 'experts' || !role.startsWith('expert')) return parameters;
-    return (parameters * feedForward.topK) / feedForward.count;
-  });
-}
+export const activeParameters = (weights: readonly DescribedWeight[]): number =>
+  total(weights, ({ parameters, experts }) =>
+    experts ? (parameters * experts.topK) / experts.count : parameters,
+  );

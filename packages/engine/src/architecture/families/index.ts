@@ -1,15 +1,15 @@
 // All families. Adding one: its file here, its line below (see CONTRIBUTING.md).
 import { ModelError } from '../../errors.ts';
+import { ConfigReader } from '../../formats/config-reader.ts';
 import type { Checkpoint } from '../../formats/types.ts';
-import { ConfigReader } from '../config-reader.ts';
 import type { Family } from '../family.ts';
 import type { ModelSpec } from '../spec.ts';
-import { hybrid } from './hybrid.ts';
 import { jamba } from './jamba.ts';
 import { llama } from './llama.ts';
 import { mamba } from './mamba.ts';
+import { marimba } from './marimba.ts';
 
-const FAMILIES: readonly Family[] = [jamba, mamba, llama, hybrid];
+const FAMILIES: readonly Family[] = [jamba, mamba, llama, marimba];
 
 /** Which family a checkpoint belongs to, and its model. */
 export function readSpec(checkpoint: Checkpoint): { family: Family; spec: ModelSpec } {

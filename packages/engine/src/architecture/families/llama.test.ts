@@ -1,9 +1,10 @@
 // The spellings of one thing in Llama-style config.json files, as transformers reads them.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ConfigReader } from '../../formats/config-reader.ts';
 import type { JsonObject } from '../../formats/types.ts';
-import { ConfigReader } from '../config-reader.ts';
-import type { AttentionSpec } from '../spec.ts';
+import type { AttentionSpec } from '../../layers/attention.ts';
+import { allOfKind } from '../spec.ts';
 import { llama } from './llama.ts';
 
 const SIZES: JsonObject = {
@@ -19,9 +20,9 @@ function mixers(type: string, fields: JsonObject): AttentionSpec[] {
   const spec = llama.fromHuggingFace(
     ConfigReader.ofJson('config.json', { ...SIZES, model_type: type, ...fields }),
   );
-  return spec.layers.map(({ mixer }) =>
-    mixer.kind === 'attention' ? mixer : assert.fail('expected attention'),
-  );
+  const found = allOfKind(spec.layers, 'attention');
+  assert.equal(found.length, spec.layers.length);
+  return [...found];
 }
 const windows = (type: string, fields: JsonObject) => mixers(type, fields).map((m) => m.window);
 

@@ -1,9 +1,12 @@
 // Llama-style transformers (Touvron et al. 2023): attention with RoPE and a gated feed-forward. Covers Llama 1–3, Mistral
 // (sliding window), Qwen 2 (biases on q, k, v) and Qwen 3 (head norms).
-import type { ConfigReader } from '../config-reader.ts';
+import type { ConfigReader } from '../../formats/config-reader.ts';
+import { attentionFromGguf, plainAttention } from '../../layers/attention.ts';
+import { denseFromGguf } from '../../layers/dense.ts';
+import type { RopeScaling, RopeSpec } from '../../layers/rope.ts';
 import type { Family, TensorShapes } from '../family.ts';
-import type { AttentionSpec, LayerSpec, ModelSpec, RopeScaling, RopeSpec } from '../spec.ts';
-import { ggufCommon } from './jamba.ts';
+import type { LayerSpec, ModelSpec } from '../spec.ts';
+import { ggufCommon, ggufLayer } from './gguf.ts';
 
 /** `rope_theta` and `rope_scaling`, or both in one `rope_parameters` as transformers 5 writes them. */
 function readRope(c: ConfigReader, rotary: number): RopeSpec {
@@ -45,18 +48,17 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
   const size = c.size('intermediate_size');
   const activation = c.text('hidden_act', ['silu'], 'silu');
   const layers = windowed.map(
-    (w): LayerSpec => ({
-      mixer: {
-        kind: 'attention',
-        heads,
-        kvHeads,
-        headSize,
-        window: w,
-        rope,
-        inputBias: bias || type === 'qwen2',
-        outputBias: bias && type !== 'qwen2',
-        headNorms: type === 'qwen3',
-      },
+    (window): LayerSpec => ({
+      mixers: [
+        {
+          ...plainAttention(heads, kvHeads, headSize),
+          window,
+          rope,
+          inputBias: bias || type === 'qwen2',
+          outputBias: bias && type !== 'qwen2',
+          headNorms: type === 'qwen3',
+        },
+      ],
       feedForward: { kind: 'dense', size, activation, bias: c.flag('mlp_bias', false) },
     }),
   );
@@ -86,7 +88,7 @@ function layerWindows(c: ConfigReader, type: string, count: number): (number | n
   const types = c.raw('layer_types');
   if (Array.isArray(types)) {
     if (types.length !== count)
-      c.fail('layer_types', `${count} entries, one a layer`, `${types.length} entries`);
+      c.fail('layer_types', `${count} entries, one per layer`, `${types.length} entries`);
     return types.map((t: unknown) => {
       if (t === 'full_attention') return null;
       if (t !== 'sliding_attention' || window === null)
@@ -100,49 +102,15 @@ function layerWindows(c: ConfigReader, type: string, count: number): (number | n
 }
 
 function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
-  const hiddenSize = c.size(`${arch}.embedding_length`);
-  const heads = c.size(`${arch}.attention.head_count`);
-  const kvHeads = c.size(`${arch}.attention.head_count_kv`, heads);
-  if (heads % kvHeads) c.fail(`${arch}.attention.head_count_kv`, `a divisor of head_count ${heads}`, kvHeads);
-  const headSize = c.size(`${arch}.attention.key_length`, Math.floor(hiddenSize / heads), 4096);
-  const rotary = c.size(`${arch}.rope.dimension_count`, headSize, headSize);
-  if (rotary % 2) c.fail(`${arch}.rope.dimension_count`, 'an even number', rotary);
-  const scale = c.text(`${arch}.rope.scaling.type`, ['none', 'linear'], 'none');
-  const scaling: RopeScaling | null = shapeOf('rope_freqs.weight')
-    ? { kind: 'tensor' }
-    : scale === 'linear'
-      ? { kind: 'linear', factor: c.number(`${arch}.rope.scaling.factor`, 1e-3, 1e6) }
-      : null;
-  const mixer: AttentionSpec = {
-    kind: 'attention',
-    heads,
-    kvHeads,
-    headSize,
-    window: c.has(`${arch}.attention.sliding_window`)
-      ? c.size(`${arch}.attention.sliding_window`, undefined, 2 ** 31)
-      : null,
-    rope: { theta: c.number(`${arch}.rope.freq_base`, 1, 1e12, 10_000), rotary, scaling },
-    inputBias: shapeOf('blk.0.attn_q.bias') !== undefined,
-    outputBias: shapeOf('blk.0.attn_output.bias') !== undefined,
-    headNorms: shapeOf('blk.0.attn_q_norm.weight') !== undefined,
-  };
-  const size = c.size(`${arch}.feed_forward_length`);
-  const layer: LayerSpec = {
-    mixer,
-    feedForward: {
-      kind: 'dense',
-      size,
-      activation: 'silu',
-      bias: shapeOf('blk.0.ffn_gate.bias') !== undefined,
-    },
-  };
+  const layer = ggufLayer(c, arch, shapeOf, 0);
+  const block: LayerSpec = { mixers: [attentionFromGguf(layer)], feedForward: denseFromGguf(layer) };
   return {
     family: 'llama',
     name: arch,
-    hiddenSize,
+    hiddenSize: c.size(`${arch}.embedding_length`),
     embeddingScale: 1,
     normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-6),
-    layers: Array.from({ length: c.size(`${arch}.block_count`, undefined, 4096) }, () => layer),
+    layers: Array.from({ length: c.size(`${arch}.block_count`, undefined, 4096) }, () => block),
     ...ggufCommon(c, arch, shapeOf),
   };
 }

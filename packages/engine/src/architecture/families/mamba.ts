@@ -1,12 +1,13 @@
 // Mamba-1 (Gu & Dao 2023) as Hugging Face's `mamba` and `falcon_mamba`: every layer a Mamba mixer, no feed-forward.
 // FalconMamba adds RMS norms without weights on dt, B and C.
-import type { ConfigReader } from '../config-reader.ts';
+import type { ConfigReader } from '../../formats/config-reader.ts';
+import { type MambaSpec, mambaFromGguf } from '../../layers/mamba.ts';
 import type { Family, TensorShapes } from '../family.ts';
-import type { MambaSpec, ModelSpec } from '../spec.ts';
-import { ggufCommon } from './jamba.ts';
+import type { ModelSpec } from '../spec.ts';
+import { ggufCommon, ggufLayer } from './gguf.ts';
 
 const stack = (mixer: MambaSpec, count: number) =>
-  Array.from({ length: count }, () => ({ mixer, feedForward: null }));
+  Array.from({ length: count }, () => ({ mixers: [mixer], feedForward: null }));
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   const hiddenSize = c.size('hidden_size');
@@ -44,18 +45,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
 
 function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
   const normEpsilon = c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-5);
-  const mixer: MambaSpec = {
-    kind: 'mamba',
-    innerSize: c.size(`${arch}.ssm.inner_size`),
-    stateSize: c.size(`${arch}.ssm.state_size`, undefined, 4096),
-    convWidth: c.size(`${arch}.ssm.conv_kernel`, undefined, 64),
-    dtRank: c.size(`${arch}.ssm.time_step_rank`),
-    convBias: shapeOf('blk.0.ssm_conv1d.bias') !== undefined,
-    projectionBias: shapeOf('blk.0.ssm_in.bias') !== undefined,
-    innerNorms: c.flag(`${arch}.ssm.dt_b_c_rms`, false) ? 'plain' : 'none',
-    // llama.cpp has one epsilon for all norms; FalconMamba's own two differ, which a GGUF file cannot say.
-    innerNormEpsilon: normEpsilon,
-  };
+  const mixer = mambaFromGguf(ggufLayer(c, arch, shapeOf, 0), normEpsilon);
   return {
     family: 'mamba',
     name: 'mamba',

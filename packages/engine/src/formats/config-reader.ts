@@ -1,7 +1,8 @@
 // Typed, bounded access to a model's configuration, whether it came from config.json or from GGUF metadata. A wrong value
 // is an error that names the file, the field, what was expected and what was found.
 import { ModelError } from '../errors.ts';
-import type { JsonObject, MetadataValue } from '../formats/types.ts';
+import type { MetadataValue } from './gguf-values.ts';
+import type { JsonObject } from './types.ts';
 
 /** Larger than any size of any model; keeps products of two sizes exact. */
 const MAX_SIZE = 2 ** 24;
@@ -87,7 +88,8 @@ export class ConfigReader {
   perLayer(field: string, length: number, min: number, max: number, fallback?: number): number[] {
     const value = this.#get(field);
     if (!Array.isArray(value)) return new Array<number>(length).fill(this.integer(field, min, max, fallback));
-    if (value.length !== length) this.fail(field, `${length} values, one a layer`, `${value.length} values`);
+    if (value.length !== length)
+      this.fail(field, `${length} values, one per layer`, `${value.length} values`);
     return value.map((v: unknown) => {
       if (typeof v !== 'number' || !Number.isInteger(v) || v < min || v > max)
         this.fail(field, `whole numbers from ${min} to ${max}`, v);

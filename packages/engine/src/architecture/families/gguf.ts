@@ -1,0 +1,30 @@
+// What all families read the same way from GGUF files.
+import type { ConfigReader } from '../../formats/config-reader.ts';
+import type { GgufLayer } from '../../layers/layer.ts';
+import type { TensorShapes } from '../family.ts';
+
+export function ggufCommon(c: ConfigReader, arch: string, shapeOf: TensorShapes) {
+  const vocabularySize = shapeOf('token_embd.weight')?.[0];
+  if (!vocabularySize) c.fail('token_embd.weight', 'the embedding matrix', undefined);
+  const ends = ['eos', 'eot', 'eom'].flatMap((t) => c.tokens(`tokenizer.ggml.${t}_token_id`, vocabularySize));
+  return {
+    vocabularySize,
+    tiedHead: shapeOf('output.weight') === undefined,
+    contextLength: c.size(`${arch}.context_length`, 4096, 2 ** 31),
+    beginToken: c.tokens('tokenizer.ggml.bos_token_id', vocabularySize)[0] ?? null,
+    endTokens: [...new Set(ends)],
+  };
+}
+
+/** Layer `index` for the readers of layers/. Tensors of the whole model are found under their own names. */
+export const ggufLayer = (
+  config: ConfigReader,
+  architecture: string,
+  shapeOf: TensorShapes,
+  index: number,
+): GgufLayer => ({
+  config,
+  architecture,
+  index,
+  shapeOf: (name) => shapeOf(`blk.${index}.${name}`) ?? shapeOf(name),
+});

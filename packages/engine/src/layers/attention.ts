@@ -1,0 +1,200 @@
+// Grouped-query attention (Vaswani et al. 2017; Ainslie et al. 2023) over all positions or a window of them, with or without
+// rotary positions. Qwen 3 and Gemma 3 add an RMS norm on every head of q and k.
+
+import type { TypedMetadataValue } from '../formats/gguf-values.ts';
+import { f32, text, u32 } from '../formats/gguf-values.ts';
+import { type DerivedVector, type GgufLayer, type Layer, matrix, vector } from './layer.ts';
+import { type RopeScaling, type RopeSpec, ropeInverseFrequencies } from './rope.ts';
+
+export interface AttentionSpec {
+  readonly kind: 'attention';
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headSize: number;
+  /** Each token sees the last `window` positions, itself included; null: all. */
+  readonly window: number | null;
+  readonly rope: RopeSpec | null;
+  /** Biases on q, k and v; on the output projection. */
+  readonly inputBias: boolean;
+  readonly outputBias: boolean;
+  /** RMS norm on every head of q and k before RoPE (Qwen 3, Gemma 3). */
+  readonly headNorms: boolean;
+}
+
+/** Attention over all positions, with neither rotary positions nor biases nor norms. */
+export const plainAttention = (heads: number, kvHeads: number, headSize: number): AttentionSpec => ({
+  kind: 'attention',
+  heads,
+  kvHeads,
+  headSize,
+  window: null,
+  rope: null,
+  inputBias: false,
+  outputBias: false,
+  headNorms: false,
+});
+
+export type AttentionRole =
+  | 'q'
+  | 'k'
+  | 'v'
+  | 'o'
+  | 'qBias'
+  | 'kBias'
+  | 'vBias'
+  | 'oBias'
+  | 'qNorm'
+  | 'kNorm'
+  | 'ropeFactors';
+
+export const attention: Layer<AttentionSpec, AttentionRole, never> = {
+  letter: (a) => (a.window === null ? 'A' : 'W'),
+  title: (a) => (a.window === null ? 'attention' : 'windowed attention'),
+
+  tensors(a, hiddenSize) {
+    const queries = a.heads * a.headSize;
+    const keys = a.kvHeads * a.headSize;
+    const rotates = a.rope ? { rotaryHead: a.headSize } : {};
+    return [
+      matrix('q', [queries, hiddenSize], rotates),
+      matrix('k', [keys, hiddenSize], rotates),
+      matrix('v', [keys, hiddenSize], { precision: 'moreBits' }),
+      matrix('o', [hiddenSize, queries], { initial: 'residual' }),
+      ...(a.inputBias
+        ? [vector('qBias', [queries], rotates), vector('kBias', [keys], rotates), vector('vBias', [keys])]
+        : []),
+      ...(a.outputBias ? [vector('oBias', [hiddenSize])] : []),
+      ...(a.headNorms
+        ? [
+            vector('qNorm', [a.headSize], { initial: 'ones' }),
+            vector('kNorm', [a.headSize], { initial: 'ones' }),
+          ]
+        : []),
+      ...(a.rope?.scaling?.kind === 'tensor' ? [vector('ropeFactors', [a.rope.rotary / 2])] : []),
+    ];
+  },
+
+  /** RoPE's inverse frequencies take the place of the file's divisors. */
+  derived({ rope }): DerivedVector<AttentionRole>[] {
+    if (!rope) return [];
+    const values = (factors: Float32Array | null) => ropeInverseFrequencies(rope, factors);
+    return [{ role: 'ropeFactors', columns: rope.rotary / 2, values }];
+  },
+
+  state: ({ window, kvHeads, headSize }) => ({ cache: { window, kvHeads, headSize } }),
+
+  record({ plan: p, weight, find, cache, normEpsilon }, a, input, hidden) {
+    const { heads, kvHeads, headSize, window } = a;
+    let q = p.linear(input, weight('q'), { bias: find('qBias') }); // [T, heads * headSize]
+    let k = p.linear(input, weight('k'), { bias: find('kBias') }); // [T, kvHeads * headSize]
+    const v = p.linear(input, weight('v'), { bias: find('vBias') }); // [T, kvHeads * headSize]
+    if (a.headNorms) {
+      q = p.rmsNorm(q, weight('qNorm'), normEpsilon, { groups: heads, into: q });
+      k = p.rmsNorm(k, weight('kNorm'), normEpsilon, { groups: kvHeads, into: k });
+    }
+    if (a.rope) {
+      const inverseFrequencies = weight('ropeFactors').address;
+      const rotation = { headSize, rotary: a.rope.rotary, inverseFrequencies, attentionScale: 1 };
+      q = p.rope(q, { heads, ...rotation });
+      k = p.rope(k, { heads: kvHeads, ...rotation });
+    }
+    const y = p.attention(q, k, v, { heads, kvHeads, headSize, window, cache: cache() }); // [T, heads * headSize]
+    return p.linear(y, weight('o'), { bias: find('oBias'), addTo: hidden });
+  },
+
+  ggufNames: {
+    q: ['blk.N.attn_q.weight'],
+    k: ['blk.N.attn_k.weight'],
+    v: ['blk.N.attn_v.weight'],
+    o: ['blk.N.attn_output.weight'],
+    qBias: ['blk.N.attn_q.bias'],
+    kBias: ['blk.N.attn_k.bias'],
+    vBias: ['blk.N.attn_v.bias'],
+    oBias: ['blk.N.attn_output.bias'],
+    qNorm: ['blk.N.attn_q_norm.weight'],
+    kNorm: ['blk.N.attn_k_norm.weight'],
+    ropeFactors: ['rope_freqs.weight'],
+  },
+
+  ownNames: {
+    q: ['model.layers.N.self_attn.q_proj.weight'],
+    k: ['model.layers.N.self_attn.k_proj.weight'],
+    v: ['model.layers.N.self_attn.v_proj.weight'],
+    o: ['model.layers.N.self_attn.o_proj.weight'],
+    qBias: ['model.layers.N.self_attn.q_proj.bias'],
+    kBias: ['model.layers.N.self_attn.k_proj.bias'],
+    vBias: ['model.layers.N.self_attn.v_proj.bias'],
+    oBias: ['model.layers.N.self_attn.o_proj.bias'],
+    qNorm: ['model.layers.N.self_attn.q_norm.weight'],
+    kNorm: ['model.layers.N.self_attn.k_norm.weight'],
+    ropeFactors: [],
+  },
+
+  /** Head sizes are always said, though llama.cpp's converter leaves out hidden size / heads. */
+  ggufKeys: ({ heads, kvHeads, headSize, window, rope }) => ({
+    'attention.head_count': u32(heads),
+    'attention.head_count_kv': u32(kvHeads),
+    'attention.key_length': u32(headSize),
+    'attention.value_length': u32(headSize),
+    ...(window === null ? {} : { 'attention.sliding_window': u32(window) }),
+    ...(rope ? ropeKeys(rope) : {}),
+  }),
+
+  ownWords: { A: 'full_attention', W: 'sliding_attention' },
+
+  fromOwn(c, word): AttentionSpec {
+    const hiddenSize = c.size('hidden_size');
+    const heads = c.size('num_attention_heads', 1);
+    const kvHeads = c.size('num_key_value_heads', heads);
+    if (heads % kvHeads) c.fail('num_key_value_heads', `a divisor of num_attention_heads ${heads}`, kvHeads);
+    const headSize = c.size('head_dim', Math.floor(hiddenSize / heads), 4096);
+    const rotates = c.has('rope_theta');
+    if (rotates && headSize % 2) c.fail('head_dim', 'an even number (RoPE rotates halves)', headSize);
+    return {
+      ...plainAttention(heads, kvHeads, headSize),
+      window: word === 'sliding_attention' ? c.size('sliding_window', undefined, 2 ** 31) : null,
+      rope: rotates ? { theta: c.number('rope_theta', 1, 1e12), rotary: headSize, scaling: null } : null,
+    };
+  },
+};
+
+function ropeKeys({ theta, rotary, scaling }: RopeSpec): Record<string, TypedMetadataValue> {
+  const keys = { 'rope.freq_base': f32(theta), 'rope.dimension_count': u32(rotary) };
+  if (scaling?.kind !== 'linear') return keys;
+  return { ...keys, 'rope.scaling.type': text('linear'), 'rope.scaling.factor': f32(scaling.factor) };
+}
+
+/** Attention of one layer, with rotary positions, in GGUF metadata; biases and norms as the file has tensors for them. */
+export function attentionFromGguf({ config: c, architecture: arch, shapeOf }: GgufLayer): AttentionSpec {
+  const hiddenSize = c.size(`${arch}.embedding_length`);
+  const heads = c.size(`${arch}.attention.head_count`);
+  const kvHeads = c.size(`${arch}.attention.head_count_kv`, heads);
+  if (heads % kvHeads) c.fail(`${arch}.attention.head_count_kv`, `a divisor of head_count ${heads}`, kvHeads);
+  const headSize = c.size(`${arch}.attention.key_length`, Math.floor(hiddenSize / heads), 4096);
+  const rotary = c.size(`${arch}.rope.dimension_count`, headSize, headSize);
+  if (rotary % 2) c.fail(`${arch}.rope.dimension_count`, 'an even number', rotary);
+  const window = `${arch}.attention.sliding_window`;
+  return {
+    kind: 'attention',
+    heads,
+    kvHeads,
+    headSize,
+    window: c.has(window) ? c.size(window, undefined, 2 ** 31) : null,
+    rope: {
+      theta: c.number(`${arch}.rope.freq_base`, 1, 1e12, 10_000),
+      rotary,
+      scaling: ropeScaling(),
+    },
+    inputBias: shapeOf('attn_q.bias') !== undefined,
+    outputBias: shapeOf('attn_output.bias') !== undefined,
+    headNorms: shapeOf('attn_q_norm.weight') !== undefined,
+  };
+
+  function ropeScaling(): RopeScaling | null {
+    const type = c.text(`${arch}.rope.scaling.type`, ['none', 'linear'], 'none');
+    if (shapeOf('rope_freqs.weight')) return { kind: 'tensor' };
+    return type === 'linear'
+      ? { kind: 'linear', factor: c.number(`${arch}.rope.scaling.factor`, 1e-3, 1e6) }
+      : null;
+  }
+}

@@ -1,0 +1,69 @@
+// The gated feed-forward (Shazeer 2020): down(activation(gate x) * up x).
+
+import { u32 } from '../formats/gguf-values.ts';
+import type { Activation } from '../plan/activation.ts';
+import { type GgufLayer, type Layer, matrix, vector } from './layer.ts';
+
+export interface DenseSpec {
+  readonly kind: 'dense';
+  readonly size: number;
+  readonly activation: Activation;
+  readonly bias: boolean;
+}
+
+export type DenseRole = 'gate' | 'up' | 'down' | 'gateBias' | 'upBias' | 'downBias';
+
+export const dense: Layer<DenseSpec, DenseRole, never> = {
+  letter: () => '',
+  title: () => 'feed-forward',
+
+  tensors: ({ size, bias }, hiddenSize) => [
+    matrix('gate', [size, hiddenSize]),
+    matrix('up', [size, hiddenSize]),
+    matrix('down', [hiddenSize, size], { precision: 'moreBitsInSomeLayers', initial: 'residual' }),
+    ...(bias ? [vector('gateBias', [size]), vector('upBias', [size]), vector('downBias', [hiddenSize])] : []),
+  ],
+
+  record({ plan: p, weight, find }, { activation }, input, hidden) {
+    const gate = p.linear(input, weight('gate'), { bias: find('gateBias') }); // [T, size]
+    const up = p.linear(input, weight('up'), { bias: find('upBias') }); // [T, size]
+    const y = p.gatedActivation(gate, up, activation);
+    return p.linear(y, weight('down'), { bias: find('downBias'), addTo: hidden });
+  },
+
+  ggufNames: {
+    gate: ['blk.N.ffn_gate.weight'],
+    up: ['blk.N.ffn_up.weight'],
+    down: ['blk.N.ffn_down.weight'],
+    gateBias: ['blk.N.ffn_gate.bias'],
+    upBias: ['blk.N.ffn_up.bias'],
+    downBias: ['blk.N.ffn_down.bias'],
+  },
+
+  ownNames: {
+    gate: ['model.layers.N.feed_forward.gate_proj.weight'],
+    up: ['model.layers.N.feed_forward.up_proj.weight'],
+    down: ['model.layers.N.feed_forward.down_proj.weight'],
+    gateBias: ['model.layers.N.feed_forward.gate_proj.bias'],
+    upBias: ['model.layers.N.feed_forward.up_proj.bias'],
+    downBias: ['model.layers.N.feed_forward.down_proj.bias'],
+  },
+
+  ggufKeys: ({ size }) => ({ feed_forward_length: u32(size) }),
+
+  ownWords: { '': 'dense' },
+
+  fromOwn: (c): DenseSpec => ({
+    kind: 'dense',
+    size: c.size('intermediate_size'),
+    activation: 'silu',
+    bias: false,
+  }),
+};
+
+export const denseFromGguf = ({ config, architecture, shapeOf }: GgufLayer): DenseSpec => ({
+  kind: 'dense',
+  size: config.size(`${architecture}.feed_forward_length`),
+  activation: 'silu',
+  bias: shapeOf('ffn_gate.bias') !== undefined,
+});

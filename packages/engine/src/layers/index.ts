@@ -1,0 +1,33 @@
+// All kinds of layer. Adding one: its file here, and its two lines below (see CONTRIBUTING.md).
+
+import { type AttentionRole, type AttentionSpec, attention } from './attention.ts';
+import { type DenseRole, type DenseSpec, dense } from './dense.ts';
+import { type ExpertsRole, type ExpertsSpec, experts } from './experts.ts';
+import type { Layer } from './layer.ts';
+import { type MambaRole, type MambaSpec, mamba } from './mamba.ts';
+
+/** Mixes positions, carrying a state from token to token. */
+export type MixerSpec = MambaSpec | AttentionSpec;
+/** Works on each position alone. */
+export type FeedForwardSpec = DenseSpec | ExpertsSpec;
+
+export type PartSpec = MixerSpec | FeedForwardSpec;
+export type LayerKind = PartSpec['kind'];
+export type SpecOf<K extends LayerKind> = Extract<PartSpec, { kind: K }>;
+export type LayerRole = MambaRole | AttentionRole | DenseRole | ExpertsRole;
+
+/** A kind as loops see it, without its own roles. */
+type AnyLayer<Spec> = Omit<Layer<Spec, LayerRole>, 'ownNames'> & {
+  readonly ownNames: Readonly<Partial<Record<LayerRole, readonly string[]>>>;
+};
+
+export const MIXERS = { mamba, attention } as const satisfies {
+  [K in MixerSpec['kind']]: AnyLayer<SpecOf<K>>;
+};
+export const FEED_FORWARDS = { dense, experts } as const satisfies {
+  [K in FeedForwardSpec['kind']]: AnyLayer<SpecOf<K>>;
+};
+export const LAYERS = { ...MIXERS, ...FEED_FORWARDS } as const;
+
+/** The kind of a part. */
+export const layerOf = (part: PartSpec): AnyLayer<PartSpec> => LAYERS[part.kind];

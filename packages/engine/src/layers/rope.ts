@@ -1,0 +1,55 @@
+// Rotary positions (Su et al. 2021): sizes, and inverse frequencies with the scalings that checkpoints ask for.
+
+export interface RopeSpec {
+  readonly theta: number;
+  /** Dimensions of each head that rotate, in halves. */
+  readonly rotary: number;
+  readonly scaling: RopeScaling | null;
+}
+
+export type RopeScaling =
+  | { readonly kind: 'linear'; readonly factor: number }
+  | Llama3Scaling
+  /** Divisors of each frequency as a tensor of the file (GGUF `rope_freqs.weight`). */
+  | { readonly kind: 'tensor' };
+
+/** Llama 3's rule, from its reference code (llama-models, 2024). */
+interface Llama3Scaling {
+  readonly kind: 'llama3';
+  readonly factor: number;
+  readonly lowFrequencyFactor: number;
+  readonly highFrequencyFactor: number;
+  readonly originalContextLength: number;
+}
+
+/** [rotary / 2]; `factors` are divisors from the file (scaling kind 'tensor'). */
+export function ropeInverseFrequencies(rope: RopeSpec, factors: Float32Array | null): Float32Array {
+  const { theta, rotary, scaling } = rope;
+  return Float32Array.from({ length: rotary / 2 }, (_, i) => {
+    const frequency = theta ** ((-2 * i) / rotary);
+    if (!scaling) return frequency;
+    switch (scaling.kind) {
+      case 'tensor':
+        return frequency / (factors?.[i] ?? 1);
+      case 'linear':
+        return frequency / scaling.factor;
+      case 'llama3':
+        return llama3Frequency(frequency, scaling);
+      default:
+        return scaling satisfies never;
+    }
+  });
+}
+
+/** Divides low frequencies by `factor`, keeps high ones, and blends between. */
+function llama3Frequency(frequency: number, scaling: Llama3Scaling): number {
+  const wavelength = (2 * Math.PI) / frequency;
+  const longest = scaling.originalContextLength / scaling.lowFrequencyFactor;
+  const shortest = scaling.originalContextLength / scaling.highFrequencyFactor;
+  if (wavelength < shortest) return frequency;
+  if (wavelength > longest) return frequency / scaling.factor;
+  const blend =
+    (scaling.originalContextLength / wavelength - scaling.lowFrequencyFactor) /
+    (scaling.highFrequencyFactor - scaling.lowFrequencyFactor);
+  return ((1 - blend) * frequency) / scaling.factor + blend * frequency;
+}

@@ -1,0 +1,5 @@
+// Activation functions of gated feed-forwards, and their numbers in op records.
+
+export type Activation = 'silu' | 'gelu_tanh' | 'gelu';
+
+export const ACTIVATION_ID = { silu: 0, gelu_tanh: 1, gelu: 2 } as const satisfies Record<Activation, number>;
