@@ -4,7 +4,7 @@ import { loadModel, type Model } from '../packages/engine/src/index.ts';
 import { BOX, boxIntroduction, boxSettings, locate } from '../packages/marimba/src/box.ts';
 import { banner } from '../packages/marimba/src/chat/banner.ts';
 import { chat } from '../packages/marimba/src/chat/loop.ts';
-import { createWrapper, lineWidth } from '../packages/marimba/src/chat/wrap.ts';
+import { createWrapper, lineWidth } from '../packages/marimba/src/wrap.ts';
 import { FALLBACK_SAMPLING } from '../packages/marimba/src/sampling.ts';
 import { bold, bytes, dim, duration, threeDigits } from '../packages/marimba/src/terminal.ts';
 import { buildKernels } from './build-kernels.ts';

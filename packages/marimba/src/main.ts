@@ -2,24 +2,27 @@
 // Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C.
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
-import { endWith } from './exit.ts';
+import { EXIT, endWith } from './exit.ts';
 import { createProgram } from './program.ts';
 
-// A reader that has seen enough (`marimba generate … | head`) is no failure.
+// A reader that has seen enough (`marimba generate … | head`) is no failure; output that has no place to go is.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    if (error.code === 'EPIPE') process.exit(EXIT.done);
+    if (stream === process.stdout) endWith(error);
+    process.exit(EXIT.failed);
   });
 }
 
-/** Commands that multiply nothing. */
-const WITHOUT_KERNELS: ReadonlySet<string> = new Set(['inspect', 'plan', 'pull', 'tokenizer']);
+/** Commands that run no model. */
+const WITHOUT_KERNELS: ReadonlySet<string> = new Set(['inspect', 'models', 'plan', 'pull', 'tokenizer']);
 
 /** In the project's own tree the kernels are compiled when their sources have changed; a package brings its own. */
 async function buildStaleKernels(_program: Command, command: Command): Promise<void> {
   const script = new URL('../../../scripts/build-kernels.ts', import.meta.url);
-  if (WITHOUT_KERNELS.has(command.name()) || !import.meta.url.endsWith('.ts') || !existsSync(script)) return;
+  const { parent } = command;
+  const name = parent?.parent ? parent.name() : command.name();
+  if (WITHOUT_KERNELS.has(name) || !import.meta.url.endsWith('.ts') || !existsSync(script)) return;
   const { buildKernels } = (await import(script.href)) as { buildKernels: () => Promise<void> };
   await buildKernels();
 }

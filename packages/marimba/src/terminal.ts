@@ -48,6 +48,10 @@ export function count(value: number): string {
 export const threeDigits = (value: number): string =>
   value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 
+/** "1 turn", "2 turns", "1,024 tokens"; `many` where an s does not do. */
+export const plural = (amount: number, one: string, many = `${one}s`): string =>
+  `${amount.toLocaleString('en')} ${amount === 1 ? one : many}`;
+
 /** "256K": token counts of contexts, in powers of two where they are. */
 export const tokens = (value: number): string =>
   value >= 2 ** 20 && value % 2 ** 20 === 0
@@ -70,12 +74,12 @@ export function duration(ms: number): string {
 export function table(rows: readonly (readonly string[])[], indent = '  '): string {
   const columns = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, c) =>
-    Math.max(...rows.map((row) => width(row[c] ?? ''))),
+    Math.max(...rows.map((row) => textWidth(row[c] ?? ''))),
   );
   return rows
     .map((row) => {
       const cells = row.map((cell, c) => {
-        const space = ' '.repeat(widths[c]! - width(cell));
+        const space = ' '.repeat(widths[c]! - textWidth(cell));
         return c === 0 ? cell + space : space + cell;
       });
       return indent + cells.join('  ').trimEnd();
@@ -84,7 +88,23 @@ export function table(rows: readonly (readonly string[])[], indent = '  '): stri
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character is what colour codes start with
-const width = (text: string): number => [...text.replace(/\u001b\[\d+m/g, '')].length;
+const COLOUR = /\u001b\[[\d;]*m/g;
+const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+/** East Asian Wide and Fullwidth (Unicode UAX 11), to the block. */
+const WIDE =
+  /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u;
+
+/** Columns that a text takes on a terminal, without its colour codes. */
+export function textWidth(text: string): number {
+  const plain = text.replace(COLOUR, '');
+  if (/^[ -~]*$/.test(plain)) return plain.length;
+  let columns = 0;
+  for (const { segment } of graphemes.segment(plain)) {
+    if (/^[\p{M}\p{Cc}\p{Cf}]/u.test(segment)) continue;
+    columns += WIDE.test(segment) || /\p{Emoji_Presentation}|\ufe0f/u.test(segment) ? 2 : 1;
+  }
+  return columns;
+}
 
 export const terminalWidth = (): number => Math.min(process.stdout.columns || 80, 120);
 

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { boxSettings, isBox, isHeading, locate } from '../src/box.ts';
-import { createWrapper } from '../src/chat/wrap.ts';
+import { createWrapper } from '../src/wrap.ts';
 import { marimba, root } from './run.ts';
 
 const folder = join(root, 'packages/marimba/model');

@@ -7,11 +7,11 @@ import {
   type Model,
   UsageError,
 } from '@marimba/engine';
-import { EXIT } from '../exit.ts';
-import { bold, bytes, cyan, dim, duration, threeDigits, yellow } from '../terminal.ts';
+import { EXIT, explain } from '../exit.ts';
+import { bold, bytes, cyan, dim, duration, plural, threeDigits, yellow } from '../terminal.ts';
+import { createWrapper, lineWidth } from '../wrap.ts';
 import { Conversation } from './conversation.ts';
 import { type LineReader, readLines } from './lines.ts';
-import { createWrapper, lineWidth } from './wrap.ts';
 
 const HELP: readonly (readonly [string, string])[] = [
   ['/regenerate', 'another answer to the last message'],
@@ -23,10 +23,12 @@ const HELP: readonly (readonly [string, string])[] = [
   ['/stats', 'tokens, speed and memory'],
   ['/help', 'this list'],
   ['/exit', 'leave (also Ctrl-D)'],
+  ['//TEXT', 'a message that begins with a slash'],
+  ['\\ Enter', 'another line of the same message (also Alt-Enter); a paste is one message'],
+  ['Ctrl-C', 'stops an answer, clears a line, leaves on an empty one'],
 ];
 
 export interface ChatSettings {
-  /** A fresh seed for each answer unless the user gave one. */
   readonly options: GenerateOptions;
   readonly system?: string | undefined;
   /** Lines that begin another text, where lines are continued. */
@@ -75,7 +77,10 @@ class ChatLoop {
 
   async #handle(line: string): Promise<void> {
     if (line.trim() === '') return;
-    if (!line.startsWith('/')) return this.#show((options) => this.#conversation.send(line, options));
+    if (!line.startsWith('/') || line.startsWith('//')) {
+      const message = line.replace(/^\/(?=\/)/, '');
+      return this.#show((options) => this.#conversation.send(message, options));
+    }
     const [, name = '', argument = ''] = /^\/(\S*)\s*(.*)$/s.exec(line) ?? [];
     switch (name) {
       case 'exit':
@@ -88,10 +93,10 @@ class ChatLoop {
         return this.#show((options) => this.#conversation.regenerate(options));
       case 'new':
         this.#conversation.startAnew();
-        return say(dim('nothing before'));
+        return say(dim('a new conversation'));
       case 'rewind':
-        await this.#conversation.rewind(argument ? Number(argument) : 1);
-        return say(dim(`${this.#conversation.turnCount} turns left`));
+        await this.#rewind(argument);
+        return say(dim(`${plural(this.#conversation.turnCount, 'turn')} left`));
       case 'system':
         this.#conversation.setSystem(argument);
         return say(dim(argument ? 'system message set' : 'system message cleared'));
@@ -101,14 +106,28 @@ class ChatLoop {
         await this.#conversation.load(fileName(argument, name));
         return say(
           dim(
-            `${this.#conversation.turnCount} turns, ${this.#conversation.position} tokens, nothing to read again`,
+            `${plural(this.#conversation.turnCount, 'turn')}, ${plural(this.#conversation.position, 'token')}; ` +
+              'nothing has to be read again',
           ),
         );
       case 'stats':
         return say(stats(this.#conversation));
       default:
-        throw new UsageError(`/${name}: expected a command that /help lists`);
+        throw new UsageError(
+          `/${name}: expected a command that /help lists. To send this as a message, begin it with //.`,
+        );
     }
+  }
+
+  async #rewind(argument: string): Promise<void> {
+    const turns = this.#conversation.turnCount;
+    if (!turns) throw new UsageError('/rewind: there is no turn to take back yet');
+    const count = argument === '' ? 1 : Number(argument);
+    if (!Number.isInteger(count) || count < 1 || count > turns) {
+      const range = turns === 1 ? '1, the only turn' : `a number of turns from 1 to ${turns}`;
+      throw new UsageError(`/rewind: expected ${range}, found ${argument}`);
+    }
+    await this.#conversation.rewind(count);
   }
 
   async #save(path: string): Promise<void> {
@@ -122,10 +141,9 @@ class ChatLoop {
   ): Promise<void> {
     const controller = (this.#running = new AbortController());
     const ids = this.#conversation.mode === 'tokens';
+    const wrapper = !ids && process.stdout.isTTY ? createWrapper(lineWidth()) : null;
     try {
       const events = answer({ ...this.#settings.options, signal: controller.signal });
-      const wrapper =
-        this.#conversation.mode === 'text' && process.stdout.isTTY ? createWrapper(lineWidth()) : null;
       for (;;) {
         const next = await events.next();
         if (next.done) break;
@@ -146,7 +164,7 @@ class ChatLoop {
   #complain(error: unknown): void {
     if (!process.stdin.isTTY) throw error;
     process.stderr.write(
-      `${yellow(error instanceof Error ? error.message : String(error), process.stderr)}\n`,
+      `${yellow(explain(error), process.stderr)}\n`,
     );
   }
 }
@@ -164,7 +182,7 @@ function stats(conversation: Conversation): string {
   const lines = [
     `context   ${position} of ${model.contextLength} tokens`,
     `memory    ${bytes(backend.arena.usedBytes)} in use, weights ${bytes(model.weights.byteLength)}, ` +
-      `state ${bytes(layout.recurrentBytes)} a session`,
+      `state ${bytes(layout.recurrentBytes)} per session`,
     `backend   ${backend.description}`,
   ];
   if (last) {

@@ -1,26 +1,34 @@
-// Plain text on a terminal, broken between words while it streams: a word is written when it is known to be whole.
+// Breaks plain text between words for a terminal: whole texts at once, and answers while they stream.
+import { textWidth } from './terminal.ts';
 
 /** Longer lines are hard to read. */
 const WIDEST = 96;
 
 export const lineWidth = (): number => Math.min(WIDEST, process.stdout.columns || 80);
 
+/** A whole text, colour codes ignored. Every line begins with `indent`. */
+export function wrapText(text: string, width = lineWidth(), indent = ''): string {
+  const wrapper = createWrapper(width - textWidth(indent));
+  return (wrapper.push(text) + wrapper.end()).replace(/^(?=.)/gm, indent);
+}
+
 export interface Wrapper {
-  /** What can be written now. */
+  /** Returns what can be written now: a word is held back until it is known to be whole. */
   push(text: string): string;
-  /** What was held back. */
+  /** Returns what was held back. */
   end(): string;
 }
 
-/** `column`: where the cursor stands. Lines hold at most `width` characters, except a longer word by itself. */
+/** `column`: where the cursor is. Lines take at most `width` columns, except a longer word by itself. */
 export function createWrapper(width: number, column = 0): Wrapper {
   let word = '';
   let space = '';
   const flush = (): string => {
     if (!word) return '';
-    const breaks = column > 0 && column + space.length + word.length > width;
+    const length = textWidth(word);
+    const breaks = column > 0 && column + space.length + length > width;
     const out = breaks ? `\n${word}` : space + word;
-    column = breaks ? word.length : column + space.length + word.length;
+    column = breaks ? length : column + space.length + length;
     word = space = '';
     return out;
   };
