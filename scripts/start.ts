@@ -1,7 +1,7 @@
 // `npm start`: the project's main job on the small model that comes along: it writes a passage of a speech, shows what that
 // took, and says how to get a real model. On a terminal a conversation follows; without one it exits.
 import { loadModel, type Model } from '../packages/engine/src/index.ts';
-import { BOX, boxIntroduction, boxSettings, locate } from '../packages/marimba/src/box.ts';
+import { BUNDLED, introduction, bundledSettings, locate } from '../packages/marimba/src/bundled.ts';
 import { banner } from '../packages/marimba/src/chat/banner.ts';
 import { chat } from '../packages/marimba/src/chat/loop.ts';
 import { createWrapper, lineWidth } from '../packages/marimba/src/wrap.ts';
@@ -25,7 +25,7 @@ async function writePassage(model: Model): Promise<void> {
   const heading = HEADINGS[seed % HEADINGS.length]!;
   process.stdout.write(bold(heading));
   const session = model.createSession();
-  const { options } = boxSettings(FALLBACK_SAMPLING);
+  const { options } = bundledSettings(FALLBACK_SAMPLING);
   const events = session.generate(heading, { ...options, seed });
   const wrapper = createWrapper(lineWidth());
   for (;;) {
@@ -50,14 +50,14 @@ async function writePassage(model: Model): Promise<void> {
 }
 
 await buildKernels();
-const model = await loadModel(locate(BOX));
+const model = await loadModel(locate(BUNDLED));
 try {
   say(`\n${banner(model)}`);
   await writePassage(model);
-  say(`${boxIntroduction()}\n`);
+  say(`${introduction()}\n`);
   if (process.stdin.isTTY && process.stdout.isTTY) {
     say(dim('Your turn. /help lists commands, Ctrl-D leaves.'));
-    process.exitCode = await chat(model, boxSettings(FALLBACK_SAMPLING));
+    process.exitCode = await chat(model, bundledSettings(FALLBACK_SAMPLING));
   }
 } finally {
   await model.close();

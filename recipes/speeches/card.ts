@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeWhole } from '@marimba/lab';
-import { MODEL_FILE, type Recipe, type SplitFacts } from './box-model.ts';
+import { MODEL_FILE, type Recipe, type SplitFacts } from './bundled-model.ts';
 import type { Results } from './measure.ts';
 import type { ModelName } from './models.ts';
 import { trainingSvg } from './plot.ts';
@@ -20,7 +20,7 @@ export async function writeCard({ out, models, training }: Recipe, facts: SplitF
   const card = [
     ...about(results),
     ...data(facts),
-    ...recipeText(results, training, models.box),
+    ...recipeText(results, training, models.bundled),
     ...quality(results, models),
     ...quantising(results),
     ...samples(results),
@@ -33,9 +33,9 @@ const million = (n: number): string => `${(n / 1e6).toFixed(2)} million`;
 const megabytes = (n: number): string => `${(n / 1e6).toFixed(2)} MB`;
 
 const about = ({ parameters, quantising: { fileBytes } }: Results): string[] => [
-  '# The model in the box',
+  '# the bundled model',
   '',
-  `A Jamba of ${million(parameters.box)} parameters (seven Mamba layers, one attention layer in the middle, no positions),`,
+  `A Jamba of ${million(parameters.bundled)} parameters (seven Mamba layers, one attention layer in the middle, no positions),`,
   'trained by this project’s own lab on addresses of US presidents to Congress. It continues speeches. It was made to',
   `show the whole way from text to a model that the engine serves, and to write something offline: ${megabytes(fileBytes)}, \`${MODEL_FILE}\`.`,
   '',
@@ -69,20 +69,20 @@ const data = (facts: SplitFacts): string[] => [
 function recipeText(
   results: Results,
   training: Recipe['training'],
-  { config, steps, decayShare }: Recipe['models']['box'],
+  { config, steps, decayShare }: Recipe['models']['bundled'],
 ): string[] {
   const { sequences = 0, length = 0, learningRate = 0, warmupSteps, weightDecay, seed } = training;
   const decay = Math.round(decayShare * 100);
   return [
     '## Recipe',
     '',
-    '`npm run box-model` in the repository repeats everything: data, vocabulary, four trainings, quantising, measuring, and this',
+    '`npm run bundled-model` in the repository repeats everything: data, vocabulary, four trainings, quantising, measuring, and this',
     'card with all its figures. It goes on where it was stopped.',
     '',
     `- Byte-level BPE of ${config.vocab_size} tokens, learned from the training passages by the lab’s own trainer.`,
     `- Hidden size ${config.hidden_size}, ${config.num_hidden_layers} layers, each with a SwiGLU of ${config.intermediate_size}; Mamba-1 with ${config.mamba_d_state} states a channel and norms on dt, B and C;`,
     `  ${config.num_attention_heads} attention heads in layer 5; embedding tied to the head.`,
-    `- ${steps} steps of ${sequences} × ${length} tokens, ${million(results.tokensSeen.box)} in all, of a text of ${million(results.trainingTokens)} tokens. AdamW, peak rate ${learningRate},`,
+    `- ${steps} steps of ${sequences} × ${length} tokens, ${million(results.tokensSeen.bundled)} in all, of a text of ${million(results.trainingTokens)} tokens. AdamW, peak rate ${learningRate},`,
     `  ${warmupSteps} steps of warm-up, constant, then a linear decay over the last ${decay} %; weight decay ${weightDecay}, gradients clipped at 1, seed ${seed}.`,
     `- f32 throughout, on two CPU cores, in WebAssembly, with the lab as of commit ${TRAINED_AT}. Later kernels round differently, so`,
     '  that other figures in the last digits are to be expected.',
@@ -103,7 +103,7 @@ function quality(results: Results, models: Recipe['models']): string[] {
     '',
     'The first three were trained alike: the same tokens in the same order, the same schedule, about as many parameters. The fourth',
     'is the first one trained longer, and ships. The trigram model (interpolated, modified Kneser–Ney) counts the whole training',
-    `text, as the same tokens. Every passage is read from its start; ${results.heldOut.box.tokens} tokens, ${results.heldOut.box.bytes} bytes.`,
+    `text, as the same tokens. Every passage is read from its start; ${results.heldOut.bundled.tokens} tokens, ${results.heldOut.bundled.bytes} bytes.`,
     '',
     '| | parameters | trained on, tokens | loss, nats a token | perplexity | bits per byte |',
     '|---|---|---|---|---|---|',
@@ -136,7 +136,7 @@ function quality(results: Results, models: Recipe['models']): string[] {
 
 function againstTrigram({ heldOut: { quantised, trigram }, tokensSeen, trainingTokens }: Results): string {
   const ahead = trigram.bitsPerByte - quantised.bitsPerByte;
-  const passes = (tokensSeen.box / trainingTokens).toFixed(2);
+  const passes = (tokensSeen.bundled / trainingTokens).toFixed(2);
   return ahead > 0
     ? `The file is ahead of the trigram model by ${ahead.toFixed(3)} bits per byte.`
     : `The trigram model is still ahead of the file, by ${(-ahead).toFixed(3)} bits per byte: speeches repeat their phrases, counting misses none, and ${passes} passes over the text is all the training there was.`;
@@ -146,7 +146,7 @@ const quantising = ({ quantising: q, heldOut }: Results): string[] => [
   '## Quantised against unquantised',
   '',
   `q8_0 against the f32 weights on that excerpt: mean KL divergence ${q.meanDivergence.toExponential(1)} nats a token over ${q.positions} positions, the same likeliest`,
-  `token at ${(100 * q.topAgreement).toFixed(1)} %. Held-out loss ${heldOut.box.loss.toFixed(4)} before, ${heldOut.quantised.loss.toFixed(4)} after.`,
+  `token at ${(100 * q.topAgreement).toFixed(1)} %. Held-out loss ${heldOut.bundled.loss.toFixed(4)} before, ${heldOut.quantised.loss.toFixed(4)} after.`,
   '',
 ];
 
@@ -167,7 +167,7 @@ const samples = (results: Results): string[] => [
 const limits = ({ parameters }: Results): string[] => [
   '## What it cannot do',
   '',
-  `- It is ${Math.round(3e9 / parameters.box / 100) * 100} times smaller than the smallest Jamba of AI21. It has the sound of these speeches and much of their grammar; it has no`,
+  `- It is ${Math.round(3e9 / parameters.bundled / 100) * 100} times smaller than the smallest Jamba of AI21. It has the sound of these speeches and much of their grammar; it has no`,
   '  facts, and loses its thread within a sentence or two. Names, numbers and years that it writes mean nothing.',
   '- It does not answer questions, follow instructions or chat. It knows English of one kind, and no other language.',
   '- It repeats the views of two centuries of presidents, also those that wrong people: slavery, removal, war. Nothing was filtered.',

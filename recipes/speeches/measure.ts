@@ -4,7 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadModel, type Model, type Tokenizer } from '@marimba/engine';
 import { buildSuite, compareDistributions, evaluate, type TextSummary } from '@marimba/lab';
-import { MODEL_FILE, type Recipe, type SplitFacts } from './box-model.ts';
+import { MODEL_FILE, type Recipe, type SplitFacts } from './bundled-model.ts';
 import type { ModelName } from './models.ts';
 import type { Curve } from './plot.ts';
 import { Trigram } from './trigram.ts';
@@ -62,7 +62,7 @@ export async function measure(recipe: Recipe, facts: SplitFacts): Promise<Result
         );
         losses[name] = await lossOf(model, heldOutFile);
         say(`${models[name].title}: ${losses[name].bitsPerByte.toFixed(4)} bits per byte`);
-        if (name === 'box') quantising = await damage(model, quantised, join(out, MODEL_FILE), excerpt);
+        if (name === 'bundled') quantising = await damage(model, quantised, join(out, MODEL_FILE), excerpt);
       } finally {
         await model.close();
       }

@@ -1,5 +1,5 @@
 // Three models that are trained alike (same tokens in the same order, same schedule, about as many parameters), and the hybrid
-// once more, trained longer: that one goes into the box.
+// once more, trained longer: that one is bundled.
 import type { ModelConfig, RunConfig } from '@marimba/lab';
 
 export const VOCABULARY = 2048;
@@ -17,7 +17,7 @@ const SIZES = {
 
 const MAMBA = { mamba_d_state: 16, mamba_d_conv: 4, mamba_expand: 2, mamba_dt_rank: 8 };
 
-export type ModelName = 'jamba' | 'transformer' | 'mamba' | 'box';
+export type ModelName = 'jamba' | 'transformer' | 'mamba' | 'bundled';
 
 export interface TrainedModel {
   /** What the card calls it. */
@@ -65,7 +65,7 @@ export const MODELS: Readonly<Record<ModelName, TrainedModel>> = {
     },
     ...COMPARED,
   },
-  box: { title: 'Jamba 1:8, longer', config: JAMBA, ...LONGER },
+  bundled: { title: 'Jamba 1:8, longer', config: JAMBA, ...LONGER },
 };
 
 export const TRAINING = {

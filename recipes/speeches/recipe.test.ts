@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createRandom } from '@marimba/engine/measure';
-import { MODEL_FILE, makeBoxModel, type Recipe } from './box-model.ts';
+import { MODEL_FILE, makeBundledModel, type Recipe } from './bundled-model.ts';
 import type { Results } from './measure.ts';
 import { MODELS, type ModelName, TRAINING } from './models.ts';
 import { passagesOf, readSpeeches, splitSpeeches } from './speeches.ts';
@@ -117,7 +117,7 @@ test('the whole recipe: stops, goes on, and writes model, card and picture from 
     models: Object.fromEntries(
       Object.entries(MODELS).map(([name, { title, config }]) => [
         name,
-        { title, config: { ...config, ...tiny }, steps: name === 'box' ? 8 : 6, decayShare: 0.5 },
+        { title, config: { ...config, ...tiny }, steps: name === 'bundled' ? 8 : 6, decayShare: 0.5 },
       ]),
     ) as unknown as Recipe['models'],
     training: {
@@ -134,12 +134,12 @@ test('the whole recipe: stops, goes on, and writes model, card and picture from 
     },
     signal: controller.signal,
   };
-  assert.equal(await makeBoxModel(recipe), false);
+  assert.equal(await makeBundledModel(recipe), false);
   assert.ok(!notes.some((note) => note.startsWith('Training: pure')));
   const { signal: _, ...again } = recipe;
-  assert.equal(await makeBoxModel(again), true);
+  assert.equal(await makeBundledModel(again), true);
   const results = JSON.parse(readFileSync(join(folder, 'out/results.json'), 'utf8')) as Results;
-  assert.deepEqual([results.tokensSeen.jamba, results.tokensSeen.box], [6 * 2 * 64, 8 * 2 * 64]);
+  assert.deepEqual([results.tokensSeen.jamba, results.tokensSeen.bundled], [6 * 2 * 64, 8 * 2 * 64]);
   for (const name of Object.keys(MODELS) as ModelName[]) {
     assert.ok(results.heldOut[name].loss < Math.log(320) + 0.2, name);
     assert.equal(results.heldOut[name].tokens, results.heldOut.trigram.tokens);
@@ -156,6 +156,6 @@ test('the whole recipe: stops, goes on, and writes model, card and picture from 
   assert.doesNotMatch(card, /undefined|NaN/);
   assert.doesNotMatch(readFileSync(join(folder, 'out/training.svg'), 'utf8'), /undefined|NaN/);
   const before = notes.length;
-  assert.equal(await makeBoxModel(again), true);
+  assert.equal(await makeBundledModel(again), true);
   assert.equal(notes.length, before + 1, 'nothing is done twice');
 });

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { EXIT, endWith } from './exit.ts';
-import { createProgram } from './program.ts';
+import { createProgram, spelledOut } from './program.ts';
 
 // A reader that has seen enough (`marimba generate … | head`) is no failure; output that has no place to go is.
 for (const stream of [process.stdout, process.stderr]) {
@@ -30,7 +30,7 @@ async function buildStaleKernels(_program: Command, command: Command): Promise<v
 try {
   const program = createProgram();
   program.hook('preAction', buildStaleKernels);
-  await program.parseAsync();
+  await program.parseAsync(spelledOut(program, process.argv.slice(2)), { from: 'user' });
 } catch (error) {
   endWith(error);
 }

@@ -1,7 +1,7 @@
 // Opens or loads the MODEL of a command line, with progress and Ctrl-C.
 import { type Checkpoint, type LoadModelOptions, loadModel, type Model } from '@marimba/engine';
 import { openSource } from '@marimba/engine/node';
-import { locate } from './box.ts';
+import { locate } from './bundled.ts';
 import type { Interrupt } from './interrupt.ts';
 import { loadReporter, Progress } from './progress.ts';
 

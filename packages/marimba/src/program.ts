@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { commands } from './commands/index.ts';
 import { bold, cyan, dim } from './terminal.ts';
+import { wrapText } from './wrap.ts';
 
 function version(): string {
   // The compiled program lies beside its package.json, the sources one folder below.
@@ -33,14 +34,15 @@ export function createProgram(): Command {
       'after',
       examples(
         [
-          ['marimba chat', 'a small model that comes along, offline'],
+          ['marimba chat', 'the bundled model, offline'],
+          ['marimba models', 'which models can I run here?'],
           ['marimba chat ai21labs/AI21-Jamba2-3B --quantize q4_K', 'talk to a model from the hub'],
           ['marimba generate model.gguf --prompt "Once upon a time"', 'continue a text'],
           ['marimba inspect ./model', 'what is inside, without loading it'],
           ['marimba plan jamba-3b --context 262144', 'what it needs, before you download it'],
         ],
-        'MODEL is a folder, a file (.gguf, .safetensors) or a hub name (owner/name, owner/name:Q4_K_M). Left out, or box: the',
-        'small model that comes along.',
+        'MODEL is a folder, a file (.gguf, .safetensors) or a hub name (owner/name, owner/name:Q4_K_M). Left out, or ' +
+          'bundled: the small model that is shipped with marimba.',
         'Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped with Ctrl-C.',
       ),
     );
@@ -48,11 +50,22 @@ export function createProgram(): Command {
   return program;
 }
 
-/** The examples section of a help text (a command line, and what it is for), and notes below it. */
+/** Arguments as commander takes them: other spellings of --version, and `help NAME` of a command that does not exist. */
+export function spelledOut(program: Command, [first, ...rest]: readonly string[]): string[] {
+  if (first === undefined) return [];
+  if (first === '-V' || first === 'version') return ['--version', ...rest];
+  const [name] = rest;
+  // Commander would show the general help for it, as if all were well.
+  const known = name === undefined || name.startsWith('-') || program.commands.some((c) => c.name() === name);
+  return first === 'help' && !known ? [name] : [first, ...rest];
+}
+
+/** The examples section of a help text (a command line, and what it is for), and notes below it, wrapped. */
 export function examples(
   list: readonly (readonly [command: string, purpose: string])[],
   ...notes: readonly string[]
 ): string {
-  const lines = list.map(([command, purpose]) => `  ${dim('# ')}${dim(purpose)}\n  ${cyan(command)}`);
-  return `\n${bold('Examples:')}\n${lines.join('\n')}\n${notes.length ? `\n${notes.join('\n')}\n` : ''}`;
+  const lines = list.map(([command, purpose]) => `  ${dim(`# ${purpose}`)}\n  ${cyan(command)}`);
+  const wrapped = notes.map((note) => wrapText(note));
+  return `\n${bold('Examples:')}\n${lines.join('\n')}\n${wrapped.length ? `\n${wrapped.join('\n')}\n` : ''}`;
 }

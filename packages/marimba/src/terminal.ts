@@ -87,6 +87,17 @@ export function table(rows: readonly (readonly string[])[], indent = '  '): stri
     .join('\n');
 }
 
+/** A table that drops columns, in the order of `droppable`, until it fits the terminal. Pipes get all columns. */
+export function fitTable(rows: readonly (readonly string[])[], droppable: readonly number[]): string {
+  const room = process.stdout.isTTY ? terminalWidth() : Number.POSITIVE_INFINITY;
+  for (let dropped = 0; ; dropped++) {
+    const gone = new Set(droppable.slice(0, dropped));
+    const text = table(rows.map((row) => row.filter((_, column) => !gone.has(column))));
+    const width = Math.max(...text.split('\n').map(textWidth));
+    if (width <= room || dropped === droppable.length) return text;
+  }
+}
+
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character is what colour codes start with
 const COLOUR = /\u001b\[[\d;]*m/g;
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });

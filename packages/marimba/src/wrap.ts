@@ -1,5 +1,5 @@
-// Breaks plain text between words for a terminal: whole texts at once, and answers while they stream.
-import { textWidth } from './terminal.ts';
+// Breaks text between words for a terminal: whole texts, definitions in columns, and answers while they stream.
+import { cyan, terminalWidth, textWidth } from './terminal.ts';
 
 /** Longer lines are hard to read. */
 const WIDEST = 96;
@@ -10,6 +10,20 @@ export const lineWidth = (): number => Math.min(WIDEST, process.stdout.columns |
 export function wrapText(text: string, width = lineWidth(), indent = ''): string {
   const wrapper = createWrapper(width - textWidth(indent));
   return (wrapper.push(text) + wrapper.end()).replace(/^(?=.)/gm, indent);
+}
+
+/** Terms and what they mean in two columns, the second wrapped to the terminal; below each other where it is narrow. */
+export function definitions(list: readonly (readonly [term: string, meaning: string])[], columns = terminalWidth()): string {
+  const column = Math.max(...list.map(([term]) => textWidth(term))) + 4;
+  return list
+    .map(([term, meaning]) => {
+      const room = columns - column;
+      if (room < 24) return `  ${cyan(term)}\n${wrapText(meaning, columns, '      ')}`;
+      const lines = wrapText(meaning, room).split('\n');
+      const head = `  ${cyan(term)}${' '.repeat(column - 2 - textWidth(term))}`;
+      return head + lines.join(`\n${' '.repeat(column)}`);
+    })
+    .join('\n');
 }
 
 export interface Wrapper {

@@ -23,7 +23,7 @@ import {
   timePrompt,
 } from '@marimba/engine/measure';
 import type { OpTimes } from '@marimba/engine/plan';
-import { locate } from '../box.ts';
+import { locate } from '../bundled.ts';
 
 export interface BenchOptions {
   readonly prompt: number;

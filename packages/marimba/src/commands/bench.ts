@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { type BenchOptions, runBench } from '../bench/measure.ts';
 import { formatBench } from '../bench/print.ts';
-import { OPTIONAL_MODEL } from '../box.ts';
+import { OPTIONAL_MODEL } from '../bundled.ts';
 import { watchInterrupt } from '../interrupt.ts';
 import { addModelOptions, contextSize, loadOptions, type ModelFlags, wholeNumber } from '../options.ts';
 import { examples } from '../program.ts';

@@ -1,7 +1,7 @@
 // marimba chat MODEL: a conversation in the terminal, or with lines from a pipe.
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { boxIntroduction, boxSettings, isBox, OPTIONAL_MODEL } from '../box.ts';
+import { introduction, bundledSettings, isBundled, OPTIONAL_MODEL } from '../bundled.ts';
 import { banner } from '../chat/banner.ts';
 import { chat } from '../chat/loop.ts';
 import { watchInterrupt } from '../interrupt.ts';
@@ -10,6 +10,7 @@ import { addModelOptions, loadOptions, type ModelFlags } from '../options.ts';
 import { examples } from '../program.ts';
 import { addSamplingOptions, generateOptions, type SamplingFlags } from '../sampling.ts';
 import { dim } from '../terminal.ts';
+import { wrapText } from '../wrap.ts';
 
 interface ChatFlags extends ModelFlags, SamplingFlags {
   readonly system?: string;
@@ -21,8 +22,8 @@ export function register(program: Command): void {
     .command('chat')
     .summary('talk to a model')
     .description(
-      'Talk to a model. Keeps its state between turns, so only what is new is read. Without MODEL, a small one that comes\n' +
-        'along continues speeches: see how it feels before you fetch a real one.',
+      'Talk to a model. Its state is kept between turns, so only what is new is read. Without MODEL, the bundled one ' +
+        'continues speeches: see how it feels before you download another.',
     )
     .argument(...OPTIONAL_MODEL)
     .option('--system <TEXT>', 'system message')
@@ -32,13 +33,17 @@ export function register(program: Command): void {
       'after',
       examples(
         [
-          ['marimba chat', 'the small model that comes along, offline'],
-          ['marimba chat ai21labs/AI21-Jamba2-3B --quantize q4_K', 'a model from the hub, in 2 GB'],
+          ['marimba chat', 'the bundled model, offline'],
+          ['marimba chat ai21labs/AI21-Jamba2-3B --quantize q4_K', 'a model from the hub (see marimba models)'],
           ['marimba chat model.gguf --system "Answer in one sentence."', 'with a system message'],
           ['printf "Hello\\n/stats\\n" | marimba chat model.gguf', 'lines from a pipe'],
         ],
-        'Inside: /regenerate, /rewind, /new, /system, /save, /load, /stats, /help, /exit. Ctrl-C stops an answer.',
+        'Inside: /regenerate, /rewind, /new, /system, /save, /load, /stats, /help, /exit; // begins a message with a ' +
+          'slash. A backslash before Enter, or Alt-Enter, makes another line; a paste is one message. Ctrl-C stops an ' +
+          'answer, clears a line, and leaves on an empty one.',
         'Without a chat template lines are continued as plain text; without a tokenizer they are token ids.',
+        'Messages are remembered for the Up key in ~/.local/state/marimba/history (MARIMBA_HISTORY: another file, or ' +
+          'nothing to remember none).',
       ),
     )
     .action(run);
@@ -47,20 +52,18 @@ export function register(program: Command): void {
 async function run(source: string, flags: ChatFlags): Promise<void> {
   const system =
     flags.system ?? (flags.systemFile === undefined ? undefined : await readFile(flags.systemFile, 'utf8'));
-  const box = isBox(source);
+  const bundled = isBundled(source);
   const interrupt = watchInterrupt();
   const model = await loadForCommand(source, loadOptions(flags), interrupt);
   interrupt.release();
   try {
     if (process.stdout.isTTY) {
       process.stdout.write(`${banner(model)}\n`);
-      const help = box ? `${boxIntroduction()}\n` : hint(model);
-      process.stdout.write(
-        box ? `${help}${dim('/help lists commands.')}\n` : `${dim(`${help} /help lists commands.`)}\n`,
-      );
+      const help = bundled ? `${introduction()}\n` : wrapText(dim(hint(model)));
+      process.stdout.write(`${help}\n${dim('/help lists commands.')}\n`);
     }
     const options = generateOptions(flags, model);
-    process.exitCode = await chat(model, box ? { ...boxSettings(options), system } : { options, system });
+    process.exitCode = await chat(model, bundled ? { ...bundledSettings(options), system } : { options, system });
   } finally {
     await model.close();
   }

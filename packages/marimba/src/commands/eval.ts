@@ -11,7 +11,7 @@ import type {
   SuiteSummary,
 } from '@marimba/lab';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { OPTIONAL_MODEL } from '../box.ts';
+import { OPTIONAL_MODEL } from '../bundled.ts';
 import { type Interrupt, watchInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../open.ts';
 import {

@@ -1,7 +1,7 @@
 // marimba generate MODEL: continues a text or a list of tokens, streaming to stdout.
 import { type GenerateResult, type Model, type Prompt, UsageError } from '@marimba/engine';
 import type { Command } from 'commander';
-import { BOX_PROMPT, isBox, OPTIONAL_MODEL } from '../box.ts';
+import { BUNDLED_PROMPT, isBundled, OPTIONAL_MODEL } from '../bundled.ts';
 import { Interrupted } from '../exit.ts';
 import { watchInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../open.ts';
@@ -24,7 +24,7 @@ export function register(program: Command): void {
     .command('generate')
     .summary('continue a text')
     .description(
-      'Continue a text. Streams to stdout; figures go to stderr. Without MODEL, with a small one that comes along.',
+      'Continue a text. Streams to stdout; figures go to stderr. Without MODEL, the bundled one continues it.',
     )
     .argument(...OPTIONAL_MODEL)
     .option('--prompt <TEXT>', 'what to continue (default: standard input)')
@@ -38,7 +38,7 @@ export function register(program: Command): void {
       'after',
       examples(
         [
-          ['marimba generate --prompt "Ronald Reagan, 1985"', 'the small model that comes along, offline'],
+          ['marimba generate --prompt "Ronald Reagan, 1985"', 'the bundled model, offline'],
           ['marimba generate model.gguf --prompt "Once upon a time" --max-tokens 100', 'continue a text'],
           [
             'git diff | marimba generate ./model --chat --system "Write a commit message."',
@@ -49,8 +49,9 @@ export function register(program: Command): void {
             'for parity checks',
           ],
         ],
-        'Sampling: what the model’s generation_config.json recommends, else temperature 0.7 and top-p 0.95. With --tokens and',
-        'no --temperature: greedy. A model without a tokenizer prints token ids. Ctrl-C stops and keeps what is there.',
+        'Sampling: what the model’s generation_config.json recommends, else temperature 0.7 and top-p 0.95. With ' +
+          '--tokens and no --temperature: greedy. A model without a tokenizer prints token ids. Ctrl-C stops and keeps ' +
+          'what is there.',
       ),
     )
     .action(run);
@@ -60,7 +61,7 @@ async function run(source: string, flags: GenerateFlags): Promise<void> {
   if (flags.system !== undefined && !flags.chat)
     throw new UsageError('generate: --system: expected --chat with it');
   const silent = process.stdin.isTTY && !['prompt', 'file', 'tokens'].some((flag) => flag in flags);
-  const text = silent && isBox(source) ? BOX_PROMPT : promptFrom(flags, 'generate');
+  const text = silent && isBundled(source) ? BUNDLED_PROMPT : promptFrom(flags, 'generate');
   const interrupt = watchInterrupt();
   const model = await loadForCommand(source, loadOptions(flags), interrupt);
   try {

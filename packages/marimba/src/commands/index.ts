@@ -7,6 +7,7 @@ import { register as evaluate } from './eval.ts';
 import { register as generate } from './generate.ts';
 import { register as inspect } from './inspect.ts';
 import { register as logits } from './logits.ts';
+import { register as models } from './models.ts';
 import { register as plan } from './plan.ts';
 import { register as pull } from './pull.ts';
 import { register as quantize } from './quantize.ts';
@@ -18,6 +19,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   chat,
   generate,
   inspect,
+  models,
   plan,
   logits,
   pull,

@@ -3,7 +3,7 @@ import { type CacheType, type Checkpoint, layerStrip, type ModelSpec, type Token
 import { readText } from '@marimba/engine/architecture';
 import { stateLayout } from '@marimba/engine/plan';
 import type { Command } from 'commander';
-import { OPTIONAL_MODEL } from '../box.ts';
+import { OPTIONAL_MODEL } from '../bundled.ts';
 import { cacheBytesPerToken } from '../describe/memory.ts';
 import { describeCheckpoint } from '../describe/source.ts';
 import { countLayers, drawStrip } from '../describe/strip.ts';

@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import { type Model, type Session, UsageError } from '@marimba/engine';
 import type { Command } from 'commander';
-import { OPTIONAL_MODEL } from '../box.ts';
+import { OPTIONAL_MODEL } from '../bundled.ts';
 import { type Interrupt, watchInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../open.ts';
 import { addModelOptions, loadOptions, type ModelFlags, tokenList } from '../options.ts';

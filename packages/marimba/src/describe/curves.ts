@@ -1,5 +1,5 @@
 // Curves in a terminal: both axes logarithmic, two dots of height for each character cell (▀ ▄ █).
-import { bytes, cyan, dim, magenta, terminalWidth, tokens } from '../terminal.ts';
+import { bytes, cyan, dim, hasColours, magenta, terminalWidth, textWidth, tokens } from '../terminal.ts';
 
 export interface Curve {
   readonly name: string;
@@ -14,6 +14,9 @@ export interface Range {
 const HEIGHT = 12;
 const LABEL_WIDTH = 9;
 const PAINT = [cyan, magenta];
+/** Upper half, lower half and both of a cell. Without colours the second curve is told apart by its dots. */
+const BLOCKS = ['▀', '▄', '█'] as const;
+const GLYPHS = [BLOCKS, ['˙', '.', ':']] as const;
 
 export function rangeOf(values: readonly number[]): Range {
   return { min: Math.min(...values), max: Math.max(...values) };
@@ -56,21 +59,30 @@ export function drawCurves(curves: readonly Curve[]): string {
     return `${label.padStart(LABEL_WIDTH)} ${dim('│')}${cells}`;
   });
   const axis = `${' '.repeat(LABEL_WIDTH)} ${dim(`└${'─'.repeat(width)}`)}`;
-  const legend = curves.map((curve, i) => `${paint(i, '▄▄')} ${curve.name}`).join('   ');
+  const legend = curves.map((curve, i) => `${paint(i, glyphs(i)[1].repeat(2))} ${curve.name}`);
   return [
     ...lines,
     axis,
     xLabels(curves[0]!.points, xs, width),
-    `${' '.repeat(LABEL_WIDTH + 2)}${legend}`,
+    ...legendLines(legend, ' '.repeat(LABEL_WIDTH + 2)),
   ].join('\n');
 }
 
+/** On one line where there is room. */
+const legendLines = (entries: readonly string[], indent: string): string[] => {
+  const line = indent + entries.join('   ');
+  return textWidth(line) <= terminalWidth() ? [line] : entries.map((entry) => indent + entry);
+};
+
 const paint = (index: number, text: string): string => PAINT[index % PAINT.length]!(text);
+
+const glyphs = (index: number) => (hasColours(process.stdout) ? BLOCKS : GLYPHS[index % GLYPHS.length]!);
 
 function cell(upper: number, lower: number): string {
   if (upper < 0 && lower < 0) return ' ';
-  if (upper >= 0 && lower >= 0) return paint(upper, '█');
-  return upper >= 0 ? paint(upper, '▀') : paint(lower, '▄');
+  const half = upper >= 0 && lower >= 0 ? 2 : upper >= 0 ? 0 : 1;
+  const owner = upper >= 0 ? upper : lower;
+  return paint(owner, glyphs(owner)[half]);
 }
 
 function xLabels(points: Curve['points'], xs: Range, width: number): string {

@@ -1,16 +1,9 @@
 // What MODEL means to `inspect` and `plan`: a model's layers and weights by their headers, without loading anything. For
-// `plan` a configuration is enough: a built-in name, or a config.json by itself.
+// `plan` a configuration is enough: the name of a known model, or a config.json by itself.
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import type {
-  Checkpoint,
-  HuggingFaceCheckpoint,
-  LayerSpec,
-  ModelSpec,
-  TensorEntry,
-  TensorType,
-} from '@marimba/engine';
+import type { Checkpoint, LayerSpec, ModelSpec, TensorEntry, TensorType } from '@marimba/engine';
 import {
   allOfKind,
   type FoundWeight,
@@ -19,10 +12,8 @@ import {
   plainAttention,
   readSpec,
 } from '@marimba/engine/architecture';
-import { byteLengthOf, parseJsonObject } from '@marimba/engine/formats';
-import { builtinModel, configOnly } from './builtin.ts';
-
-export type JsonObject = HuggingFaceCheckpoint['config'];
+import { byteLengthOf, type JsonObject, parseJsonObject, TENSOR_TYPES } from '@marimba/engine/formats';
+import { KNOWN_MODELS } from './known-models.ts';
 
 export interface DescribedModel {
   readonly name: string;
@@ -37,10 +28,15 @@ export function describeCheckpoint(checkpoint: Checkpoint): DescribedModel {
   return { name: checkpoint.name, spec, weights: findWeights(checkpoint, family, spec), hasFiles: true };
 }
 
-/** A model of which only the layers are known: its matrices are taken to be BF16, as checkpoints are published. */
-export function describeSpec(name: string, spec: ModelSpec): DescribedModel {
+/**
+ * A model of which only the layers are known: its matrices are taken to be BF16, as checkpoints are published, or of
+ * another type where their rows are whole blocks of it.
+ */
+export function describeSpec(name: string, spec: ModelSpec, matrixType: TensorType = 'BF16'): DescribedModel {
+  const { blockLength } = TENSOR_TYPES[matrixType];
   const weights = neededWeights(spec).map((weight): FoundWeight => {
-    const type: TensorType = weight.kind === 'matrix' ? 'BF16' : 'F32';
+    const fits = weight.shape.at(-1)! % blockLength === 0;
+    const type: TensorType = weight.kind !== 'matrix' ? 'F32' : fits ? matrixType : 'BF16';
     return { ...weight, tensors: [imaginaryTensor(weight.role, type, weight.shape)] };
   });
   return { name, spec, weights, hasFiles: false };
@@ -68,7 +64,23 @@ export async function configurationOf(text: string): Promise<Checkpoint | null> 
     const inside = join(text, 'config.json');
     return existsSync(inside) && !hasWeights(text) ? readConfig(inside) : null;
   }
-  return builtinModel(text);
+  const known = KNOWN_MODELS.find(({ name }) => name === text);
+  return known ? configOnly(text, known.config) : null;
+}
+
+/** A configuration as if it had been opened, without any tensors. */
+export function configOnly(name: string, config: JsonObject): Checkpoint {
+  return {
+    kind: 'huggingface',
+    name,
+    config,
+    generationConfig: null,
+    tensors: new Map(),
+    tokenizerJson: async () => null,
+    tokenizerConfig: async () => null,
+    chatTemplate: async () => null,
+    close: async () => {},
+  };
 }
 
 const hasWeights = (folder: string): boolean =>

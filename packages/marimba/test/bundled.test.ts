@@ -1,9 +1,9 @@
-// The model in the box: what ships is what its card says, and commands without MODEL use it.
+// The bundled model: what ships is what its card says, and commands without MODEL use it.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { boxSettings, isBox, isHeading, locate } from '../src/box.ts';
+import { bundledSettings, isBundled, isHeading, locate } from '../src/bundled.ts';
 import { createWrapper } from '../src/wrap.ts';
 import { marimba, root } from './run.ts';
 
@@ -22,7 +22,7 @@ const results = JSON.parse(readFileSync(join(folder, 'results.json'), 'utf8')) a
 };
 
 test('the file is small, and the one that the card was written for', () => {
-  const { size } = statSync(locate('box'));
+  const { size } = statSync(locate('bundled'));
   assert.ok(size <= 8e6, `${size}`);
   assert.equal(size, results.quantising.fileBytes);
   const card = readFileSync(join(folder, 'README.md'), 'utf8');
@@ -54,7 +54,7 @@ test('inspect and logits take it where no MODEL is named', async () => {
   assert.equal(data.family, 'jamba');
   assert.equal(data.layers, 'MMMMAMMM');
   assert.equal(data.parameters.total, results.parameters.jamba);
-  const named = await marimba(['logits', 'box', '--prompt', 'The', '--json']);
+  const named = await marimba(['logits', 'bundled', '--prompt', 'The', '--json']);
   assert.deepEqual(
     JSON.parse(named.stdout),
     JSON.parse((await marimba(['logits', '--prompt', 'The', '--json'])).stdout),
@@ -92,14 +92,14 @@ test('a line is a heading when it names somebody and a year', () => {
     assert.ok(isHeading(line), line);
   for (const line of ['We must', 'In 1862', 'the army, 1862', 'Lincoln, 62', 'Peace, and war, 3020'])
     assert.ok(!isHeading(line), line);
-  assert.equal(boxSettings({}).options.maxTokens, 400);
-  assert.equal(boxSettings({ maxTokens: 5 }).options.maxTokens, 5);
+  assert.equal(bundledSettings({}).options.maxTokens, 400);
+  assert.equal(bundledSettings({ maxTokens: 5 }).options.maxTokens, 5);
 });
 
-test('only the word box stands for it, and nothing else is touched', () => {
-  assert.ok(isBox('box') && existsSync(locate('box')));
-  assert.equal(locate('owner/box'), 'owner/box');
-  assert.equal(locate('./box'), './box');
+test('only the word bundled stands for it, and nothing else is touched', () => {
+  assert.ok(isBundled('bundled') && existsSync(locate('bundled')));
+  assert.equal(locate('owner/bundled'), 'owner/bundled');
+  assert.equal(locate('./bundled'), './bundled');
 });
 
 test('streamed text is wrapped between words, in any cuts', () => {

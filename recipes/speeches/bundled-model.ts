@@ -1,4 +1,4 @@
-// `npm run box-model`: the model in the box from nothing, in one command: fetch the speeches, cut them into passages, learn
+// `npm run bundled-model`: the bundled model from nothing, in one command: fetch the speeches, cut them into passages, learn
 // a vocabulary, train three models alike and one longer, quantise that, measure all of them, write the card. Every stage is skipped
 // when its result is there, training goes on from its last checkpoint: stop it whenever you like.
 import { spawnSync } from 'node:child_process';
@@ -45,7 +45,7 @@ export interface SplitFacts {
 const SAMPLES = 6;
 
 /** Runs what is not done yet. Resolves to false when `signal` stopped it. */
-export async function makeBoxModel(recipe: Recipe): Promise<boolean> {
+export async function makeBundledModel(recipe: Recipe): Promise<boolean> {
   const { work, out, say } = recipe;
   mkdirSync(work, { recursive: true });
   mkdirSync(out, { recursive: true });
@@ -57,7 +57,7 @@ export async function makeBoxModel(recipe: Recipe): Promise<boolean> {
     if (!(await trainOne(recipe, name))) return false;
   const model = join(out, MODEL_FILE);
   await stage(model, 'Quantising', say, async () => {
-    await quantizeModel(join(work, 'box/model'), model, { type: 'q8_0', compare: false });
+    await quantizeModel(join(work, 'bundled/model'), model, { type: 'q8_0', compare: false });
   });
   const facts = JSON.parse(readFileSync(join(work, 'split.json'), 'utf8')) as SplitFacts;
   await stage(join(out, 'results.json'), 'Measuring', say, async () => {
@@ -113,7 +113,7 @@ async function learnVocabulary({ work, models }: Recipe): Promise<void> {
   const texts = readFileSync(join(work, 'training.jsonl'), 'utf8').trimEnd().split('\n');
   const trained = trainTokenizer(
     texts.map((line) => (JSON.parse(line) as { text: string }).text),
-    { vocabularySize: Number(models.box.config.vocab_size) },
+    { vocabularySize: Number(models.bundled.config.vocab_size) },
   );
   await writeWhole(join(work, 'tokenizer_config.json'), JSON.stringify(trained.config, null, 1));
   await writeWhole(join(work, 'tokenizer.json'), JSON.stringify(trained.json));
@@ -169,7 +169,7 @@ if (import.meta.main) {
   const root = join(here, '../..');
   const controller = new AbortController();
   process.once('SIGINT', () => controller.abort());
-  const finished = await makeBoxModel({
+  const finished = await makeBundledModel({
     data: installData(here),
     work: join(here, 'work'),
     out: join(root, 'packages/marimba/model'),

@@ -1,0 +1,255 @@
+// Models on the hub that this engine can load, by the sizes in each one's own config.json, so that one can choose and plan
+// before downloading anything. Only families that the engine runs. Adding one: an entry here; the parameter count, from
+// the model's page, is checked against the shapes by a test.
+import type { JsonObject } from '@marimba/engine/formats';
+
+export interface KnownModel {
+  /** For `plan`. */
+  readonly name: string;
+  /** Repository of 16-bit safetensors on the hub, for every command that runs a model. */
+  readonly hub: string;
+  readonly licence: string;
+  readonly goodFor: string;
+  /** In millions, as published. */
+  readonly publishedParameters: number;
+  readonly config: JsonObject;
+}
+
+const JAMBA = {
+  model_type: 'jamba',
+  mamba_d_state: 16,
+  mamba_d_conv: 4,
+  mamba_expand: 2,
+  mamba_conv_bias: true,
+  mamba_proj_bias: false,
+  vocab_size: 65_536,
+  max_position_embeddings: 262_144,
+};
+
+const JAMBA_3B = {
+  ...JAMBA,
+  num_hidden_layers: 28,
+  hidden_size: 2560,
+  intermediate_size: 8192,
+  num_attention_heads: 20,
+  num_key_value_heads: 1,
+  attn_layer_period: 14,
+  attn_layer_offset: 7,
+  num_experts: 1,
+  num_experts_per_tok: 1,
+  mamba_dt_rank: 160,
+  tie_word_embeddings: true,
+};
+
+const mamba = (hidden_size: number, num_hidden_layers: number): JsonObject => ({
+  model_type: 'mamba',
+  vocab_size: 50_280,
+  hidden_size,
+  num_hidden_layers,
+  state_size: 16,
+  conv_kernel: 4,
+  expand: 2,
+  intermediate_size: 2 * hidden_size,
+  time_step_rank: Math.ceil(hidden_size / 16),
+  use_conv_bias: true,
+  use_bias: false,
+  tie_word_embeddings: true,
+});
+
+/** The fields that differ between transformers of the llama and Qwen kind. */
+const transformer = (
+  model_type: string,
+  [hidden_size, intermediate_size, num_hidden_layers]: readonly [number, number, number],
+  [num_attention_heads, num_key_value_heads, head_dim]: readonly [number, number, number],
+  vocab_size: number,
+  rest: JsonObject = {},
+): JsonObject => ({
+  model_type,
+  hidden_size,
+  intermediate_size,
+  num_hidden_layers,
+  num_attention_heads,
+  num_key_value_heads,
+  head_dim,
+  vocab_size,
+  max_position_embeddings: 32_768,
+  rms_norm_eps: 1e-6,
+  tie_word_embeddings: true,
+  ...rest,
+});
+
+const APACHE = 'Apache-2.0';
+
+export const KNOWN_MODELS: readonly KnownModel[] = [
+  {
+    name: 'jamba-3b',
+    hub: 'ai21labs/AI21-Jamba2-3B',
+    licence: APACHE,
+    goodFor: 'chat over long texts: 26 of 28 layers keep a state of fixed size',
+    publishedParameters: 3030,
+    config: JAMBA_3B,
+  },
+  {
+    name: 'jamba-reasoning-3b',
+    hub: 'ai21labs/AI21-Jamba-Reasoning-3B',
+    licence: APACHE,
+    goodFor: 'the same shape, thinks before it answers',
+    publishedParameters: 3030,
+    config: JAMBA_3B,
+  },
+  {
+    name: 'jamba-mini',
+    hub: 'ai21labs/AI21-Jamba-Mini-1.7',
+    licence: 'Jamba Open Model License',
+    goodFor: 'a hybrid with experts',
+    publishedParameters: 51_600,
+    config: {
+      ...JAMBA,
+      num_hidden_layers: 32,
+      hidden_size: 4096,
+      intermediate_size: 14_336,
+      num_attention_heads: 32,
+      num_key_value_heads: 8,
+      attn_layer_period: 8,
+      attn_layer_offset: 4,
+      num_experts: 16,
+      num_experts_per_tok: 2,
+      expert_layer_period: 2,
+      expert_layer_offset: 1,
+      mamba_dt_rank: 256,
+      tie_word_embeddings: false,
+    },
+  },
+  {
+    name: 'mamba-130m',
+    hub: 'state-spaces/mamba-130m-hf',
+    licence: APACHE,
+    goodFor: 'continuing text; the smallest pure Mamba',
+    publishedParameters: 129,
+    config: mamba(768, 24),
+  },
+  {
+    name: 'mamba-1.4b',
+    hub: 'state-spaces/mamba-1.4b-hf',
+    licence: APACHE,
+    goodFor: 'continuing text',
+    publishedParameters: 1372,
+    config: mamba(2048, 48),
+  },
+  {
+    name: 'mamba-2.8b',
+    hub: 'state-spaces/mamba-2.8b-hf',
+    licence: APACHE,
+    goodFor: 'continuing text; the largest published Mamba-1 of its authors',
+    publishedParameters: 2768,
+    config: mamba(2560, 64),
+  },
+  {
+    name: 'falcon-mamba-7b',
+    hub: 'tiiuae/falcon-mamba-7b-instruct',
+    licence: 'Falcon-Mamba 7B TII License',
+    goodFor: 'chat without any cache',
+    publishedParameters: 7273,
+    config: {
+      model_type: 'falcon_mamba',
+      vocab_size: 65_024,
+      hidden_size: 4096,
+      num_hidden_layers: 64,
+      state_size: 16,
+      conv_kernel: 4,
+      expand: 16,
+      intermediate_size: 8192,
+      time_step_rank: 256,
+      use_conv_bias: true,
+      use_bias: false,
+      tie_word_embeddings: false,
+    },
+  },
+  {
+    name: 'smollm2-135m',
+    hub: 'HuggingFaceTB/SmolLM2-135M-Instruct',
+    licence: APACHE,
+    goodFor: 'trying chat out: the smallest download',
+    publishedParameters: 135,
+    config: transformer('llama', [576, 1536, 30], [9, 3, 64], 49_152, { max_position_embeddings: 8192 }),
+  },
+  {
+    name: 'smollm2-1.7b',
+    hub: 'HuggingFaceTB/SmolLM2-1.7B-Instruct',
+    licence: APACHE,
+    goodFor: 'chat in short contexts: its cache is large',
+    publishedParameters: 1711,
+    config: transformer('llama', [2048, 8192, 24], [32, 32, 64], 49_152, { max_position_embeddings: 8192 }),
+  },
+  {
+    name: 'qwen3-0.6b',
+    hub: 'Qwen/Qwen3-0.6B',
+    licence: APACHE,
+    goodFor: 'chat and tools on small machines',
+    publishedParameters: 596,
+    config: transformer('qwen3', [1024, 3072, 28], [16, 8, 128], 151_936, { max_position_embeddings: 40_960 }),
+  },
+  {
+    name: 'qwen3-1.7b',
+    hub: 'Qwen/Qwen3-1.7B',
+    licence: APACHE,
+    goodFor: 'chat and tools',
+    publishedParameters: 1721,
+    config: transformer('qwen3', [2048, 6144, 28], [16, 8, 128], 151_936, { max_position_embeddings: 40_960 }),
+  },
+  {
+    name: 'qwen3-4b',
+    hub: 'Qwen/Qwen3-4B',
+    licence: APACHE,
+    goodFor: 'chat and tools; the most capable that leaves room for context',
+    publishedParameters: 4022,
+    config: transformer('qwen3', [2560, 9728, 36], [32, 8, 128], 151_936, { max_position_embeddings: 40_960 }),
+  },
+  {
+    name: 'qwen2.5-1.5b',
+    hub: 'Qwen/Qwen2.5-1.5B-Instruct',
+    licence: APACHE,
+    goodFor: 'chat with a small cache',
+    publishedParameters: 1544,
+    config: transformer('qwen2', [1536, 8960, 28], [12, 2, 128], 151_936),
+  },
+  {
+    name: 'llama-3.2-1b',
+    hub: 'meta-llama/Llama-3.2-1B-Instruct',
+    licence: 'Llama 3.2 Community License (gated: needs --token)',
+    goodFor: 'chat',
+    publishedParameters: 1236,
+    config: transformer('llama', [2048, 8192, 16], [32, 8, 64], 128_256, {
+      max_position_embeddings: 131_072,
+      rope_theta: 500_000,
+    }),
+  },
+  {
+    name: 'llama-3.2-3b',
+    hub: 'meta-llama/Llama-3.2-3B-Instruct',
+    licence: 'Llama 3.2 Community License (gated: needs --token)',
+    goodFor: 'chat',
+    publishedParameters: 3213,
+    config: transformer('llama', [3072, 8192, 28], [24, 8, 128], 128_256, {
+      max_position_embeddings: 131_072,
+      rope_theta: 500_000,
+    }),
+  },
+  {
+    name: 'mistral-7b',
+    hub: 'mistralai/Mistral-7B-Instruct-v0.3',
+    licence: `${APACHE} (gated: needs --token)`,
+    goodFor: 'chat',
+    publishedParameters: 7248,
+    config: transformer('mistral', [4096, 14_336, 32], [32, 8, 128], 32_768, {
+      sliding_window: null,
+      tie_word_embeddings: false,
+    }),
+  },
+];
+
+export function knownModel(name: string): KnownModel {
+  const found = KNOWN_MODELS.find((model) => model.name === name);
+  if (!found) throw new Error(`${name}: expected a model of known-models.ts, found none of that name`);
+  return found;
+}
