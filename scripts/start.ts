@@ -1,12 +1,12 @@
 // `npm start`: the project's main job on the small model that comes along: it writes a passage of a speech, shows what that
 // took, and says how to get a real model. On a terminal a conversation follows; without one it exits.
 import { loadModel, type Model } from '../packages/engine/src/index.ts';
-import { BUNDLED, introduction, bundledSettings, locate } from '../packages/marimba/src/bundled.ts';
+import { BUNDLED, bundledSettings, introduction, locate } from '../packages/marimba/src/bundled.ts';
 import { banner } from '../packages/marimba/src/chat/banner.ts';
 import { chat } from '../packages/marimba/src/chat/loop.ts';
-import { createWrapper, lineWidth } from '../packages/marimba/src/wrap.ts';
 import { FALLBACK_SAMPLING } from '../packages/marimba/src/sampling.ts';
 import { bold, bytes, dim, duration, threeDigits } from '../packages/marimba/src/terminal.ts';
+import { createWrapper, lineWidth } from '../packages/marimba/src/wrap.ts';
 import { buildKernels } from './build-kernels.ts';
 
 const HEADINGS = [

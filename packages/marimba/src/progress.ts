@@ -33,10 +33,24 @@ export class Progress {
     if (performance.now() < this.#due) return;
     this.#due = performance.now() + EVERY_MS;
     const fraction = total > 0 ? Math.min(1, done / total) : 0;
-    const filled = Math.round(fraction * BAR_WIDTH);
-    const bar = '█'.repeat(filled) + dim('░'.repeat(BAR_WIDTH - filled), this.#stream);
-    const figures = `${Math.floor(fraction * 100)}%  ${figure(done)} of ${figure(total)}${rest ? `  ${rest}` : ''}`;
-    this.#stream.write(`\r\u001b[2K${part} ${bar} ${figures}`);
+    const figures = `${Math.floor(fraction * 100)}%  ${figure(done)} of ${figure(total)}`;
+    // A line that wraps could not be rewritten: first the pace goes, then the bar.
+    const room = (this.#stream.columns || 80) - 1 - part.length - figures.length - 2;
+    const width = Math.max(0, Math.min(BAR_WIDTH, room));
+    const filled = Math.round(fraction * width);
+    const bar = '█'.repeat(filled) + dim('░'.repeat(width - filled), this.#stream);
+    const end = rest && room - width >= rest.length + 2 ? `  ${rest}` : '';
+    this.#rewrite(`${part} ${bar} ${figures}${end}`);
+  }
+
+  /** Says what is waited for, at once: for work of which nobody knows how long it takes. */
+  wait(part: string): void {
+    if (this.#stream.isTTY) this.#rewrite(part.slice(0, (this.#stream.columns || 80) - 1));
+    else this.note(part);
+  }
+
+  #rewrite(text: string): void {
+    this.#stream.write(`\r\u001b[2K${text}`);
     this.#shown = true;
   }
 
@@ -57,7 +71,7 @@ export function loadReporter(progress: Progress): (event: LoadProgress) => void 
   return (event) => {
     const { loaded, total, note } = event;
     if (note) progress.note('file' in event ? `${event.file.name}: ${note}` : note);
-    else if (event.phase === 'resolve' && loaded === 0) progress.note(`Looking up ${event.source} …`);
+    else if (event.phase === 'resolve' && loaded === 0) progress.wait(`Looking up ${event.source} …`);
     else if (event.phase === 'download')
       progress.show('Downloading', loaded, total, pace(loaded, total, event.bytesPerSecond));
     else if (event.phase === 'load' && process.stderr.isTTY) progress.show('Loading', loaded, total);

@@ -13,7 +13,10 @@ export function wrapText(text: string, width = lineWidth(), indent = ''): string
 }
 
 /** Terms and what they mean in two columns, the second wrapped to the terminal; below each other where it is narrow. */
-export function definitions(list: readonly (readonly [term: string, meaning: string])[], columns = terminalWidth()): string {
+export function definitions(
+  list: readonly (readonly [term: string, meaning: string])[],
+  columns = terminalWidth(),
+): string {
   const column = Math.max(...list.map(([term]) => textWidth(term))) + 4;
   return list
     .map(([term, meaning]) => {

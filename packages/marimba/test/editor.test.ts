@@ -50,7 +50,7 @@ test('a paste that is cut anywhere between two reads is the same message', async
     const message = reader.next('› ');
     await terminal.type(keys.slice(0, cut), keys.slice(cut), ENTER);
     // The escape sequence inside is taken apart: at most its printable rest stays, never a control character.
-    assert.match(await message ?? '', /^one\ntwo (\[31m)?red$/, `cut at ${cut}`);
+    assert.match((await message) ?? '', /^one\ntwo (\[31m)?red$/, `cut at ${cut}`);
     reader.close();
   }
 });

@@ -76,7 +76,8 @@ export class FakeTerminal {
     row[this.#column] = character;
     for (let i = 1; i < width; i++) row[this.#column + i] = '';
     this.#column += width;
-    if (this.#column >= this.columns) throw new Error(`expected rows that do not wrap, found ${row.join('')}`);
+    if (this.#column >= this.columns)
+      throw new Error(`expected rows that do not wrap, found ${row.join('')}`);
   }
 
   #down(): void {

@@ -127,6 +127,44 @@ test('plan takes a config.json by itself, and a transformer has no counterpart',
   );
 });
 
+test('a plan that does not fit says so, and like is compared with like', async () => {
+  const mini = await marimba(['plan', 'jamba-mini', '--no-speed']);
+  assert.match(
+    mini.stdout,
+    /jamba-mini cannot run here, because it needs 29\.2 GiB and WebAssembly addresses/,
+  );
+  const small = await marimba(['plan', '--no-speed', '--json']);
+  const { models } = JSON.parse(small.stdout) as { models: { weights: string; cannotRun: unknown }[] };
+  assert.deepEqual(
+    models.map(({ weights, cannotRun }) => [weights.match(/Q8_0/)?.[0], cannotRun]),
+    [
+      ['Q8_0', null],
+      ['Q8_0', null],
+    ],
+  );
+  const text = (await marimba(['plan', '--no-speed'])).stdout;
+  const [curve, other] = [...text.matchAll(/^ +(\S\S) speeches/gm)].map((match) => match[1]);
+  assert.ok(curve && other && curve !== other, 'two curves are told apart without colours');
+});
+
+test('models lists what fits; the shapes have as many parameters as their pages say', async () => {
+  const { code, stdout, stderr } = await marimba(['models', '--json']);
+  assert.equal(code, 0, stderr);
+  const list = JSON.parse(stdout) as Record<string, number | string | null>[];
+  assert.ok(list.length >= 10);
+  for (const model of list) {
+    const millions = Number(model.parameters) / 1e6;
+    const published = Number(model.publishedParameters);
+    assert.ok(
+      Math.abs(millions - published) <= Math.max(0.5, published * 1e-3),
+      `${model.name}: ${millions}`,
+    );
+    assert.equal(model.cannotRun !== null, Number(model.bytesAt4K) > 2 ** 32, `${model.name}`);
+  }
+  const text = (await marimba(['models'])).stdout;
+  assert.match(text, /Jamba-Mini-1\.7 cannot run\s+here, because\s+it needs 29\.2 GiB/);
+});
+
 test('pull --list of an empty cache', async () => {
   const environment = { MARIMBA_CACHE: folder };
   const listed = await marimba(['pull', '--list', '--json'], '', environment);

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../../../', import.meta.url));
-const starter = fileURLToPath(new URL('../bin/marimba.mjs', import.meta.url));
+export const starter = fileURLToPath(new URL('../bin/marimba.mjs', import.meta.url));
 
 export interface Outcome {
   readonly code: number | null;
@@ -15,7 +15,7 @@ export interface Outcome {
 export function start(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
   return spawn(process.execPath, [starter, ...args], {
     cwd: root,
-    env: { ...process.env, NO_COLOR: '1', ...env },
+    env: { ...process.env, NO_COLOR: '1', MARIMBA_HISTORY: '', ...env },
   });
 }
 

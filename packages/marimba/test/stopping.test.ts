@@ -80,8 +80,25 @@ test('chat answers lines from a pipe, saves, loads and rewinds', async () => {
   }
 });
 
+test('chat in a pipe: // sends a slash, a backslash continues a line', async () => {
+  const bundled = ['chat', '--max-tokens', '1', '--seed', '1'];
+  const { code, stdout, stderr } = await marimba(bundled, '//usr is a folder\n/stats\n');
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /context {3}[1-9]/);
+  const ids = await marimba(['chat', MODEL, '--max-tokens', '1'], '1 2\\\n3\n/rewind\n');
+  assert.equal(ids.code, 0, ids.stderr);
+  assert.match(ids.stdout, /0 turns left\n$/);
+});
+
 test('a mistake in piped chat input fails', async () => {
   assert.equal((await marimba(['chat', MODEL], '/nothing\n')).code, 2);
-  assert.equal((await marimba(['chat', MODEL], '/rewind 3\n')).code, 2);
+  const none = await marimba(['chat', MODEL], '/rewind 3\n');
+  assert.equal(none.code, 2);
+  assert.match(none.stderr, /no turn to take back yet/);
+  for (const wrong of ['abc', '2', '0', '1.5']) {
+    const { code, stderr } = await marimba(['chat', MODEL, '--max-tokens', '1'], `1 2\n/rewind ${wrong}\n`);
+    assert.equal(code, 2);
+    assert.match(stderr, new RegExp(`/rewind: expected 1, the only turn, found ${wrong}`));
+  }
   assert.equal((await marimba(['chat', MODEL], '/exit\n/nothing\n')).code, 0);
 });

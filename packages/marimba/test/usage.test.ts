@@ -1,11 +1,12 @@
 // How the command line treats people: help, exit codes, messages.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createProgram } from '../src/program.ts';
-import { marimba, modelPath } from './run.ts';
+import { finish, marimba, modelPath, root, starter } from './run.ts';
 
 const MODEL = modelPath('jamba-dense-mqa');
 
@@ -31,10 +32,12 @@ test('every command has help with examples, and its options end up in a group', 
   }
 });
 
-test('--version prints the package’s version', async () => {
-  const { code, stdout } = await marimba(['--version']);
-  assert.equal(code, 0);
-  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+test('--version prints the package’s version, however it is spelled', async () => {
+  for (const spelling of ['--version', '-V', 'version']) {
+    const { code, stdout } = await marimba([spelling]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+  }
 });
 
 const WRONG: readonly (readonly [string, string[], RegExp])[] = [
@@ -68,8 +71,11 @@ const WRONG: readonly (readonly [string, string[], RegExp])[] = [
   [
     'a model name that is none',
     ['plan', 'jamba-9b', '--no-speed'],
-    /expected a path, owner\/name, or one of jamba-3b/,
+    /expected a model's file or folder, or a hub name such as owner\/name/,
   ],
+  ['a name for plan', ['inspect', 'jamba-3b'], /a name for "marimba plan"\. The model itself is ai21labs\//],
+  ['a text as MODEL', ['generate', 'Once upon a time'], /generate --prompt "Once upon a time"/],
+  ['help for no command', ['help', 'nosuch'], /unknown command 'nosuch'/],
   ['pull without a name', ['pull'], /expected the name of a model, or --list/],
 ];
 
@@ -82,6 +88,48 @@ for (const [what, args, message] of WRONG) {
     assert.equal(stdout, '');
   });
 }
+
+test('files that the operating system refuses are reported as all others', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'marimba-'));
+  try {
+    const missing = join(folder, 'none', 'file');
+    const cases: readonly (readonly [string[], string, RegExp])[] = [
+      [
+        ['generate', MODEL, '--file', join(folder, 'nosuch')],
+        '',
+        /nosuch: expected a file, found nothing there/,
+      ],
+      [
+        ['logits', MODEL, '--tokens', '1', '--output', missing],
+        '',
+        /file: expected a folder .*none, found none/,
+      ],
+      [['plan', '--no-speed', '--svg', missing], '', /file: expected a folder .*none, found none/],
+      [['chat', MODEL], `/load ${missing}\n`, /file: expected a folder .*none, found none/],
+      [['chat', MODEL], `1 2\n/save ${missing}\n`, /file: expected a folder .*none, found none/],
+      [['chat', MODEL, '--system-file', folder], '', /expected a file, found a folder/],
+    ];
+    for (const [args, input, message] of cases) {
+      const { code, stderr } = await marimba(args, input);
+      assert.equal(code, 1, `${args}: ${stderr}`);
+      assert.match(stderr, message);
+      assert.doesNotMatch(stderr, /ENOENT|partial|\n\s+at /);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('output that has no place to go fails in one line', { skip: !existsSync('/dev/full') }, async () => {
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(process.execPath, [starter, 'inspect', MODEL], {
+    cwd: root,
+    stdio: ['ignore', full, 'pipe'],
+  });
+  const { code, stderr } = await finish(child);
+  assert.equal(code, 1);
+  assert.match(stderr, /^error: expected room on the disk, found it full\n$/);
+});
 
 test('a file that cannot be read: exit code 1 and a message without a stack', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'marimba-'));

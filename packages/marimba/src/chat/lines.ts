@@ -100,9 +100,9 @@ export class TerminalReader implements LineReader {
   }
 
   #press(characters: string | undefined, key: Key): void {
-    if (this.#editor) return this.#act(this.#editor.press(characters, key));
+    if (this.#editor) this.#act(this.#editor.press(characters, key));
     // Ctrl-C is for the answer that is under way; everything else is for the next message.
-    if (key.ctrl && key.name === 'c') this.#interrupt();
+    else if (key.ctrl && key.name === 'c') this.#interrupt();
     else if (key.ctrl && key.name === 'z') this.#suspend();
     else this.#early.push([characters, key]);
   }

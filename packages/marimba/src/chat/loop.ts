@@ -163,9 +163,7 @@ class ChatLoop {
   /** A mistake at the prompt costs nothing; in a pipe nobody could correct it. */
   #complain(error: unknown): void {
     if (!process.stdin.isTTY) throw error;
-    process.stderr.write(
-      `${yellow(explain(error), process.stderr)}\n`,
-    );
+    process.stderr.write(`${yellow(explain(error), process.stderr)}\n`);
   }
 }
 

@@ -1,7 +1,7 @@
 // marimba chat MODEL: a conversation in the terminal, or with lines from a pipe.
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { introduction, bundledSettings, isBundled, OPTIONAL_MODEL } from '../bundled.ts';
+import { bundledSettings, introduction, isBundled, OPTIONAL_MODEL } from '../bundled.ts';
 import { banner } from '../chat/banner.ts';
 import { chat } from '../chat/loop.ts';
 import { watchInterrupt } from '../interrupt.ts';
@@ -34,7 +34,10 @@ export function register(program: Command): void {
       examples(
         [
           ['marimba chat', 'the bundled model, offline'],
-          ['marimba chat ai21labs/AI21-Jamba2-3B --quantize q4_K', 'a model from the hub (see marimba models)'],
+          [
+            'marimba chat ai21labs/AI21-Jamba2-3B --quantize q4_K',
+            'a model from the hub (see marimba models)',
+          ],
           ['marimba chat model.gguf --system "Answer in one sentence."', 'with a system message'],
           ['printf "Hello\\n/stats\\n" | marimba chat model.gguf', 'lines from a pipe'],
         ],
@@ -63,7 +66,10 @@ async function run(source: string, flags: ChatFlags): Promise<void> {
       process.stdout.write(`${help}\n${dim('/help lists commands.')}\n`);
     }
     const options = generateOptions(flags, model);
-    process.exitCode = await chat(model, bundled ? { ...bundledSettings(options), system } : { options, system });
+    process.exitCode = await chat(
+      model,
+      bundled ? { ...bundledSettings(options), system } : { options, system },
+    );
   } finally {
     await model.close();
   }

@@ -42,10 +42,17 @@ function run({ json }: { json?: boolean }): void {
     const needs = needsOf(model);
     return { model, needs, cannotRun: whyNotHere(needs.bytesAt4K) };
   });
-  if (json)
-    return printJson(
-      list.map(({ model: { config: _, ...model }, needs, cannotRun }) => ({ ...model, ...needs, cannotRun })),
-    );
+  if (json) printJson(list.map(dataOf));
+  else process.stdout.write(`${textOf(list)}\n`);
+}
+
+const dataOf = ({ model: { config: _, ...model }, needs, cannotRun }: Listed) => ({
+  ...model,
+  ...needs,
+  cannotRun,
+});
+
+function textOf(list: readonly Listed[]): string {
   const able = list.filter(({ cannotRun }) => !cannotRun);
   const unable = list.filter(({ cannotRun }) => cannotRun);
   const sections = [
@@ -53,7 +60,7 @@ function run({ json }: { json?: boolean }): void {
     ...(unable.length ? [unable.map(({ model, cannotRun }) => obstacle(model, cannotRun!)).join('\n')] : []),
     footnote(),
   ];
-  process.stdout.write(`${sections.join('\n\n')}\n`);
+  return sections.join('\n\n');
 }
 
 /** A row of figures for each model, and below it what it is for. */
@@ -68,7 +75,9 @@ function tableOf(list: readonly Listed[]): string {
     tokens(needs.contextLength),
     model.name,
   ]);
-  const [heading, ...lines] = fitTable([titles.map((title) => dim(title)), ...rows], [6, 5, 4, 3]).split('\n');
+  const [heading, ...lines] = fitTable([titles.map((title) => dim(title)), ...rows], [6, 5, 4, 3]).split(
+    '\n',
+  );
   const width = terminalWidth();
   return [
     heading,

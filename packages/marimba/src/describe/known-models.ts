@@ -187,7 +187,9 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
     licence: APACHE,
     goodFor: 'chat and tools on small machines',
     publishedParameters: 596,
-    config: transformer('qwen3', [1024, 3072, 28], [16, 8, 128], 151_936, { max_position_embeddings: 40_960 }),
+    config: transformer('qwen3', [1024, 3072, 28], [16, 8, 128], 151_936, {
+      max_position_embeddings: 40_960,
+    }),
   },
   {
     name: 'qwen3-1.7b',
@@ -195,7 +197,9 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
     licence: APACHE,
     goodFor: 'chat and tools',
     publishedParameters: 1721,
-    config: transformer('qwen3', [2048, 6144, 28], [16, 8, 128], 151_936, { max_position_embeddings: 40_960 }),
+    config: transformer('qwen3', [2048, 6144, 28], [16, 8, 128], 151_936, {
+      max_position_embeddings: 40_960,
+    }),
   },
   {
     name: 'qwen3-4b',
@@ -203,7 +207,9 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
     licence: APACHE,
     goodFor: 'chat and tools; the most capable that leaves room for context',
     publishedParameters: 4022,
-    config: transformer('qwen3', [2560, 9728, 36], [32, 8, 128], 151_936, { max_position_embeddings: 40_960 }),
+    config: transformer('qwen3', [2560, 9728, 36], [32, 8, 128], 151_936, {
+      max_position_embeddings: 40_960,
+    }),
   },
   {
     name: 'qwen2.5-1.5b',

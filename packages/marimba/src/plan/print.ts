@@ -72,7 +72,8 @@ function notes(model: PlannedModel, first: PlannedModel): string[] {
   const longest = memory.at(-1)!.context;
   const lines: string[] = [];
   if (cannotRun) {
-    const where = cannotRun.fromContext === memory[0]!.context ? '' : ` at ${tokens(cannotRun.fromContext)} tokens`;
+    const where =
+      cannotRun.fromContext === memory[0]!.context ? '' : ` at ${tokens(cannotRun.fromContext)} tokens`;
     lines.push(wrapText(yellow(`${name}${where} ${cannotRun.reason}.`)));
   }
   if (downloadBytes !== null)
@@ -86,7 +87,9 @@ function notes(model: PlannedModel, first: PlannedModel): string[] {
     );
   if (contextLength < longest && (model === first || contextLength !== first.contextLength))
     lines.push(
-      wrapText(dim(`${name} was made for ${tokens(contextLength)} tokens; beyond that these are sizes only.`)),
+      wrapText(
+        dim(`${name} was made for ${tokens(contextLength)} tokens; beyond that these are sizes only.`),
+      ),
     );
   return lines;
 }

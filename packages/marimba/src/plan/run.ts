@@ -63,7 +63,9 @@ export async function makePlan(source: string, flags: PlanFlags, interrupt: Inte
   const weights = described.map((one) => placed(one, flags, format));
   const machine = flags.speed ? await machineFor(weights[0]!, flags) : null;
   const cacheType = flags.cacheType ?? 'f16';
-  const models = described.map((one, i) => planOne(one, weights[i]!, format, { ...flags, cacheType }, machine));
+  const models = described.map((one, i) =>
+    planOne(one, weights[i]!, format, { ...flags, cacheType }, machine),
+  );
   return { cacheType, machine, models };
 }
 
@@ -121,7 +123,10 @@ function planOne(
     weights: quantize ?? (hasFiles ? `mostly ${mainFormat(weights)}, as in its files` : assumed),
     layers: spec.layers.length,
     contextLength: spec.contextLength,
-    downloadBytes: hasFiles || name.endsWith(COUNTERPART) ? null : total(describeWeights(found, {}), (w) => w.parameters * 2),
+    downloadBytes:
+      hasFiles || name.endsWith(COUNTERPART)
+        ? null
+        : total(describeWeights(found, {}), (w) => w.parameters * 2),
     memory,
     speed: machine ? steps.map((context) => ({ context, ...forecast(plan, context, machine) })) : [],
     cannotRun: tooMuch
