@@ -253,9 +253,3 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
     }),
   },
 ];
-
-export function knownModel(name: string): KnownModel {
-  const found = KNOWN_MODELS.find((model) => model.name === name);
-  if (!found) throw new Error(`${name}: expected a model of known-models.ts, found none of that name`);
-  return found;
-}
