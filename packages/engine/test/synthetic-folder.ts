@@ -42,11 +42,32 @@ interface SyntheticOptions {
   readonly change?: (name: string, values: Float32Array) => void;
 }
 
+interface Tensor {
+  readonly shape: readonly number[];
+  readonly role: string;
+  readonly kind: string;
+}
+
+/** Values of every tensor by configuration, so that several folders of one file's tests draw them once. */
+const valuesOf = new Map<string, readonly Float32Array[]>();
+
+function randomValues(tensors: readonly Tensor[]): Float32Array[] {
+  const random = seeded(42);
+  return tensors.map(({ shape, role, kind }) => {
+    const columns = shape.at(-1)!;
+    const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    if (role === 'a') return values.map((_, at) => Math.log(1 + (at % columns)));
+    if (/norm$/i.test(role) || role === 'd') return values.fill(1);
+    const scale = kind === 'matrix' ? 2 / Math.sqrt(columns) : 0.4;
+    for (let at = 0; at < values.length; at++) values[at] = (random() + random() + random() - 1.5) * scale;
+    return values;
+  });
+}
+
 export async function writeSyntheticJamba(folder: string, options: SyntheticOptions = {}): Promise<void> {
   const { type = 'F32', files = {}, change } = options;
   const config = { ...SYNTHETIC_CONFIG, ...options.config };
   const spec = jamba.fromHuggingFace(ConfigReader.ofJson('config.json', config as never));
-  const random = seeded(42);
   const tensors = neededWeights(spec).flatMap(({ role, layer, shape, kind }) => {
     const name = jamba.huggingFaceNames[role]![0]!.replace(/\bN\b/, `${layer}`);
     if (!/\bE\b/.test(name)) return [{ name, shape, role, kind, type }];
@@ -66,16 +87,13 @@ export async function writeSyntheticJamba(folder: string, options: SyntheticOpti
   const file = await open(join(folder, 'model.safetensors'), 'w');
   try {
     await file.write(layout.header, 0, layout.header.length, 0);
-    for (const [i, { name, shape, role, kind }] of tensors.entries()) {
-      const columns = shape.at(-1)!;
-      const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, at) => {
-        if (role === 'a') return Math.log(1 + (at % columns));
-        if (/norm$/i.test(role) || role === 'd') return 1;
-        const spread = (random() + random() + random() - 1.5) * 2;
-        return kind === 'matrix' ? spread / Math.sqrt(columns) : 0.2 * spread;
-      });
+    const key = JSON.stringify(config);
+    const allValues = valuesOf.get(key) ?? randomValues(tensors);
+    valuesOf.set(key, allValues);
+    for (const [i, { name }] of tensors.entries()) {
+      const values = change ? allValues[i]!.slice() : allValues[i]!;
       change?.(name, values);
-      const { offset, byteLength } = layout.tensors.find((t) => t.name === tensors[i]!.name)!;
+      const { offset, byteLength } = layout.tensors.find((t) => t.name === name)!;
       const bytes = new Uint8Array(byteLength);
       quantize(type, values, bytes);
       await file.write(bytes, 0, bytes.length, offset);

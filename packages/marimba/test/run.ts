@@ -1,5 +1,6 @@
 // Runs the command line as a user does: a process of its own, its streams and its exit code.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -8,6 +9,8 @@ export const starter = fileURLToPath(new URL('../bin/marimba.mjs', import.meta.u
 
 export interface Outcome {
   readonly code: number | null;
+  /** What ended the process, when it did not end by itself. */
+  readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -24,10 +27,8 @@ export async function finish(child: ChildProcess): Promise<Outcome> {
   let stderr = '';
   child.stdout?.on('data', (data: Buffer) => (stdout += data));
   child.stderr?.on('data', (data: Buffer) => (stderr += data));
-  const code = await new Promise<number | null>((resolve, reject) =>
-    child.on('close', resolve).on('error', reject),
-  );
-  return { code, stdout, stderr };
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  return { code, signal, stdout, stderr };
 }
 
 export function marimba(

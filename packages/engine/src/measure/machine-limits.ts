@@ -45,9 +45,9 @@ const ROUND = 512;
 const READING: readonly ProbeKernel[] = ['readBytes', 'readQuarters'];
 
 /** Products of a round, as kernels/peak.ts has them; some milliseconds of them in a run, the best of several counts. */
-const ROUND_PRODUCTS = { multiplyBytes: 320, multiplyFloats: 80 } as const;
-const PEAK_ROUNDS = 2 ** 21;
-const PEAK_RUNS = 12;
+export const ROUND_PRODUCTS = { multiplyBytes: 320, multiplyFloats: 80 } as const;
+export const PEAK_ROUNDS = 2 ** 21;
+export const PEAK_RUNS = 12;
 /** Of a thread: results and factors. */
 const PEAK_BYTES = 64 + 11 * 32;
 

@@ -6,7 +6,7 @@ import { loadModel } from '../load-model.ts';
 import { Arena } from '../memory/arena.ts';
 import { CACHE_TYPE_ID, type CacheType } from '../plan/cache-layout.ts';
 import { fillSession } from './fill-session.ts';
-import { measurePeaks, measureReadLimit } from './machine-limits.ts';
+import { measurePeaks, measureReadLimit, PEAK_ROUNDS, PEAK_RUNS, ROUND_PRODUCTS } from './machine-limits.ts';
 
 const golden = join(import.meta.dirname, '../../../../fixtures/golden');
 
@@ -38,17 +38,30 @@ test('filling beyond the context is refused', async () => {
   assert.throws(() => fillSession(model, model.createSession(), 101), /expected 0 to 100 positions/);
 });
 
-test('the read limit reports one figure for each pass', async () => {
+/** Beyond any thread: 64 bytes, or 512 products, in a cycle of 10 GHz. A figure per millisecond would pass it. */
+const MOST_PER_THREAD = { bytes: 640e9, products: 5e12 };
+
+test('the read limit reports one figure for each pass, of the time that passed', async () => {
+  const began = performance.now();
   const limit = await measureReadLimit({ threads: 2, byteLength: 2 ** 20, passes: 3 });
+  const elapsed = (performance.now() - began) / 1000;
   assert.equal(limit.byteLength, 2 ** 20);
   assert.equal(limit.bytesPerSecond.length, 3);
-  assert.ok(limit.bytesPerSecond.every((rate) => rate > 0 && Number.isFinite(rate)));
+  const seconds = limit.bytesPerSecond.reduce((sum, rate) => sum + limit.byteLength / rate, 0);
+  assert.ok(seconds <= elapsed, `${limit.bytesPerSecond} bytes per second in ${elapsed} s`);
+  for (const rate of limit.bytesPerSecond) assert.ok(rate < 2 * MOST_PER_THREAD.bytes, `${rate}`);
 });
 
 for (const variant of ['relaxed', 'baseline'] as const)
-  test(`peaks of both kinds of products are measured (${variant})`, async () => {
+  test(`peaks of both kinds of products are those of the time that passed (${variant})`, async () => {
+    const began = performance.now();
     const { bytes, floats } = await measurePeaks({ threads: 2, variant });
-    for (const peak of [bytes, floats]) assert.ok(peak > 0 && Number.isFinite(peak));
+    const elapsed = (performance.now() - began) / 1000;
+    // No run was shorter than the best one.
+    const products = (kernel: keyof typeof ROUND_PRODUCTS) => 2 * PEAK_ROUNDS * ROUND_PRODUCTS[kernel];
+    const seconds = products('multiplyBytes') / bytes + products('multiplyFloats') / floats;
+    assert.ok(PEAK_RUNS * seconds <= elapsed, `${bytes}, ${floats} products per second in ${elapsed} s`);
+    for (const peak of [bytes, floats]) assert.ok(peak < 2 * MOST_PER_THREAD.products, `${peak}`);
   });
 
 test('the loops of the peaks add as many products as are counted', async () => {

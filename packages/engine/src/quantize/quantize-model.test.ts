@@ -21,16 +21,10 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-const base = { threads: 1, backend: 'reference', compare: false } as const;
+const base = { threads: 1, compare: false } as const;
 const reference = { backend: 'reference', activations: 'f32', cacheType: 'f32' } as const;
-const prompt = Array.from(
-  { length: 24 },
-  (() =>
-    (
-      (random) => () =>
-        Math.floor(random() * 512)
-    )(seeded(7)))(),
-);
+const random = seeded(7);
+const prompt = Array.from({ length: 24 }, () => Math.floor(random() * 512));
 
 async function logits(path: string, quantize?: 'q4_0' | 'q4_K'): Promise<Float32Array> {
   const model = await loadModel(path, { ...reference, quantize });

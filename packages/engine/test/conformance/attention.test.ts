@@ -11,13 +11,13 @@ import {
   planeBytes,
 } from '../../src/plan/cache-layout.ts';
 import {
+  BUILDS,
   checkOp,
   Image,
   KernelMachine,
   type Output,
   randomSource,
   type StepAddresses,
-  VARIANTS,
 } from './harness.ts';
 
 const THREADS = [1, 3];
@@ -100,10 +100,10 @@ function fillPage(
   }
 }
 
-for (const variant of VARIANTS) {
-  describe(`attention kernels, ${variant}`, () => {
+for (const build of BUILDS) {
+  describe(`attention kernels, ${build}`, () => {
     let machine: KernelMachine;
-    before(async () => (machine = await KernelMachine.create(variant, 3)));
+    before(async () => (machine = await KernelMachine.create(build, 3)));
     after(() => machine.close());
 
     const attend = (
@@ -113,7 +113,7 @@ for (const variant of VARIANTS) {
     ) => {
       const { heads, kvHeads, headSize, type } = shape;
       const next = randomSource(heads + kvHeads * 3 + headSize * 5 + sessions.length);
-      const image = new Image(32 << 20);
+      const image = new Image();
       const { step, pages } = cacheOf(image, shape, sessions, next, true);
       const length = planeBytes(type, kvHeads, headSize);
       options.spoil?.(new Uint16Array(image.bytes.buffer, pages[0]! + LAYER_OFFSET, length));

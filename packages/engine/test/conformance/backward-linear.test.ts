@@ -1,7 +1,7 @@
 // Conformance of the gradients of linear maps with the reference: sizes around those of tiles, panels and blocks.
 import { after, before, describe, it } from 'node:test';
 import { GEMM_SCRATCH_BYTES } from '../../src/backends/wasm/training-scratch.ts';
-import { checkOp, Image, KernelMachine, randomSource, VARIANTS } from './harness.ts';
+import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';
 
 const THREADS = [1, 3];
 /** rows, outputs, columns */
@@ -15,10 +15,10 @@ const SIZES = [
   [300, 140, 40],
 ] as const;
 
-for (const variant of VARIANTS) {
-  describe(`gradients of linear maps, ${variant}`, () => {
+for (const build of BUILDS) {
+  describe(`gradients of linear maps, ${build}`, () => {
     let machine: KernelMachine;
-    before(async () => (machine = await KernelMachine.create(variant, 3)));
+    before(async () => (machine = await KernelMachine.create(build, 3)));
     after(() => machine.close());
 
     const operands = (rows: number, outputs: number, columns: number) => {

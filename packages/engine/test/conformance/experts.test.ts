@@ -4,14 +4,14 @@ import { rawLinearScratchBytes } from '../../src/backends/wasm/scratch.ts';
 import { byteLengthOf } from '../../src/formats/tensor-types.ts';
 import type { TensorType } from '../../src/formats/types.ts';
 import { layoutId } from '../../src/plan/layouts.ts';
-import { checkOp, Image, KernelMachine, randomSource, VARIANTS } from './harness.ts';
+import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';
 
 const THREADS = [1, 3];
 
-for (const variant of VARIANTS) {
-  describe(`expert kernels, ${variant}`, () => {
+for (const build of BUILDS) {
+  describe(`expert kernels, ${build}`, () => {
     let machine: KernelMachine;
-    before(async () => (machine = await KernelMachine.create(variant, 3)));
+    before(async () => (machine = await KernelMachine.create(build, 3)));
     after(() => machine.close());
 
     it('route: ties, renormalisation, all experts or one, no rows', () => {

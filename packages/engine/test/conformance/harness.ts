@@ -5,18 +5,21 @@ import { Worker } from 'node:worker_threads';
 import { referenceKernels } from '../../src/backends/reference/kernels.ts';
 import {
   ARENA_BASE,
-  compileKernels,
+  compileBuild,
   instantiateKernels,
+  type KernelBuild,
   type KernelExports,
-  type KernelVariant,
 } from '../../src/backends/wasm/load-kernels.ts';
 import { viewsOf } from '../../src/memory/memory-views.ts';
 import { encodeOp, type OpFields, type OpKind, wordsOf } from '../../src/plan/ops.ts';
 import { SEGMENT, SEGMENT_WORDS, stepLayout } from '../../src/plan/step.ts';
 
-export const VARIANTS: readonly KernelVariant[] = ['relaxed', 'baseline'];
+/** Every compiled file, on every machine: where a build's int8 dot is emulated it is slow, not wrong. */
+export const BUILDS: readonly KernelBuild[] = ['relaxed', 'pairs', 'baseline'];
 const CANARY = 0xa5;
 const GAP = 64;
+/** What an image keeps free behind its buffers, for the op's record. */
+const RECORD_ROOM = 1024;
 
 /** Uniform in [0, 1), by xorshift: the same numbers on every run. */
 export function randomSource(seed: number): () => number {
@@ -45,11 +48,12 @@ export interface Output extends Range {
 
 /** The memory before an op: buffers with canaries around them. */
 export class Image {
-  readonly bytes: Uint8Array;
+  #bytes = new Uint8Array(2 * ARENA_BASE).fill(CANARY);
   #at = ARENA_BASE;
 
-  constructor(byteLength = 8 << 20) {
-    this.bytes = new Uint8Array(byteLength).fill(CANARY);
+  /** The memory so far; `reserve` and whatever calls it may replace it by a larger copy. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes;
   }
 
   get end(): number {
@@ -59,7 +63,11 @@ export class Image {
   reserve(byteLength: number): number {
     const address = this.#at;
     this.#at = Math.ceil((address + byteLength + GAP) / 64) * 64;
-    assert.ok(this.#at <= this.bytes.byteLength, `image: ${this.#at} bytes do not fit`);
+    if (this.#at + RECORD_ROOM > this.#bytes.byteLength) {
+      const larger = new Uint8Array(2 * (this.#at + RECORD_ROOM)).fill(CANARY);
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
     return address;
   }
 
@@ -126,16 +134,16 @@ export class KernelMachine {
   readonly memory = new WebAssembly.Memory({ initial: 256, maximum: 65_536, shared: true });
   readonly #control = new Int32Array(new SharedArrayBuffer(64));
   readonly #workers: Worker[] = [];
-  readonly variant: KernelVariant;
+  readonly build: KernelBuild;
   #kernels: KernelExports = {};
 
-  private constructor(variant: KernelVariant) {
-    this.variant = variant;
+  private constructor(build: KernelBuild) {
+    this.build = build;
   }
 
-  static async create(variant: KernelVariant, threads: number): Promise<KernelMachine> {
-    const machine = new KernelMachine(variant);
-    const module = await compileKernels(variant, true);
+  static async create(build: KernelBuild, threads: number): Promise<KernelMachine> {
+    const machine = new KernelMachine(build);
+    const module = await compileBuild(build, true);
     machine.#kernels = instantiateKernels(module, machine.memory);
     for (let thread = 1; thread < threads; thread++) {
       const workerData = { module, memory: machine.memory, control: machine.#control, thread };
@@ -157,7 +165,7 @@ export class KernelMachine {
   run(kind: OpKind, op: number, threads: number): void {
     new Uint32Array(this.memory.buffer)[(op >>> 2) + 1] = 0;
     const kernel = this.#kernels[kind];
-    assert.ok(kernel, `${this.variant}: the kernel ${kind} is missing`);
+    assert.ok(kernel, `${this.build}: the kernel ${kind} is missing`);
     const name = Object.keys(this.#kernels).indexOf(kind);
     this.#control.set([name, op, threads, 0], 1);
     Atomics.add(this.#control, 0, 1);
@@ -204,7 +212,7 @@ export function checkOp<K extends OpKind>(
   const ignored = [...check.outputs, ...(check.scratch ? [check.scratch] : [])];
   for (const threads of threadCounts) {
     for (const wide of threads === 1 ? [false, true] : [true]) {
-      const label = `${kind} ${check.label}, ${machine.variant}, ${wide ? 'wide' : 'narrow'} tiles, ${threads} threads`;
+      const label = `${kind} ${check.label}, ${machine.build}, ${wide ? 'wide' : 'narrow'} tiles, ${threads} threads`;
       found.u8.set(before.subarray(ARENA_BASE), ARENA_BASE);
       encodeOp(kind, fields, found.u32, op >>> 2);
       machine.useWideTiles(wide);

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { scanScratchBytes } from '../../src/backends/wasm/scratch.ts';
 import { encodeOp, type OpFields, wordsOf } from '../../src/plan/ops.ts';
-import { checkOp, Image, KernelMachine, randomSource, VARIANTS } from './harness.ts';
+import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';
 
 const THREADS = [1, 3];
 const rowsOf = (
@@ -117,10 +117,10 @@ const scratchOf = ({ scratch, states }: OpFields<'selectiveScan'>) => ({
 
 const LENGTHS = [[0], [1], [2, 1], [3, 0, 5, 1], [33]];
 
-for (const variant of VARIANTS) {
-  describe(`Mamba kernels, ${variant}`, () => {
+for (const build of BUILDS) {
+  describe(`Mamba kernels, ${build}`, () => {
     let machine: KernelMachine;
-    before(async () => (machine = await KernelMachine.create(variant, 3)));
+    before(async () => (machine = await KernelMachine.create(build, 3)));
     after(() => machine.close());
 
     it('causalConv: widths, odd channels, several segments, segments shorter than the width', () => {
