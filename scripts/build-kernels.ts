@@ -14,7 +14,6 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   existsSync,
-  globSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -27,12 +26,10 @@ import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { recordsSource } from '../packages/engine/src/backends/wasm/kernels/build/records.ts';
-import { fieldsOf, HEADER_WORDS, OP_KINDS } from '../packages/engine/src/plan/ops.ts';
+import { expandKernels } from '../packages/engine/src/backends/wasm/kernels/build/expand.ts';
 import { functionsDigest } from './kernel-digest.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const kernels = join(root, 'packages/engine/src/backends/wasm/kernels');
 const output = join(root, 'packages/engine/src/backends/wasm/build');
 const digestsFile = join(output, 'digests.json');
 /** Builds that this checkout compiled itself: `--check` need not compile them again. */
@@ -77,34 +74,6 @@ function writeJson(path: string, value: object): void {
   writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** Byte offsets of the fields of each op record, for the kernels that do not read them through op-records.ts yet. */
-function opLayoutSource(): string {
-  const constant = (text: string) => text.replace(/([A-Z])/g, '_$1').toUpperCase();
-  const lines = [
-    '// Generated from plan/ops.ts by scripts/build-kernels.ts. Byte offsets of the fields of each op record.',
-  ];
-  for (const kind of OP_KINDS) {
-    fieldsOf(kind).forEach((name, i) => {
-      lines.push('// @ts-ignore: decorator');
-      lines.push(
-        `@inline export const ${constant(kind)}_${constant(name)}: usize = ${(HEADER_WORDS + i) * 4};`,
-      );
-    });
-  }
-  return `${lines.join('\n')}\n`;
-}
-
-/** Writes the sources that are generated, where they changed. */
-function writeGenerated(): void {
-  for (const [name, source] of [
-    ['op-layout.ts', opLayoutSource()],
-    ['op-records.ts', recordsSource()],
-  ] as const) {
-    const path = join(kernels, name);
-    if (!existsSync(path) || readFileSync(path, 'utf8') !== source) writeFileSync(path, source);
-  }
-}
-
 /** A source as the compiler sees it: without comments, and with white space only where two words would run together. */
 export function withoutComments(source: string): string {
   const tokens = source.matchAll(
@@ -132,17 +101,17 @@ export function withoutComments(source: string): string {
   return text;
 }
 
-/** What each build would be compiled from now. */
-function sourceDigests(): Record<Build, string> {
-  writeGenerated();
+/** The sources as they are now, and what each build would be compiled from. */
+async function readSources(): Promise<{
+  files: ReadonlyMap<string, string>;
+  digests: Record<Build, string>;
+}> {
+  const files = await expandKernels();
   const hash = createHash('sha256').update(compilerVersion()).update(FLAGS);
-  for (const path of globSync('**/*.ts', { cwd: kernels, exclude: ['build/**'] }).sort())
-    hash
-      .update(`\0${path.replaceAll('\\', '/')}\0`)
-      .update(withoutComments(readFileSync(join(kernels, path), 'utf8')));
+  for (const [path, text] of files) hash.update(`\0${path}\0`).update(withoutComments(text));
   const shared = hash.digest('hex');
   const of = (build: Build) => sha256(`${shared} ${BUILDS[build]}`);
-  return { relaxed: of('relaxed'), pairs: of('pairs'), baseline: of('baseline') };
+  return { files, digests: { relaxed: of('relaxed'), pairs: of('pairs'), baseline: of('baseline') } };
 }
 
 /** The exact version that package.json asks for, so that nothing needs to be installed to ask. */
@@ -217,15 +186,15 @@ class BuildProgress {
 function compile(build: Build, folder: string): Promise<void> {
   const args = [
     join(root, 'node_modules/assemblyscript/bin/asc.js'),
-    // Relative paths: the compiler names functions after them.
-    relative(root, join(kernels, 'index.ts')),
+    // Relative: the compiler names functions after their files, and orders them by name.
+    'kernels/index.ts',
     '-o',
-    relative(root, file(build, folder)),
+    `kernels.${build}.wasm`,
     ...FLAGS.split(' '),
     ...BUILDS[build].split(' '),
   ];
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += chunk));
     child.on('error', reject);
@@ -237,10 +206,18 @@ function compile(build: Build, folder: string): Promise<void> {
   });
 }
 
-/** Compiles as many builds at a time as there are processors, into a folder aside that `use` gets. */
-async function compileAside(builds: readonly Build[], use: (folder: string) => Promise<void>): Promise<void> {
+/** Compiles as many builds at a time as there are processors, in a folder aside that `use` gets. */
+async function compileAside(
+  files: ReadonlyMap<string, string>,
+  builds: readonly Build[],
+  use: (folder: string) => Promise<void>,
+): Promise<void> {
   mkdirSync(output, { recursive: true });
   const aside = mkdtempSync(join(output, `compiling-${process.pid}-`));
+  for (const [path, text] of files) {
+    mkdirSync(dirname(join(aside, 'kernels', path)), { recursive: true });
+    writeFileSync(join(aside, 'kernels', path), text);
+  }
   const progress = new BuildProgress(builds.length);
   const waiting = [...builds];
   const work = async (): Promise<void> => {
@@ -271,7 +248,7 @@ const verification = ({ sources, sha256 }: Digests): string => `${sources} ${sha
 
 /** Compiles the builds whose sources have changed; the three .wasm that are checked in are replaced. */
 export async function buildKernels(builds: readonly Build[] = ALL): Promise<void> {
-  const sources = sourceDigests();
+  const { files, digests: sources } = await readSources();
   const digests = readJson<Digests>(digestsFile);
   if (existsSync(output)) removeLeftovers();
   const stale = builds.filter(
@@ -282,7 +259,7 @@ export async function buildKernels(builds: readonly Build[] = ALL): Promise<void
   );
   if (stale.length === 0) return;
   // Compiled aside and moved into place, so that a program that starts meanwhile finds whole files, old or new.
-  await compileAside(stale, async (aside) => {
+  await compileAside(files, stale, async (aside) => {
     for (const build of stale) {
       const bytes = readFileSync(file(build, aside));
       digests[build] = {
@@ -299,7 +276,7 @@ export async function buildKernels(builds: readonly Build[] = ALL): Promise<void
 
 /** Holds that the files checked in are what the sources compile to; builds compiled here before are believed. */
 async function checkKernels(): Promise<void> {
-  const sources = sourceDigests();
+  const { files, digests: sources } = await readSources();
   const digests = readJson<Digests>(digestsFile);
   const verified = readJson<string>(verifiedFile);
   for (const build of ALL) {
@@ -316,7 +293,7 @@ async function checkKernels(): Promise<void> {
   }
   const unverified = ALL.filter((build) => verified[build] !== verification(digests[build]!));
   if (unverified.length === 0) return;
-  await compileAside(unverified, async (aside) => {
+  await compileAside(files, unverified, async (aside) => {
     for (const build of unverified) {
       const compiled = sha256(readFileSync(file(build, aside)));
       if (compiled !== digests[build]!.sha256)

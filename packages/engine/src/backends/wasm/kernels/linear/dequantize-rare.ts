@@ -5,8 +5,8 @@ import { halfToFloat } from '../common/math';
 const IQ4_LEVELS: usize = memory.data<i8>([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]);
 const MXFP4_LEVELS: usize = memory.data<i8>([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12]);
 
-// @ts-ignore: decorator
-@inline function put(to: usize, index: i32, value: f32): void {
+// @inline
+function put(to: usize, index: i32, value: f32): void {
   store<f32>(to + (<usize>index << 2), value);
 }
 
@@ -25,8 +25,8 @@ export function dequantizeQ2K(from: usize, to: usize, end: usize): void {
 }
 
 /** Sixteen 6-bit scales in 12 bytes: low nibbles in bytes 0–7, upper two bits in bytes 8–11. */
-// @ts-ignore: decorator
-@inline function scaleOfQ3(from: usize, group: i32): i32 {
+// @inline
+function scaleOfQ3(from: usize, group: i32): i32 {
   const low = (<i32>load<u8>(from + <usize>(group & 7)) >> ((group >> 3) * 4)) & 15;
   const high = (<i32>load<u8>(from + <usize>(group & 3), 8) >> ((group >> 2) * 2)) & 3;
   return (low | (high << 4)) - 32;

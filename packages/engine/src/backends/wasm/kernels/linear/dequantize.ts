@@ -9,10 +9,10 @@ import { halfToFloat, horizontalSum } from '../common/math';
 const BLOCK_SHIFTS: usize = memory.data<u8>([0, 0, 0, 5, 5, 5, 5, 5, 8, 8, 8, 8, 8, 5, 8, 8, 8, 5]);
 const BLOCK_BYTES: usize = memory.data<u8>([4, 2, 2, 18, 20, 22, 24, 34, 84, 110, 144, 176, 210, 18, 136, 54, 66, 17]);
 
-// @ts-ignore: decorator
-@inline export const LAYOUT_F32: i32 = 0;
-// @ts-ignore: decorator
-@inline export const LAYOUT_F16: i32 = 1;
+// @inline
+export const LAYOUT_F32: i32 = 0;
+// @inline
+export const LAYOUT_F16: i32 = 1;
 
 /** Bytes of `columns` elements, a whole number of blocks. */
 export function layoutBytes(layout: i32, columns: i32): usize {
@@ -143,14 +143,14 @@ function dequantizeBF16(from: usize, to: usize, count: i32): void {
   }
 }
 
-// @ts-ignore: decorator
-@inline function halfSplat(from: usize): v128 {
+// @inline
+function halfSplat(from: usize): v128 {
   return f32x4.splat(halfToFloat(load<u16>(from)));
 }
 
 /** Writes 16 signed bytes times `scale`. */
-// @ts-ignore: decorator
-@inline function storeScaled(to: usize, bytes: v128, scale: v128): void {
+// @inline
+function storeScaled(to: usize, bytes: v128, scale: v128): void {
   const low = i16x8.extend_low_i8x16_s(bytes);
   const high = i16x8.extend_high_i8x16_s(bytes);
   v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(low)), scale));
@@ -160,8 +160,8 @@ function dequantizeBF16(from: usize, to: usize, count: i32): void {
 }
 
 /** Writes 16 bytes times `scale`, rounded, plus `offset`. */
-// @ts-ignore: decorator
-@inline function storeAffine(to: usize, bytes: v128, scale: v128, offset: v128): void {
+// @inline
+function storeAffine(to: usize, bytes: v128, scale: v128, offset: v128): void {
   const low = i16x8.extend_low_i8x16_u(bytes);
   const high = i16x8.extend_high_i8x16_u(bytes);
   v128.store(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(low)), scale), offset));
@@ -170,19 +170,19 @@ function dequantizeBF16(from: usize, to: usize, count: i32): void {
   v128.store(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(high)), scale), offset), 48);
 }
 
-// @ts-ignore: decorator
-@inline function lowNibbles(bytes: v128): v128 {
+// @inline
+function lowNibbles(bytes: v128): v128 {
   return v128.and(bytes, i8x16.splat(15));
 }
 
-// @ts-ignore: decorator
-@inline function highNibbles(bytes: v128): v128 {
+// @inline
+function highNibbles(bytes: v128): v128 {
   return v128.and(i16x8.shr_u(bytes, 4), i8x16.splat(15));
 }
 
 /** 0xff or 0 in byte i for bit i of the 16 low bits of `bits`. */
-// @ts-ignore: decorator
-@inline function spreadBits(bits: u32): v128 {
+// @inline
+function spreadBits(bits: u32): v128 {
   const copies = i8x16.shuffle(i32x4.splat(<i32>bits), i32x4.splat(0), 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
   const masks = i8x16(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
   return i8x16.eq(v128.and(copies, masks), masks);
@@ -240,8 +240,8 @@ function dequantizeQ8(from: usize, to: usize, end: usize): void {
 }
 
 /** Scale (low byte) and min (high byte) of group `group` of Q4_K and Q5_K, six bits each, from the 12 bytes at `from`. */
-// @ts-ignore: decorator
-@inline function scaleAndMin(from: usize, group: i32): i32 {
+// @inline
+function scaleAndMin(from: usize, group: i32): i32 {
   const at = from + <usize>(group & 3);
   const low = <i32>load<u8>(at);
   const middle = <i32>load<u8>(at, 4);

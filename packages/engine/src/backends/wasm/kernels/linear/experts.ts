@@ -28,8 +28,8 @@ export function route(op: usize, thread: i32, threads: i32): void {
   sortByExpert(address(op, ROUTE_IDS), rows * topK, topK, experts, offsets, address(op, ROUTE_SLOT_ROWS), address(op, ROUTE_SLOT_OF));
 }
 
-// @ts-ignore: decorator
-@inline function exponential(x: f32): f32 {
+// @inline
+function exponential(x: f32): f32 {
   return f32x4.extract_lane(expNegative(f32x4.splat(x)), 0);
 }
 

@@ -9,20 +9,20 @@ import { madd } from '../common/common';
 import { loadFloats } from '../common/math';
 import { packHalfPanel, wideTiles } from './tiles';
 
-// @ts-ignore: decorator
-@inline const KC: i32 = 256;
+// @inline
+const KC: i32 = 256;
 /** Largest number of rows and of columns of a block. */
-// @ts-ignore: decorator
-@inline export const BLOCK: i32 = 128;
-// @ts-ignore: decorator
-@inline const A_BYTES: usize = 131072 + 32 * 64;
-// @ts-ignore: decorator
-@inline const B_BYTES: usize = 131072 + 16 * 64;
+// @inline
+export const BLOCK: i32 = 128;
+// @inline
+const A_BYTES: usize = 131072 + 32 * 64;
+// @inline
+const B_BYTES: usize = 131072 + 16 * 64;
 /** Between panels: a whole row is packed at a time, and panels 4 KiB apart would evict each other from the cache. */
-// @ts-ignore: decorator
-@inline const GAP: usize = 64;
-// @ts-ignore: decorator
-@inline export const GEMM_SCRATCH: usize = A_BYTES + B_BYTES + 256;
+// @inline
+const GAP: usize = 64;
+// @inline
+export const GEMM_SCRATCH: usize = A_BYTES + B_BYTES + 256;
 
 /**
  * C[i][j] = (accumulate ? C[i][j] : 0) + sum over l < k of A[i][l] B[l][j], i < m <= BLOCK, j < n <= BLOCK. Element A[i][l]
@@ -319,8 +319,8 @@ function packIndexed(n: i32, count: i32, b: usize, bRow: usize, index: usize, pa
   }
 }
 
-// @ts-ignore: decorator
-@inline function copyEight(from: usize, live: i32, to: usize): void {
+// @inline
+function copyEight(from: usize, live: i32, to: usize): void {
   if (live == 8) {
     v128.store(to, v128.load(from));
     v128.store(to, v128.load(from, 16), 16);

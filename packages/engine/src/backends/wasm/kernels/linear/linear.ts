@@ -10,8 +10,8 @@ import {
 import { packedEmbedRow, packedLinear } from './packed';
 import { multiplyRaw, PANEL_OUTPUTS, rawScratchBytes } from './raw-product';
 
-// @ts-ignore: decorator
-@inline export const PACKED_BASE: i32 = 64;
+// @inline
+export const PACKED_BASE: i32 = 64;
 
 export function linear(op: usize, thread: i32, threads: i32): void {
   const layout = load<i32>(op, LINEAR_LAYOUT);

@@ -9,15 +9,15 @@ let end: usize = 0;
 let kept: i32 = 0;
 
 /** The next tile lies at `tile`; no bytes where there is none. */
-// @ts-ignore: decorator
-@inline export function fetchNext(tile: usize, bytes: usize): void {
+// @inline
+export function fetchNext(tile: usize, bytes: usize): void {
   next = tile;
   end = tile + bytes;
 }
 
 /** Asks for two lines. Called once a block of 32 columns, which takes longer than fetching them. */
-// @ts-ignore: decorator
-@inline export function fetchAhead(): void {
+// @inline
+export function fetchAhead(): void {
   const line = next;
   if (line < end) {
     kept ^= load<i32>(line) ^ load<i32>(line + 64);

@@ -12,36 +12,36 @@ import {
   QUANTIZE_ROWS_CODES, QUANTIZE_ROWS_COLUMNS, QUANTIZE_ROWS_X, QUANTIZE_ROWS_X_STRIDE,
 } from '../op-layout';
 
-// @ts-ignore: decorator
-@inline export const TILE_ROWS: i32 = 4;
-// @ts-ignore: decorator
-@inline export const BLOCK_CODES: usize = 56;
-// @ts-ignore: decorator
-@inline export const CODE_SCALE: usize = 32;
-// @ts-ignore: decorator
-@inline export const CODE_SUM: usize = 36;
-// @ts-ignore: decorator
-@inline export const START_8: usize = 40;
-// @ts-ignore: decorator
-@inline export const START_16: usize = 44;
-// @ts-ignore: decorator
-@inline export const START_32: usize = 48;
+// @inline
+export const TILE_ROWS: i32 = 4;
+// @inline
+export const BLOCK_CODES: usize = 56;
+// @inline
+export const CODE_SCALE: usize = 32;
+// @inline
+export const CODE_SUM: usize = 36;
+// @inline
+export const START_8: usize = 40;
+// @inline
+export const START_16: usize = 44;
+// @inline
+export const START_32: usize = 48;
 
 /** Bytes of one row's codes; rows of a tile interleave. */
-// @ts-ignore: decorator
-@inline export function rowCodes(columns: i32): usize {
+// @inline
+export function rowCodes(columns: i32): usize {
   return <usize>(columns >> 5) * BLOCK_CODES;
 }
 
 /** How many rows the tile of row `row` holds, of `rows` in all. */
-// @ts-ignore: decorator
-@inline export function tileWidth(row: i32, rows: i32): i32 {
+// @inline
+export function tileWidth(row: i32, rows: i32): i32 {
   return min(TILE_ROWS, rows - (row & -TILE_ROWS));
 }
 
 /** A start value for accumulators from the sums of both column pairs. */
-// @ts-ignore: decorator
-@inline function startValue(first: i32, second: i32, offset: i32): i32 {
+// @inline
+function startValue(first: i32, second: i32, offset: i32): i32 {
   if (PAIR_DOT) return ((-offset * first) & 0xffff) | ((-offset * second) << 16);
   return -offset * (first + second);
 }
@@ -95,16 +95,16 @@ export function quantizeBlock(x: usize, block: usize, lane: i32, width: i32): vo
   store<i32>(p + 5 * stride, startValue(b0, b1, 32));
 }
 
-// @ts-ignore: decorator
-@inline function storeWords(p: usize, stride: usize, words: v128): void {
+// @inline
+function storeWords(p: usize, stride: usize, words: v128): void {
   v128.store32_lane(p, words, 0);
   v128.store32_lane(p + stride, words, 1);
   v128.store32_lane(p + 2 * stride, words, 2);
   v128.store32_lane(p + 3 * stride, words, 3);
 }
 
-// @ts-ignore: decorator
-@inline function rounded(a: v128, b: v128, inverse: v128, magic: v128): v128 {
+// @inline
+function rounded(a: v128, b: v128, inverse: v128, magic: v128): v128 {
   const i = i32x4.sub(f32x4.add(f32x4.mul(a, inverse), magic), magic);
   const j = i32x4.sub(f32x4.add(f32x4.mul(b, inverse), magic), magic);
   return i16x8.narrow_i32x4_s(i, j);

@@ -16,14 +16,14 @@ import { wideTiles } from './tiles';
 export const FOUR_AREA: usize = 192;
 
 /** Types whose codes are one stream of even steps. (Q6_K has three a tile: two tiles at once are 0.98 to 1.04 x as fast from memory, four 0.86 to 0.94 x.) */
-// @ts-ignore: decorator
-@inline export function decodesFour(type: i32): bool {
+// @inline
+export function decodesFour(type: i32): bool {
   return wideTiles && (type == Q4_0 || type == Q4_K);
 }
 
 /** Adds a block of a Q4_0 tile, whose f16 scales are at `w`. Offsets are literal and stores come last, or the 256-bit pass would not see pairs. */
-// @ts-ignore: decorator
-@inline function addQ4_0(area: usize, a0: v128, a1: v128, a2: v128, a3: v128, scale: v128, w: usize): void {
+// @inline
+function addQ4_0(area: usize, a0: v128, a1: v128, a2: v128, a3: v128, scale: v128, w: usize): void {
   const ones = constant(ONES), sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   const h = v128.load(w), g = v128.load(w, 16);
   const s0 = f32x4.mul(scale, lowHalves(h, sign, bias, limit)), s1 = f32x4.mul(scale, highHalves(h, sign, bias, limit));
@@ -39,15 +39,15 @@ export const FOUR_AREA: usize = 192;
 }
 
 /** Where the 6-bit scales of block i are in their group, its minima being 96 bytes on; of every fourth block, where the three vectors are whose top bits hold them. */
-// @ts-ignore: decorator
-@inline function scalePlace(i: i32): usize {
+// @inline
+function scalePlace(i: i32): usize {
   const j = i & 3;
   return 64 + <usize>(i >> 2) * 48 + (j == 3 ? 0 : <usize>j << 4);
 }
 
 /** Adds a block of a Q4_K tile, whose 6-bit values are at `six`. */
-// @ts-ignore: decorator
-@inline function addQ4_K(
+// @inline
+function addQ4_K(
   area: usize, a0: v128, a1: v128, a2: v128, a3: v128, scale: v128, sum: v128, six: usize, fourth: bool,
 ): void {
   const ones = constant(ONES);
@@ -81,8 +81,8 @@ export const FOUR_AREA: usize = 192;
   v128.store(area, y3, 48);
 }
 
-// @ts-ignore: decorator
-@inline function clear(area: usize): void {
+// @inline
+function clear(area: usize): void {
   const zero = i32x4.splat(0);
   v128.store(area, zero);
   v128.store(area, zero, 16);
@@ -97,8 +97,8 @@ export const FOUR_AREA: usize = 192;
  * the instruction that first touches a line, and lose a stream of which another one reads the scales first (0.8 x; packed-decode-k.ts).
  * Compilers keep loads whose result nobody uses, since they may trap.
  */
-// @ts-ignore: decorator
-@inline function four(
+// @inline
+function four(
   type: i32, w: usize, step: usize, x: usize, blocks: i32, area: usize, area1: usize, area2: usize, area3: usize,
 ): void {
   const nibbles = constant(NIBBLES);

@@ -12,8 +12,8 @@ import {
 import { doubledBytes, spreadHalves, unpackScales } from './packed-scales';
 
 /** The group's d (at out) and -dmin (at out + 64) of 16 rows as f32: 128 bytes. */
-// @ts-ignore: decorator
-@inline export function spreadGroup(w: usize, out: usize): void {
+// @inline
+export function spreadGroup(w: usize, out: usize): void {
   spreadHalves(w, out);
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT), flip = constant(HALF_SIGN);
   const k = v128.xor(v128.load(w, 32), flip), l = v128.xor(v128.load(w, 48), flip);
@@ -147,8 +147,8 @@ export function decodeQ5_K(w: usize, x: usize, blocks: i32, sums: usize, room: u
 }
 
 /** The integers of 16 columns of 4 rows, times their factor. */
-// @ts-ignore: decorator
-@inline function halfBlock(start: v128, x0: v128, x1: v128, x2: v128, x3: v128, a: v128, b: v128, c: v128, factors: v128): v128 {
+// @inline
+function halfBlock(start: v128, x0: v128, x1: v128, x2: v128, x3: v128, a: v128, b: v128, c: v128, factors: v128): v128 {
   const six = constant(SIX_BITS);
   const sum = dot(dot(dot(start, x0, v128.and(a, six)), x1, v128.and(b, six)), x2, v128.and(c, six));
   return scaledTotal(dot(sum, x3, fourthSix(a, b, c, constant(TOP_BITS))), factors);

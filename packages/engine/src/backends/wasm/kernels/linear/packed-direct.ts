@@ -10,8 +10,8 @@ import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0 } from './packed-layout';
 import { spreadHalves, spreadMinimumScales } from './packed-scales';
 import { addRows, clear, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } from './packed-wide';
 
-// @ts-ignore: decorator
-@inline function float(i: v128): v128 {
+// @inline
+function float(i: v128): v128 {
   return f32x4.convert_i32x4_s(i);
 }
 
@@ -19,8 +19,8 @@ import { addRows, clear, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } from './
  * A block of Q4_0, Q4_K, Q5_0 or Q5_K. `s` is where the block's scales and minima are, if it has minima. Where `w` is not a block but a
  * group's scales, they are only touched.
  */
-// @ts-ignore: decorator
-@inline export function nibbleBlock(type: i32, K: i32, touch: bool, w: usize, x: usize, s: usize, sums: usize, more: usize): void {
+// @inline
+export function nibbleBlock(type: i32, K: i32, touch: bool, w: usize, x: usize, s: usize, sums: usize, more: usize): void {
   const zero = i32x4.splat(0), nibbles = constant(NIBBLES), bit = constant(BIT_4);
   const five = type == Q5_0 || type == Q5_K, minimum = type == Q4_K || type == Q5_K;
   const start = x + <usize>K * (five ? START_16 : START_8);
@@ -66,8 +66,8 @@ import { addRows, clear, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } from './
 }
 
 /** A block of Q8_0: the high nibbles first, times 16, then the low ones into the same accumulators. */
-// @ts-ignore: decorator
-@inline function byteBlock(K: i32, w: usize, x: usize, sums: usize, more: usize): void {
+// @inline
+function byteBlock(K: i32, w: usize, x: usize, sums: usize, more: usize): void {
   const zero = i32x4.splat(0), nibbles = constant(NIBBLES);
   const start = x + <usize>K * START_8;
   let a0 = v128.load32_splat(start), b0 = a0, c0 = a0, d0 = a0;
@@ -116,8 +116,8 @@ import { addRows, clear, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } from './
  * The first or last 16 columns of a block of Q6_K: three steps whose codes are the low six bits, and a fourth from the bits above those. The
  * last ones add to the sums; `s` is where d is as f32.
  */
-// @ts-ignore: decorator
-@inline function sixPass(
+// @inline
+function sixPass(
   K: i32, last: i32, w: usize, block: usize, factors: usize, s: usize, sums: usize, more: usize, between: usize, beyond: usize,
 ): void {
   const start = block + <usize>K * (START_32 + 4 * last);
@@ -167,8 +167,8 @@ import { addRows, clear, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } from './
   );
 }
 
-// @ts-ignore: decorator
-@inline function block(
+// @inline
+function block(
   type: i32, K: i32, touch: bool, w: usize, x: usize, s: usize, factors: usize, sums: usize, more: usize, between: usize, beyond: usize,
 ): void {
   if (type == Q6_K) {
@@ -181,8 +181,8 @@ import { addRows, clear, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } from './
   }
 }
 
-// @ts-ignore: decorator
-@inline export function blockBytes(type: i32): usize {
+// @inline
+export function blockBytes(type: i32): usize {
   return type == Q4_0 ? 288 : type == Q4_K ? 256 : type == Q5_0 ? 352 : type == Q5_K ? 320 : type == Q6_K ? 384 : 544;
 }
 
@@ -193,8 +193,8 @@ import { addRows, clear, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } from './
  * Scales of Q4_K and Q5_K are touched by the instructions that read codes before others read them (2 rows of Q4_K from memory 1.5 x, 4 rows
  * 1.2 x). Where products take longer than memory does, with 8 rows, that would cost more than it gains.
  */
-// @ts-ignore: decorator
-@inline function direct(
+// @inline
+function direct(
   type: i32, rows: i32, w: usize, x: usize, blocks: i32, sums: usize, more: usize, nextSums: usize, nextMore: usize, room: usize,
   between: usize, beyond: usize,
 ): void {

@@ -35,41 +35,41 @@ export const CONSTANTS: usize = memory.data<u16>(
   ],
   16,
 );
-// @ts-ignore: decorator
-@inline export const NIBBLES: usize = 0;
-// @ts-ignore: decorator
-@inline export const ONES: usize = 16;
-// @ts-ignore: decorator
-@inline export const SIXTEENS: usize = 32;
-// @ts-ignore: decorator
-@inline export const BIT_4: usize = 48;
-// @ts-ignore: decorator
-@inline export const TOP_BITS: usize = 64;
-// @ts-ignore: decorator
-@inline export const SIX_BITS: usize = 80;
-// @ts-ignore: decorator
-@inline export const SIGN: usize = 96;
-// @ts-ignore: decorator
-@inline export const HALF_BIAS: usize = 112;
-// @ts-ignore: decorator
-@inline export const HALF_LIMIT: usize = 128;
-// @ts-ignore: decorator
-@inline export const HALF_SIGN: usize = 144;
-// @ts-ignore: decorator
-@inline export const BITS_45: usize = 160;
-// @ts-ignore: decorator
-@inline export const SIXTEEN: usize = 176;
-// @ts-ignore: decorator
-@inline export const SHIFTS: usize = 192;
+// @inline
+export const NIBBLES: usize = 0;
+// @inline
+export const ONES: usize = 16;
+// @inline
+export const SIXTEENS: usize = 32;
+// @inline
+export const BIT_4: usize = 48;
+// @inline
+export const TOP_BITS: usize = 64;
+// @inline
+export const SIX_BITS: usize = 80;
+// @inline
+export const SIGN: usize = 96;
+// @inline
+export const HALF_BIAS: usize = 112;
+// @inline
+export const HALF_LIMIT: usize = 128;
+// @inline
+export const HALF_SIGN: usize = 144;
+// @inline
+export const BITS_45: usize = 160;
+// @inline
+export const SIXTEEN: usize = 176;
+// @inline
+export const SHIFTS: usize = 192;
 
-// @ts-ignore: decorator
-@inline export function constant(which: usize): v128 {
+// @inline
+export function constant(which: usize): v128 {
   return v128.load(CONSTANTS + which);
 }
 
 /** Adds one step: x signed bytes, w unsigned below 128. */
-// @ts-ignore: decorator
-@inline export function dot(sum: v128, x: v128, w: v128): v128 {
+// @inline
+export function dot(sum: v128, x: v128, w: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) {
     if (PAIR_DOT) return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(x, w));
     return i32x4.relaxed_dot_i8x16_i7x16_add_s(x, w, sum);
@@ -80,42 +80,42 @@ export const CONSTANTS: usize = memory.data<u16>(
 }
 
 /** An accumulator as one i32 per row. `ones` is the vector of that name (unused by quads). */
-// @ts-ignore: decorator
-@inline export function total(sum: v128, ones: v128): v128 {
+// @inline
+export function total(sum: v128, ones: v128): v128 {
   return PAIR_DOT ? i32x4.dot_i16x8_s(sum, ones) : sum;
 }
 
 /** An accumulator times an integer factor per row: `factors` holds each row's twice as i16 (for quads too). */
-// @ts-ignore: decorator
-@inline export function scaledTotal(sum: v128, factors: v128): v128 {
+// @inline
+export function scaledTotal(sum: v128, factors: v128): v128 {
   if (PAIR_DOT) return i32x4.dot_i16x8_s(sum, factors);
   return i32x4.mul(sum, i32x4.shr_s(factors, 16));
 }
 
 /** 16 times one accumulator plus another, as one i32 per row. */
-// @ts-ignore: decorator
-@inline export function nibbleTotal(high: v128, low: v128, ones: v128, sixteens: v128): v128 {
+// @inline
+export function nibbleTotal(high: v128, low: v128, ones: v128, sixteens: v128): v128 {
   if (PAIR_DOT) return i32x4.add(i32x4.dot_i16x8_s(high, sixteens), i32x4.dot_i16x8_s(low, ones));
   return i32x4.add(i32x4.shl(high, 4), low);
 }
 
 /** Codes of a step in low nibbles; with `five`, bit 0 of each byte of `bits` is their fifth one. */
-// @ts-ignore: decorator
-@inline export function lowCodes(five: bool, w: v128, bits: v128, nibbles: v128, bit: v128): v128 {
+// @inline
+export function lowCodes(five: bool, w: v128, bits: v128, nibbles: v128, bit: v128): v128 {
   const nibble = v128.and(w, nibbles);
   return five ? v128.or(nibble, v128.and(i16x8.shl(bits, 4), bit)) : nibble;
 }
 
 /** Codes of a step in high nibbles; the fifth bit is bit 4. */
-// @ts-ignore: decorator
-@inline export function highCodes(five: bool, w: v128, bits: v128, nibbles: v128, bit: v128): v128 {
+// @inline
+export function highCodes(five: bool, w: v128, bits: v128, nibbles: v128, bit: v128): v128 {
   const nibble = v128.and(i16x8.shr_u(w, 4), nibbles);
   return five ? v128.or(nibble, v128.and(bits, bit)) : nibble;
 }
 
 /** Of four 6-bit values in three bytes: the one in the top bits, lowest bits first. `top` is TOP_BITS. */
-// @ts-ignore: decorator
-@inline export function fourthSix(a: v128, b: v128, c: v128, top: v128): v128 {
+// @inline
+export function fourthSix(a: v128, b: v128, c: v128, top: v128): v128 {
   const low = v128.or(i16x8.shr_u(v128.and(a, top), 2), v128.and(b, top));
   return i16x8.shr_u(v128.or(i16x8.shr_u(low, 2), v128.and(c, top)), 2);
 }
@@ -126,25 +126,25 @@ export const CONSTANTS: usize = memory.data<u16>(
  * all others 2 n - 2^-14 >= n. So the value is the smaller of both, compared as integers since neither is negative.
  * Infinities and NaN come out finite: no weight scale may hold them.
  */
-// @ts-ignore: decorator
-@inline function halves(h: v128, sign: v128, bias: v128, limit: v128): v128 {
+// @inline
+function halves(h: v128, sign: v128, bias: v128, limit: v128): v128 {
   const n = i32x4.add(i32x4.shr_u(i32x4.shl(h, 17), 4), bias);
   const m = f32x4.sub(f32x4.add(n, n), limit);
   return v128.or(i32x4.min_s(n, m), v128.and(h, sign));
 }
 
 // Two halves of a vector instead of two loads: the 256-bit pass makes one instruction of them.
-// @ts-ignore: decorator
-@inline export function lowHalves(h: v128, sign: v128, bias: v128, limit: v128): v128 {
+// @inline
+export function lowHalves(h: v128, sign: v128, bias: v128, limit: v128): v128 {
   return halves(i32x4.extend_low_i16x8_s(h), sign, bias, limit);
 }
-// @ts-ignore: decorator
-@inline export function highHalves(h: v128, sign: v128, bias: v128, limit: v128): v128 {
+// @inline
+export function highHalves(h: v128, sign: v128, bias: v128, limit: v128): v128 {
   return halves(i32x4.extend_high_i16x8_s(h), sign, bias, limit);
 }
 
 /** The same for one f16. */
-// @ts-ignore: decorator
-@inline export function half(p: usize): f32 {
+// @inline
+export function half(p: usize): f32 {
   return reinterpret<f32>((<i32>load<i16>(p) << 13) & 0x8fffffff) * reinterpret<f32>(0x77800000);
 }

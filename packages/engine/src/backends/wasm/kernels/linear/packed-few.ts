@@ -13,28 +13,28 @@ import { SCALE_ROOM, spreadMinimumScales } from './packed-scales';
 import { clear, isWide, WIDE_SUMS_BYTES } from './packed-wide';
 
 /** Rows up to which four tiles at once are faster than a panel. */
-// @ts-ignore: decorator
-@inline const MOST_ROWS: i32 = 16;
+// @inline
+const MOST_ROWS: i32 = 16;
 /** Blocks of 32 columns before the next rows' turn (with 1, 4 or 8 mostly 0.94 to 0.99 x). */
-// @ts-ignore: decorator
-@inline const TURN: i32 = 2;
+// @inline
+const TURN: i32 = 2;
 /** Bytes of the sums of four tiles and four rows: [tile][half of the tile][row][8]. */
-// @ts-ignore: decorator
-@inline export const FOUR_SUMS: usize = 4 * WIDE_SUMS_BYTES;
+// @inline
+export const FOUR_SUMS: usize = 4 * WIDE_SUMS_BYTES;
 
 /** Bytes of sums and unpacked scales. */
-// @ts-ignore: decorator
-@inline export const FEW_SCRATCH: usize = <usize>(MOST_ROWS / TILE_ROWS) * FOUR_SUMS + 4 * SCALE_ROOM;
+// @inline
+export const FEW_SCRATCH: usize = <usize>(MOST_ROWS / TILE_ROWS) * FOUR_SUMS + 4 * SCALE_ROOM;
 
 /** Types whose four streams gain. (Q6_K, whose tiles are several streams as they are: 0.8 to 0.9 x.) */
-// @ts-ignore: decorator
-@inline export function multipliesFour(type: i32, rows: i32): bool {
+// @inline
+export function multipliesFour(type: i32, rows: i32): bool {
   return isWide() && (type == Q4_0 || type == Q4_K) && rows > TILE_ROWS && rows <= MOST_ROWS;
 }
 
 /** A block of the tiles at w, v, u and t, whose sums are at a, b, c and d (and the second halves' at a1…) and whose scales are at s…p. */
-// @ts-ignore: decorator
-@inline function fourBlocks(
+// @inline
+function fourBlocks(
   type: i32, K: i32, w: usize, v: usize, u: usize, t: usize, x: usize, s: usize, r: usize, q: usize, p: usize,
   a: usize, a1: usize, b: usize, b1: usize, c: usize, c1: usize, d: usize, d1: usize,
 ): void {
@@ -48,8 +48,8 @@ import { clear, isWide, WIDE_SUMS_BYTES } from './packed-wide';
  * `n` blocks times 8 rows; the second four's codes are at `next`. Addresses of vectors are arguments or come from ones (`set`, the bytes of a tile's
  * scales), so that nothing is folded into offsets, which would keep V8 from merging pairs.
  */
-// @ts-ignore: decorator
-@inline function eightRows(
+// @inline
+function eightRows(
   type: i32, n: i32, w: usize, step: usize, x: usize, next: usize, s: usize, set: usize,
   a: usize, a1: usize, b: usize, b1: usize, c: usize, c1: usize, d: usize, d1: usize,
   e: usize, e1: usize, f: usize, f1: usize, g: usize, g1: usize, h: usize, h1: usize,
@@ -70,8 +70,8 @@ import { clear, isWide, WIDE_SUMS_BYTES } from './packed-wide';
 }
 
 /** `n` blocks times K rows. `half` and `tile` are the bytes of the sums of half a tile and of a tile. */
-// @ts-ignore: decorator
-@inline function fewRows(
+// @inline
+function fewRows(
   type: i32, K: i32, fetches: bool, n: i32, w: usize, step: usize, x: usize, s: usize, set: usize, a: usize, half: usize, tile: usize,
 ): void {
   const b = a + tile, c = b + tile, d = c + tile;

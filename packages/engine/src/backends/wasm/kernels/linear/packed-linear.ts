@@ -22,28 +22,28 @@ import { SCALE_ROOM } from './packed-scales';
 import { packedTileBytes, TILE_OUTPUTS } from './packed-layout';
 import { isWide, multiplyPanelWide, WIDE_SUMS_BYTES } from './packed-wide';
 
-// @ts-ignore: decorator
-@inline const PACKED_BASE: i32 = 64;
+// @inline
+const PACKED_BASE: i32 = 64;
 /** Bytes of an expert's weights in a chunk: a stream long enough for the prefetchers. */
-// @ts-ignore: decorator
-@inline const CHUNK_BYTES: i32 = 524288;
+// @inline
+const CHUNK_BYTES: i32 = 524288;
 /** Bytes of weights, times rows, below which a range is not divided further: 2 us of work. */
-// @ts-ignore: decorator
-@inline const LEAST_BYTES: i32 = 65536;
+// @inline
+const LEAST_BYTES: i32 = 65536;
 
 /** Per thread in `scratch`: sums and unpacked scales (four tiles' at most), gathered codes of experts, a panel. See packed/codes.ts. */
-// @ts-ignore: decorator
-@inline const FIXED_SCRATCH: usize = FEW_SCRATCH;
-// @ts-ignore: decorator
-@inline const GATHERED_ROWS: i32 = 32;
+// @inline
+const FIXED_SCRATCH: usize = FEW_SCRATCH;
+// @inline
+const GATHERED_ROWS: i32 = 32;
 
-// @ts-ignore: decorator
-@inline function threadScratch(scratch: usize, thread: i32, columns: i32): usize {
+// @inline
+function threadScratch(scratch: usize, thread: i32, columns: i32): usize {
   return scratch + <usize>thread * scratchBytes(columns);
 }
 
-// @ts-ignore: decorator
-@inline function scratchBytes(columns: i32): usize {
+// @inline
+function scratchBytes(columns: i32): usize {
   return FIXED_SCRATCH + <usize>GATHERED_ROWS * rowCodes(columns) + <usize>(columns >> 5) * 1088;
 }
 
@@ -79,8 +79,8 @@ function deliverRows(sums: usize, width: i32, count: i32, y: usize, stride: usiz
 }
 
 /** Rows of activations up to which weights are multiplied as they lie: a panel would cost more than it saves. */
-// @ts-ignore: decorator
-@inline function directRows(): i32 {
+// @inline
+function directRows(): i32 {
   return isWide() ? 16 : TILE_ROWS;
 }
 
@@ -124,8 +124,8 @@ function multiplyRows(
 }
 
 /** Tiles per chunk: about CHUNK_BYTES, but at least 4 chunks a thread where the matrix has them. */
-// @ts-ignore: decorator
-@inline function tilesPerChunk(tiles: i32, tileBytes: usize, threads: i32): i32 {
+// @inline
+function tilesPerChunk(tiles: i32, tileBytes: usize, threads: i32): i32 {
   const byBytes = max(1, CHUNK_BYTES / <i32>tileBytes);
   return max(1, min(byBytes, tiles / (threads * 4)));
 }
@@ -204,8 +204,8 @@ export function packedLinear(op: usize, thread: i32, threads: i32): void {
 }
 
 /** Gathers the codes of up to GATHERED_ROWS of an expert's slots into tiles of their own. */
-// @ts-ignore: decorator
-@inline function gather(slotRows: usize, first: i32, count: i32, x: usize, rows: i32, columns: i32, to: usize): void {
+// @inline
+function gather(slotRows: usize, first: i32, count: i32, x: usize, rows: i32, columns: i32, to: usize): void {
   for (let i = 0; i < count; i++) {
     const row = slotRows ? load<i32>(slotRows + (<usize>(first + i) << 2)) : first + i;
     const tile = to + <usize>(i & -TILE_ROWS) * rowCodes(columns);

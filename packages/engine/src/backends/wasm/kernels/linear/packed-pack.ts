@@ -6,16 +6,16 @@ import { packedTileBytes, Q4_0, Q4_K, Q5_0, Q5_K, Q8_0, TILE_OUTPUTS } from './p
 /** A block of zeros: the rows that fill up the last tile. */
 const ZEROS: usize = memory.data(224, 16);
 
-// @ts-ignore: decorator
-@inline const NIBBLE: u32 = 0x0f0f0f0f;
-// @ts-ignore: decorator
-@inline const SIX: u32 = 0x3f3f3f3f;
-// @ts-ignore: decorator
-@inline const TWO: u32 = 0x03030303;
+// @inline
+const NIBBLE: u32 = 0x0f0f0f0f;
+// @inline
+const SIX: u32 = 0x3f3f3f3f;
+// @inline
+const TWO: u32 = 0x03030303;
 
 /** Word j of rows a, b, c, d to the vector at out + 64 j. */
-// @ts-ignore: decorator
-@inline function storeSteps(a: v128, b: v128, c: v128, d: v128, out: usize): void {
+// @inline
+function storeSteps(a: v128, b: v128, c: v128, d: v128, out: usize): void {
   const ab = i8x16.shuffle(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
   const cd = i8x16.shuffle(c, d, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
   const ef = i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
@@ -27,22 +27,22 @@ const ZEROS: usize = memory.data(224, 16);
 }
 
 /** 32 bytes, each two columns of two blocks of 32: the low nibbles' block as our nibble order has it. */
-// @ts-ignore: decorator
-@inline function lowBlock(p: usize): v128 {
+// @inline
+function lowBlock(p: usize): v128 {
   const nibble = i8x16.splat(15);
   return v128.or(v128.and(v128.load(p), nibble), i16x8.shl(v128.and(v128.load(p, 16), nibble), 4));
 }
 
 /** And the high nibbles' block. */
-// @ts-ignore: decorator
-@inline function highBlock(p: usize): v128 {
+// @inline
+function highBlock(p: usize): v128 {
   const nibble = i8x16.splat(15);
   return v128.or(v128.and(i16x8.shr_u(v128.load(p), 4), nibble), v128.andnot(v128.load(p, 16), nibble));
 }
 
 /** Every fourth bit of the low 29, as 8 bits. */
-// @ts-ignore: decorator
-@inline function everyFourth(t: u32): u32 {
+// @inline
+function everyFourth(t: u32): u32 {
   t &= 0x11111111;
   t = (t | (t >> 3)) & 0x03030303;
   t = (t | (t >> 6)) & 0x000f000f;
@@ -50,8 +50,8 @@ const ZEROS: usize = memory.data(224, 16);
 }
 
 /** Rows r…r+3 of a group of 32 columns. */
-// @ts-ignore: decorator
-@inline function pack32(type: i32, a: usize, b: usize, c: usize, d: usize, r: usize, group: usize): void {
+// @inline
+function pack32(type: i32, a: usize, b: usize, c: usize, d: usize, r: usize, group: usize): void {
   if (type == Q8_0) {
     const flip = i8x16.splat(-128);
     for (let half: usize = 0; half < 2; half++) {
@@ -78,14 +78,14 @@ const ZEROS: usize = memory.data(224, 16);
   store<u16>(scales, load<u16>(d), 6);
 }
 
-// @ts-ignore: decorator
-@inline function fifthBits(h: u32, out: usize): void {
+// @inline
+function fifthBits(h: u32, out: usize): void {
   store<u32>(out, everyFourth(h) | (everyFourth(h >> 1) << 8) | (everyFourth(h >> 2) << 16) | (everyFourth(h >> 3) << 24));
 }
 
 /** Four 6-bit values (a byte each) of row r. */
-// @ts-ignore: decorator
-@inline function storeSix(values: u32, out: usize): void {
+// @inline
+function storeSix(values: u32, out: usize): void {
   const top = values >> 24;
   store<u8>(out, (values & 63) | (top << 6));
   store<u8>(out, ((values >> 8) & 63) | ((top >> 2) << 6), 16);
@@ -93,8 +93,8 @@ const ZEROS: usize = memory.data(224, 16);
 }
 
 /** d, dmin and the 12 bytes of scales and minima of row r. */
-// @ts-ignore: decorator
-@inline function minimumScales(block: usize, r: usize, group: usize): void {
+// @inline
+function minimumScales(block: usize, r: usize, group: usize): void {
   store<u16>(group + r * 2, load<u16>(block));
   store<u16>(group + 32 + r * 2, load<u16>(block, 2));
   const u0 = load<u32>(block, 4), u1 = load<u32>(block, 8), u2 = load<u32>(block, 12);
@@ -106,15 +106,15 @@ const ZEROS: usize = memory.data(224, 16);
 }
 
 /** Bit `shift` of each byte of 8 words from `p`, side by side: word k's at bit k. */
-// @ts-ignore: decorator
-@inline function gatherBits(p: usize, shift: u32): u32 {
+// @inline
+function gatherBits(p: usize, shift: u32): u32 {
   let word: u32 = 0;
   for (let k = 0; k < 8; k++) word |= ((load<u32>(p + (<usize>k << 2)) >> shift) & 0x01010101) << k;
   return word;
 }
 
-// @ts-ignore: decorator
-@inline function packMinimum(type: i32, a: usize, b: usize, c: usize, d: usize, r: usize, group: usize): void {
+// @inline
+function packMinimum(type: i32, a: usize, b: usize, c: usize, d: usize, r: usize, group: usize): void {
   minimumScales(a, r, group);
   minimumScales(b, r + 1, group);
   minimumScales(c, r + 2, group);
@@ -140,15 +140,15 @@ const ZEROS: usize = memory.data(224, 16);
 }
 
 /** d and 16 factors of row r of Q6_K. */
-// @ts-ignore: decorator
-@inline function sixthScales(block: usize, r: usize, group: usize): void {
+// @inline
+function sixthScales(block: usize, r: usize, group: usize): void {
   store<u16>(group + r * 2, load<u16>(block, 208));
   for (let k: usize = 0; k < 16; k++) store<u8>(group + 32 + k * 16 + r, load<u8>(block + 192 + k));
 }
 
 /** 16 columns of block i of a half of 128: low nibbles at ql, bits 4 and 5 at qh. Words 0…2, with two bits of word 3 above each. */
-// @ts-ignore: decorator
-@inline function sixes(i: i32, ql: usize, qh: usize): v128 {
+// @inline
+function sixes(i: i32, ql: usize, qh: usize): v128 {
   const l = v128.load(ql), h = v128.load(qh);
   const low = v128.and(i < 2 ? l : i16x8.shr_u(l, 4), constant(NIBBLES));
   const high = i == 0 ? i16x8.shl(h, 4) : i == 1 ? i16x8.shl(h, 2) : i == 2 ? h : i16x8.shr_u(h, 2);
@@ -159,8 +159,8 @@ const ZEROS: usize = memory.data(224, 16);
 }
 
 /** Words 0…2 of rows a, b, c, d to the vectors at out + 64 j. */
-// @ts-ignore: decorator
-@inline function storeThree(a: v128, b: v128, c: v128, d: v128, out: usize): void {
+// @inline
+function storeThree(a: v128, b: v128, c: v128, d: v128, out: usize): void {
   const ab = i8x16.shuffle(a, b, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
   const cd = i8x16.shuffle(c, d, 0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
   const ef = i8x16.shuffle(a, b, 8, 9, 10, 11, 24, 25, 26, 27, 12, 13, 14, 15, 28, 29, 30, 31);
@@ -170,8 +170,8 @@ const ZEROS: usize = memory.data(224, 16);
   v128.store(out, i8x16.shuffle(ef, gh, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23), 128);
 }
 
-// @ts-ignore: decorator
-@inline function packSixth(a: usize, b: usize, c: usize, d: usize, r: usize, group: usize): void {
+// @inline
+function packSixth(a: usize, b: usize, c: usize, d: usize, r: usize, group: usize): void {
   sixthScales(a, r, group);
   sixthScales(b, r + 1, group);
   sixthScales(c, r + 2, group);
@@ -187,16 +187,16 @@ const ZEROS: usize = memory.data(224, 16);
   }
 }
 
-// @ts-ignore: decorator
-@inline function packSixes(i: i32, a: usize, b: usize, c: usize, d: usize, ql: usize, qh: usize, out: usize): void {
+// @inline
+function packSixes(i: i32, a: usize, b: usize, c: usize, d: usize, ql: usize, qh: usize, out: usize): void {
   const l = ql + 16, h = qh + 16;
   storeThree(sixes(i, a + ql, a + qh), sixes(i, b + ql, b + qh), sixes(i, c + ql, c + qh), sixes(i, d + ql, d + qh), out);
   storeThree(sixes(i, a + l, a + h), sixes(i, b + l, b + h), sixes(i, c + l, c + h), sixes(i, d + l, d + h), out + 192);
 }
 
 /** One whole tile; rows from `count` on are zero. */
-// @ts-ignore: decorator
-@inline function packTile(type: i32, raw: usize, rowBytes: usize, block: usize, count: i32, out: usize): void {
+// @inline
+function packTile(type: i32, raw: usize, rowBytes: usize, block: usize, count: i32, out: usize): void {
   const groups = rowBytes / block;
   for (let g: usize = 0; g < groups; g++) {
     for (let r = 0; r < TILE_OUTPUTS; r += 4) {

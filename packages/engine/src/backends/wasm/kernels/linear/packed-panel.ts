@@ -7,8 +7,8 @@ import { spreadFactors, spreadMinimumScales } from './packed-scales';
 import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_NIBBLES } from './packed-tile';
 
 /** Step q of 16 rows as nibbles: columns 4q… in the low, 16 + 4q… in the high ones. */
-// @ts-ignore: decorator
-@inline function spreadNibbles(w: usize, a: usize, b: usize, nibbles: v128): void {
+// @inline
+function spreadNibbles(w: usize, a: usize, b: usize, nibbles: v128): void {
   for (let q: usize = 0; q < 4; q++) {
     const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
     v128.store(a, v128.and(w0, nibbles));
@@ -26,8 +26,8 @@ import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_
 }
 
 /** Adds bit 4 to the nibbles of a block: per 4 rows 16 bytes, bit q of a byte for step q, bit 4 + q for step 4 + q. */
-// @ts-ignore: decorator
-@inline function spreadFifthBits(bits: usize, a: usize, b: usize): void {
+// @inline
+function spreadFifthBits(bits: usize, a: usize, b: usize): void {
   const bit = constant(BIT_4);
   let h0 = v128.load(bits), h1 = v128.load(bits, 16), h2 = v128.load(bits, 32), h3 = v128.load(bits, 48);
   for (let q = 0; q < 4; q++) {
@@ -45,8 +45,8 @@ import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_
   }
 }
 
-// @ts-ignore: decorator
-@inline function spreadScales(w: usize, a: usize, b: usize): void {
+// @inline
+function spreadScales(w: usize, a: usize, b: usize): void {
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   const h = v128.load(w), g = v128.load(w, 16);
   v128.store(a, lowHalves(h, sign, bias, limit));
@@ -105,8 +105,8 @@ function panelQ8_0(w: usize, panel: usize, blocks: i32): void {
 }
 
 /** Q4_K and Q5_K: all 8 blocks' scales at once, into the panel's places by way of `room`. */
-// @ts-ignore: decorator
-@inline function panelMinimum(bits: i32, w: usize, panel: usize, blocks: i32, room: usize): void {
+// @inline
+function panelMinimum(bits: i32, w: usize, panel: usize, blocks: i32, room: usize): void {
   const nibbles = constant(NIBBLES);
   const step: usize = bits == 4 ? 256 : 320;
   let a = panel, b = panel + <usize>blocks * panelBlockBytes(MINIMUM);
@@ -141,8 +141,8 @@ function panelQ5_K(w: usize, panel: usize, blocks: i32, room: usize): void {
 }
 
 /** Four steps of 8 rows: 6-bit codes of 16 columns. `w` and `out` are those rows'. */
-// @ts-ignore: decorator
-@inline function spreadSix(w: usize, out: usize, six: v128, top: v128): void {
+// @inline
+function spreadSix(w: usize, out: usize, six: v128, top: v128): void {
   const a0 = v128.load(w), a1 = v128.load(w, 16);
   const b0 = v128.load(w, 64), b1 = v128.load(w, 80);
   const c0 = v128.load(w, 128), c1 = v128.load(w, 144);
@@ -181,8 +181,8 @@ function panelQ6_K(w: usize, panel: usize, blocks: i32): void {
 }
 
 /** Which kind of panel a type makes. */
-// @ts-ignore: decorator
-@inline export function panelKind(type: i32): i32 {
+// @inline
+export function panelKind(type: i32): i32 {
   if (type == Q4_0) return OFFSET_8;
   if (type == Q5_0) return OFFSET_16;
   if (type == Q4_K) return MINIMUM;

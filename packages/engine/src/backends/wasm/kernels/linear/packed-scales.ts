@@ -5,8 +5,8 @@ import { constant, fourthSix, HALF_BIAS, HALF_LIMIT, HALF_SIGN, highHalves, lowH
 export const SCALE_ROOM: usize = 1024;
 
 /** 16 unsigned bytes, a row each, times four vectors of factors, as f32 at `out`. */
-// @ts-ignore: decorator
-@inline function scaleBytes(v: v128, d0: v128, d1: v128, d2: v128, d3: v128, out: usize): void {
+// @inline
+function scaleBytes(v: v128, d0: v128, d1: v128, d2: v128, d3: v128, out: usize): void {
   const low = i16x8.extend_low_i8x16_u(v), high = i16x8.extend_high_i8x16_u(v);
   const y0 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(low)), d0);
   const y1 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(low)), d1);
@@ -22,8 +22,8 @@ export const SCALE_ROOM: usize = 1024;
  * Four 6-bit values of 16 rows (48 B at `set`) times d, 128 bytes apart at `out`. A loop: with out + 128 and so on as constants,
  * neighbouring stores have different bases, and the 256-bit pass leaves them apart.
  */
-// @ts-ignore: decorator
-@inline function scaleSet(set: usize, d0: v128, d1: v128, d2: v128, d3: v128, out: usize): void {
+// @inline
+function scaleSet(set: usize, d0: v128, d1: v128, d2: v128, d3: v128, out: usize): void {
   const six = constant(SIX_BITS);
   let p = set;
   const end = set + 48;
@@ -40,8 +40,8 @@ export const SCALE_ROOM: usize = 1024;
  * Q4_K and Q5_K: the group at `w` (f16 d, f16 dmin, 6-bit values) to out[block][0…16) = d * scale, out[block][16…32) = -dmin *
  * minimum. With `offset` 16, for codes whose products start at -16 * sum, 16 scales are added to the latter.
  */
-// @ts-ignore: decorator
-@inline export function spreadMinimumScales(w: usize, out: usize, offset: i32): void {
+// @inline
+export function spreadMinimumScales(w: usize, out: usize, offset: i32): void {
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   const h = v128.load(w), g = v128.load(w, 16);
   const d0 = lowHalves(h, sign, bias, limit), d1 = highHalves(h, sign, bias, limit);
@@ -70,8 +70,8 @@ export const SCALE_ROOM: usize = 1024;
 }
 
 /** 8 unsigned bytes, a row each, times two vectors of factors. */
-// @ts-ignore: decorator
-@inline function halfScaleBytes(v: v128, d0: v128, d1: v128, out: usize): void {
+// @inline
+function halfScaleBytes(v: v128, d0: v128, d1: v128, out: usize): void {
   const low = i16x8.extend_low_i8x16_u(v);
   const y0 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(low)), d0);
   const y1 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(low)), d1);
@@ -80,8 +80,8 @@ export const SCALE_ROOM: usize = 1024;
 }
 
 /** Four 6-bit values of 8 rows, 64 bytes apart. */
-// @ts-ignore: decorator
-@inline function halfScaleSet(set: usize, d0: v128, d1: v128, out: usize): void {
+// @inline
+function halfScaleSet(set: usize, d0: v128, d1: v128, out: usize): void {
   const six = constant(SIX_BITS);
   let p = set;
   const end = set + 48;
@@ -95,8 +95,8 @@ export const SCALE_ROOM: usize = 1024;
 }
 
 /** spreadMinimumScales for 8 of the 16 rows: out[block][0…8) scales, out[block][8…16) minima. */
-// @ts-ignore: decorator
-@inline export function spreadHalfScales(w: usize, half: usize, out: usize, offset: i32): void {
+// @inline
+export function spreadHalfScales(w: usize, half: usize, out: usize, offset: i32): void {
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   const d = w + half * 16, m = w + 32 + half * 16, set = w + 64 + half * 8;
   const h = v128.load(d), k = v128.xor(v128.load(m), constant(HALF_SIGN));
@@ -117,8 +117,8 @@ export const SCALE_ROOM: usize = 1024;
 }
 
 /** 16 f16 as f32. */
-// @ts-ignore: decorator
-@inline export function spreadHalves(w: usize, out: usize): void {
+// @inline
+export function spreadHalves(w: usize, out: usize): void {
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   const h = v128.load(w), g = v128.load(w, 16);
   const d0 = lowHalves(h, sign, bias, limit), d1 = highHalves(h, sign, bias, limit);
@@ -130,15 +130,15 @@ export const SCALE_ROOM: usize = 1024;
 }
 
 /** Q6_K: 8 rows' int8 factors, each twice as i16. */
-// @ts-ignore: decorator
-@inline export function doubledBytes(p: usize): v128 {
+// @inline
+export function doubledBytes(p: usize): v128 {
   const v = v128.load64_zero(p);
   return i8x16.shuffle(v, v, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
 }
 
 /** The factors of 16 columns, 8 rows at `from`: f32, or i16 pairs for accumulators of i16. */
-// @ts-ignore: decorator
-@inline export function spreadFactors(from: usize, to: usize): void {
+// @inline
+export function spreadFactors(from: usize, to: usize): void {
   if (!PAIR_DOT) {
     const h = v128.load_ext<i8>(from);
     v128.store(to, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(h)));
@@ -151,8 +151,8 @@ export const SCALE_ROOM: usize = 1024;
 }
 
 /** Four 6-bit values of 16 rows (48 B at `set`) as bytes, 16 bytes apart. */
-// @ts-ignore: decorator
-@inline function unpackSet(set: usize, out: usize): void {
+// @inline
+function unpackSet(set: usize, out: usize): void {
   const six = constant(SIX_BITS);
   const a = v128.load(set), b = v128.load(set, 16), c = v128.load(set, 32);
   v128.store(out, v128.and(a, six));
@@ -162,8 +162,8 @@ export const SCALE_ROOM: usize = 1024;
 }
 
 /** Q4_K and Q5_K: a group's 6-bit values as bytes: out[block][0…16) scales, out[8 + block][0…16) minima. */
-// @ts-ignore: decorator
-@inline export function unpackScales(w: usize, out: usize): void {
+// @inline
+export function unpackScales(w: usize, out: usize): void {
   unpackSet(w + 64, out);
   unpackSet(w + 112, out + 64);
   unpackSet(w + 160, out + 128);

@@ -11,8 +11,8 @@ import { spreadFactors, spreadHalfScales } from './packed-scales';
 import { addBoth, addScaled, HALVES, partial, storeSums, TWO_NIBBLES } from './packed-tile';
 
 /** Q4_0, Q4_K, Q5_0 and Q5_K. */
-// @ts-ignore: decorator
-@inline function nibbleProduct(type: i32, K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
+// @inline
+function nibbleProduct(type: i32, K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
   const zero = i32x4.splat(0), ones = constant(ONES), nibbles = constant(NIBBLES), bit = constant(BIT_4);
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   const five = type == Q5_0 || type == Q5_K, minimum = type == Q4_K || type == Q5_K;
@@ -76,8 +76,8 @@ import { addBoth, addScaled, HALVES, partial, storeSums, TWO_NIBBLES } from './p
 }
 
 /** Q6_K, 16 columns a pass: three steps whose codes are the low six bits, and a fourth from the bits above those. */
-// @ts-ignore: decorator
-@inline function sixProduct(K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
+// @inline
+function sixProduct(K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
   const zero = i32x4.splat(0), six = constant(SIX_BITS), top = constant(TOP_BITS);
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   let y0 = zero, y1 = zero, y2 = zero, y3 = zero, z0 = zero, z1 = zero, z2 = zero, z3 = zero;
@@ -144,8 +144,8 @@ import { addBoth, addScaled, HALVES, partial, storeSums, TWO_NIBBLES } from './p
 }
 
 /** Q8_0: all steps with low nibbles, then with high ones. */
-// @ts-ignore: decorator
-@inline function byteProduct(K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize): void {
+// @inline
+function byteProduct(K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize): void {
   const zero = i32x4.splat(0), nibbles = constant(NIBBLES), ones = constant(ONES), sixteens = constant(SIXTEENS);
   const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   let y0 = zero, y1 = zero, y2 = zero, y3 = zero, z0 = zero, z1 = zero, z2 = zero, z3 = zero;

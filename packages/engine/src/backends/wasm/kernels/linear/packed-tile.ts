@@ -18,21 +18,21 @@ import { CONSTANTS, dot, ONES, scaledTotal, SIXTEENS, total } from './packed-dot
 //   MINIMUM, MINIMUM_16   256 B codes, 32 B scales, 32 B minima
 //   HALVES                128 B codes of columns 0…15, 32 B factors (f32, or each twice as i16), the same of columns 16…31, 32 B scales
 //   NIBBLES               256 B low nibbles, 256 B high nibbles, 32 B scales
-// @ts-ignore: decorator
-@inline export const OFFSET_8: i32 = 0;
-// @ts-ignore: decorator
-@inline export const OFFSET_16: i32 = 1;
-// @ts-ignore: decorator
-@inline export const MINIMUM: i32 = 2;
-// @ts-ignore: decorator
-@inline export const MINIMUM_16: i32 = 3;
-// @ts-ignore: decorator
-@inline export const HALVES: i32 = 4;
-// @ts-ignore: decorator
-@inline export const TWO_NIBBLES: i32 = 5;
+// @inline
+export const OFFSET_8: i32 = 0;
+// @inline
+export const OFFSET_16: i32 = 1;
+// @inline
+export const MINIMUM: i32 = 2;
+// @inline
+export const MINIMUM_16: i32 = 3;
+// @inline
+export const HALVES: i32 = 4;
+// @inline
+export const TWO_NIBBLES: i32 = 5;
 
-// @ts-ignore: decorator
-@inline export function panelBlockBytes(kind: i32): usize {
+// @inline
+export function panelBlockBytes(kind: i32): usize {
   return kind <= OFFSET_16 ? 288 : kind <= MINIMUM_16 ? 320 : kind == HALVES ? 352 : 544;
 }
 
@@ -40,8 +40,8 @@ import { CONSTANTS, dot, ONES, scaledTotal, SIXTEENS, total } from './packed-dot
 export const SUMS_BYTES: usize = 128;
 
 // By immediate offsets: the 256-bit pass sees neighbours only where the base is the same.
-// @ts-ignore: decorator
-@inline export function storeSums(sums: usize, row: i32, a: v128, b: v128): void {
+// @inline
+export function storeSums(sums: usize, row: i32, a: v128, b: v128): void {
   if (row == 0) { v128.store(sums, a); v128.store(sums, b, 16); }
   else if (row == 1) { v128.store(sums, a, 32); v128.store(sums, b, 48); }
   else if (row == 2) { v128.store(sums, a, 64); v128.store(sums, b, 80); }
@@ -49,14 +49,14 @@ export const SUMS_BYTES: usize = 128;
 }
 
 /** Adds one block's integers to a float sum. */
-// @ts-ignore: decorator
-@inline export function addScaled(i: v128, ones: v128, scale: v128, s: v128, y: v128): v128 {
+// @inline
+export function addScaled(i: v128, ones: v128, scale: v128, s: v128, y: v128): v128 {
   return madd(f32x4.convert_i32x4_s(total(i, ones)), f32x4.mul(scale, s), y);
 }
 
 /** Kinds whose block is one pass: all blocks of half a panel times a tile of K rows of activations, into `sums`. */
-// @ts-ignore: decorator
-@inline function onePass(kind: i32, K: i32, w: usize, x: usize, blocks: i32, sums: usize): void {
+// @inline
+function onePass(kind: i32, K: i32, w: usize, x: usize, blocks: i32, sums: usize): void {
   const zero = i32x4.splat(0), ones = v128.load(CONSTANTS + ONES);
   const minimum = kind == MINIMUM || kind == MINIMUM_16;
   let y0 = zero, y1 = zero, y2 = zero, y3 = zero, z0 = zero, z1 = zero, z2 = zero, z3 = zero;
@@ -106,8 +106,8 @@ export const SUMS_BYTES: usize = 128;
  * Kinds whose block is two passes: half the steps each, with factors of their own (HALVES), or all steps with low, then high
  * nibbles. As onePass otherwise.
  */
-// @ts-ignore: decorator
-@inline function twoPasses(kind: i32, K: i32, w: usize, x: usize, blocks: i32, sums: usize): void {
+// @inline
+function twoPasses(kind: i32, K: i32, w: usize, x: usize, blocks: i32, sums: usize): void {
   const zero = i32x4.splat(0), ones = v128.load(CONSTANTS + ONES), sixteens = v128.load(CONSTANTS + SIXTEENS);
   const nibbles = kind == TWO_NIBBLES;
   let y0 = zero, y1 = zero, y2 = zero, y3 = zero, z0 = zero, z1 = zero, z2 = zero, z3 = zero;
@@ -169,15 +169,15 @@ export const SUMS_BYTES: usize = 128;
 }
 
 /** The first pass's integers; as f32 where factors are. */
-// @ts-ignore: decorator
-@inline export function partial(kind: i32, sum: v128, factors: v128): v128 {
+// @inline
+export function partial(kind: i32, sum: v128, factors: v128): v128 {
   if (kind == TWO_NIBBLES) return total(sum, factors);
   return PAIR_DOT ? i32x4.dot_i16x8_s(sum, factors) : f32x4.mul(f32x4.convert_i32x4_s(sum), factors);
 }
 
 /** Adds both passes' integers to a float sum. */
-// @ts-ignore: decorator
-@inline export function addBoth(kind: i32, first: v128, sum: v128, factors: v128, scale: v128, s: v128, y: v128): v128 {
+// @inline
+export function addBoth(kind: i32, first: v128, sum: v128, factors: v128, scale: v128, s: v128, y: v128): v128 {
   if (kind == HALVES && !PAIR_DOT) return madd(madd(f32x4.convert_i32x4_s(sum), factors, first), f32x4.mul(scale, s), y);
   return madd(f32x4.convert_i32x4_s(i32x4.add(first, scaledTotal(sum, factors))), f32x4.mul(scale, s), y);
 }

@@ -17,13 +17,13 @@ import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, stor
 export const WIDE_SUMS_BYTES: usize = 256;
 
 /** Whether 16 rows are multiplied by 4: in 128-bit registers the tile would need 22 of 16 (59 GMAC/s where 8 x 4 has 70). */
-// @ts-ignore: decorator
-@inline export function isWide(): bool {
+// @inline
+export function isWide(): bool {
   return ASC_FEATURE_RELAXED_SIMD && !PAIR_DOT && wideTiles;
 }
 
-// @ts-ignore: decorator
-@inline export function clear(sums: usize): void {
+// @inline
+export function clear(sums: usize): void {
   const zero = i32x4.splat(0);
   for (let p = sums; p < sums + WIDE_SUMS_BYTES; p += 32) {
     v128.store(p, zero);
@@ -32,18 +32,18 @@ export const WIDE_SUMS_BYTES: usize = 256;
 }
 
 // Offsets are literal and both stores come last, or the 256-bit pass would not see pairs.
-// @ts-ignore: decorator
-@inline function loadLow(p: usize, row: i32): v128 {
+// @inline
+function loadLow(p: usize, row: i32): v128 {
   return row == 0 ? v128.load(p) : row == 1 ? v128.load(p, 32) : row == 2 ? v128.load(p, 64) : v128.load(p, 96);
 }
-// @ts-ignore: decorator
-@inline function loadHigh(p: usize, row: i32): v128 {
+// @inline
+function loadHigh(p: usize, row: i32): v128 {
   return row == 0 ? v128.load(p, 16) : row == 1 ? v128.load(p, 48) : row == 2 ? v128.load(p, 80) : v128.load(p, 112);
 }
 
 /** Adds a block of 8 rows of weights to one row's float sums: scaled, and with `minimum` d * m after that. */
-// @ts-ignore: decorator
-@inline function addRow(
+// @inline
+function addRow(
   sums: usize, row: i32, a: v128, b: v128, scale: v128, s0: v128, s1: v128, minimum: bool, d: v128, m0: v128, m1: v128,
 ): void {
   const p = loadLow(sums, row), q = loadHigh(sums, row);
@@ -60,8 +60,8 @@ export const WIDE_SUMS_BYTES: usize = 256;
  * Adds a block's integers (as f32) of 16 rows of weights and K rows of activations to the float sums. `scales` is where the activations'
  * scales are, `minima` what their minimum is multiplied by.
  */
-// @ts-ignore: decorator
-@inline export function addRows(
+// @inline
+export function addRows(
   K: i32, minimum: bool, sums: usize, more: usize, scales: usize, minima: usize,
   a0: v128, b0: v128, c0: v128, d0: v128, a1: v128, b1: v128, c1: v128, d1: v128,
   a2: v128, b2: v128, c2: v128, d2: v128, a3: v128, b3: v128, c3: v128, d3: v128,
@@ -84,8 +84,8 @@ export const WIDE_SUMS_BYTES: usize = 256;
 }
 
 /** Blocks of two passes: what the first one has, times a factor for each row of weights, until the second is done. */
-// @ts-ignore: decorator
-@inline export function keepRows(
+// @inline
+export function keepRows(
   K: i32, between: usize, beyond: usize,
   a0: v128, b0: v128, c0: v128, d0: v128, a1: v128, b1: v128, c1: v128, d1: v128,
   a2: v128, b2: v128, c2: v128, d2: v128, a3: v128, b3: v128, c3: v128, d3: v128,
@@ -98,12 +98,12 @@ export const WIDE_SUMS_BYTES: usize = 256;
 }
 
 /** a * factor + what was kept of a row. Integers below 2^24, so exact. */
-// @ts-ignore: decorator
-@inline export function joinLow(a: v128, factor: v128, kept: usize, row: i32): v128 {
+// @inline
+export function joinLow(a: v128, factor: v128, kept: usize, row: i32): v128 {
   return madd(a, factor, loadLow(kept, row));
 }
-// @ts-ignore: decorator
-@inline export function joinHigh(a: v128, factor: v128, kept: usize, row: i32): v128 {
+// @inline
+export function joinHigh(a: v128, factor: v128, kept: usize, row: i32): v128 {
   return madd(a, factor, loadHigh(kept, row));
 }
 
@@ -111,8 +111,8 @@ export const WIDE_SUMS_BYTES: usize = 256;
  * A block of a panel, w and v in its halves, times 4 rows of activations; of HALVES 16 columns, the first of which are kept in `between`
  * (and `beyond` for v). High nibbles come before low ones, into the same accumulators.
  */
-// @ts-ignore: decorator
-@inline function panelBlock(
+// @inline
+function panelBlock(
   kind: i32, first: bool, w: usize, v: usize, x: usize, start: usize, sums: usize, more: usize, between: usize, beyond: usize,
 ): void {
   const zero = i32x4.splat(0);
@@ -178,8 +178,8 @@ export const WIDE_SUMS_BYTES: usize = 256;
  * A panel times 4 rows of activations. `w` is the first half of the panel and `half` the distance to the second; `more` is the second
  * half of `sums` and `beyond` that of `between`: arguments, so that their addresses are not folded into offsets.
  */
-// @ts-ignore: decorator
-@inline function panel(kind: i32, w: usize, half: usize, x: usize, blocks: i32, sums: usize, more: usize, between: usize, beyond: usize): void {
+// @inline
+function panel(kind: i32, w: usize, half: usize, x: usize, blocks: i32, sums: usize, more: usize, between: usize, beyond: usize): void {
   clear(sums);
   let v = w + half;
   for (; blocks > 0; blocks--) {

@@ -8,13 +8,13 @@ import { dequantizeRow, dotHalves, LAYOUT_F16, LAYOUT_F32, layoutBytes } from '.
 import { dot, dotTile, packHalfPanel, panelPairTile, panelTile, wideTiles } from './tiles';
 
 /** Columns that are worked on at a time: a multiple of every block length. */
-// @ts-ignore: decorator
-@inline const PIECE: i32 = 512;
-// @ts-ignore: decorator
-@inline export const PANEL_OUTPUTS: i32 = 64;
+// @inline
+const PIECE: i32 = 512;
+// @inline
+export const PANEL_OUTPUTS: i32 = 64;
 /** From this many rows on, packing panels pays: at 8 rows it is 0.9 times as fast as dots, at 16 equal. */
-// @ts-ignore: decorator
-@inline const PANEL_ROWS: i32 = 16;
+// @inline
+const PANEL_ROWS: i32 = 16;
 
 /** Scratch of one thread; backends/wasm/scratch.ts says the same to the planner. */
 export function rawScratchBytes(columns: i32): usize {
@@ -23,8 +23,8 @@ export function rawScratchBytes(columns: i32): usize {
 }
 
 /** Rows of x and y that a product covers: row r of y is slot r, its input row is rowIndex[r], or r when rowIndex is 0. */
-// @ts-ignore: decorator
-@inline function inputRow(x: usize, xStride: usize, rowIndex: usize, row: i32): usize {
+// @inline
+function inputRow(x: usize, xStride: usize, rowIndex: usize, row: i32): usize {
   const index = rowIndex != 0 ? load<i32>(rowIndex + (<usize>row << 2)) : row;
   return x + <usize>index * xStride;
 }

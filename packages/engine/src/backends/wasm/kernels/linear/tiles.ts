@@ -19,8 +19,8 @@ export function useWideTiles(on: bool): void {
 
 /** c[r][0…8] += sum over k < count of x_r[k] * panel[k][0…8], for four rows of x; rows of c are `cStride` bytes apart.
  * Sums start at zero and join c at the end: over several pieces of a long row that loses less than one chain. */
-// @ts-ignore: decorator
-@inline export function panelTile(
+// @inline
+export function panelTile(
   x0: usize, x1: usize, x2: usize, x3: usize, panel: usize, panelStep: usize, count: i32, c: usize, cStride: usize,
 ): void {
   const c1 = c + cStride;
@@ -128,8 +128,8 @@ export function panelPairTile(
   addFour(c3, a30, a31, a32, a33);
 }
 
-// @ts-ignore: decorator
-@inline export function addFour(c: usize, a0: v128, a1: v128, a2: v128, a3: v128): void {
+// @inline
+export function addFour(c: usize, a0: v128, a1: v128, a2: v128, a3: v128): void {
   a0 = f32x4.add(v128.load(c), a0);
   a1 = f32x4.add(v128.load(c, 16), a1);
   a2 = f32x4.add(v128.load(c, 32), a2);
@@ -141,8 +141,8 @@ export function panelPairTile(
 }
 
 /** panel[k][lane] = w[lane][k] for four rows, k < count: one half (16 of each 32 bytes) of a panel of 8. */
-// @ts-ignore: decorator
-@inline export function packHalfPanel(w0: usize, w1: usize, w2: usize, w3: usize, count: i32, panel: usize): void {
+// @inline
+export function packHalfPanel(w0: usize, w1: usize, w2: usize, w3: usize, count: i32, panel: usize): void {
   let left = count;
   for (; left >= 4; left -= 4) {
     const r0 = v128.load(w0);
@@ -177,8 +177,8 @@ export function panelPairTile(
 }
 
 /** One dot product, read as one stream with four sums. */
-// @ts-ignore: decorator
-@inline export function dot(w: usize, x: usize, count: i32): f32 {
+// @inline
+export function dot(w: usize, x: usize, count: i32): f32 {
   let s0 = f32x4.splat(0);
   let s1 = f32x4.splat(0);
   let s2 = f32x4.splat(0);
@@ -206,8 +206,8 @@ export function panelPairTile(
 }
 
 /** y0[0…4] and y1[0…4] += the products of four weight rows, `wStride` bytes apart, with two rows of x. */
-// @ts-ignore: decorator
-@inline export function dotTile(w: usize, wStride: usize, x0: usize, x1: usize, count: i32, y0: usize, y1: usize): void {
+// @inline
+export function dotTile(w: usize, wStride: usize, x0: usize, x1: usize, count: i32, y0: usize, y1: usize): void {
   let w1 = w + wStride;
   let w2 = w1 + wStride;
   let w3 = w2 + wStride;

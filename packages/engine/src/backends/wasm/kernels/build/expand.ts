@@ -1,0 +1,42 @@
+// Writes kernels/generated, the tree that the compiler sees:
+//   - a source as it is, but for `// @inline` on a line of its own, which becomes the decorator: TypeScript has no decorators
+//     on functions and constants, and this way its tools read the sources
+//   - what a template, NAME.gen.ts, exports as default
+//   - the classes through which kernels read op records, and byte offsets for those that do not yet
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { opLayoutSource } from './op-layout.ts';
+import { recordsSource } from './records.ts';
+
+const kernels = fileURLToPath(new URL('..', import.meta.url));
+const generated = join(kernels, 'generated');
+
+const read = (path: string): string => readFileSync(join(kernels, path), 'utf8');
+
+async function expanded(path: string): Promise<string> {
+  if (!path.endsWith('.gen.ts')) return read(path).replace(/^\/\/ @inline$/gm, '@inline');
+  const { default: text } = (await import(new URL(`../${path}`, import.meta.url).href)) as { default: string };
+  return text;
+}
+
+/** Writes what changed, removes what has no source any more; returns the files' texts by their paths. */
+export async function expandKernels(): Promise<ReadonlyMap<string, string>> {
+  const files = new Map([
+    ['op-layout.ts', opLayoutSource()],
+    ['op-records.ts', recordsSource()],
+  ]);
+  const sources = globSync('{index.ts,{attention,common,linear,mamba,training}/**/*.ts}', { cwd: kernels });
+  for (const path of sources.map((path) => path.replaceAll('\\', '/')).sort())
+    files.set(path, await expanded(path));
+  mkdirSync(generated, { recursive: true });
+  const present = new Set(globSync('**/*.ts', { cwd: generated }).map((path) => path.replaceAll('\\', '/')));
+  for (const path of present) if (!files.has(path)) rmSync(join(generated, path));
+  for (const [path, text] of files) {
+    const file = join(generated, path);
+    if (present.has(path) && readFileSync(file, 'utf8') === text) continue;
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  }
+  return files;
+}
