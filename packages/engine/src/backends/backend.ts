@@ -1,5 +1,6 @@
 // The small contract between the engine and whatever runs its ops.
 
+import type { WideSimd } from '#platform';
 import type { Arena } from '../memory/arena.ts';
 import type { PlanTraits, RecordedOp, RowSet } from '../plan/plan.ts';
 import type { ActivationPrecision, PackingRules } from '../weights/weights.ts';
@@ -52,6 +53,7 @@ export interface BackendOptions {
   readonly variant?: 'relaxed' | 'baseline';
   readonly precision?: ActivationPrecision;
   readonly maxRows?: number;
+  readonly wideSimd?: WideSimd;
   /** Called with the threads that are ready so far, from 0 on, and how many there will be. */
   readonly onStart?: (ready: number, threads: number) => void;
 }

@@ -229,7 +229,7 @@ function object<T>(name: string, value: T): T & object {
   return value;
 }
 
-function refuseUnknown(subject: string, options: object, known: Record<string, true>): void {
+export function refuseUnknown(subject: string, options: object, known: Record<string, true>): void {
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(known, name)) continue;
     const camel = name.replace(/[_-](\w)/g, (_, letter: string) => letter.toUpperCase());

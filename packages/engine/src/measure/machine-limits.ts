@@ -1,7 +1,7 @@
 // What this machine could do at most, by loops that do nothing else, in the same WebAssembly, on the same number of threads: how fast
 // memory is read that was allocated the same way as a model's (a token must read every weight once), and how many products
 // of bytes and of f32 are added up in a second. For measurements only.
-import { canShareMemory, startWorker } from '#platform';
+import { allowWideSimd, canShareMemory, startWorker } from '#platform';
 import {
   ARENA_BASE,
   compileKernels,
@@ -139,9 +139,12 @@ async function startProbes(arena: Arena, threads: number, variant?: KernelVarian
       close: async () => {},
     };
   }
+  const wide = allowWideSimd();
   const workers = Array.from({ length: threads }, startWorker);
   await Promise.all(
-    workers.map((worker, thread) => ask(worker, { kind: 'start', module, memory: arena.memory, thread })),
+    workers.map((worker, thread) =>
+      ask(worker, { kind: 'start', module, memory: arena.memory, thread, wide }),
+    ),
   );
   return {
     run: (kernel, address, step, count) =>

@@ -31,7 +31,8 @@ export const nextTurn = (): Promise<void> =>
   });
 
 /** Node's alone: a page cannot ask its engine for 256-bit SIMD. */
-export const allowWideSimd = (): boolean => false;
+export type WideSimd = 'auto' | false;
+export const allowWideSimd = (_wanted?: WideSimd): boolean => false;
 
 /** Node's alone, likewise. */
 export const holdYoungGeneration = (): (() => void) => () => {};

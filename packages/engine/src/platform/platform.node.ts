@@ -10,6 +10,8 @@ import type { WorkerThread } from './worker-thread.ts';
 
 export { openHandle } from '../formats/byte-source.node.ts';
 
+export type WideSimd = 'auto' | false;
+
 /** A file that ships with this package. */
 export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await readFile(url));
@@ -53,13 +55,14 @@ export const nextTurn = (): Promise<void> => new Promise((resolve) => void setIm
 const isTestedV8 = process.versions.v8.startsWith('13.6.');
 
 /**
- * Lets V8 merge neighbouring 128-bit operations of the kernels into 256-bit AVX2 ones: prompts 1.5 x, decoding in cache 1.7 x faster
- * (kernels/packed-tile.ts). It is an experiment of V8's, so only the version that all tests pass on gets it (Node 24's, x86);
- * MARIMBA_WIDE_SIMD=0 leaves it off. To be called before kernels are compiled; holds for the whole process.
+ * Lets V8 merge neighbouring 128-bit operations of the kernels into 256-bit AVX2 ones: prompts 1.5 x, decoding in cache
+ * 1.7 x faster (kernels/linear/packed-tile.ts). It is an experiment of V8's, so only the version that all tests pass on
+ * gets it (Node 24's, x86). Call before compiling kernels; holds for the whole process. `wanted` false, and
+ * MARIMBA_WIDE_SIMD=0, leave the flag as it is. Returns whether kernels may count on it.
  */
-export function allowWideSimd(): boolean {
+export function allowWideSimd(wanted: WideSimd = 'auto'): boolean {
   const tested = process.arch === 'x64' && isTestedV8;
-  const allowed = tested && process.env.MARIMBA_WIDE_SIMD !== '0';
+  const allowed = tested && wanted !== false && process.env.MARIMBA_WIDE_SIMD !== '0';
   if (allowed) setFlagsFromString('--experimental-wasm-revectorize');
   return allowed;
 }

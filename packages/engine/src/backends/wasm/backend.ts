@@ -37,6 +37,7 @@ export class WasmBackend implements Backend {
   readonly packing;
   readonly traits = { codesByteLength };
   readonly #module: WebAssembly.Module;
+  readonly #wide: boolean;
   readonly #workers: WorkerThread[] = [];
   readonly #control: number;
   readonly #local: KernelThread | null;
@@ -60,11 +61,18 @@ export class WasmBackend implements Backend {
       throw new UsageError(`threads: expected a whole number from 1 to ${MAX_THREADS}, found ${threads}`);
     const shared = canShareMemory();
     options.onStart?.(0, shared ? threads : 1);
-    const compiling = compileKernels(variant, shared);
+    const compiling = compileKernels(variant, shared, options.wideSimd);
     const workers = shared ? Array.from({ length: threads }, startWorker) : [];
     try {
       const maxRows = options.maxRows ?? MAX_ROWS;
-      const backend = new WasmBackend(variant, await compiling, shared ? threads : 1, shared, maxRows);
+      const backend = new WasmBackend(
+        variant,
+        await compiling,
+        shared ? threads : 1,
+        shared,
+        maxRows,
+        allowWideSimd(options.wideSimd),
+      );
       await backend.#adopt(workers, options.onStart);
       return backend;
     } catch (error) {
@@ -79,7 +87,9 @@ export class WasmBackend implements Backend {
     threads: number,
     shared: boolean,
     maxRows: number,
+    wide: boolean,
   ) {
+    this.#wide = wide;
     this.#module = module;
     this.threads = threads;
     this.maxRows = maxRows;
@@ -87,11 +97,11 @@ export class WasmBackend implements Backend {
     this.arena = new Arena(ARENA_BASE, shared);
     this.#control = this.arena.allocate(CONTROL_BYTES, 'control block');
     this.arena.views.u8.fill(0, this.#control, this.#control + CONTROL_BYTES);
-    const simd = `${variant} SIMD${allowWideSimd() ? ', 256 bits wide' : ''}`;
+    const simd = `${variant} SIMD${wide ? ', 256 bits wide' : ''}`;
     this.description = `wasm: ${simd}, ${shared ? `${threads} thread${threads > 1 ? 's' : ''}` : 'calling thread only'}`;
     this.#local = shared
       ? null
-      : new KernelThread(instantiateKernels(module, this.arena.memory), this.arena.memory, 0);
+      : new KernelThread(instantiateKernels(module, this.arena.memory, wide), this.arena.memory, 0);
   }
 
   scratchBytes(op: RecordedOp): number {
@@ -104,7 +114,13 @@ export class WasmBackend implements Backend {
     let ready = 0;
     await Promise.all(
       workers.map(async (worker, thread) => {
-        await this.#ask(worker, { kind: 'start', module: this.#module, memory: this.arena.memory, thread });
+        await this.#ask(worker, {
+          kind: 'start',
+          module: this.#module,
+          memory: this.arena.memory,
+          thread,
+          wide: this.#wide,
+        });
         onStart?.(++ready, workers.length);
       }),
     );
@@ -161,7 +177,7 @@ export class WasmBackend implements Backend {
     const sources = new OpenSources(openHandle);
     const loader = {
       memory: memory.buffer,
-      packing: packStage(instantiateKernels(this.#module, memory), memory, stage, byteLength),
+      packing: packStage(instantiateKernels(this.#module, memory, this.#wide), memory, stage, byteLength),
       reading: null,
       source: (job: LoadJob) => sources.get(job),
     };

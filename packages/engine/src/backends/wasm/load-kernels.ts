@@ -1,6 +1,6 @@
 // Loads the compiled kernels and instantiates them over a memory. One compiled module serves every thread.
 
-import { allowWideSimd, readAsset } from '#platform';
+import { allowWideSimd, readAsset, type WideSimd } from '#platform';
 import type { LinearMemory } from '../../memory/arena.ts';
 
 export type KernelVariant = 'relaxed' | 'baseline';
@@ -42,16 +42,24 @@ export const buildFor = (variant: KernelVariant): KernelBuild =>
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
 /** The kernels of a variant; for memory that is not shared, the module's import is changed to say so. */
-export function compileKernels(variant: KernelVariant, shared: boolean): Promise<WebAssembly.Module> {
-  return compileBuild(buildFor(variant), shared);
+export function compileKernels(
+  variant: KernelVariant,
+  shared: boolean,
+  wideSimd: WideSimd = 'auto',
+): Promise<WebAssembly.Module> {
+  return compileBuild(buildFor(variant), shared, wideSimd);
 }
 
 /**
- * Compiles a build once per process: models that are loaded later share its machine code, and V8 optimises its functions once
- * (loading a tiny model: 120 → 20 ms of processor time).
+ * Compiles a build once per process: models that are loaded later share its machine code, and V8 optimises its functions
+ * once (loading a tiny model: 120 → 20 ms of processor time).
  */
-export function compileBuild(build: KernelBuild, shared: boolean): Promise<WebAssembly.Module> {
-  const key = `${build} ${shared}`;
+export function compileBuild(
+  build: KernelBuild,
+  shared: boolean,
+  wideSimd: WideSimd = 'auto',
+): Promise<WebAssembly.Module> {
+  const key = `${build} ${shared} ${allowWideSimd(wideSimd)}`;
   const module = compiled.get(key) ?? readAndCompile(build, shared);
   compiled.set(key, module);
   module.catch(() => compiled.delete(key));
@@ -59,7 +67,6 @@ export function compileBuild(build: KernelBuild, shared: boolean): Promise<WebAs
 }
 
 async function readAndCompile(build: KernelBuild, shared: boolean): Promise<WebAssembly.Module> {
-  allowWideSimd();
   const bytes = await readAsset(new URL(`./build/kernels.${build}.wasm`, import.meta.url));
   if (!shared) unshareMemory(bytes);
   return WebAssembly.compile(bytes);
@@ -74,7 +81,12 @@ function unshareMemory(bytes: Uint8Array): void {
   bytes[at + name.length] = 1;
 }
 
-export function instantiateKernels(module: WebAssembly.Module, memory: LinearMemory): KernelExports {
+/** `wide`: whether products are cut for 256-bit operations; must be what the module was compiled with. */
+export function instantiateKernels(
+  module: WebAssembly.Module,
+  memory: LinearMemory,
+  wide: boolean = allowWideSimd(),
+): KernelExports {
   const env = {
     memory: memory as WebAssembly.Memory,
     abort: (_message: number, _file: number, line: number) => {
@@ -82,6 +94,6 @@ export function instantiateKernels(module: WebAssembly.Module, memory: LinearMem
     },
   };
   const kernels = new WebAssembly.Instance(module, { env }).exports as KernelExports;
-  kernels.useWideTiles!(allowWideSimd() ? 1 : 0);
+  kernels.useWideTiles!(wide ? 1 : 0);
   return kernels;
 }

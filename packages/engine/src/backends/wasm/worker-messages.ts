@@ -14,6 +14,8 @@ export type ToWorker =
       readonly module: WebAssembly.Module;
       readonly memory: LinearMemory;
       readonly thread: number;
+      /** Whether products are cut for 256-bit operations. */
+      readonly wide: boolean;
     }
   | {
       readonly kind: 'load';

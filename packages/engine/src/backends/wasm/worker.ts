@@ -24,7 +24,7 @@ const post = (message: FromWorker) => postToOwner(message);
 async function handle(message: ToWorker): Promise<void> {
   if (message.kind === 'start') {
     memory = message.memory;
-    exports = instantiateKernels(message.module, memory);
+    exports = instantiateKernels(message.module, memory, message.wide);
     thread = new KernelThread(exports, memory, message.thread);
     post({ kind: 'ready' });
   } else if (message.kind === 'load') {
