@@ -34,8 +34,9 @@ async function checkPrompts(
   prompts: Record<PromptName, number[]>,
   logits: Record<PromptName, number[]>,
   answers: Partial<Record<PromptName, number[]>>,
+  names: readonly PromptName[] = PROMPTS,
 ): Promise<void> {
-  for (const name of PROMPTS) {
+  for (const name of names) {
     const [head, last] = [prompts[name].slice(0, -1), prompts[name].slice(-1)];
     const session = model.createSession();
     if (head.length) await session.prefill(head);
@@ -75,7 +76,9 @@ async function checkGguf(
   const { prompts } = readGolden(name);
   const { logits_last, greedy } = readGgufGolden(name, type);
   await using model = await loadModel(ggufFile(name, type), { ...options, ...EXACT });
-  await checkPrompts(model, prompts, logits_last, { len33: greedy });
+  // What a file adds is its weights, and those are all read for 33 tokens. The reference takes a second for 200.
+  const names = options.backend === 'reference' ? PROMPTS.filter((name) => name !== 'len200') : PROMPTS;
+  await checkPrompts(model, prompts, logits_last, { len33: greedy }, names);
 }
 
 for (const [backend, options] of Object.entries(BACKENDS)) {

@@ -50,13 +50,15 @@ function multiply(
   accumulate: boolean,
 ): void {
   const w = new Float32Array(op.columns);
+  const { columns } = op;
+  const inputs = pairs.map(([input]) => floatsAt(m, op.x + input * op.xStride * 4, columns));
   for (let o = 0; o < op.outputs; o++) {
     weightRow(m, weight, op.layout, o, w);
-    for (const [input, output] of pairs) {
-      const x = floatsAt(m, op.x + input * op.xStride * 4, op.columns);
+    for (let p = 0; p < pairs.length; p++) {
+      const x = inputs[p]!;
       let sum = bias ? bias[o]! : 0;
-      for (let i = 0; i < op.columns; i++) sum += w[i]! * x[i]!;
-      const at = (op.y >>> 2) + output * op.yStride + o;
+      for (let i = 0; i < columns; i++) sum += w[i]! * x[i]!;
+      const at = (op.y >>> 2) + pairs[p]![1] * op.yStride + o;
       m.f32[at] = accumulate ? m.f32[at]! + sum : sum;
     }
   }
