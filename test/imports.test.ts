@@ -1,11 +1,31 @@
 // The arrows of the architecture: who may import whom. Read from the sources, so a new import is held to it at once.
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+
+/**
+ * The rooms of the engine's sources from the ground up: folders of src/, and files that lie there. Each may import only rooms
+ * of the lines above its own; importing a type counts.
+ */
+const ROOMS = [
+  'errors progress', // what may go wrong, what takes long
+  'formats hub memory', // files, where they come from, the arena
+  'tokenizer platform', // text; what Node and browsers do differently
+  'plan generate', // ops and steps; sampling
+  'layers', // one file per kind of layer
+  'architecture', // models as lists of layers, families
+  'backends state', // who runs a plan; what a session carries
+  'runtime', // the forward pass and its replays
+  'weights', // a checkpoint's tensors and their places
+  'model', // models and sessions, as users see them
+  'load-model', // from a name to a model
+  'measure quantize', // tools on top of models
+  'index entries', // what the package exports
+].map((line) => line.split(' '));
 
 /** Packages from the ground up; each may import only those before it. */
 const LEVELS = ['@marimba/engine', '@marimba/lab', '@marimba/agents', '@marimba/server', 'marimba'];
@@ -50,6 +70,39 @@ test('packages import only what lies below them', () => {
       }
     }
   }
+});
+
+/** The room of a file of the engine: a folder of src/, or a file in it. */
+const roomOf = (path: string): string =>
+  /^packages\/engine\/src\/([^/]+)/.exec(path)?.[1]?.replace(/\.ts$/, '') ?? '';
+
+/** The file of the repository that a relative import means. */
+const targetOf = (path: string, target: string): string => normalize(join(dirname(path), target));
+
+test('the arrows between the rooms of the engine point down', () => {
+  const levels = new Map(ROOMS.flatMap((line, level) => line.map((room) => [room, level] as const)));
+  const seen = new Set<string>();
+  for (const { path, imports } of sources('packages/engine/src/**/*.ts')) {
+    const room = roomOf(path);
+    seen.add(room);
+    if (isTest(path)) continue;
+    const level = levels.get(room);
+    assert.ok(level !== undefined, `${path}: ${room} is no room of this test; say where it stands`);
+    for (const target of imports) {
+      if (!/^[.#]/.test(target)) continue;
+      const other = target.startsWith('#') ? 'platform' : roomOf(targetOf(path, target));
+      if (other === room) continue;
+      assert.ok(
+        (levels.get(other) ?? level) < level,
+        `${path} imports ${target}: ${other} is not below ${room}`,
+      );
+    }
+  }
+  assert.deepEqual(
+    [...levels.keys()].filter((room) => !seen.has(room)),
+    [],
+    'rooms without a file',
+  );
 });
 
 test('only files named *.node.ts of the engine use what only Node has', () => {

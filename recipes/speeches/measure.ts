@@ -4,9 +4,9 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadModel, type Model, type Tokenizer } from '@marimba/engine';
 import { buildSuite, compareDistributions, evaluate, type TextSummary } from '@marimba/lab';
-import { MODEL_FILE, type Recipe, type SplitFacts } from './bundled-model.ts';
 import type { ModelName } from './models.ts';
 import type { Curve } from './plot.ts';
+import { MODEL_FILE, type Recipe, type SplitFacts } from './recipe.ts';
 import { Trigram } from './trigram.ts';
 
 export interface Loss {

@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createRandom } from '@marimba/engine/measure';
-import { MODEL_FILE, makeBundledModel, type Recipe } from './bundled-model.ts';
+import { makeBundledModel } from './bundled-model.ts';
 import type { Results } from './measure.ts';
 import { MODELS, type ModelName, TRAINING } from './models.ts';
+import { MODEL_FILE, type Recipe } from './recipe.ts';
 import { passagesOf, readSpeeches, splitSpeeches } from './speeches.ts';
 import { Trigram } from './trigram.ts';
 

@@ -2,6 +2,7 @@
 // semantic versioning.
 
 export { type LayerSpec, layerStrip, type ModelSpec } from './architecture/spec.ts';
+export type { ActivationPrecision } from './backends/backend.ts';
 export {
   type ErrorCode,
   type ErrorDetails,
@@ -38,10 +39,11 @@ export type { AttentionSpec } from './layers/attention.ts';
 export type { DenseSpec } from './layers/dense.ts';
 export type { ExpertsSpec } from './layers/experts.ts';
 export type { MambaSpec } from './layers/mamba.ts';
-export { type LoadModelOptions, loadModel, type ModelSource } from './load-model.ts';
+export { type LoadModelOptions, loadModel } from './load-model.ts';
 export type { Model } from './model/model.ts';
 export type { Prompt, ReuseReport, Session, Snapshot, StepRequest, StepResult } from './model/session.ts';
 export type { CacheType } from './plan/cache-layout.ts';
+export type { ModelSource } from './platform/source.ts';
 export type {
   DownloadProgress,
   LoadProgress,
@@ -54,4 +56,4 @@ export type {
 export type { LogitsWanted } from './runtime/runtime.ts';
 export type { ChatMessage, ChatTemplate, ChatToolCall } from './tokenizer/chat-template.ts';
 export type { Tokenizer } from './tokenizer/types.ts';
-export { type ActivationPrecision, QUANTIZE_TYPES, type QuantizeType } from './weights/weights.ts';
+export { QUANTIZE_TYPES, type QuantizeType } from './weights/weights.ts';

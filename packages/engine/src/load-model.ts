@@ -2,7 +2,7 @@
 import { openSource } from '#open-source';
 import { holdYoungGeneration, nextTurn } from '#platform';
 import { readSpec } from './architecture/families/index.ts';
-import type { Backend } from './backends/backend.ts';
+import type { ActivationPrecision, Backend } from './backends/backend.ts';
 import { ReferenceBackend } from './backends/reference/backend.ts';
 import { WasmBackend } from './backends/wasm/backend.ts';
 import { UsageError } from './errors.ts';
@@ -13,12 +13,13 @@ import type { GenerateOptions } from './generate/types.ts';
 import { Model } from './model/model.ts';
 import { readText } from './model/text-side.ts';
 import { CACHE_TYPE_ID, type CacheType } from './plan/cache-layout.ts';
+import type { ModelSource } from './platform/source.ts';
 import type { LoadProgress } from './progress.ts';
 import { Runtime } from './runtime/runtime.ts';
 import { stateLayout } from './state/state-layout.ts';
 import { fingerprint } from './weights/fingerprint.ts';
 import { placeWeights } from './weights/place.ts';
-import { type ActivationPrecision, QUANTIZE_TYPES, type QuantizeType } from './weights/weights.ts';
+import { QUANTIZE_TYPES, type QuantizeType } from './weights/weights.ts';
 
 /** Options of `loadModel`. `undefined` is the default everywhere. */
 export interface LoadModelOptions {
@@ -64,14 +65,6 @@ export interface LoadModelOptions {
    */
   readonly wideSimd?: 'auto' | false | undefined;
 }
-
-/** A path, URL or hub name; files picked in a browser; or files that are already open. */
-export type ModelSource =
-  | string
-  | URL
-  | Blob
-  | readonly { readonly name: string; readonly blob: Blob }[]
-  | Checkpoint;
 
 /**
  * Loads a model and starts its threads. In Node `source` is a path, an address, a hub name (`owner/name`,

@@ -26,9 +26,9 @@ export {
   type DivergenceOptions,
   type DivergenceReport,
 } from './evaluate/divergence.ts';
-export type { EvalItem, Outcome, Suite, SuiteTarget } from './evaluate/items.ts';
+export type { EvalItem, Outcome, Suite, SuiteOptions, SuiteTarget } from './evaluate/items.ts';
 export { type EvaluateOptions, type Evaluation, evaluate, type SuiteEvaluation } from './evaluate/run.ts';
-export { buildSuite, SUITE_FORMS, type SuiteOptions } from './evaluate/suites.ts';
+export { buildSuite, SUITE_FORMS } from './evaluate/suites.ts';
 export { EFFECTIVE_ACCURACY, type Share, type SuiteSummary, type TextSummary } from './evaluate/summary.ts';
 export { type ExportOptions, exportGguf, exportHuggingFace } from './export/export.ts';
 export { type Expression, express } from './export/express.ts';
@@ -45,9 +45,8 @@ export {
   windows,
 } from './studies/axes.ts';
 export { studyCells } from './studies/cells.ts';
+export type { Claim, ClaimPart } from './studies/claim.ts';
 export {
-  type Claim,
-  type ClaimPart,
   type ClaimVerdict,
   judgeClaims,
   RULE,

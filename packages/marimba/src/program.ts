@@ -1,9 +1,9 @@
 // The command tree. Each file in commands/ adds one subcommand; the list of them is commands/index.ts.
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { examples } from './commands/examples.ts';
 import { commands } from './commands/index.ts';
 import { bold, cyan, dim } from './terminal.ts';
-import { wrapText } from './wrap.ts';
 
 function version(): string {
   // The compiled program lies beside its package.json, the sources one folder below.
@@ -58,14 +58,4 @@ export function spelledOut(program: Command, [first, ...rest]: readonly string[]
   // Commander would show the general help for it, as if all were well.
   const known = name === undefined || name.startsWith('-') || program.commands.some((c) => c.name() === name);
   return first === 'help' && !known ? [name] : [first, ...rest];
-}
-
-/** The examples section of a help text (a command line, and what it is for), and notes below it, wrapped. */
-export function examples(
-  list: readonly (readonly [command: string, purpose: string])[],
-  ...notes: readonly string[]
-): string {
-  const lines = list.map(([command, purpose]) => `  ${dim(`# ${purpose}`)}\n  ${cyan(command)}`);
-  const wrapped = notes.map((note) => wrapText(note));
-  return `\n${bold('Examples:')}\n${lines.join('\n')}\n${wrapped.length ? `\n${wrapped.join('\n')}\n` : ''}`;
 }

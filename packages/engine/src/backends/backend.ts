@@ -1,9 +1,9 @@
 // The small contract between the engine and whatever runs its ops.
 
 import type { WideSimd } from '#platform';
+import type { TensorType } from '../formats/types.ts';
 import type { Arena } from '../memory/arena.ts';
 import type { PlanTraits, RecordedOp, RowSet } from '../plan/plan.ts';
-import type { ActivationPrecision, PackingRules } from '../weights/weights.ts';
 import type { LoadJob } from './load/load-job.ts';
 
 /** Encoded ops in the arena: their records' addresses, in order. */
@@ -20,6 +20,15 @@ export type StepLoad = Readonly<Record<RowSet, number>> & { readonly depth: numb
 
 /** Milliseconds of each op of a program since profiling was switched on. */
 export type OpTimes = Float64Array;
+
+/** How activations meet quantised weights. */
+export type ActivationPrecision = 'auto' | 'f32' | 'int8';
+
+/** Which matrices have a packed layout, for the int8 path. */
+export interface PackingRules {
+  canPack(type: TensorType, rows: number, columns: number): boolean;
+  packedByteLength(type: TensorType, rows: number, columns: number): number;
+}
 
 export interface Backend {
   readonly name: 'reference' | 'wasm';

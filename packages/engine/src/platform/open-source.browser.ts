@@ -3,13 +3,13 @@ import { openCheckpointFiles } from '../formats/checkpoint.ts';
 import type { Checkpoint } from '../formats/types.ts';
 import { pullModelBlobs } from '../hub/download.browser.ts';
 import { parseReference } from '../hub/reference.ts';
-import type { LoadModelOptions, ModelSource } from '../load-model.ts';
 import { fetchBlob, namedBlobs } from './blobs.ts';
+import type { ModelSource, OpenOptions } from './source.ts';
 
 /** Opens a model wherever it is: hub name or address, or blobs. */
 export async function openSource(
   source: Exclude<ModelSource, Checkpoint>,
-  options: LoadModelOptions,
+  options: OpenOptions,
 ): Promise<Checkpoint> {
   if (typeof source !== 'string' && !(source instanceof URL)) return openCheckpointFiles(namedBlobs(source));
   const reference = parseReference(String(source));

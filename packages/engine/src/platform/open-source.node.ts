@@ -7,8 +7,8 @@ import { openCheckpointFiles } from '../formats/checkpoint.ts';
 import type { Checkpoint } from '../formats/types.ts';
 import { pullModel } from '../hub/download.node.ts';
 import { parseReference } from '../hub/reference.ts';
-import type { LoadModelOptions, ModelSource } from '../load-model.ts';
 import { fetchBlob, namedBlobs } from './blobs.ts';
+import type { ModelSource, OpenOptions } from './source.ts';
 
 /** The path of a `file:` URL, given as an object or as text; null for anything else. */
 function filePath(source: string | URL): string | null {
@@ -29,7 +29,7 @@ function filePath(source: string | URL): string | null {
 /** Opens a model wherever it is: path, hub name or address, or blobs. */
 export async function openSource(
   source: Exclude<ModelSource, Checkpoint>,
-  options: LoadModelOptions,
+  options: OpenOptions,
 ): Promise<Checkpoint> {
   if (typeof source !== 'string' && !(source instanceof URL)) return openCheckpointFiles(namedBlobs(source));
   const path = filePath(source);

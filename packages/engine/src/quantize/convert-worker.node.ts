@@ -29,7 +29,6 @@ async function run(job: ConvertJob): Promise<ConvertAnswer> {
 }
 
 parentPort?.on('message', (job: ConvertJob) => {
-  run(job)
-    .catch((error: unknown): ConvertAnswer => ({ kind: 'failed', error: recordError(error) }))
-    .then((answer) => parentPort?.postMessage(answer));
+  const answer = (message: ConvertAnswer) => parentPort?.postMessage(message);
+  run(job).then(answer, (error: unknown) => answer({ kind: 'failed', error: recordError(error) }));
 });

@@ -2,8 +2,9 @@
 // together, so the first one's logits wait in a temporary file beside the new model.
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { ModelError, UsageError } from '../errors.ts';
-import { type LoadModelOptions, loadModel, type ModelSource } from '../load-model.ts';
+import { type LoadModelOptions, loadModel } from '../load-model.ts';
 import type { Model } from '../model/model.ts';
+import type { ModelSource } from '../platform/source.ts';
 import { type Divergence, DivergenceMeter, seededTokens } from './damage.ts';
 import { PASSAGE } from './passage.ts';
 

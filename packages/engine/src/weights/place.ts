@@ -4,7 +4,7 @@
 import type { Family } from '../architecture/family.ts';
 import type { Role } from '../architecture/roles.ts';
 import type { ModelSpec } from '../architecture/spec.ts';
-import type { Backend } from '../backends/backend.ts';
+import type { ActivationPrecision, Backend } from '../backends/backend.ts';
 import { type LoadJob, separateHalves } from '../backends/load/load-job.ts';
 import { ModelError } from '../errors.ts';
 import { dequantize } from '../formats/dequantize.ts';
@@ -16,7 +16,6 @@ import type { PlacedWeight } from '../plan/plan.ts';
 import type { WeightsProgress } from '../progress.ts';
 import type { PlacedWeights } from '../runtime/forward.ts';
 import {
-  type ActivationPrecision,
   chooseLayout,
   derivedVectors,
   type FoundWeight,

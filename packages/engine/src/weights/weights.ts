@@ -4,6 +4,7 @@
 import type { Family } from '../architecture/family.ts';
 import { GGUF_NAMES, type NormRole, type Role, withLayer } from '../architecture/roles.ts';
 import { type ModelSpec, partsOf } from '../architecture/spec.ts';
+import type { ActivationPrecision, PackingRules } from '../backends/backend.ts';
 import { ModelError } from '../errors.ts';
 import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { Checkpoint, TensorEntry, TensorType } from '../formats/types.ts';
@@ -109,12 +110,6 @@ export function targetType(weight: FoundWeight, quantize: QuantizeType | null): 
   return storedType(weight, quantize);
 }
 
-export interface PackingRules {
-  canPack(type: TensorType, rows: number, columns: number): boolean;
-  packedByteLength(type: TensorType, rows: number, columns: number): number;
-}
-
-export type ActivationPrecision = 'auto' | 'f32' | 'int8';
 /** `auto` keeps f32 activations in models narrower than this: they are fast anyway, and rounding weighs most in them. */
 export const INT8_MIN_HIDDEN = 512;
 

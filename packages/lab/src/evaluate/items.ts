@@ -88,3 +88,17 @@ export interface SuiteTarget {
   readonly contextLength: number;
   readonly tokenizer: Tokenizer | null;
 }
+
+export interface SuiteOptions {
+  /** Items of a synthetic or long-text suite (for each length). Default 100, or 10 for each length. */
+  readonly items?: number;
+  readonly seed?: number;
+  /** Lengths in tokens of text-needle and text-variables. */
+  readonly lengths?: readonly number[];
+  /** Tokens of a perplexity window. Default 1024. */
+  readonly window?: number;
+  /** Stop reading a text after this many tokens. */
+  readonly maxTokens?: number;
+  /** Worked examples in front of each question, taken from the file's first lines. */
+  readonly shots?: number;
+}

@@ -4,8 +4,7 @@
 import { type Tokenizer, UsageError } from '@marimba/engine';
 import { createRandom, type Random } from '@marimba/engine/measure';
 import { below, pick, sample } from '../tasks/task.ts';
-import type { FreeItem, Suite, SuiteTarget } from './items.ts';
-import type { SuiteOptions } from './suites.ts';
+import type { FreeItem, Suite, SuiteOptions, SuiteTarget } from './items.ts';
 
 const DEFAULT_LENGTHS = [256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144];
 /** Without asking for more, nothing longer than this is tried: a long haystack takes minutes to read on a CPU. */

@@ -3,8 +3,7 @@
 // in bits a byte of UTF-8, which do not depend on the tokenizer.
 import { UsageError } from '@marimba/engine';
 import { readDocuments } from '../data/documents.ts';
-import type { Suite, SuiteTarget, TextItem } from './items.ts';
-import type { SuiteOptions } from './suites.ts';
+import type { Suite, SuiteOptions, SuiteTarget, TextItem } from './items.ts';
 
 const DEFAULT_WINDOW = 1024;
 

@@ -4,8 +4,7 @@
 // Optional: "context" (put in front), "id". With `shots` the first lines become worked examples and are not asked.
 import { FormatError, UsageError } from '@marimba/engine';
 import { decodeUtf8, splitLines } from '../data/documents.ts';
-import type { EvalItem, Suite, SuiteTarget } from './items.ts';
-import type { SuiteOptions } from './suites.ts';
+import type { EvalItem, Suite, SuiteOptions, SuiteTarget } from './items.ts';
 
 const MAX_ANSWER_TOKENS = 48;
 

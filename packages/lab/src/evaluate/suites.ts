@@ -4,24 +4,10 @@ import { UsageError } from '@marimba/engine';
 import { testExamples } from '../tasks/batches.ts';
 import { findTask, TASKS } from '../tasks/index.ts';
 import { LEVELS, type Level } from '../tasks/task.ts';
-import type { Suite, SuiteTarget } from './items.ts';
+import type { Suite, SuiteOptions, SuiteTarget } from './items.ts';
 import { needleSuite, variablesSuite } from './long-texts.ts';
 import { perplexitySuite } from './perplexity.ts';
 import { questionSuite } from './questions.ts';
-
-export interface SuiteOptions {
-  /** Items of a synthetic or long-text suite (for each length). Default 100, or 10 for each length. */
-  readonly items?: number;
-  readonly seed?: number;
-  /** Lengths in tokens of text-needle and text-variables. */
-  readonly lengths?: readonly number[];
-  /** Tokens of a perplexity window. Default 1024. */
-  readonly window?: number;
-  /** Stop reading a text after this many tokens. */
-  readonly maxTokens?: number;
-  /** Worked examples in front of each question, taken from the file's first lines. */
-  readonly shots?: number;
-}
 
 export const SUITE_FORMS = [
   ...TASKS.map((t) => t.name),

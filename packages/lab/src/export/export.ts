@@ -10,11 +10,7 @@ import { specOfConfig } from '../train/model-config.ts';
 import type { ParameterStore } from '../train/parameters.ts';
 import { type Expression, express, ggufProblem } from './express.ts';
 import { ggufFile } from './gguf.ts';
-
-export interface ExportedText {
-  readonly tokenizerJson: string;
-  readonly tokenizerConfig: string;
-}
+import type { ExportedText } from './text.ts';
 
 export interface ExportOptions {
   readonly name?: string;

@@ -1,7 +1,7 @@
 // The tokenizer's part of a GGUF file's metadata: byte-level BPE in llama.cpp's form (model gpt2), or none.
 import type { ModelSpec } from '@marimba/engine';
 import type { TypedMetadataValue } from '@marimba/engine/formats';
-import type { ExportedText } from './export.ts';
+import type { ExportedText } from './text.ts';
 
 const NORMAL = 1;
 const CONTROL = 3;

@@ -4,8 +4,8 @@ import type { MambaSpec, ModelSpec } from '@marimba/engine';
 import { allOfKind, ggufName } from '@marimba/engine/architecture';
 import { createGgufWriter, type TypedMetadataValue } from '@marimba/engine/formats';
 import type { Parameter, ParameterStore } from '../train/parameters.ts';
-import type { ExportedText } from './export.ts';
 import { tokenizerMetadata } from './gguf-tokenizer.ts';
+import type { ExportedText } from './text.ts';
 
 const u32 = (value: number): TypedMetadataValue => ({ type: 'u32', value });
 const f32 = (value: number): TypedMetadataValue => ({ type: 'f32', value });

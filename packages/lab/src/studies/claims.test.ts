@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ClaimPart, judgePart, type Scores } from './claims.ts';
+import type { ClaimPart } from './claim.ts';
+import { judgePart, type Scores } from './claims.ts';
 
 const table: Record<string, number[]> = {};
 const scores: Scores = (model) => new Map((table[model] ?? []).map((value, seed) => [seed, value]));

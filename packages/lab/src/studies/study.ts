@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { UsageError } from '@marimba/engine';
 import { findTask } from '../tasks/index.ts';
 import type { TaskSize } from '../tasks/task.ts';
-import type { Claim } from './claims.ts';
+import type { Claim } from './claim.ts';
 import { type ModelSizes, modelConfig, type StudyModel } from './model.ts';
 
 export interface Budget {

@@ -6,9 +6,9 @@ import type { Command } from 'commander';
 import { EXIT } from '../exit.ts';
 import { watchInterrupt } from '../interrupt.ts';
 import { collect, wholeNumber } from '../options.ts';
-import { examples } from '../program.ts';
 import { StatusLine } from '../status-line.ts';
 import { bold, bytes, count, dim, duration, green, printJson, red, table, yellow } from '../terminal.ts';
+import { examples } from './examples.ts';
 
 interface AblateFlags {
   readonly out?: string;

@@ -6,7 +6,7 @@ import { formatBench } from '../bench/print.ts';
 import { OPTIONAL_MODEL } from '../bundled.ts';
 import { watchInterrupt } from '../interrupt.ts';
 import { addModelOptions, contextSize, loadOptions, type ModelFlags, wholeNumber } from '../options.ts';
-import { examples } from '../program.ts';
+import { examples } from './examples.ts';
 
 interface Flags extends ModelFlags, BenchOptions {
   readonly json?: boolean;

@@ -7,10 +7,10 @@ import { chat } from '../chat/loop.ts';
 import { watchInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../open.ts';
 import { addModelOptions, loadOptions, type ModelFlags } from '../options.ts';
-import { examples } from '../program.ts';
 import { addSamplingOptions, generateOptions, type SamplingFlags } from '../sampling.ts';
 import { dim } from '../terminal.ts';
 import { wrapText } from '../wrap.ts';
+import { examples } from './examples.ts';
 
 interface ChatFlags extends ModelFlags, SamplingFlags {
   readonly system?: string;

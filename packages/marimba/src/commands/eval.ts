@@ -25,9 +25,9 @@ import {
   threadsOption,
   wholeNumber,
 } from '../options.ts';
-import { examples } from '../program.ts';
 import { StatusLine } from '../status-line.ts';
 import { bold, dim, printJson, table } from '../terminal.ts';
+import { examples } from './examples.ts';
 
 interface EvalFlags extends ModelFlags {
   readonly tasks?: string[];

@@ -6,9 +6,9 @@ import { Interrupted } from '../exit.ts';
 import { watchInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../open.ts';
 import { addModelOptions, loadOptions, type ModelFlags, tokenList } from '../options.ts';
-import { examples } from '../program.ts';
 import { addSamplingOptions, generateOptions, promptFrom, type SamplingFlags } from '../sampling.ts';
 import { dim, duration, printJson, threeDigits } from '../terminal.ts';
+import { examples } from './examples.ts';
 
 interface GenerateFlags extends ModelFlags, SamplingFlags {
   readonly prompt?: string;

@@ -17,8 +17,8 @@ import {
 import { watchInterrupt } from '../interrupt.ts';
 import { openModelFiles } from '../open.ts';
 import { addHubOptions, type ModelFlags, quantizeOption } from '../options.ts';
-import { examples } from '../program.ts';
 import { bold, bytes, count, dim, printJson, table, tokens } from '../terminal.ts';
+import { examples } from './examples.ts';
 
 const CACHE_TYPES: readonly CacheType[] = ['f32', 'f16', 'q8'];
 

@@ -6,8 +6,8 @@ import { OPTIONAL_MODEL } from '../bundled.ts';
 import { type Interrupt, watchInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../open.ts';
 import { addModelOptions, loadOptions, type ModelFlags, tokenList } from '../options.ts';
-import { examples } from '../program.ts';
 import { dim, printJson, table } from '../terminal.ts';
+import { examples } from './examples.ts';
 
 interface LogitsFlags extends ModelFlags {
   readonly tokens?: number[];

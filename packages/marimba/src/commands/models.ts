@@ -3,9 +3,9 @@ import { totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { KNOWN_MODELS, type KnownModel } from '../describe/known-models.ts';
 import { type Needs, needsOf, whyNotHere } from '../describe/needs.ts';
-import { examples } from '../program.ts';
 import { bytes, cyan, dim, fitTable, printJson, terminalWidth, tokens, yellow } from '../terminal.ts';
 import { wrapText } from '../wrap.ts';
+import { examples } from './examples.ts';
 
 export function register(program: Command): void {
   program

@@ -15,8 +15,8 @@ import {
 } from '../options.ts';
 import { curvesOf, formatPlan } from '../plan/print.ts';
 import { makePlan, type PlanFlags } from '../plan/run.ts';
-import { examples } from '../program.ts';
 import { printJson } from '../terminal.ts';
+import { examples } from './examples.ts';
 
 export function register(program: Command): void {
   const command = program

@@ -10,9 +10,9 @@ import {
 import type { Command } from 'commander';
 import { watchInterrupt } from '../interrupt.ts';
 import { addHubOptions } from '../options.ts';
-import { examples } from '../program.ts';
 import { loadReporter, Progress } from '../progress.ts';
 import { bold, bytes, dim, printJson, table } from '../terminal.ts';
+import { examples } from './examples.ts';
 
 interface PullFlags {
   readonly list?: boolean;

@@ -13,9 +13,9 @@ import {
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Interrupt, watchInterrupt } from '../interrupt.ts';
 import { addHubOptions, type ModelFlags, threadsOption, wholeNumber } from '../options.ts';
-import { examples } from '../program.ts';
 import { loadReporter, Progress } from '../progress.ts';
 import { formatQuantizeReport } from '../quantize/print.ts';
+import { examples } from './examples.ts';
 
 interface QuantizeFlags extends ModelFlags {
   readonly type: FileType;

@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path';
 import { FormatError, UsageError } from '@marimba/engine';
 import type { Command } from 'commander';
 import { collect, wholeNumber } from '../options.ts';
-import { examples } from '../program.ts';
 import { StatusLine } from '../status-line.ts';
 import { printJson } from '../terminal.ts';
+import { examples } from './examples.ts';
 
 interface TrainFlags {
   readonly vocabulary: number;

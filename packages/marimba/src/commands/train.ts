@@ -6,8 +6,8 @@ import type { Command } from 'commander';
 import { EXIT, Interrupted } from '../exit.ts';
 import { watchInterrupt } from '../interrupt.ts';
 import { collect, realNumber, threadsOption, wholeNumber } from '../options.ts';
-import { examples } from '../program.ts';
 import { bytes, count, dim, duration, green, printJson, red, table } from '../terminal.ts';
+import { examples } from './examples.ts';
 
 interface Flags {
   readonly verify?: string;

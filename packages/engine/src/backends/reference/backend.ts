@@ -67,7 +67,7 @@ export class ReferenceBackend implements Backend {
       kernel(views, fields as OpFields<OpKind>);
       if (this.#times) this.#times[i] = this.#times[i]! + performance.now() - began;
       const pause = this.#turns.pause();
-      if (pause) await pause;
+      if (pause !== null) await pause;
     }
   }
 

@@ -250,7 +250,7 @@ export class WasmBackend implements Backend {
       if (this.#profiling)
         new Float64Array(this.arena.memory.buffer, program.times)[i]! += performance.now() - began;
       const pause = this.#turns.pause();
-      if (pause) await pause;
+      if (pause !== null) await pause;
     }
   }
 
@@ -279,7 +279,7 @@ export class WasmBackend implements Backend {
     const failed = new Promise<never>((_, reject) => (this.#fail = reject));
     while (Atomics.load(control, CONTROL.done) !== this.#generation) {
       const waiting = waitForChange(control, CONTROL.done, before);
-      if (waiting) await Promise.race([waiting, failed]);
+      if (waiting !== null) await Promise.race([waiting, failed]);
     }
   }
 

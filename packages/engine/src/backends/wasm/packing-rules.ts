@@ -1,7 +1,7 @@
 // Which matrices can be packed, for the model's choice of layouts.
 
 import { hasPackedLayout } from '../../plan/layouts.ts';
-import type { PackingRules } from '../../weights/weights.ts';
+import type { PackingRules } from '../backend.ts';
 import { canPack, packedByteLength } from './packed/layout.ts';
 
 export const packingRules: PackingRules = {
