@@ -35,7 +35,7 @@ export async function measureOursInPage(task: BrowserTask): Promise<BrowserFigur
   const session = model.createSession();
   const prompt = await timePrompt(session, sampleTokens(model, task.prompt));
   const { stepMs } = await timeDecode(model, [session], [prompt.next], task.steps);
-  const { description } = model.runtime.backend;
+  const description = model.describe().backend;
   await model.close();
   return {
     description,

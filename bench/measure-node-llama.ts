@@ -176,10 +176,15 @@ async function conversationFigures(work: TaskOf<'conversation'>): Promise<Figure
   const most = prompt.slice(0, -1) as Token[];
   const readMs = await elapsed(() => sequence.evaluateWithoutGeneratingNewTokens(most));
   if (sequence.needsCheckpoints) await sequence.takeCheckpoint();
-  const answering = sequence.evaluate(prompt.slice(-1) as Token[], { temperature: 0, yieldEogToken: true });
-  const firstMs = await elapsed(() => answering.next());
-  for (let made = 1; made < work.answer; made++) await answering.next();
-  await answering.return();
+  const began = performance.now();
+  let [made, firstMs] = [0, 0];
+  for await (const _ of sequence.evaluate(prompt.slice(-1) as Token[], {
+    temperature: 0,
+    yieldEogToken: true,
+  })) {
+    if (made++ === 0) firstMs = performance.now() - began;
+    if (made === work.answer) break;
+  }
   const regenerate = await elapsed(async () => {
     await sequence.adaptStateToTokens(most, false);
     await firstTokens(sequence, prompt.slice(sequence.nextTokenIndex), 1);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadModel, type Model, type Session } from '@marimba/engine';
 import {
+  coreOf,
   costOfPlan,
   decodePasses,
   fillSession,
@@ -87,7 +88,10 @@ async function decodeBesideLimit(
     await probe.pass();
     while (done < work.decode) {
       const steps = Math.min(TURN_TOKENS, work.decode - done);
-      const { streamedBytes } = costOfPlan(loaded.runtime.plan, decodePasses(steps, 1, session.position));
+      const { streamedBytes } = costOfPlan(
+        coreOf(loaded).runtime.plan,
+        decodePasses(steps, 1, session.position),
+      );
       const { stepMs, tokens } = await timeDecode(loaded, [session], [token], steps);
       await probe.pass();
       seconds += stepMs.reduce((sum, ms) => sum + ms, 0) / 1000;
@@ -149,7 +153,7 @@ async function decodeFigures(
   steps: number,
 ): Promise<Figures> {
   const passes = decodePasses(steps, sessions.length, sessions[0]!.position);
-  const { streamedBytes } = costOfPlan(loaded.runtime.plan, passes);
+  const { streamedBytes } = costOfPlan(coreOf(loaded).runtime.plan, passes);
   const { stepMs } = await timeDecode(loaded, sessions, first, steps);
   const seconds = stepMs.reduce((sum, ms) => sum + ms, 0) / 1000;
   return { [id]: (sessions.length * steps) / seconds, [`${id}.read`]: streamedBytes / seconds };
@@ -175,12 +179,11 @@ async function conversationFigures(loaded: Model, work: TaskOf<'conversation'>):
   const prompt = testTokens(work.prompt);
   const options = { maxTokens: work.answer, temperature: 0, ignoreEos: true };
   const session = loaded.createSession();
-  const answering = session.generate(prompt, options);
-  const reread = await elapsed(() => answering.next());
-  for await (const _ of answering);
+  const { timings } = await session.complete(prompt, options);
   const regenerate = await elapsed(async () => {
     await session.rewind(prompt.length);
-    await session.generate([], { ...options, maxTokens: 1 }).next();
+    await session.complete([], { ...options, maxTokens: 1 });
   });
+  const reread = timings.firstTokenMs;
   return { prompt: (work.prompt * 1000) / reread, regenerate, reread };
 }

@@ -26,26 +26,22 @@ async function writePassage(model: Model): Promise<void> {
   process.stdout.write(bold(heading));
   const session = model.createSession();
   const { options } = bundledSettings(FALLBACK_SAMPLING);
-  const events = session.generate(heading, { ...options, seed });
+  const generation = session.generate(heading, { ...options, seed });
   const wrapper = createWrapper(lineWidth());
-  for (;;) {
-    const next = await events.next();
-    if (!next.done) {
-      process.stdout.write(wrapper.push(next.value.text));
-      await new Promise((resolve) => setImmediate(resolve));
-      continue;
-    }
-    const { timings, tokens, promptTokens } = next.value;
-    const figures = [
-      `prompt ${promptTokens} tokens in ${duration(timings.promptMs)}`,
-      `${tokens.length} tokens at ${threeDigits(timings.tokensPerSecond)}/s`,
-      `state ${bytes(model.runtime.layout.recurrentBytes)}`,
-      `${bytes(model.runtime.backend.arena.usedBytes)} in use`,
-      `seed ${seed}`,
-    ];
-    say(`${wrapper.end()}\n\n${dim(figures.join(' · '))}\n`);
-    break;
+  for await (const { text } of generation) {
+    process.stdout.write(wrapper.push(text));
+    await new Promise((resolve) => setImmediate(resolve));
   }
+  const { timings, usage } = await generation.result;
+  const { recurrentBytes, usedBytes } = model.memory;
+  const figures = [
+    `prompt ${usage.promptTokens} tokens in ${duration(timings.promptMs)}`,
+    `${usage.generatedTokens} tokens at ${threeDigits(timings.tokensPerSecond)}/s`,
+    `state ${bytes(recurrentBytes)}`,
+    `${bytes(usedBytes)} in use`,
+    `seed ${seed}`,
+  ];
+  say(`${wrapper.end()}\n\n${dim(figures.join(' · '))}\n`);
   session.close();
 }
 

@@ -56,10 +56,7 @@ export async function measure(recipe: Recipe, facts: SplitFacts): Promise<Result
     for (const name of names) {
       const model = await loadModel(join(work, name, 'model'), {});
       try {
-        parameters[name] = model.weights.list.reduce(
-          (sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1),
-          0,
-        );
+        parameters[name] = model.describe().parameters;
         losses[name] = await lossOf(model, heldOutFile);
         say(`${models[name].title}: ${losses[name].bitsPerByte.toFixed(4)} bits per byte`);
         if (name === 'bundled') quantising = await damage(model, quantised, join(out, MODEL_FILE), excerpt);
@@ -156,13 +153,8 @@ async function samplesOf(model: Model, prompts: readonly string[]): Promise<Resu
   const samples: { seed: number; prompt: string; text: string }[] = [];
   for (const [i, prompt] of prompts.entries()) {
     const session = model.createSession();
-    const events = session.generate(prompt, { ...SAMPLING, seed: i + 1 });
-    for (;;) {
-      const next = await events.next();
-      if (!next.done) continue;
-      samples.push({ seed: i + 1, prompt, text: next.value.text });
-      break;
-    }
+    const { text } = await session.complete(prompt, { ...SAMPLING, seed: i + 1 });
+    samples.push({ seed: i + 1, prompt, text });
     session.close();
   }
   return samples;

@@ -25,23 +25,30 @@ export type {
   TensorEntry,
   TensorType,
 } from './formats/types.ts';
-export { continueFrom } from './generate/generate.ts';
+export type { Generation, TextStream } from './generate/generation.ts';
 export type {
+  DryOptions,
   FinishReason,
   GenerateEvent,
   GenerateOptions,
   GenerateResult,
   GenerateTimings,
+  GenerateUsage,
+  ReuseReport,
   SamplingOptions,
   TokenAlternative,
+  XtcOptions,
 } from './generate/types.ts';
 export type { AttentionSpec } from './layers/attention.ts';
 export type { DenseSpec } from './layers/dense.ts';
 export type { ExpertsSpec } from './layers/experts.ts';
 export type { MambaSpec } from './layers/mamba.ts';
 export { type LoadModelOptions, loadModel } from './load-model.ts';
-export type { Model } from './model/model.ts';
-export type { Prompt, ReuseReport, Session, Snapshot, StepRequest, StepResult } from './model/session.ts';
+export type { Prompt } from './model/core.ts';
+export type { LoadTimes, Model, ModelDescription, ModelMemory } from './model/model.ts';
+export type { AbortOptions, Session, SessionMemory, StepRequest, StepResult } from './model/session.ts';
+export type { Snapshot } from './model/snapshot.ts';
+export type { SessionCheckpoint } from './model/timeline.ts';
 export type { CacheType } from './plan/cache-layout.ts';
 export type { ModelSource } from './platform/source.ts';
 export type {

@@ -9,7 +9,7 @@ import { UsageError } from './errors.ts';
 import { ConfigReader } from './formats/config-reader.ts';
 import type { Checkpoint } from './formats/types.ts';
 import { refuseUnknown } from './generate/options.ts';
-import type { GenerateOptions } from './generate/types.ts';
+import type { SamplingOptions } from './generate/types.ts';
 import { Model } from './model/model.ts';
 import { readText } from './model/text-side.ts';
 import { CACHE_TYPE_ID, type CacheType } from './plan/cache-layout.ts';
@@ -238,7 +238,7 @@ function checkOptions(options: LoadModelOptions): void {
 }
 
 /** The sampling that the model's own files recommend (generation_config.json). */
-function recommendedOptions(checkpoint: Checkpoint): GenerateOptions {
+function recommendedOptions(checkpoint: Checkpoint): SamplingOptions {
   if (checkpoint.kind !== 'huggingface' || !checkpoint.generationConfig) return {};
   const c = ConfigReader.ofJson(`${checkpoint.name}/generation_config.json`, checkpoint.generationConfig);
   if (!c.flag('do_sample', false)) return {};

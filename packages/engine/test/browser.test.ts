@@ -66,7 +66,7 @@ async function inPage(task: { url: string; prompt: number[]; steps: number }): P
   }
   const again = model.restoreSession(saved);
   const restored = [...(await again.prefill([greedy[0]!]))];
-  const { description } = model.runtime.backend;
+  const description = model.describe().backend;
   await model.close();
   return { description, isolated: crossOriginIsolated, logits: result, greedy, continued, restored };
 }

@@ -1,6 +1,7 @@
 // What both partition tests share: a model read in random pieces, in random company, against the same model read whole.
 import assert from 'node:assert/strict';
 import { type LoadModelOptions, loadModel, type Model, type Session } from '../src/index.ts';
+import { coreOf } from '../src/model/model.ts';
 import { decodeState } from '../src/state/state-file.ts';
 import { largestDifference, seeded, TOLERANCE } from './golden.ts';
 
@@ -15,7 +16,7 @@ export interface CutPrompts {
 /** Recurrent state and the filled cache of a session, as floats. */
 function stateOf(model: Model, session: Session): Float32Array {
   const { fingerprint, contextLength } = model;
-  const owner = { layout: model.runtime.layout, fingerprint, contextLength };
+  const owner = { layout: coreOf(model).runtime.layout, fingerprint, contextLength };
   const { recurrent, pages } = decodeState(session.save(), owner);
   const parts = [recurrent, ...pages.flat()].map((bytes) => new Float32Array(bytes.slice().buffer));
   const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));

@@ -43,7 +43,7 @@ describe('loadModel', () => {
     const model = await loadModel(FILE, { threads: 1, wideSimd: false });
     const session = model.createSession();
     assert.ok((await session.prefill([1, 2, 3])).every(Number.isFinite));
-    assert.doesNotMatch(model.runtime.backend.description, /256/);
+    assert.doesNotMatch(model.describe().backend, /256/);
     await model.close();
   });
 

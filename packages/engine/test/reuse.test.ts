@@ -9,19 +9,23 @@ import {
   type Session,
   UsageError,
 } from '../src/index.ts';
+import { coreOf } from '../src/model/model.ts';
+import { timelineOf } from '../src/model/session.ts';
 import { GOLDEN_MODELS, largestDifference, modelFolder, readGolden, TOLERANCE } from './golden.ts';
 
 const EXACT: LoadModelOptions = { threads: 1, cacheType: 'f32', activations: 'f32' };
 
 async function run(model: Model, prompt: readonly number[], options: GenerateOptions) {
   const session = model.createSession();
-  const stream = session.generate(prompt, { ignoreEos: true, ...options });
-  const tokens: number[] = [];
-  for (let step = await stream.next(); ; step = await stream.next()) {
-    if (step.done) return { session, tokens, result: step.value };
-    tokens.push(step.value.token);
-  }
+  const { tokens } = await session.complete(prompt, { ignoreEos: true, ...options });
+  return { session, tokens };
 }
+
+const alignTo = (model: Model, session: Session, tokens: readonly number[], limit: number) =>
+  timelineOf(session).alignTo(tokens, limit, coreOf(model).prefixes);
+
+const alignForAnswer = (model: Model, session: Session, tokens: readonly number[]) =>
+  timelineOf(session).alignForAnswer(tokens, coreOf(model).prefixes);
 
 const DRAWS = 1000;
 const TOP = 4;
@@ -36,7 +40,8 @@ function topProbabilities(logits: Float32Array): [token: number, probability: nu
 /** Reads `prompt`, and tells how likely each two tokens after it are. */
 async function pairProbabilities(session: Session, prompt: readonly number[]): Promise<Map<string, number>> {
   const pairs = new Map<string, number>();
-  for (const [a, pa] of topProbabilities(await session.prefillForLogits(prompt)))
+  await session.complete(prompt, { maxTokens: 0 });
+  for (const [a, pa] of topProbabilities(session.logits!))
     for (const [b, pb] of topProbabilities(await session.fork().prefill([a])))
       pairs.set(`${a} ${b}`, pa * pb);
   return pairs;
@@ -113,7 +118,7 @@ describe('speculation', () => {
       if (++count === 9) break;
     const fresh = model.createSession();
     await fresh.prefill(session.tokens);
-    assert.equal(session.position, prompt.length + 8);
+    assert.equal(session.position, prompt.length + 9);
     assert.ok(largestDifference(await session.prefill([5]), await fresh.prefill([5])) <= TOLERANCE);
   });
 });
@@ -133,11 +138,11 @@ describe('another answer', () => {
     assert.deepEqual(await answer(), greedy.len33.tokens);
     const report = await session.rewind(33);
     assert.deepEqual([report.reusedTokens, report.computedTokens], [33, 0]);
-    const { replays } = model.runtime;
+    const { replays } = coreOf(model).runtime;
     assert.deepEqual(await answer(), greedy.len33.tokens);
-    assert.equal(model.runtime.replays - replays, 31, 'one pass a token, none for the first');
+    assert.equal(coreOf(model).runtime.replays - replays, 31, 'one pass a token, none for the first');
     await session.prefill([1, 2]);
-    const again = session.alignForAnswer(prompts.len33);
+    const again = alignForAnswer(model, session, prompts.len33);
     assert.deepEqual([again.computedTokens, session.position], [0, 33]);
     assert.deepEqual(await answer(), greedy.len33.tokens);
   });
@@ -147,7 +152,7 @@ describe('another answer', () => {
     const { prompts, logits_last } = readGolden('jamba-moe');
     (await run(model, prompts.len33, { temperature: 0, maxTokens: 5 })).session.close();
     const session = model.createSession();
-    assert.equal(session.alignForAnswer(prompts.len33).computedTokens, 0);
+    assert.equal(alignForAnswer(model, session, prompts.len33).computedTokens, 0);
     assert.ok(largestDifference(session.logits!, logits_last.len33) <= TOLERANCE);
   });
 
@@ -165,12 +170,12 @@ describe('prefixes that sessions share', () => {
     first.session.close();
     const session = model.createSession();
     const conversation = [...prompts.len33, ...first.tokens.slice(0, 9), 1, 2, 3];
-    const report = session.alignTo(conversation, conversation.length - 1);
+    const report = alignTo(model, session, conversation, conversation.length - 1);
     assert.deepEqual([report.reusedTokens, report.computedTokens, report.reason], [42, 3, null]);
     const logits = await session.prefill(conversation.slice(42));
     await using plain = await loadModel(modelFolder('jamba-dense-mqa'), { ...EXACT, prefixCacheBytes: 0 });
     assert.ok(largestDifference(logits, await plain.createSession().prefill(conversation)) <= TOLERANCE);
-    const other = model.createSession().alignTo([...prompts.len33.slice(0, 20), 9, 9], 21);
+    const other = alignTo(model, model.createSession(), [...prompts.len33.slice(0, 20), 9, 9], 21);
     assert.equal(other.reusedTokens, 0);
   });
 
@@ -179,17 +184,17 @@ describe('prefixes that sessions share', () => {
       ...EXACT,
       prefixCacheBytes: 1_000_000,
     });
-    const used = model.runtime.backend.arena.usedBytes;
+    const used = model.memory.usedBytes;
     for (let i = 0; i < 30; i++) {
       const { session } = await run(model, [i, i + 1, i + 2, i + 3], { temperature: 0, maxTokens: 4 });
       session.close();
-      assert.ok(model.prefixes!.usedBytes <= 1_000_000, `${model.prefixes!.usedBytes} bytes`);
+      assert.ok(model.memory.prefixCacheBytes <= 1_000_000, `${model.memory.prefixCacheBytes} bytes`);
     }
-    assert.ok(model.prefixes!.size >= 2);
-    assert.equal(model.createSession().alignTo([29, 30, 31, 32, 0], 4).reusedTokens, 4);
-    assert.equal(model.createSession().alignTo([0, 1, 2, 3, 0], 4).reusedTokens, 0);
-    model.prefixes!.clear();
-    assert.equal(model.prefixes!.usedBytes, 0);
-    assert.ok(model.runtime.backend.arena.usedBytes - used < 500_000, 'pages were given back');
+    assert.ok(coreOf(model).prefixes!.size >= 2);
+    assert.equal(alignTo(model, model.createSession(), [29, 30, 31, 32, 0], 4).reusedTokens, 4);
+    assert.equal(alignTo(model, model.createSession(), [0, 1, 2, 3, 0], 4).reusedTokens, 0);
+    coreOf(model).prefixes!.clear();
+    assert.equal(model.memory.prefixCacheBytes, 0);
+    assert.ok(model.memory.usedBytes - used < 500_000, 'pages were given back');
   });
 });

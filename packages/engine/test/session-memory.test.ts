@@ -36,9 +36,9 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
  * page and one for every 64 pages (state/recurrent-blocks.ts); the models here have fewer.
  */
 async function settledBytes(model: Model): Promise<number> {
-  assert.ok(model.runtime.layout.recurrentBytes < 64 * 4096);
+  assert.ok(model.memory.recurrentBytes < 64 * 4096);
   for (let turn = 0; turn < 4; turn++) await setImmediate();
-  return model.runtime.backend.arena.usedBytes;
+  return model.memory.usedBytes;
 }
 
 describe('forks and snapshots', () => {
@@ -62,7 +62,7 @@ describe('forks and snapshots', () => {
       await same(model, [...text.slice(0, 70), ...next], await fork.prefill(next), `fork ${i}`);
     }
     origin.restore(snapshot);
-    snapshot.dispose();
+    snapshot.close();
     await same(
       model,
       text.slice(0, 80),
@@ -95,15 +95,15 @@ describe('forks and snapshots', () => {
       const session = model.createSession();
       await session.prefill(text.slice(0, 70));
       const first = session.snapshot();
-      const used = model.runtime.backend.arena.usedBytes;
+      const used = model.memory.usedBytes;
       const others = Array.from({ length: 20 }, () => session.snapshot());
-      assert.equal(model.runtime.backend.arena.usedBytes, used);
+      assert.equal(model.memory.usedBytes, used);
       const forks = [session.fork(), session.fork()];
       await forks[0]!.prefill([1]);
       await session.prefill([2]);
       session.restore(first);
       const tail = session.fork();
-      for (const snapshot of [first, ...others]) snapshot.dispose();
+      for (const snapshot of [first, ...others]) snapshot.close();
       await tail.prefill([3]);
       for (const open of [session, tail, ...forks]) open.close();
       return settledBytes(model);

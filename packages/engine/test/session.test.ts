@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type LoadModelOptions, loadModel, type Model, StateError, UsageError } from '../src/index.ts';
+import { coreOf } from '../src/model/model.ts';
 import type { ContinueTask } from './continue-session.ts';
 import {
   GOLDEN_MODELS,
@@ -74,8 +75,8 @@ describe('sessions', () => {
         );
         session.restore(snapshot);
       }
-      snapshot.dispose();
-      assert.throws(() => session.restore(snapshot), StateError);
+      snapshot.close();
+      assert.throws(() => session.restore(snapshot), { name: 'UsageError', code: 'closed' });
     });
 
     it(`${name}: rewind reads only what changed`, async () => {
@@ -178,7 +179,7 @@ describe('sessions that generate at the same time', () => {
   it('share passes over the weights, and get what they would get alone', async () => {
     const { prompts, greedy } = readGolden('jamba-moe');
     const model = await open('jamba-moe');
-    const before = model.runtime.replays;
+    const before = coreOf(model).runtime.replays;
     const answers = await Promise.all(
       (['len1', 'len7', 'len33', 'len200'] as const).map(async (name) => {
         const tokens: number[] = [];
@@ -190,8 +191,138 @@ describe('sessions that generate at the same time', () => {
     );
     for (const [name, tokens] of answers) assert.deepEqual(tokens, greedy[name].tokens, name);
     // 31 decoding steps each, and the prompts: alone they would be 4 × 32 passes.
-    const passes = model.runtime.replays - before;
+    const passes = coreOf(model).runtime.replays - before;
     assert.ok(passes < 50, `${passes} passes`);
+  });
+});
+
+describe('a token that was sampled and not read', () => {
+  const options = { temperature: 0, ignoreEos: true } as const;
+
+  it('is read before whatever follows, by whichever way', async () => {
+    const model = await open('jamba-corners');
+    const { len33 } = readGolden('jamba-corners').prompts;
+    const session = model.createSession();
+    const { tokens } = await session.complete(len33, { ...options, maxTokens: 5 });
+    const held = [...len33, ...tokens];
+    assert.deepEqual(session.tokens, held, 'the whole answer belongs to the session');
+    assert.equal(session.position, 38);
+    const expected = await model.createSession().prefill([...held, 7, 8]);
+    const close = (logits: ArrayLike<number>, what: string) =>
+      assert.ok(largestDifference(expected, logits) <= TOLERANCE, what);
+    const snapshot = session.snapshot();
+    close(await session.fork().prefill([7, 8]), 'a fork');
+    close(await model.restoreSession(session.save()).prefill([7, 8]), 'a saved session');
+    const [step] = await model.step([{ session: session.fork(), tokens: [7, 8], logits: 'all' }]);
+    assert.equal(step!.logits!.length, 2 * model.vocabularySize, 'no row for it');
+    close(step!.logits!.subarray(model.vocabularySize), 'a step');
+    const continued = session.fork();
+    await continued.complete([7, 8], { maxTokens: 0 });
+    close(continued.logits!, 'a generation');
+    close(await session.prefill([7, 8]), 'a prefill');
+    session.restore(snapshot);
+    close(await session.prefill([7, 8]), 'a snapshot');
+    await session.rewind(38);
+    close(await session.prefill([7, 8]), 'a rewind to it');
+    await session.rewind(37);
+    await session.prefill([7]);
+    assert.deepEqual(session.tokens, [...held.slice(0, 37), 7], 'a rewind before it drops it');
+  });
+
+  it('makes two answers as long as one', async () => {
+    const model = await open('jamba-moe');
+    const { len33 } = readGolden('jamba-moe').prompts;
+    const whole = await model.createSession().complete(len33, { ...options, maxTokens: 12 });
+    const session = model.createSession();
+    const first = await session.complete(len33, { ...options, maxTokens: 5 });
+    const second = await session.complete([], { ...options, maxTokens: 7 });
+    assert.deepEqual([...first.tokens, ...second.tokens], whole.tokens);
+    assert.deepEqual(second.usage, { promptTokens: 38, reusedTokens: 37, generatedTokens: 7 });
+  });
+});
+
+describe('a generation', () => {
+  it('keeps its session busy until it ends, and is aborted by the rule of all', async () => {
+    const model = await open('jamba-corners');
+    const { len33 } = readGolden('jamba-corners').prompts;
+    const session = model.createSession();
+    const generation = session.generate(len33, { temperature: 0, ignoreEos: true });
+    const [reader] = [generation[Symbol.asyncIterator]()];
+    await session.fork().prefill([1]); // nothing runs yet
+    await reader.next();
+    for (const use of [() => session.fork(), () => session.snapshot(), () => session.close()])
+      assert.throws(use, { name: 'UsageError', code: 'busy', message: /running generation/ });
+    await assert.rejects(session.prefill([1]), { code: 'busy' });
+    await generation.close();
+    assert.deepEqual(session.tokens, [...len33, ...generation.tokens]);
+
+    const abort = new AbortController();
+    const aborted = session.generate([5], { temperature: 0, ignoreEos: true, signal: abort.signal });
+    const before = [...session.tokens];
+    for await (const _ of aborted) if (aborted.tokens.length === 3) abort.abort(new Error('enough'));
+    await assert.rejects(aborted.result, /enough/);
+    assert.equal(aborted.tokens.length, 3);
+    assert.deepEqual(session.tokens, [...before, 5, ...aborted.tokens]);
+    await same(model, [...session.tokens, 6], await session.prefill([6]), 'after an abort');
+  });
+
+  it('refuses prompts and options that mean nothing, at once', async () => {
+    const model = await open('jamba-corners');
+    const session = model.createSession();
+    for (const prompt of [null, undefined, 5, {}, { messages: 'Hi' }, [1, 1000], []])
+      assert.throws(() => session.generate(prompt as never), UsageError, JSON.stringify(prompt));
+    assert.throws(() => session.generate([1], { max_tokens: 5 } as never), /Write maxTokens/);
+    assert.throws(() => session.generate([1], null as never), /options: expected an object, found null/);
+    assert.throws(() => session.generate('text'), /has no tokenizer: pass token ids/);
+    for (const bytes of [undefined, null, 'text'])
+      assert.throws(() => model.restoreSession(bytes as never), UsageError);
+    assert.equal(session.position, 0);
+  });
+});
+
+describe('memory and checkpoints', () => {
+  it('are told: recurrent state, own and shared pages, positions', async () => {
+    const model = await open('jamba-corners', { prefixCacheBytes: 0 });
+    const text = readGolden('jamba-corners').prompts.len200;
+    const { cacheBytesPerToken, recurrentBytes } = model.memory;
+    using session = model.createSession();
+    assert.deepEqual(session.memory(), {
+      recurrentBytes: 0,
+      ownPageBytes: 0,
+      sharedPageBytes: 0,
+      checkpointBytes: 0,
+    });
+    await session.prefill(text.slice(0, 70));
+    const alone = session.memory();
+    assert.equal(alone.recurrentBytes, recurrentBytes);
+    assert.equal(alone.ownPageBytes, 128 * cacheBytesPerToken, 'two pages of 64 positions');
+    assert.equal(alone.sharedPageBytes, 0);
+    const fork = session.fork();
+    await fork.prefill(text.slice(70, 80));
+    const { ownPageBytes, sharedPageBytes } = fork.memory();
+    assert.deepEqual([ownPageBytes, sharedPageBytes], [64 * cacheBytesPerToken, 64 * cacheBytesPerToken]);
+    assert.ok(session.memory().sharedPageBytes >= sharedPageBytes);
+    fork.close();
+    assert.equal(session.memory().sharedPageBytes, 0);
+  });
+
+  it('pinned ones outlive many others, and go when they are closed or passed', async () => {
+    const model = await open('jamba-corners', { prefixCacheBytes: 0 });
+    const text = readGolden('jamba-corners').prompts.len200;
+    const session = model.createSession();
+    await session.prefill(text.slice(0, 33));
+    const pinned = session.checkpoint();
+    assert.deepEqual([pinned.position, pinned.pinned], [33, true]);
+    for (let i = 33; i < 63; i++) await session.prefill(text.slice(i, i + 1));
+    const positions = () => session.checkpoints.map(({ position }) => position);
+    assert.ok(positions().length <= 9 && positions().includes(33), positions().join());
+    assert.equal((await session.rewind(33)).computedTokens, 0);
+    assert.ok(pinned.byteLength > 0);
+    pinned.close();
+    assert.ok(!positions().includes(33));
+    const next = session.checkpoint();
+    await session.rewind(10);
+    assert.equal(next.byteLength, 0, 'it was passed');
   });
 });
 
@@ -242,12 +373,12 @@ describe('wrong use of sessions', () => {
         { session, tokens: [1] },
         { session, tokens: [2] },
       ]),
-      /found one twice/,
+      /session 2 of 2 appears twice/,
     );
     await assert.rejects(session.rewind(5), StateError);
     assert.equal(session.position, 0);
     const reading = session.prefill([1, 2, 3]);
-    assert.throws(() => session.snapshot(), /step under way/);
+    assert.throws(() => session.snapshot(), /session is busy: await the running step/);
     await reading;
     assert.equal(session.position, 3);
     session.close();

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { loadModel } from '../src/index.ts';
+import { coreOf } from '../src/model/model.ts';
 import { largestDifference, modelFolder, readGolden, TOLERANCE } from './golden.ts';
 
 for (const threads of [2, 3, 5]) {
@@ -15,7 +16,7 @@ for (const threads of [2, 3, 5]) {
       cacheType: 'f32',
       activations: 'f32',
     });
-    const { backend, plan } = model.runtime;
+    const { backend, plan } = coreOf(model).runtime;
     const session = model.createSession();
     const [expected] = await model.step([{ session, tokens: prompts.len33, logits: 'last' }]);
     // Sections of any length, some with all threads woken, some with one; rows are live, so kernels do their work.

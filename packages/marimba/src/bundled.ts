@@ -37,7 +37,7 @@ export const isHeading = (line: string): boolean =>
 
 /** Its passages end by themselves, hardly ever after more than 400 tokens. */
 export const bundledSettings = (options: GenerateOptions): ChatSettings => ({
-  options: { maxTokens: 400, ...options },
+  options: { ...options, maxTokens: options.maxTokens ?? 400 },
   startsAnew: isHeading,
 });
 

@@ -28,6 +28,7 @@ export interface SamplingFlags {
 
 /** For models whose files recommend nothing: lively, but seldom off the rails. */
 export const FALLBACK_SAMPLING: GenerateOptions = { temperature: 0.7, topP: 0.95 };
+const GREEDY: GenerateOptions = { sampling: 'neutral', temperature: 0 };
 
 function logitBias(text: string, before: Record<number, number> = {}): Record<number, number> {
   const match = /^(\d+)=(-?(?:\d+(?:\.\d+)?|inf))$/i.exec(text);
@@ -60,15 +61,20 @@ export function addSamplingOptions(command: Command): Command {
     .option('--ignore-eos', 'carry on after the model’s own end tokens');
 }
 
-/** What a flag says, else what the model's files recommend, else the fallback; `greedy` replaces the last two. */
+/**
+ * What the flags say. Where they say nothing, the engine takes what the model's files recommend; where these recommend
+ * nothing, too, the fallback holds. `greedy` replaces both.
+ */
 export function generateOptions(flags: SamplingFlags, model: Model, greedy = false): GenerateOptions {
-  const recommended = Object.keys(model.recommended).length > 0 ? model.recommended : FALLBACK_SAMPLING;
+  const recommends = Object.keys(model.recommended).length > 0;
+  const defaults: GenerateOptions = greedy ? GREEDY : recommends ? {} : FALLBACK_SAMPLING;
   const { maxTokens, temperature, topK, topP, minP, typicalP, seed, stop, stopTokens, ignoreEos } = flags;
-  const given = {
+  return {
+    sampling: defaults.sampling,
+    temperature: temperature ?? defaults.temperature,
+    topP: topP ?? defaults.topP,
     maxTokens,
-    temperature,
     topK,
-    topP,
     minP,
     typicalP,
     seed,
@@ -84,8 +90,6 @@ export function generateOptions(flags: SamplingFlags, model: Model, greedy = fal
     dry: flags.dry === undefined ? undefined : { multiplier: flags.dry },
     xtc: flags.xtc === undefined ? undefined : { probability: flags.xtc },
   };
-  const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  return { ...(greedy ? { temperature: 0 } : recommended), ...said };
 }
 
 /** What to read: exactly one of a text, token ids, a file, or standard input when it is not a terminal. */

@@ -64,8 +64,8 @@ for (const name of MODELS) {
     const result = JSON.parse(stdout) as Record<string, unknown>;
     assert.deepEqual(result.tokens, greedy.len33!.tokens);
     assert.equal(result.finishReason, 'length');
-    assert.equal(result.promptTokens, 33);
-    for (const key of ['text', 'timings', 'reusedTokens', 'seed']) assert.ok(key in result, key);
+    assert.deepEqual(result.usage, { promptTokens: 33, reusedTokens: 0, generatedTokens: 32 });
+    for (const key of ['text', 'timings', 'reuse', 'seed']) assert.ok(key in result, key);
   });
 }
 

@@ -60,7 +60,7 @@ const WRONG: readonly (readonly [string, string[], RegExp])[] = [
     ['generate', MODEL, '--tokens', '999999'],
     /from 0 to 255, found 999999/,
   ],
-  ['text without a tokenizer', ['generate', MODEL, '--prompt', 'hello'], /expected a model with a tokenizer/],
+  ['text without a tokenizer', ['generate', MODEL, '--prompt', 'hello'], /has no tokenizer: pass token ids/],
   [
     'two prompts',
     ['generate', MODEL, '--prompt', 'a', '--tokens', '1'],

@@ -18,4 +18,5 @@ export { measurePeaks, measureReadLimit, openReadProbe } from '../measure/machin
 export { type OpProfile, profileOf } from '../measure/profile.ts';
 export { mostLikely, sampleTokens, timeDecode, timePrompt } from '../measure/speed.ts';
 export { type Spread, spreadOf } from '../measure/statistics.ts';
+export { coreOf } from '../model/model.ts';
 export { seededTokens } from '../quantize/damage.ts';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UsageError } from '../errors.ts';
-import { continueFrom, generate } from './generate.ts';
+import { generate } from './generate.ts';
+import type { Generation } from './generation.ts';
 import { createRandom } from './random.ts';
 import {
   createPieceTokenizer,
@@ -14,19 +15,35 @@ import type { GenerateEvent, GenerateOptions, GenerateResult, TokenModel, TokenS
 
 const greedy = { temperature: 0 } as const;
 
+/** Reads `prompt` into the session and generates from there. */
+function start(
+  session: TokenSession,
+  model: TokenModel,
+  prompt: readonly number[],
+  options: GenerateOptions,
+): Generation & { released: () => number } {
+  let released = 0;
+  const begin = () => ({
+    session,
+    promptTokens: prompt,
+    reuse: { reusedTokens: session.position, computedTokens: prompt.length, reason: null },
+    release: () => void released++,
+  });
+  return Object.assign(generate(begin, model, options), { released: () => released });
+}
+
 async function collect(
   session: TokenSession,
   model: TokenModel,
   prompt: readonly number[],
   options: GenerateOptions,
 ): Promise<{ events: GenerateEvent[]; result: GenerateResult }> {
-  const stream = generate(session, model, prompt, options);
+  const generation = start(session, model, prompt, options);
   const events: GenerateEvent[] = [];
-  for (;;) {
-    const step = await stream.next();
-    if (step.done) return { events, result: step.value };
-    events.push(step.value);
-  }
+  for await (const event of generation) events.push(event);
+  const result = await generation.result;
+  assert.equal(generation.released(), 1, 'the session is released once');
+  return { events, result };
 }
 
 /** Runs a script of pieces after the prompt [0]; piece 0 is 'P', special tokens follow the pieces. */
@@ -69,8 +86,8 @@ test('streams tokens, positions and text, and leaves exactly the last token out 
   );
   assert.equal(result.finishReason, 'length');
   assert.deepEqual(session.tokens, [0, 1, 2]);
-  assert.equal(result.pendingToken, 3);
-  assert.deepEqual([result.promptTokens, result.reusedTokens], [1, 0]);
+  assert.deepEqual(session.pending, [3]);
+  assert.deepEqual(result.usage, { promptTokens: 1, reusedTokens: 0, generatedTokens: 3 });
   assert.equal(events[0].logprob, undefined);
 });
 
@@ -93,7 +110,7 @@ test('every split of a text into tokens finds the stop string and shows the same
     assert.equal(run.result.text, 'né ');
     assert.equal(run.result.finishReason, 'stop');
     assert.equal(run.result.stopString, stop);
-    assert.equal(run.result.pendingToken, run.result.tokens.at(-1));
+    assert.deepEqual(run.session.pending, [run.result.tokens.at(-1)]);
   }
 });
 
@@ -153,7 +170,7 @@ test('the context is filled to its last position and no further', async () => {
   assert.deepEqual([full.result.tokens, full.result.finishReason], [[1, 2], 'context']);
   const none = await runPieces(['a'], {}, { contextLength: 1 });
   assert.deepEqual([none.result.tokens, none.result.finishReason], [[], 'context']);
-  assert.equal(none.result.pendingToken, undefined);
+  assert.deepEqual(none.session.pending, [null]);
 });
 
 test('maxTokens 0 reads the prompt and nothing else', async () => {
@@ -190,39 +207,49 @@ test('logprobs are those of the raw logits, whatever the sampling makes of them'
   assert.equal(alone.result.text, '');
 });
 
-test('an abort while the prompt is read keeps what was read', async () => {
+test('an abort while the prompt is read rejects with its reason and keeps what was read', async () => {
   const abort = new AbortController();
-  const onToken = (position: number) => position === 3 && abort.abort();
+  const reason = new Error('enough');
+  const onToken = (position: number) => position === 3 && abort.abort(reason);
   const session = scripted({ onToken });
-  const { result } = await collect(session, createScriptedModel(5), [1, 2, 3, 4, 1], {
-    signal: abort.signal,
-  });
-  assert.deepEqual([result.finishReason, result.tokens, result.pendingToken], ['abort', [], undefined]);
-  assert.deepEqual(session.tokens, [1, 2, 3]);
+  const generation = start(session, createScriptedModel(5), [1, 2, 3, 4, 1], { signal: abort.signal });
+  for await (const _ of generation) assert.fail('no event is due');
+  await assert.rejects(generation.result, (error) => error === reason);
+  assert.deepEqual([generation.tokens, generation.text], [[], '']);
+  assert.deepEqual([session.tokens, session.pending, generation.released()], [[1, 2, 3], [null], 1]);
   const before = scripted();
-  const early = await collect(before, createScriptedModel(5), [1], { signal: AbortSignal.abort() });
-  assert.deepEqual([early.result.finishReason, before.calls.length], ['abort', 0]);
+  const early = start(before, createScriptedModel(5), [1], { signal: AbortSignal.abort(reason) });
+  await assert.rejects(early.result, (error) => error === reason);
+  assert.deepEqual([before.calls.length, early.released()], [0, 0]);
 });
 
 test('an abort between tokens and one during a step both end without a further event', async () => {
   for (const when of ['event', 'step']) {
     const abort = new AbortController();
     const session = scripted({ onToken: (position) => when === 'step' && position === 3 && abort.abort() });
-    const stream = generate(session, createScriptedModel(5), [1], { ...greedy, signal: abort.signal });
+    const generation = start(session, createScriptedModel(5), [1], { ...greedy, signal: abort.signal });
     const tokens: number[] = [];
-    let result: GenerateResult | undefined;
-    while (!result) {
-      const step = await stream.next();
-      if (step.done) result = step.value;
-      else if (tokens.push(step.value.token) === 3 && when === 'event') abort.abort();
-    }
-    assert.equal(result.finishReason, 'abort');
-    assert.deepEqual(result.tokens, tokens);
+    for await (const { token } of generation) if (tokens.push(token) === 3 && when === 'event') abort.abort();
+    await assert.rejects(generation.result, { name: 'AbortError' });
+    assert.deepEqual(generation.tokens, tokens);
     assert.equal(tokens.length, 3);
-    // Either way the next turn starts after the whole answer.
-    assert.deepEqual([...session.tokens, ...continueFrom(result)], [1, ...tokens]);
-    assert.equal(result.pendingToken, when === 'event' ? tokens[2] : undefined);
+    // Either way the session holds the whole answer: read, or read and pending.
+    const held = session.pending[0] === null ? [] : session.pending;
+    assert.deepEqual([...session.tokens, ...held], [1, ...tokens]);
+    assert.deepEqual(session.pending, [when === 'event' ? tokens[2] : null]);
   }
+});
+
+test('an abort ends a generation that nobody reads any more', async () => {
+  const abort = new AbortController();
+  const generation = start(scripted(), createScriptedModel(5), [1], { ...greedy, signal: abort.signal });
+  const reader = generation.textStream.getReader();
+  const first = generation[Symbol.asyncIterator]();
+  await first.next();
+  abort.abort();
+  await assert.rejects(generation.result, { name: 'AbortError' });
+  assert.equal(generation.released(), 1);
+  assert.deepEqual(await reader.read(), { done: true, value: undefined });
 });
 
 test('errors of the session are not taken for an abort', async () => {
@@ -231,17 +258,90 @@ test('errors of the session are not taken for an abort', async () => {
     abort.abort();
     throw new RangeError('out of pages');
   };
-  const run = collect(scripted({ onToken }), createScriptedModel(5), [1], { signal: abort.signal });
-  await assert.rejects(run, { message: 'out of pages' });
+  const generation = start(scripted({ onToken }), createScriptedModel(5), [1], { signal: abort.signal });
+  await assert.rejects(
+    async () => {
+      for await (const _ of generation);
+    },
+    { message: 'out of pages' },
+  );
+  await assert.rejects(generation.result, { message: 'out of pages' });
 });
 
-test('a consumer that leaves the stream leaves the session consistent', async () => {
+test('a consumer that leaves the loop ends the generation and leaves the session consistent', async () => {
   const session = scripted();
   const seen: number[] = [];
-  for await (const event of generate(session, createScriptedModel(5), [1], greedy)) {
-    if (seen.push(event.token) === 2) break;
-  }
-  assert.deepEqual(session.tokens, [1, seen[0]]);
+  const generation = start(session, createScriptedModel(5), [1], greedy);
+  for await (const event of generation) if (seen.push(event.token) === 2) break;
+  const { finishReason, tokens } = await generation.result;
+  assert.deepEqual([finishReason, tokens, generation.released()], ['cancel', seen, 1]);
+  assert.deepEqual([session.tokens, session.pending], [[1, seen[0]], [seen[1]]]);
+});
+
+test('nothing runs before somebody asks, and closing then leaves the session alone', async () => {
+  const session = scripted();
+  const generation = start(session, createScriptedModel(5), [1], greedy);
+  await new Promise((resolve) => setImmediate(resolve));
+  await generation.close();
+  assert.deepEqual([session.calls, generation.released()], [[], 0]);
+  const { finishReason, tokens } = await generation.result;
+  assert.deepEqual([finishReason, tokens], ['cancel', []]);
+});
+
+test('closing interrupts the reading of a prompt', async () => {
+  const session = scripted();
+  const generation = start(session, createScriptedModel(5), new Array<number>(100).fill(1), greedy);
+  const { result } = generation;
+  await Promise.resolve();
+  await generation.close();
+  assert.equal((await result).finishReason, 'cancel');
+  assert.ok(session.position < 100, `${session.position} tokens were read`);
+});
+
+test('the result comes without anybody reading events, and every reader sees all of them', async () => {
+  const options = { ...greedy, maxTokens: 6 };
+  const all = await runPieces(['a', 'b', 'c', 'd', 'e', 'f']);
+  const generation = start(scripted(), createScriptedModel(5), [1], options);
+  const { tokens } = await generation.result;
+  assert.equal(tokens.length, 6);
+  const again: number[] = [];
+  for await (const { token } of generation) again.push(token);
+  assert.deepEqual([again, generation.tokens], [tokens, tokens]);
+
+  const { events, result, script } = all;
+  const size = 10;
+  const tokenizer = createPieceTokenizer(
+    ['P', 'a', 'b', 'c', 'd', 'e', 'f'],
+    ['<|end|>', '<|eot|>', '<|tool|>'],
+  );
+  const session = createScriptedSession({ vocabularySize: size, predict: followScript(script, 1, size) });
+  const text = start(session, createScriptedModel(size, tokenizer), [0], options);
+  const collectText = async (stream: AsyncIterable<string>) => {
+    let joined = '';
+    for await (const piece of stream) joined += piece;
+    return joined;
+  };
+  const texts = await Promise.all([
+    collectText(text.textStream),
+    collectText(text.textStream),
+    new Response(text.textStream.pipeThrough(new TextEncoderStream())).text(),
+    text.result.then((whole) => whole.text),
+  ]);
+  assert.deepEqual(texts, new Array(4).fill('abcdef'));
+  assert.equal(result.text, 'abcdef');
+  assert.equal(events.length, 6);
+});
+
+test('a stream reads no further than it is asked, and cancelling it ends the generation', async () => {
+  const tokenizer = createPieceTokenizer(['a', 'b', 'c', 'd', 'e']);
+  const session = scripted();
+  const generation = start(session, createScriptedModel(5, tokenizer), [1], greedy);
+  const reader = generation.textStream.getReader();
+  await reader.read();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(generation.tokens.length, 1);
+  await reader.cancel();
+  assert.equal((await generation.result).finishReason, 'cancel');
 });
 
 test('a continued answer equals an uninterrupted one', async () => {
@@ -250,10 +350,27 @@ test('a continued answer equals an uninterrupted one', async () => {
   const { result: whole } = await collect(scripted(), model, [1, 2], { ...options, maxTokens: 12 });
   const session = scripted();
   const first = await collect(session, model, [1, 2], { ...options, maxTokens: 5 });
-  const second = await collect(session, model, continueFrom(first.result), { ...options, maxTokens: 7 });
+  const second = await collect(session, model, [session.pending[0]!], { ...options, maxTokens: 7 });
   assert.deepEqual([...first.result.tokens, ...second.result.tokens], whole.tokens);
-  assert.deepEqual([second.result.reusedTokens, second.result.promptTokens], [6, 7]);
-  assert.deepEqual(continueFrom(first.result, [8, 9]), [first.result.pendingToken, 8, 9]);
+  assert.deepEqual(second.result.usage, { promptTokens: 7, reusedTokens: 6, generatedTokens: 7 });
+});
+
+test('the recommended sampling holds unless an option says otherwise', async () => {
+  const predict = () => Float32Array.from({ length: 50 }, (_, i) => (i === 7 ? 0.5 : 0));
+  const run = (options: GenerateOptions) =>
+    collect(
+      createScriptedSession({ vocabularySize: 50, predict }),
+      createScriptedModel(50, null, { recommended: { temperature: 0 } }),
+      [0],
+      { maxTokens: 20, seed: 1, ...options },
+    );
+  const tokensOf = async (options: GenerateOptions) => (await run(options)).result.tokens;
+  const sevens = new Array(20).fill(7);
+  assert.deepEqual(await tokensOf({}), sevens);
+  assert.deepEqual(await tokensOf({ sampling: 'recommended', temperature: undefined }), sevens);
+  const neutral = await tokensOf({ sampling: 'neutral' });
+  assert.notDeepEqual(neutral, sevens);
+  assert.deepEqual(await tokensOf({ temperature: 1 }), neutral, 'an option wins over the recommendation');
 });
 
 test('the reported seed repeats a sampled answer', async () => {
@@ -276,10 +393,10 @@ test('timings add up', async () => {
   assert.equal(tokensPerSecond, decodeMs > 0 ? (3 / decodeMs) * 1000 : 0);
 });
 
-test('wrong calls are refused at once, before the session is touched', () => {
+test('wrong calls are refused, before the session is touched', async () => {
   const cases: [Partial<{ carried: number[]; prompt: number[]; options: unknown }>, RegExp][] = [
     [{ prompt: [] }, /prompt: expected at least one token, found none\. Pass at least one/],
-    [{ prompt: [], carried: [1] }, /continueFrom/],
+    [{ prompt: [], carried: [1] }, /Rewind by one token/],
     [{ prompt: [1, 5] }, /prompt\[1\]: expected a token id from 0 to 4, found 5/],
     [{ prompt: [1, 1.5] }, /prompt\[1\]/],
     [
@@ -296,17 +413,18 @@ test('wrong calls are refused at once, before the session is touched', () => {
     [{ options: { logprobs: 6 } }, /option logprobs: expected an integer from 0 to 5/],
     [{ options: { ignoreEos: 1 } }, /option ignoreEos: expected true or false, found 1/],
     [{ options: { signal: {} } }, /option signal: expected an AbortSignal/],
+    [{ options: null }, /options: expected an object, found null/],
+    [
+      { options: { sampling: 'greedy' } },
+      /option sampling: expected 'recommended' or 'neutral', found "greedy"/,
+    ],
+    [{ options: { speculate: 'always' } }, /option speculate: expected true, false or 'auto'/],
   ];
   for (const [{ prompt = [1], carried = [], options = {} }, message] of cases) {
     const session = scripted({ carried });
-    const attempt = () =>
-      generate(
-        session,
-        createScriptedModel(5, null, { contextLength: 8 }),
-        prompt,
-        options as GenerateOptions,
-      );
-    assert.throws(
+    const model = createScriptedModel(5, null, { contextLength: 8 });
+    const attempt = async () => start(session, model, prompt, options as GenerateOptions).result;
+    await assert.rejects(
       attempt,
       (error) => error instanceof UsageError && message.test(error.message),
       String(message),

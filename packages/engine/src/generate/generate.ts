@@ -1,18 +1,18 @@
 // The loop: read the prompt, then sample, report, feed back, until something says stop.
 //
 // What the session holds. A token is sampled from the logits of the one before it and fed only when the next one is
-// wanted. So while an event is out, and at the end, the session has everything except the last sampled token: the
-// result names it as `pendingToken`, and `continueFrom` puts it before the tokens of the next turn. A consumer that
-// breaks out of the stream leaves the same state, with the last event's token pending. Only an abort can find nothing
-// pending: while the prompt is read, or after a step whose logits were then not used.
+// wanted. So while an event is out the session has read everything except the last sampled token. However a generation
+// ends, that token is left to the session as pending: it counts among the session's tokens and is read with whatever
+// follows. An end token and the tokens of a stop string are no exception.
 //
 // What the text holds. The events' texts joined are the result's text. Text that could begin a stop string, or lacks
-// bytes of its last character, is held back, and the last event brings what remains; there is one event for every token
-// and none without. After an abort there is no further event, so what was held back then is left out of the text.
+// bytes of its last character, is held back, and the last event brings what remains; there is one event per token and
+// none without. After an abort there is no further event, so what was held back then is left out of the text.
 
 import { UsageError } from '../errors.ts';
+import { type EventSource, Generation } from './generation.ts';
 import { createLogprobReader, type LogprobReader } from './logprobs.ts';
-import { isToken, resolveStops, type StopSettings } from './options.ts';
+import { isToken, resolveStops, type StopSettings, withRecommended } from './options.ts';
 import { createSampler, type Sampler } from './sampler.ts';
 import { createTextStream, type TextStream, textOfToken } from './text-stream.ts';
 import type {
@@ -21,34 +21,37 @@ import type {
   GenerateOptions,
   GenerateResult,
   GenerateTimings,
+  GenerateUsage,
+  ReuseReport,
   TokenModel,
   TokenSession,
 } from './types.ts';
 
-/**
- * Appends `promptTokens` to the session and generates from there. Throws UsageError at once, before anything is fed, for
- * invalid options, an empty prompt, a token outside the vocabulary and a prompt that does not fit the context.
- * While it runs nothing else may feed the session.
- */
-export function generate(
-  session: TokenSession,
-  model: TokenModel,
-  promptTokens: readonly number[],
-  options: GenerateOptions = {},
-): AsyncGenerator<GenerateEvent, GenerateResult, void> {
-  checkPrompt(session, model, promptTokens);
-  const stops = resolveStops(options, model.vocabularySize);
-  const sampler = createSampler(options, model.vocabularySize, model.tokenizer);
-  const text = createTextStream(model.tokenizer, stops.stop);
-  return run(session, model, promptTokens, { stops, sampler, text });
+/** A session that was made ready to generate: nobody else may use it until it is released. */
+export interface ReadySession {
+  readonly session: TokenSession;
+  /** Tokens to read before the first is sampled. Empty: the session's own logits are sampled from. */
+  readonly promptTokens: readonly number[];
+  readonly reuse: ReuseReport;
+  /** Called once, whichever way the generation ended. */
+  release(): void;
 }
 
-/** The prompt that continues a finished generation: its pending token, if there is one, and then `next`. */
-export function continueFrom(
-  result: Pick<GenerateResult, 'pendingToken'>,
-  next: readonly number[] = [],
-): number[] {
-  return result.pendingToken === undefined ? [...next] : [result.pendingToken, ...next];
+/**
+ * Generates with `model` in the session that `begin` makes ready, once the generation starts. Throws UsageError at once for
+ * invalid options. The generation fails with UsageError, before anything is read, for an empty prompt where no logits are
+ * known, a token outside the vocabulary, and a prompt that does not fit the context.
+ */
+export function generate(
+  begin: () => ReadySession,
+  model: TokenModel,
+  options: GenerateOptions = {},
+): Generation {
+  const complete = withRecommended(options, model.recommended);
+  const stops = resolveStops(complete, model.vocabularySize);
+  const sampler = createSampler(complete, model.vocabularySize, model.tokenizer);
+  const text = createTextStream(model.tokenizer, stops.stop);
+  return new Generation(new TokenLoop(begin, model, { stops, sampler, text }));
 }
 
 interface Parts {
@@ -57,55 +60,160 @@ interface Parts {
   readonly text: TextStream;
 }
 
-async function* run(
-  session: TokenSession,
-  model: TokenModel,
-  promptTokens: readonly number[],
-  { stops, sampler, text }: Parts,
-): AsyncGenerator<GenerateEvent, GenerateResult, void> {
-  const reusedTokens = session.position;
-  const clock = createClock();
-  const tokens: number[] = [];
-  let joined = '';
-  let pending = false;
-  const finish = (finishReason: FinishReason, ending: Ending = {}): GenerateResult => ({
-    tokens,
-    text: joined,
-    finishReason,
-    ...ending,
-    ...(pending ? { pendingToken: tokens[tokens.length - 1] } : {}),
-    promptTokens: reusedTokens + promptTokens.length,
-    reusedTokens,
-    seed: sampler.seed,
-    timings: clock.timings(tokens.length),
-  });
+class TokenLoop implements EventSource {
+  readonly #begin: () => ReadySession;
+  readonly #model: TokenModel;
+  readonly #parts: Parts;
+  readonly #report: (logits: Float32Array, token: number) => Report;
+  readonly #clock = createClock();
+  readonly #tokens: number[] = [];
+  /** Stops the reading of a prompt that nobody waits for any more. */
+  readonly #cancelled = new AbortController();
+  #ready: ReadySession | null = null;
+  #released = false;
+  #promptTokens = 0;
+  #text = '';
+  #pending: number | null = null;
+  #result: GenerateResult | null = null;
 
-  for (const token of session.tokens) sampler.accept(token);
-  for (const token of promptTokens) sampler.accept(token);
-  let logits = await feedPrompt(session, promptTokens, stops.signal);
-  clock.promptRead();
-  if (logits === null || stops.signal?.aborted) return finish('abort');
-  if (stops.maxTokens === 0) return finish('length');
-  if (session.position >= model.contextLength) return finish('context');
+  constructor(begin: () => ReadySession, model: TokenModel, parts: Parts) {
+    this.#begin = begin;
+    this.#model = model;
+    this.#parts = parts;
+    this.#report = createReporter(parts.stops.logprobs, model);
+  }
 
-  const report = createReporter(stops.logprobs, model);
-  for (;;) {
+  get signal(): AbortSignal | null {
+    return this.#parts.stops.signal;
+  }
+
+  get result(): GenerateResult | null {
+    return this.#result;
+  }
+
+  get seed(): number {
+    return this.#parts.sampler.seed;
+  }
+
+  get usage(): GenerateUsage {
+    const { reusedTokens } = this.#reuse;
+    return { promptTokens: this.#promptTokens, reusedTokens, generatedTokens: this.#tokens.length };
+  }
+
+  get timings(): GenerateTimings {
+    return this.#clock.timings(this.#tokens.length);
+  }
+
+  get #reuse(): ReuseReport {
+    return this.#ready?.reuse ?? { reusedTokens: 0, computedTokens: 0, reason: null };
+  }
+
+  cancel(): void {
+    this.#cancelled.abort();
+  }
+
+  async step(): Promise<GenerateEvent | null> {
+    if (this.#result) return null;
+    try {
+      return await this.#step();
+    } catch (error) {
+      await this.#release();
+      if (!this.#cancelled.signal.aborted || error !== this.#cancelled.signal.reason) throw error;
+      this.#result = this.#summary('cancel');
+      return null;
+    }
+  }
+
+  async #step(): Promise<GenerateEvent | null> {
+    this.#throwIfStopped();
+    this.#clock.resume();
+    const logits = this.#ready ? await this.#feedBack(this.#ready) : await this.#start();
+    this.#throwIfStopped();
+    if (!logits) return null;
+    const { sampler } = this.#parts;
     const { token } = sampler.sample(logits);
     sampler.accept(token);
-    const position = session.position;
-    const step = settle(token, position, tokens.push(token), { stops, model, text });
-    joined += step.text;
-    pending = true;
-    const event = { token, text: step.text, position, ...report(logits, token) };
-    clock.pause();
-    yield event;
-    clock.resume();
-    if (step.finishReason) return finish(step.finishReason, step.ending);
-    if (stops.signal?.aborted) return finish('abort');
-    // Without the signal: a single step is short, and half of one would leave the pending token in doubt.
-    logits = await session.prefillForLogits([token]);
-    pending = false;
-    if (stops.signal?.aborted) return finish('abort');
+    const { position } = this.#ready!.session;
+    this.#tokens.push(token);
+    this.#pending = token;
+    const { text, finishReason, ending } = settle(
+      token,
+      position,
+      this.#tokens.length,
+      this.#model,
+      this.#parts,
+    );
+    this.#text += text;
+    const event = { token, text, position, ...this.#report(logits, token) };
+    this.#clock.pause();
+    if (finishReason) await this.#finish(finishReason, ending);
+    return event;
+  }
+
+  /** Reads the prompt. Null when that is all that was wanted, or all that fits. */
+  async #start(): Promise<Float32Array | null> {
+    const { sampler, stops } = this.#parts;
+    const ready = this.#begin();
+    const { session, promptTokens } = ready;
+    try {
+      checkPrompt(session, this.#model, promptTokens);
+    } catch (error) {
+      ready.release();
+      throw error;
+    }
+    this.#ready = ready;
+    this.#promptTokens = session.position + promptTokens.length;
+    for (const token of session.tokens) sampler.accept(token);
+    for (const token of promptTokens) sampler.accept(token);
+    const cancelled = this.#cancelled.signal;
+    const signal = stops.signal ? AbortSignal.any([stops.signal, cancelled]) : cancelled;
+    const logits = promptTokens.length ? await session.prefill(promptTokens, signal) : session.logits;
+    this.#clock.promptRead();
+    if (stops.maxTokens > 0 && session.position < this.#model.contextLength) return logits;
+    await this.#finish(stops.maxTokens > 0 ? 'context' : 'length');
+    return null;
+  }
+
+  /** Without the signal: a single step is short, and half of one would leave the pending token in doubt. */
+  async #feedBack({ session }: ReadySession): Promise<Float32Array> {
+    const logits = await session.next(this.#pending!);
+    this.#pending = null;
+    return logits;
+  }
+
+  #throwIfStopped(): void {
+    this.signal?.throwIfAborted();
+    this.#cancelled.signal.throwIfAborted();
+  }
+
+  async #finish(finishReason: FinishReason, ending: Ending = {}): Promise<void> {
+    await this.#release();
+    this.#result = this.#summary(finishReason, ending);
+  }
+
+  /** Leaves the session as the header says. What it was told before is what it holds, also after an error. */
+  async #release(): Promise<void> {
+    const ready = this.#ready;
+    if (!ready || this.#released) return;
+    this.#released = true;
+    try {
+      await ready.session.end(this.#pending);
+    } finally {
+      ready.release();
+    }
+  }
+
+  #summary(finishReason: FinishReason, ending: Ending = {}): GenerateResult {
+    return {
+      tokens: this.#tokens,
+      text: this.#text,
+      finishReason,
+      ...ending,
+      usage: this.usage,
+      reuse: this.#reuse,
+      seed: this.seed,
+      timings: this.timings,
+    };
   }
 }
 
@@ -125,7 +233,8 @@ function settle(
   token: number,
   position: number,
   count: number,
-  { stops, model, text }: { stops: StopSettings; model: TokenModel; text: TextStream },
+  model: TokenModel,
+  { stops, text }: Parts,
 ): Step {
   const isEnd = stops.stopTokens.has(token) || (!stops.ignoreEos && model.endTokens.includes(token));
   // An end token's own text is never shown, even where the tokenizer does not call it special.
@@ -140,23 +249,6 @@ function settle(
   const whole = match.text + rest.text;
   if (rest.stop !== null) return { text: whole, finishReason: 'stop', ending: { stopString: rest.stop } };
   return { text: whole, finishReason, ending: {} };
-}
-
-/** Null when the signal ended it. */
-async function feedPrompt(
-  session: TokenSession,
-  promptTokens: readonly number[],
-  signal: AbortSignal | null,
-): Promise<Float32Array | null> {
-  if (!signal) return session.prefillForLogits(promptTokens);
-  if (signal.aborted) return null;
-  try {
-    return await session.prefillForLogits(promptTokens, signal);
-  } catch (error) {
-    const isAbort = error === signal.reason || (error instanceof Error && error.name === 'AbortError');
-    if (signal.aborted && isAbort) return null;
-    throw error;
-  }
 }
 
 type Report = Pick<GenerateEvent, 'logprob' | 'top'>;
@@ -174,12 +266,17 @@ function createReporter(
   };
 }
 
-function checkPrompt(session: TokenSession, model: TokenModel, promptTokens: readonly number[]): void {
-  if (promptTokens.length === 0) {
+/** Throws UsageError unless these tokens can follow what the session has read. */
+export function checkPrompt(
+  session: Pick<TokenSession, 'position' | 'logits'>,
+  model: TokenModel,
+  promptTokens: readonly number[],
+): void {
+  if (promptTokens.length === 0 && !session.logits) {
     const remedy =
       session.position > 0
-        ? 'Pass the pending token of the last result (continueFrom), or rewind by one token and pass that token again.'
-        : 'Pass at least one token; the start token will do.';
+        ? 'Rewind by one token and pass that token again, or go back to the end of a prompt.'
+        : "Pass at least one token; the tokenizer's start token is enough.";
     throw new UsageError(`prompt: expected at least one token, found none. ${remedy}`);
   }
   const wrong = promptTokens.findIndex((token) => !isToken(token, model.vocabularySize));
@@ -200,23 +297,25 @@ function checkPrompt(session: TokenSession, model: TokenModel, promptTokens: rea
 
 /** Keeps the consumer's own time, between an event and the request for the next, out of the decoding speed. */
 function createClock() {
-  const start = performance.now();
+  let start: number | null = null;
   let promptMs = 0;
   let firstTokenMs = 0;
   let decodeMs = 0;
-  let since: number | null = null;
+  let since = 0;
+  let events = 0;
   return {
+    resume() {
+      since = performance.now();
+      start ??= since;
+    },
     promptRead() {
-      promptMs = performance.now() - start;
+      promptMs = performance.now() - start!;
     },
     /** The next event is ready; the consumer's time begins. */
     pause() {
       const now = performance.now();
-      if (since === null) firstTokenMs = now - start;
+      if (events++ === 0) firstTokenMs = now - start!;
       else decodeMs += now - since;
-    },
-    resume() {
-      since = performance.now();
     },
     timings(tokenCount: number): GenerateTimings {
       const tokensPerSecond = tokenCount > 1 && decodeMs > 0 ? ((tokenCount - 1) / decodeMs) * 1000 : 0;

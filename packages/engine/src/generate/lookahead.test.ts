@@ -20,8 +20,14 @@ class ScriptedSession implements RewindableSession {
     return this.tokens.length;
   }
 
-  async prefillForLogits(tokens: readonly number[]): Promise<Float32Array> {
+  logits = null;
+
+  async prefill(tokens: readonly number[]): Promise<Float32Array> {
     return this.read(tokens, 1);
+  }
+
+  async end(pending: number | null): Promise<void> {
+    if (pending !== null) this.tokens.push(pending);
   }
 
   async read(tokens: readonly number[], logitRows: number): Promise<Float32Array> {
@@ -37,7 +43,7 @@ class ScriptedSession implements RewindableSession {
 
   snapshot(): StatePoint & { tokens: number[] } {
     this.open++;
-    return { tokens: [...this.tokens], dispose: () => void this.open-- };
+    return { tokens: [...this.tokens], close: () => void this.open-- };
   }
 
   restore(point: StatePoint): void {
@@ -57,13 +63,13 @@ describe('lookahead', () => {
       const session = new ScriptedSession();
       let clock = 0;
       const ahead = new LookaheadSession(session, createNgramDraft(), { always, now: () => (clock += 1) });
-      await ahead.prefillForLogits(text.slice(0, 20));
+      await ahead.prefill(text.slice(0, 20));
       for (let i = 20; i < text.length; i++) {
-        const logits = await ahead.prefillForLogits([text[i]!]);
+        const logits = await ahead.next(text[i]!);
         assert.deepEqual([...logits], [...logitsOf(text.slice(0, i + 1))], `after token ${i}`);
         assert.deepEqual(ahead.tokens, text.slice(0, i + 1));
       }
-      await ahead.settle();
+      await ahead.end(null);
       assert.deepEqual(session.tokens, text);
       assert.equal(session.open, 0);
       assert.ok(ahead.statistics.accepted > 50, `accepted ${ahead.statistics.accepted}`);
@@ -75,9 +81,9 @@ describe('lookahead', () => {
     for (let stop = 21; stop < 80; stop++) {
       const session = new ScriptedSession();
       const ahead = new LookaheadSession(session, createNgramDraft(), { always: true });
-      await ahead.prefillForLogits(text.slice(0, 20));
-      for (let i = 20; i < stop; i++) await ahead.prefillForLogits([text[i]!]);
-      await ahead.settle();
+      await ahead.prefill(text.slice(0, 20));
+      for (let i = 20; i < stop; i++) await ahead.next(text[i]!);
+      await ahead.end(null);
       assert.deepEqual(session.tokens, text.slice(0, stop));
     }
   });
@@ -88,9 +94,9 @@ describe('lookahead', () => {
     const ahead = new LookaheadSession(session, createNgramDraft(), {
       now: () => session.tokens.length + session.passes,
     });
-    await ahead.prefillForLogits(text.slice(0, 20));
+    await ahead.prefill(text.slice(0, 20));
     const noise = Array.from({ length: 300 }, (_, i) => (i % 3 ? phrase[i % 7]! : (i * 13) % VOCABULARY));
-    for (const token of noise) await ahead.prefillForLogits([token]);
+    for (const token of noise) await ahead.next(token);
     assert.ok(ahead.statistics.drafted < 150, `drafted ${ahead.statistics.drafted}`);
   });
 });

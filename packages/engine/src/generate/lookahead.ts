@@ -1,5 +1,5 @@
-// Speculation that cannot change the answer: a draft of the next tokens is read together with the sampled one, in one pass
-// over the weights, and the logits after each drafted token are kept. When the sampler then asks for just that token, its
+// Speculation that cannot change the answer: a draft of the next tokens is evaluated together with the sampled one, in one
+// pass over the weights, and the logits after each drafted token are kept. When the sampler then asks for just that token, its
 // logits are there already; when it asks for another, the state goes back to before the draft. The sampler never sees
 // anything but the logits of the tokens that it chose (Leviathan et al. 2023 verify with probabilities; with a fixed
 // draft, sampling first and comparing is the same thing).
@@ -9,8 +9,8 @@ import type { NgramDraft } from './ngram-draft.ts';
 import type { TokenSession } from './types.ts';
 
 /** The real session, as far as drafting needs it. */
-export interface RewindableSession extends TokenSession {
-  /** Reads tokens and returns the logits after each of the last `logitRows`. */
+export interface RewindableSession extends Omit<TokenSession, 'next' | 'position'> {
+  /** Reads tokens and returns the logits after each of the last `logitRows`; the next call may overwrite them. */
   read(tokens: readonly number[], logitRows: number): Promise<Float32Array>;
   snapshot(): StatePoint;
   restore(point: StatePoint): void;
@@ -18,7 +18,7 @@ export interface RewindableSession extends TokenSession {
 
 /** A state to return to. */
 export interface StatePoint {
-  dispose(): void;
+  close(): void;
 }
 
 /** Tokens in one pass beyond which reading is no longer nearly free. */
@@ -27,17 +27,10 @@ const MAX_ROWS = 12;
 const FIRST_PAUSE = 4;
 const MAX_PAUSE = 128;
 
-/** The session's last token, and the logits after it. */
-export interface Ready {
-  readonly logits: Float32Array;
-}
-
 export interface LookaheadOptions {
   /** Draft whenever the text repeats itself; otherwise only while that proves faster. */
   readonly always?: boolean;
   readonly contextLength?: number;
-  /** The session's last token counts as not read: it will be asked for first, and its logits are these. */
-  readonly ready?: Ready | null;
   readonly now?: () => number;
 }
 
@@ -62,16 +55,12 @@ export class LookaheadSession implements TokenSession {
   #confirmed = 0;
   #logits: Float32Array = new Float32Array(0);
   #rows = 0;
-  /** Logits of the first token that will be asked for, when the session has read it already. */
-  #ready: Ready | null;
 
   constructor(session: RewindableSession, draft: NgramDraft, options: LookaheadOptions = {}) {
     this.#session = session;
     this.#contextLength = options.contextLength ?? Number.POSITIVE_INFINITY;
     this.#draft = draft;
     this.#known = [...session.tokens];
-    this.#ready = options.ready ?? null;
-    if (this.#ready) this.#known.pop();
     this.#pace = new Pace(options.always ?? false, options.now ?? (() => performance.now()));
   }
 
@@ -83,18 +72,26 @@ export class LookaheadSession implements TokenSession {
     return this.#known;
   }
 
-  async prefillForLogits(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
-    if (tokens.length === 1 && (this.#known.length || this.#ready)) return this.#next(tokens[0]!);
-    await this.settle();
+  /** Only before the first token is asked for: no draft is under way. */
+  get logits(): Float32Array | null {
+    return this.#session.logits;
+  }
+
+  async prefill(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
     try {
-      return await this.#session.prefillForLogits(tokens, signal);
+      return await this.#session.prefill(tokens, signal);
     } finally {
       for (const token of this.#session.tokens.slice(this.#known.length)) this.#known.push(token);
     }
   }
 
-  /** Brings the session to exactly the tokens that are known to be read. Call it when generation has ended. */
-  async settle(): Promise<void> {
+  async end(pending: number | null): Promise<void> {
+    await this.#settle();
+    await this.#session.end(pending);
+  }
+
+  /** Brings the session to exactly the tokens that are known to be read. */
+  async #settle(): Promise<void> {
     const ahead = this.#read.length - this.#confirmed;
     const again = this.#read.slice(0, this.#confirmed);
     if (this.#before && ahead > 0) {
@@ -104,13 +101,8 @@ export class LookaheadSession implements TokenSession {
     this.#forget();
   }
 
-  async #next(token: number): Promise<Float32Array> {
+  async next(token: number): Promise<Float32Array> {
     this.#known.push(token);
-    if (this.#ready) {
-      const { logits } = this.#ready;
-      this.#ready = null;
-      return logits;
-    }
     if (this.#read[this.#confirmed] === token && this.#before) {
       this.statistics.accepted++;
       this.#confirmed++;
@@ -157,7 +149,7 @@ export class LookaheadSession implements TokenSession {
   }
 
   #forget(): void {
-    this.#before?.dispose();
+    this.#before?.close();
     this.#before = null;
     this.#read = [];
     this.#confirmed = 0;

@@ -5,6 +5,11 @@ import { UsageError } from '../errors.ts';
 import { randomSeed } from './random.ts';
 import type { DryOptions, GenerateOptions, SamplingOptions, XtcOptions } from './types.ts';
 
+interface XtcSettings {
+  readonly probability: number;
+  readonly threshold: number;
+}
+
 export interface DrySettings {
   readonly multiplier: number;
   readonly base: number;
@@ -27,7 +32,7 @@ export interface SamplingSettings extends PenaltySettings {
   readonly topP: number;
   readonly minP: number;
   readonly typicalP: number;
-  readonly xtc: Required<XtcOptions> | null;
+  readonly xtc: XtcSettings | null;
   readonly dry: DrySettings | null;
   readonly logitBias: ReadonlyMap<number, number>;
   readonly seed: number;
@@ -76,6 +81,7 @@ const generateNames: Record<keyof GenerateOptions, true> = {
   logprobs: true,
   signal: true,
   speculate: true,
+  sampling: true,
 };
 const dryNames: Record<keyof DryOptions, true> = {
   multiplier: true,
@@ -85,6 +91,19 @@ const dryNames: Record<keyof DryOptions, true> = {
   breakers: true,
 };
 const xtcNames: Record<keyof XtcOptions, true> = { probability: true, threshold: true };
+
+/**
+ * The options with the model's recommended sampling under them, unless they ask for neutral sampling. Throws UsageError
+ * for anything but an object.
+ */
+export function withRecommended(options: GenerateOptions, recommended: SamplingOptions): GenerateOptions {
+  const { sampling, ...given } = object('options', options, '');
+  if (sampling !== undefined && sampling !== 'recommended' && sampling !== 'neutral')
+    refuse('sampling', "'recommended' or 'neutral'", sampling);
+  if (sampling === 'neutral') return given;
+  const said = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...recommended, ...Object.fromEntries(said) };
+}
 
 /** Throws UsageError for a value that is out of range or of the wrong type, and for an option that does not exist. */
 export function resolveSampling(options: SamplingOptions, vocabularySize: number): SamplingSettings {
@@ -129,6 +148,9 @@ export function resolveStops(options: GenerateOptions, vocabularySize: number): 
   if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
     refuse('signal', 'an AbortSignal', options.signal);
   }
+  const { speculate } = options;
+  if (speculate !== undefined && typeof speculate !== 'boolean' && speculate !== 'auto')
+    refuse('speculate', "true, false or 'auto'", speculate);
   return {
     maxTokens: number('maxTokens', maxTokens, { fallback: Infinity, min: 0, integer: true }),
     stop: strings('stop', options.stop) ?? [],
@@ -139,7 +161,7 @@ export function resolveStops(options: GenerateOptions, vocabularySize: number): 
   };
 }
 
-function resolveXtc(xtc: XtcOptions | undefined): Required<XtcOptions> | null {
+function resolveXtc(xtc: XtcOptions | undefined): XtcSettings | null {
   if (xtc === undefined) return null;
   refuseUnknown('option xtc', object('xtc', xtc), xtcNames);
   const probability = required('xtc.probability', xtc.probability, { fallback: 0, min: 0, max: 1 });
@@ -224,8 +246,9 @@ export function isToken(value: unknown, vocabularySize: number): value is number
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) < vocabularySize;
 }
 
-function object<T>(name: string, value: T): T & object {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) refuse(name, 'an object', value);
+function object<T>(name: string, value: T, subject = 'option '): T & object {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    refuse(name, 'an object', value, '', subject);
   return value;
 }
 
@@ -238,9 +261,11 @@ export function refuseUnknown(subject: string, options: object, known: Record<st
   }
 }
 
-function refuse(name: string, expected: string, found: unknown, remedy = ''): never {
+function refuse(name: string, expected: string, found: unknown, remedy = '', subject = 'option '): never {
   const shown = typeof found === 'string' ? JSON.stringify(found) : describe(found);
-  throw new UsageError(`option ${name}: expected ${expected}, found ${shown}.${remedy ? ` ${remedy}` : ''}`);
+  throw new UsageError(
+    `${subject}${name}: expected ${expected}, found ${shown}.${remedy ? ` ${remedy}` : ''}`,
+  );
 }
 
 function describe(found: unknown): string {

@@ -4,8 +4,10 @@
 import type { GenerationTokenizer, TokenModel, TokenSession } from './types.ts';
 
 export interface ScriptedSession extends TokenSession {
-  /** How often `prefillForLogits` was called, and with how many tokens. */
+  /** How often tokens were fed, and how many. */
   readonly calls: readonly number[];
+  /** What the session was left with. */
+  readonly pending: readonly (number | null)[];
 }
 
 export interface ScriptedOptions {
@@ -22,24 +24,32 @@ export interface ScriptedOptions {
 export function createScriptedSession(options: ScriptedOptions): ScriptedSession {
   const tokens: number[] = [...(options.carried ?? [])];
   const calls: number[] = [];
+  const pending: (number | null)[] = [];
   const view = new Float32Array(options.vocabularySize);
+  const feed = async (added: readonly number[], signal?: AbortSignal) => {
+    calls.push(added.length);
+    for (const token of added) {
+      options.onToken?.(tokens.length);
+      signal?.throwIfAborted();
+      tokens.push(token);
+      await Promise.resolve();
+    }
+    // One view for all calls, as a real session has: whoever keeps it too long sees it change.
+    view.set(options.predict(tokens));
+    return view;
+  };
   return {
     tokens,
     calls,
+    pending,
     get position() {
       return tokens.length;
     },
-    async prefillForLogits(added, signal) {
-      calls.push(added.length);
-      for (const token of added) {
-        options.onToken?.(tokens.length);
-        signal?.throwIfAborted();
-        tokens.push(token);
-        await Promise.resolve();
-      }
-      // One view for all calls, as a real session has: whoever keeps it too long sees it change.
-      view.set(options.predict(tokens));
-      return view;
+    logits: null,
+    prefill: feed,
+    next: (token) => feed([token]),
+    async end(token) {
+      pending.push(token);
     },
   };
 }
@@ -84,5 +94,12 @@ export function createScriptedModel(
   tokenizer: GenerationTokenizer | null = null,
   overrides: Partial<TokenModel> = {},
 ): TokenModel {
-  return { vocabularySize, tokenizer, endTokens: [], contextLength: Infinity, ...overrides };
+  return {
+    vocabularySize,
+    tokenizer,
+    endTokens: [],
+    contextLength: Infinity,
+    recommended: {},
+    ...overrides,
+  };
 }

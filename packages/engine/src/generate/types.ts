@@ -4,130 +4,166 @@
 import type { Tokenizer } from '../tokenizer/types.ts';
 
 /**
- * How the next token is chosen. Without any option a token is drawn from the model's own distribution (temperature 1,
- * nothing cut off), which is what the OpenAI API, vLLM and transformers call neutral; a model's recommended values come
- * from its `generation_config.json` and are the caller's to pass. The order of the stages is in `sampler.ts`.
+ * How the next token is chosen. Options that are left out (or undefined) take the value that the model's files recommend
+ * (`model.recommended`), as in transformers and vLLM, and otherwise the neutral default named below: a draw from the
+ * model's own distribution. The order of the stages is in `sampler.ts`.
  */
 export interface SamplingOptions {
   /** Divides the logits; 0 is greedy: the most likely token, the lowest id among equals. Default 1 (OpenAI, vLLM). */
-  temperature?: number;
-  /** Keep the k most likely tokens; 0 (default; vLLM, llama.cpp) keeps all. Fan et al. 2018, arXiv 1805.04833. */
-  topK?: number;
-  /** Keep the fewest most likely tokens that hold this much probability. Default 1: off. Holtzman 2019, arXiv 1904.09751. */
-  topP?: number;
-  /** Keep tokens at least this fraction as likely as the most likely one. Default 0: off. Nguyen 2024, arXiv 2407.01082. */
-  minP?: number;
-  /** Keep the tokens whose surprise is nearest the entropy, up to this mass. Default 1: off. Meister 2022, arXiv 2202.00666. */
-  typicalP?: number;
-  /** Now and then exclude the top choices. Off by default. */
-  xtc?: XtcOptions;
+  readonly temperature?: number | undefined;
+  /** Keeps the k most likely tokens; 0 (default; vLLM, llama.cpp) keeps all. Fan et al. 2018, arXiv 1805.04833. */
+  readonly topK?: number | undefined;
+  /**
+   * Keeps the fewest most likely tokens that hold this much probability. Default 1: off.
+   * Holtzman et al. 2019, arXiv 1904.09751.
+   */
+  readonly topP?: number | undefined;
+  /** Keeps tokens at least this fraction as likely as the most likely one. Default 0: off. Nguyen 2024, arXiv 2407.01082. */
+  readonly minP?: number | undefined;
+  /** Keeps the tokens whose surprise is nearest the entropy, up to this mass. Default 1: off. Meister 2022, arXiv 2202.00666. */
+  readonly typicalP?: number | undefined;
+  /** Occasionally drops the most likely tokens (XTC). Off by default. */
+  readonly xtc?: XtcOptions | undefined;
   /** Divides positive logits of recent tokens, multiplies negative ones. Default 1: off. CTRL, arXiv 1909.05858 §4.1. */
-  repetitionPenalty?: number;
+  readonly repetitionPenalty?: number | undefined;
   /** How many latest tokens (prompt included) the three penalties look at: default 64 as llama.cpp, 0 none, -1 all. */
-  repetitionWindow?: number;
+  readonly repetitionWindow?: number | undefined;
   /** Subtracted from a token's logit once per occurrence in the window. Default 0; range −2…2 (OpenAI API). */
-  frequencyPenalty?: number;
+  readonly frequencyPenalty?: number | undefined;
   /** Subtracted from a token's logit once if it occurs in the window at all. Default 0; range −2…2 (OpenAI API). */
-  presencePenalty?: number;
-  /** Penalise tokens that would extend a verbatim repetition. Off by default. */
-  dry?: DryOptions;
-  /** Added to the logits of single tokens, after the penalties; −Infinity forbids a token. */
-  logitBias?: Readonly<Record<number, number>>;
-  /** Same seed, same options, same logits: same tokens on every platform. Default: a random one, reported in the result. */
-  seed?: number;
+  readonly presencePenalty?: number | undefined;
+  /** Penalises tokens that would extend a verbatim repetition (DRY). Off by default. */
+  readonly dry?: DryOptions | undefined;
+  /** Added to the logits of single tokens, by token id, after the penalties; −Infinity forbids a token. */
+  readonly logitBias?: Readonly<Record<number, number>> | undefined;
+  /** Same seed, same options, same logits: same tokens on every platform. Default: random, reported in the result. */
+  readonly seed?: number | undefined;
 }
 
 /** "Exclude top choices" (text-generation-webui pull request 6335; llama.cpp `--xtc-*`). */
 export interface XtcOptions {
-  /** How often, 0…1. */
-  probability: number;
-  /** Of the tokens at least this likely, all but the least likely go. Default 0.1 (llama.cpp). */
-  threshold?: number;
+  /** Probability of dropping, 0…1, drawn for each token. */
+  readonly probability: number;
+  /** Of the tokens at least this likely, all but the least likely are dropped. Default 0.1 (llama.cpp). */
+  readonly threshold?: number | undefined;
 }
 
 /** "Don't repeat yourself" (text-generation-webui pull request 5677; defaults of llama.cpp's `--dry-*`). */
 export interface DryOptions {
   /** Strength; 0 is off. */
-  multiplier: number;
-  /** Growth for each further repeated token. Default 1.75. */
-  base?: number;
+  readonly multiplier: number;
+  /** Growth per further repeated token. Default 1.75. */
+  readonly base?: number | undefined;
   /** Repetitions shorter than this are free. Default 2. */
-  allowedLength?: number;
+  readonly allowedLength?: number | undefined;
   /** How many latest tokens are searched: default −1, all. */
-  window?: number;
+  readonly window?: number | undefined;
   /** Repetitions do not reach across these. Default newline, colon, quote and asterisk; none without a tokenizer. */
-  breakers?: readonly string[];
+  readonly breakers?: readonly string[] | undefined;
 }
 
+/** What `generate` can be told: how to sample, when to stop, what to report. Unknown names are refused. */
 export interface GenerateOptions extends SamplingOptions {
-  /** Stop after so many tokens, an end token included. Default: no limit but the context. 0 only reads the prompt. */
-  maxTokens?: number;
-  /** Stop at the first of these in the text; the text ends before it. Also matches a special token by its name. */
-  stop?: readonly string[];
-  /** Further end tokens. They hold even with `ignoreEos`. */
-  stopTokens?: readonly number[];
-  /** Carry on after the model's own end tokens (transformers with `eos_token_id: null`; they are not made less likely). */
-  ignoreEos?: boolean;
-  /** Report log-probabilities, with this many alternatives for each token; 0 is the chosen token's only. Default: none. */
-  logprobs?: number;
-  /** Ends generation with finish reason `abort`, without throwing. */
-  signal?: AbortSignal;
   /**
-   * Reads guessed tokens (what followed the latest ones earlier in the text) along with the sampled one. The answer is the
-   * same either way; `auto` (default) does it while it is faster, `true` whenever there is a guess.
+   * What holds for the sampling options that are left out: the values of the model's files (`recommended`, the default),
+   * or the neutral defaults of SamplingOptions.
    */
-  speculate?: boolean | 'auto';
+  readonly sampling?: 'recommended' | 'neutral' | undefined;
+  /** Maximum number of tokens to generate, including the end token. Default: up to the context length. 0 only reads the prompt. */
+  readonly maxTokens?: number | undefined;
+  /** Stops at the first of these in the text; the text ends before it. Also matches a special token by its name. */
+  readonly stop?: readonly string[] | undefined;
+  /** Further end tokens, by id. They hold even with `ignoreEos`. */
+  readonly stopTokens?: readonly number[] | undefined;
+  /** Continues after the model's own end tokens (transformers with `eos_token_id: null`; they are not made less likely). */
+  readonly ignoreEos?: boolean | undefined;
+  /** Reports log-probabilities, with this many alternatives per token; 0: of the chosen token only. Default: none. */
+  readonly logprobs?: number | undefined;
+  /** Ends the events; `result` rejects with the signal's reason, and what was generated stays readable. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Evaluates guessed tokens (what followed the latest ones earlier in the text) together with the sampled one. The answer
+   * is the same either way; `auto` (default) guesses while that is faster, `true` whenever there is a guess.
+   */
+  readonly speculate?: boolean | 'auto' | undefined;
 }
 
-/** `stop`: an end token or a stop string. `context`: no position is left for another token. */
-export type FinishReason = 'stop' | 'length' | 'abort' | 'context';
+/**
+ * Why a generation ended. `stop`: an end token or a stop string; `length`: `maxTokens`; `context`: no position is left for
+ * another token; `cancel`: its consumer left it (`break`, a cancelled stream, `close()`).
+ */
+export type FinishReason = 'stop' | 'length' | 'context' | 'cancel';
 
+/** A token that could have been chosen instead. */
 export interface TokenAlternative {
+  /** Token id. */
   readonly token: number;
   /** The token on its own: U+FFFD for bytes that are no whole character, its name for a special token. */
   readonly text: string;
+  /** Natural log of its probability under the unprocessed logits. */
   readonly logprob: number;
 }
 
 /** One sampled token, end tokens included. */
 export interface GenerateEvent {
+  /** Token id. */
   readonly token: number;
   /** What can be shown now: '' while a character is incomplete or a stop string may be starting; later events catch up. */
   readonly text: string;
-  /** Where the token stands in the session's sequence. */
+  /** Index of the token in the session's sequence. */
   readonly position: number;
-  /** Natural log of its probability under the unprocessed logits (softmax at temperature 1). */
+  /** Natural log of its probability under the unprocessed logits (softmax at temperature 1). With option `logprobs`. */
   readonly logprob?: number;
-  /** The most likely tokens under the unprocessed logits, best first. */
+  /** The most likely tokens under the unprocessed logits, best first. With option `logprobs`. */
   readonly top?: readonly TokenAlternative[];
 }
 
+/** Where the time went, in milliseconds. */
 export interface GenerateTimings {
   /** Reading the prompt. */
   readonly promptMs: number;
   /** From the start to the first sampled token; 0 when there was none. */
   readonly firstTokenMs: number;
-  /** From the first sampled token to the last, without the time that the consumer held the stream. */
+  /** From the first sampled token to the last, without the time between an event and the request for the next. */
   readonly decodeMs: number;
   /** Of the tokens after the first; 0 when there were none. */
   readonly tokensPerSecond: number;
 }
 
+/** How many tokens a generation took in and gave out. */
+export interface GenerateUsage {
+  /** All tokens before the first sampled one, whether read now or held by the session before. */
+  readonly promptTokens: number;
+  /** How many of them needed no evaluation. */
+  readonly reusedTokens: number;
+  /** Sampled tokens, end tokens included. */
+  readonly generatedTokens: number;
+}
+
+/** How a session came to hold the tokens that were asked for. */
+export interface ReuseReport {
+  /** Tokens whose state was already there. */
+  readonly reusedTokens: number;
+  /** Tokens that have to be evaluated (again). */
+  readonly computedTokens: number;
+  /** Why not more was reused; null when everything in common was. */
+  readonly reason: string | null;
+}
+
+/** What a generation came to. */
 export interface GenerateResult {
   /** Every sampled token in order; an end token is the last one. */
-  readonly tokens: number[];
-  /** The text of all events joined. Without a tokenizer ''. */
+  readonly tokens: readonly number[];
+  /** The text of all events joined. '' without a tokenizer. */
   readonly text: string;
   readonly finishReason: FinishReason;
+  /** The stop string that ended it. The session's tokens include it, the text does not. */
   readonly stopString?: string;
+  /** The end token that ended it: also the last of `tokens`. */
   readonly stopToken?: number;
-  /** The last sampled token when the session has not been fed it: what `continueFrom` puts before the next tokens. */
-  readonly pendingToken?: number;
-  /** All tokens before the first sampled one, whether fed now or carried by the session. */
-  readonly promptTokens: number;
-  /** How many of them the session already carried. */
-  readonly reusedTokens: number;
-  /** Repeats this result, chosen at random unless given. */
+  readonly usage: GenerateUsage;
+  readonly reuse: ReuseReport;
+  /** Repeats this result; chosen at random unless given. */
   readonly seed: number;
   readonly timings: GenerateTimings;
 }
@@ -138,22 +174,32 @@ export type GenerationTokenizer = Pick<
   'createStreamDecoder' | 'isSpecial' | 'tokenText' | 'tokenBytes'
 >;
 
+/** What generation needs to know of a model. */
 export interface TokenModel {
   readonly vocabularySize: number;
   readonly endTokens: readonly number[];
   readonly tokenizer: GenerationTokenizer | null;
   /** Infinity where only memory limits it. */
   readonly contextLength: number;
+  /** What holds for options that are left out. */
+  readonly recommended: SamplingOptions;
 }
 
+/** A sequence of tokens that a model has read, and can be made to read on. */
 export interface TokenSession {
-  /** How many tokens the state has taken in. */
-  readonly position: number;
-  /** These tokens. */
+  /** The tokens that were read. */
   readonly tokens: readonly number[];
+  /** How many. */
+  readonly position: number;
+  /** Logits after the last of them, shape [vocabulary]; null while they are not known. */
+  readonly logits: Float32Array | null;
   /**
-   * Appends tokens and returns the logits after the last one: a view that the next call may overwrite. Rejects with the
-   * signal's reason when aborted; `position` and `tokens` then say how far it came.
+   * Reads at least one token and returns the logits after the last: a view that the next call may overwrite. Rejects with
+   * the signal's reason when aborted; `tokens` then says how far it came.
    */
-  prefillForLogits(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array>;
+  prefill(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array>;
+  /** The same for a token that was just sampled. */
+  next(token: number): Promise<Float32Array>;
+  /** Ends a generation: the session holds exactly what was read, and after it `pending`, which is read with what follows. */
+  end(pending: number | null): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { allOfKind } from '../architecture/spec.ts';
 import { loadModel } from '../load-model.ts';
+import { coreOf } from '../model/model.ts';
 import { costOfPlan, decodePasses, leastSeconds, promptPasses } from './cost.ts';
 import { profileOf } from './profile.ts';
 import { spreadOf } from './statistics.ts';
@@ -26,10 +27,10 @@ test('a decoding step streams every weight that its tokens use, the cache up to 
     backend: 'reference',
     cacheType: 'f16',
   });
-  const { plan } = model.runtime;
+  const { plan } = coreOf(model).runtime;
   const at = (position: number, sessions = 1) => costOfPlan(plan, decodePasses(1, sessions, position));
   const attentionLayers = allOfKind(model.spec.layers, 'attention');
-  const stateBytes = model.runtime.plan.ops.reduce((sum, { cost }) => sum + cost.stateBytes, 0);
+  const stateBytes = coreOf(model).runtime.plan.ops.reduce((sum, { cost }) => sum + cost.stateBytes, 0);
   const cacheBytes = attentionLayers.reduce((sum, a) => sum + a.kvHeads * a.headSize * 2 * 2, 0);
   assert.equal(at(100).streamedBytes - at(0).streamedBytes, 100 * cacheBytes);
   assert.equal(
@@ -45,12 +46,12 @@ test('a decoding step streams every weight that its tokens use, the cache up to 
     states.reduce((sum, floats) => sum + floats * 4, 0),
   );
   assert.equal(at(0, 3).macs, 3 * at(0).macs);
-  assert.ok(at(0).streamedBytes <= model.weights.byteLength + cacheBytes + stateBytes);
+  assert.ok(at(0).streamedBytes <= model.memory.weightBytes + cacheBytes + stateBytes);
 });
 
 test('a prompt in one pass costs the products of its tokens, each over the positions before it', async () => {
   await using model = await loadModel(join(golden, 'llama-tiny'), { backend: 'reference' });
-  const { plan } = model.runtime;
+  const { plan } = coreOf(model).runtime;
   const whole = costOfPlan(plan, promptPasses(10, 0, 256));
   const tokenwise = costOfPlan(plan, decodePasses(10, 1, 0));
   const headMacs = model.vocabularySize * model.spec.hiddenSize;
@@ -73,7 +74,7 @@ test('the least time is that of reads or of products, whichever takes longer', (
 test('attention over 8-bit pages takes two products of bytes, over f16 pages one of f32', async () => {
   const products = async (cacheType: 'q8' | 'f16') => {
     await using model = await loadModel(join(golden, 'jamba-period4'), { backend: 'reference', cacheType });
-    const { plan } = model.runtime;
+    const { plan } = coreOf(model).runtime;
     const [near, far] = [0, 100].map((position) => costOfPlan(plan, decodePasses(1, 1, position)));
     return {
       macs: far!.macs - near!.macs,
@@ -89,7 +90,7 @@ test('attention over 8-bit pages takes two products of bytes, over f16 pages one
 
 test('a profile accounts for all of the time', async () => {
   await using model = await loadModel(join(golden, 'jamba-moe'), { threads: 2 });
-  const { backend, plan } = model.runtime;
+  const { backend, plan } = coreOf(model).runtime;
   backend.profile(true);
   await model.createSession().prefill([1, 2, 3]);
   const times = backend.profile(false)!;

@@ -4,8 +4,8 @@
 
 import { UsageError } from '../errors.ts';
 import { createRandom, type Random } from '../generate/random.ts';
-import type { Model } from '../model/model.ts';
-import type { Session } from '../model/session.ts';
+import { coreOf, type Model } from '../model/model.ts';
+import { type Session, timelineOf } from '../model/session.ts';
 import {
   type CACHE_TYPE_ID,
   type CacheType,
@@ -28,24 +28,26 @@ export function fillSession(model: Model, session: Session, count: number, seed 
       `fill: expected 0 to ${model.contextLength - session.position} positions within the context, found ${count}`,
     );
   const random = createRandom(seed);
-  const { layout, backend } = model.runtime;
+  const { layout, backend } = coreOf(model).runtime;
   const templates = layout.groups.map((_, g) =>
     Array.from({ length: TEMPLATES }, () => randomPage(layout, g, random)),
   );
-  const state = session.begin();
+  const timeline = timelineOf(session);
+  const { state } = timeline;
+  timeline.claim('await the filling first');
   try {
     for (let done = 0; done < count; done += CHUNK) {
       const length = Math.min(CHUNK, count - done);
       state.prepare(length);
       copyPages(state, length, templates, backend.arena.views.u8);
       state.advance(length);
-      session.consumed(Array.from({ length }, () => Math.floor(random() * model.vocabularySize)));
+      timeline.consumed(Array.from({ length }, () => Math.floor(random() * model.vocabularySize)));
     }
     const floats = new Float32Array(layout.recurrentBytes / 4);
     for (let i = 0; i < floats.length; i++) floats[i] = random() - 0.5;
     if (count > 0) backend.arena.views.u8.set(new Uint8Array(floats.buffer), state.recurrent);
   } finally {
-    session.end();
+    timeline.release();
   }
 }
 

@@ -1,7 +1,7 @@
-// Snapshots at message boundaries, shared by all sessions of a model: a conversation that comes back as plain tokens (as
-// it does over HTTP), or that begins like another one, starts from the longest prefix that has been read before.
-// Least recently used snapshots go when the memory budget is exceeded.
-import type { Snapshot } from './session.ts';
+// Snapshots at message boundaries, shared by all sessions of a model: a conversation that arrives as plain tokens (as over
+// HTTP), or that begins like another one, starts from the longest prefix that was read before. The least recently used
+// snapshots are evicted when the memory budget is exceeded.
+import { pagesOf, type Snapshot } from './snapshot.ts';
 
 interface Entry {
   readonly snapshot: Snapshot;
@@ -28,7 +28,7 @@ export class PrefixStore {
     let bytes = 0;
     for (const { snapshot } of this.#entries) {
       bytes += snapshot.byteLength;
-      for (const [page, pageBytes] of snapshot.pages()) pages.set(page, pageBytes);
+      for (const [page, pageBytes] of pagesOf(snapshot)) pages.set(page, pageBytes);
     }
     for (const pageBytes of pages.values()) bytes += pageBytes;
     return bytes;
@@ -38,7 +38,7 @@ export class PrefixStore {
     return this.#entries.length;
   }
 
-  /** Takes over a snapshot (and disposes it in time). Returns false when the same tokens are stored already. */
+  /** Takes over a snapshot (and closes it in time). Returns false when the same tokens are stored already. */
   add(snapshot: Snapshot): boolean {
     const hash = snapshot.tokens.reduce(extend, START);
     const same = this.#entries.find(
@@ -49,7 +49,7 @@ export class PrefixStore {
     );
     if (same) {
       same.used = ++this.#clock;
-      snapshot.dispose();
+      snapshot.close();
       return false;
     }
     this.#entries.push({ snapshot, hash, used: ++this.#clock });
@@ -75,13 +75,13 @@ export class PrefixStore {
   }
 
   clear(): void {
-    for (const { snapshot } of this.#entries.splice(0)) snapshot.dispose();
+    for (const { snapshot } of this.#entries.splice(0)) snapshot.close();
   }
 
   #evict(): void {
     const oldest = this.#entries.reduce((least, e) => (e.used < least.used ? e : least));
     this.#entries = this.#entries.filter((e) => e !== oldest);
-    oldest.snapshot.dispose();
+    oldest.snapshot.close();
   }
 }
 

@@ -36,6 +36,11 @@ export class PagePool {
     }
   }
 
+  /** Whether more than one holder refers to it. */
+  isShared(page: number): boolean {
+    return this.#holders.get(page)! > 1;
+  }
+
   /** A page with the same contents that only the caller holds: the page itself when it is not shared. */
   writable(page: number, byteLength: number): number {
     if (this.#holders.get(page) === 1) return page;

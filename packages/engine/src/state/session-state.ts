@@ -191,6 +191,20 @@ export class SessionState {
     this.#letGoOf(snapshot.pages);
   }
 
+  /** What it occupies: its recurrent block, where it has one of its own, and its cache pages. */
+  memory(): { recurrentBytes: number; ownPageBytes: number; sharedPageBytes: number } {
+    let [ownPageBytes, sharedPageBytes] = [0, 0];
+    this.layout.groups.forEach(({ pageBytes }, g) => {
+      for (const page of this.pages(g)) {
+        if (!page) continue;
+        if (this.#memory.pages.isShared(page)) sharedPageBytes += pageBytes;
+        else ownPageBytes += pageBytes;
+      }
+    });
+    const recurrentBytes = this.#block === null ? 0 : this.#memory.recurrent.byteLength;
+    return { recurrentBytes, ownPageBytes, sharedPageBytes };
+  }
+
   /** Bytes of the pages of group `g`, in order, with 0 for those that a window has passed. For saving and inspection. */
   pages(g: number): readonly number[] {
     return this.#tables[g]!.pages;

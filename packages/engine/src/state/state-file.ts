@@ -4,7 +4,7 @@
 //   u32       version
 //   u32       byte length of the header, a JSON object (StateHeader) in UTF-8
 //   header
-//   u32 × n   the tokens
+//   u32 × n   the tokens that the state has taken in; one more may be pending, in the header
 //   …         the recurrent block
 //   …         for each cache group, the pages that are still in reach, oldest first
 //   u32       CRC-32 of everything before it
@@ -24,10 +24,20 @@ export const CHECKSUM_BYTES = 4;
 export interface StateHeader {
   readonly fingerprint: string;
   readonly cacheType: string;
+  /** Tokens that the state has taken in. */
   readonly position: number;
+  /** The token after them that was sampled and not read. Left out when there is none. */
+  readonly pending?: number;
   readonly recurrentBytes: number;
   /** Bytes of a page and index of the first page kept, for each cache group. */
   readonly groups: readonly { readonly pageBytes: number; readonly firstPage: number }[];
+}
+
+/** What a session holds: the tokens that its state has taken in, and one after them that it has not. */
+export interface HeldTokens {
+  readonly tokens: readonly number[];
+  /** Also the last of `tokens`. */
+  readonly pendingToken: number | null;
 }
 
 /** The model that a file must be of, and the longest context that it allows. */
@@ -129,7 +139,13 @@ export function decodeHead(head: Uint8Array, byteLength: number, owner: StateOwn
   if (header.cacheType !== layout.cacheType) refuse('cache type', layout.cacheType, header.cacheType);
   if (header.position > contextLength)
     refuse('position', `at most the context length ${contextLength}`, header.position);
-  const expected = stateHeader(layout, fingerprint, header.position);
+  const { pending } = header;
+  if (
+    pending !== undefined &&
+    !(Number.isInteger(pending) && pending >= 0 && pending < layout.spec.vocabularySize)
+  )
+    refuse('pending token', `an id below ${layout.spec.vocabularySize}`, JSON.stringify(pending));
+  const expected = stateHeader(layout, fingerprint, header.position, pending ?? null);
   if (JSON.stringify(expected) !== JSON.stringify(header))
     refuse('layout', JSON.stringify(expected), JSON.stringify(header));
   const pageCounts = header.groups.map((group) => pageCount(header.position) - group.firstPage);
@@ -158,12 +174,18 @@ export function checkChecksum(stored: Uint8Array, actual: number): void {
     refuse('checksum', hex(expected), `${hex(actual)} (the file is damaged or cut short)`);
 }
 
-/** The header that a session of this model at this position has. */
-export function stateHeader(layout: StateLayout, fingerprint: string, position: number): StateHeader {
+/** The header of a session of this model at this position. */
+export function stateHeader(
+  layout: StateLayout,
+  fingerprint: string,
+  position: number,
+  pending: number | null,
+): StateHeader {
   return {
     fingerprint,
     cacheType: layout.cacheType,
     position,
+    ...(pending === null ? {} : { pending }),
     recurrentBytes: layout.recurrentBytes,
     groups: layout.groups.map(({ pageBytes, window }) => ({
       pageBytes,

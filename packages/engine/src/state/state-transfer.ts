@@ -15,10 +15,12 @@ import {
   encodeChecksum,
   encodeHead,
   encodeState,
+  type HeldTokens,
   headByteLength,
   PREFIX_BYTES,
   type StateContents,
   type StateHead,
+  type StateHeader,
   type StateOwner,
   stateHeader,
 } from './state-file.ts';
@@ -26,38 +28,42 @@ import {
 /** Bytes that are read at once; the checksum of those before is computed meanwhile. */
 const PIECE_BYTES = 2 ** 20;
 
-export interface RestoredState {
+export interface RestoredState extends HeldTokens {
   readonly state: SessionState;
-  readonly tokens: readonly number[];
 }
 
-export const stateToBytes = (state: SessionState, tokens: readonly number[], owner: StateOwner): Uint8Array =>
-  encodeState(contentsOf(state, tokens, owner));
+const heldTokens = (read: readonly number[], { pending }: StateHeader): HeldTokens =>
+  pending === undefined
+    ? { tokens: read, pendingToken: null }
+    : { tokens: [...read, pending], pendingToken: pending };
+
+export const stateToBytes = (state: SessionState, held: HeldTokens, owner: StateOwner): Uint8Array =>
+  encodeState(contentsOf(state, held, owner));
 
 /** Writes `preface`, then what `stateToBytes` returns. The state must not be advanced meanwhile. */
 export async function stateToFile(
   state: SessionState,
-  tokens: readonly number[],
+  held: HeldTokens,
   owner: StateOwner,
   path: string,
   preface: Uint8Array,
 ): Promise<void> {
-  if (!state.staysInPlace) return writeParts(path, [preface, stateToBytes(state, tokens, owner)]);
-  const { header, recurrent, pages } = contentsOf(state, tokens, owner);
+  if (!state.staysInPlace) return writeParts(path, [preface, stateToBytes(state, held, owner)]);
+  const { header, tokens, recurrent, pages } = contentsOf(state, held, owner);
   const parts = [encodeHead(header, tokens), ...joinNeighbours([recurrent, ...pages.flat()])];
   const checksum = parts.reduce((crc, part) => crc32(part, crc), 0);
   await writeParts(path, [preface, ...parts, encodeChecksum(checksum)]);
 }
 
-function contentsOf(state: SessionState, tokens: readonly number[], owner: StateOwner): StateContents {
+function contentsOf(state: SessionState, held: HeldTokens, owner: StateOwner): StateContents {
   const { layout, fingerprint } = owner;
-  const header = stateHeader(layout, fingerprint, state.position);
+  const header = stateHeader(layout, fingerprint, state.position, held.pendingToken);
   const pages = layout.groups.map((_, g) =>
     state.pages(g).slice(header.groups[g]!.firstPage, Math.ceil(state.position / PAGE_TOKENS)),
   );
   return {
     header,
-    tokens,
+    tokens: held.tokens.slice(0, state.position),
     recurrent: state.recurrentBytes,
     pages: pages.map((list, g) => list.map((page) => state.pageBytes(g, page))),
   };
@@ -73,7 +79,7 @@ export function stateFromBytes(bytes: Uint8Array, owner: StateOwner, memory: Sta
       u8.set(page, place.pages[g]![header.groups[g]!.firstPage + i]);
     }),
   );
-  return { state: SessionState.of(owner.layout, memory, place), tokens };
+  return { state: SessionState.of(owner.layout, memory, place), ...heldTokens(tokens, header) };
 }
 
 /** Reads a file that `stateToFile` wrote, from `offset` on. When anything is wrong with it, nothing of it stays in memory. */
@@ -92,7 +98,7 @@ export async function stateFromFile(
     const place = allocate(head, owner, memory);
     const state = SessionState.of(owner.layout, memory, place);
     try {
-      return { state, tokens: await fill(state, source, head, owner) };
+      return { state, ...heldTokens(await fill(state, source, head, owner), head.header) };
     } catch (error) {
       state.dispose();
       throw error;

@@ -2,6 +2,7 @@
 
 import { type LoadModelOptions, loadModel, type Model, type Session, UsageError } from '@marimba/engine';
 import {
+  coreOf,
   costOfOp,
   costOfPlan,
   decodePasses,
@@ -109,17 +110,17 @@ export async function runBench(
     const residentBytes = process.memoryUsage.rss();
     const peakResidentBytes = process.resourceUsage().maxRSS * 1024;
     progress('Measuring limits');
-    const { threads } = model.runtime.backend;
+    const { threads } = model.describe();
     const { bytesPerSecond } = await measureReadLimit({
       threads,
-      byteLength: Math.max(LEAST_READ_BYTES, Math.min(MOST_READ_BYTES, model.weights.byteLength)),
+      byteLength: Math.max(LEAST_READ_BYTES, Math.min(MOST_READ_BYTES, model.memory.weightBytes)),
     });
     const readLimit = spreadOf(bytesPerSecond);
     const peaks = await measurePeaks({ threads });
     const limits = { readBytes: readLimit.median, byteProducts: peaks.bytes, floatProducts: peaks.floats };
     return {
       model: model.name,
-      backend: model.runtime.backend.description,
+      backend: model.describe().backend,
       options,
       loadMs,
       load: { ...model.loadTimes, pageFaults },
@@ -129,8 +130,8 @@ export async function runBench(
       decodeTokensPerSecond: (options.new * options.sessions * 1000) / spreadOf(decode.ms).median,
       residentBytes,
       peakResidentBytes,
-      weightBytes: model.weights.byteLength,
-      bytesPerDecodeStep: costOfPlan(model.runtime.plan, decode.passes).streamedBytes / options.new,
+      weightBytes: model.memory.weightBytes,
+      bytesPerDecodeStep: costOfPlan(coreOf(model).runtime.plan, decode.passes).streamedBytes / options.new,
       readLimitBytesPerSecond: readLimit,
       byteProductsPerSecond: peaks.bytes,
       floatProductsPerSecond: peaks.floats,
@@ -187,7 +188,7 @@ class Bench {
       session.close();
       return elapsedMs;
     });
-    const passes = promptPasses(prompt, depth, this.#model.runtime.backend.maxRows);
+    const passes = promptPasses(prompt, depth, this.#model.describe().batchTokens);
     const times = await this.#opTimes(async () => {
       const session = this.#sessionAtDepth();
       return async () => {
@@ -245,7 +246,7 @@ class Bench {
 
   /** `prepare` is not part of what is timed. */
   async #opTimes(prepare: () => Promise<() => Promise<unknown>>): Promise<OpTimes | null> {
-    const { backend } = this.#model.runtime;
+    const { backend } = coreOf(this.#model).runtime;
     const run = await prepare();
     backend.profile(true);
     await run();
@@ -253,8 +254,10 @@ class Bench {
   }
 }
 
-const costsOf = ({ runtime: { plan } }: Model, passes: readonly Pass[]) =>
-  plan.ops.map((op, index) => costOfOp(op, index >= plan.headStart, passes));
+const costsOf = (model: Model, passes: readonly Pass[]) => {
+  const { plan } = coreOf(model).runtime;
+  return plan.ops.map((op, index) => costOfOp(op, index >= plan.headStart, passes));
+};
 
 function phaseOf(model: Model, { ms, passes, times }: Measured, tokens: number, limits: Limits): Phase {
   const milliseconds = spreadOf(ms);
@@ -269,6 +272,6 @@ function phaseOf(model: Model, { ms, passes, times }: Measured, tokens: number, 
     gigamacsPerSecond: macs / milliseconds.min / 1e6,
     shareOfReadLimit: streamedBytes / limits.readBytes / median,
     shareOfLimits: least / median,
-    profile: times ? profileOf(model.runtime.plan, times, passes, limits) : [],
+    profile: times ? profileOf(coreOf(model).runtime.plan, times, passes, limits) : [],
   };
 }

@@ -2,10 +2,10 @@
 // the session is brought in line with them, reusing what it has read; without one, turns are appended as they are.
 import {
   type ChatMessage,
-  continueFrom,
   type GenerateEvent,
   type GenerateOptions,
   type GenerateResult,
+  type Generation,
   type Model,
   type Session,
   UsageError,
@@ -15,7 +15,6 @@ import { encodeHeader, readHeader } from './file.ts';
 /** Where a turn without template began, so that it can be taken back. */
 interface Turn {
   readonly position: number;
-  readonly pending: number | undefined;
   readonly input: readonly number[];
 }
 
@@ -24,7 +23,6 @@ export class Conversation {
   #session: Session;
   #messages: ChatMessage[] = [];
   #turns: Turn[] = [];
-  #pending: number | undefined;
   #last: GenerateResult | null = null;
   readonly #startsAnew: (line: string) => boolean;
 
@@ -63,18 +61,18 @@ export class Conversation {
   }
 
   /** Answers a line of input. Events as in `session.generate`. */
-  async *send(input: string, options: GenerateOptions): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+  async *send(input: string, options: GenerateOptions): AsyncGenerator<GenerateEvent> {
     if (this.mode === 'chat') {
       this.#messages.push({ role: 'user', content: input });
       return yield* this.#answer(options);
     }
     const tokens = this.mode === 'text' ? this.#textTokens(input) : parseTokens(input);
-    this.#turns.push({ position: this.position, pending: this.#pending, input: tokens });
+    this.#turns.push({ position: this.position, input: tokens });
     return yield* this.#append(tokens, options);
   }
 
   /** Another answer to the last input. */
-  async *regenerate(options: GenerateOptions): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+  async *regenerate(options: GenerateOptions): AsyncGenerator<GenerateEvent> {
     if (this.turnCount === 0)
       throw new UsageError('/regenerate: expected an answer to replace, found none yet');
     if (this.mode === 'chat') {
@@ -107,7 +105,6 @@ export class Conversation {
     this.#session = this.model.createSession();
     this.#messages = this.#messages.filter(({ role }) => role === 'system');
     this.#turns = [];
-    this.#pending = undefined;
     this.#last = null;
   }
 
@@ -116,7 +113,6 @@ export class Conversation {
       model: this.model.name,
       messages: this.#messages,
       turns: this.#turns,
-      pending: this.#pending ?? null,
     };
     await this.#session.saveTo(path, { preface: encodeHeader(header) });
   }
@@ -129,20 +125,26 @@ export class Conversation {
     this.#session = session;
     this.#messages = [...header.messages];
     this.#turns = [...header.turns];
-    this.#pending = header.pending ?? undefined;
     this.#last = null;
   }
 
-  async *#answer(options: GenerateOptions): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+  async *#answer(options: GenerateOptions): AsyncGenerator<GenerateEvent> {
     const before = this.#messages.length;
+    const generation = this.#session.generate({ messages: this.#messages }, options);
     try {
-      const result = yield* this.#session.generate({ messages: this.#messages }, options);
-      this.#messages.push({ role: 'assistant', content: result.text });
-      return (this.#last = result);
+      yield* this.#follow(generation);
     } finally {
       // A failed answer leaves no question behind.
-      if (this.#messages.length === before) this.#messages.pop();
+      if (generation.tokens.length) this.#messages.push({ role: 'assistant', content: generation.text });
+      else this.#messages.length = before - 1;
     }
+  }
+
+  /** The events of an answer; afterwards its result is the last one, or null where it was stopped. */
+  async *#follow(generation: Generation): AsyncGenerator<GenerateEvent> {
+    this.#last = null;
+    yield* generation;
+    this.#last = await generation.result.catch(() => null);
   }
 
   /** A line that goes on with the text, as another word. After an end token it is another text. */
@@ -152,19 +154,12 @@ export class Conversation {
     return [...this.model.encode(follows ? ` ${line}` : line, this.position)];
   }
 
-  async *#append(
-    tokens: readonly number[],
-    options: GenerateOptions,
-  ): AsyncGenerator<GenerateEvent, GenerateResult, void> {
-    const pending = this.#pending === undefined ? {} : { pendingToken: this.#pending };
-    const result = yield* this.#session.generate(continueFrom(pending, tokens), options);
-    this.#pending = result.pendingToken;
-    return (this.#last = result);
+  async *#append(tokens: readonly number[], options: GenerateOptions): AsyncGenerator<GenerateEvent> {
+    yield* this.#follow(this.#session.generate(tokens, options));
   }
 
   async #backTo(turn: Turn): Promise<void> {
     await this.#session.rewind(turn.position);
-    this.#pending = turn.pending;
   }
 }
 

@@ -10,9 +10,7 @@ const START = MAGIC.length + 4;
 export interface ChatHeader {
   readonly model: string;
   readonly messages: readonly ChatMessage[];
-  readonly turns: readonly { position: number; pending: number | undefined; input: readonly number[] }[];
-  /** Sampled, not read yet. */
-  readonly pending: number | null;
+  readonly turns: readonly { position: number; input: readonly number[] }[];
 }
 
 /** What stands before the session's bytes. */
@@ -67,12 +65,11 @@ function parseHeader(path: string, json: Uint8Array): ChatHeader {
     throw bad('JSON');
   }
   if (typeof value !== 'object' || value === null) throw bad('an object');
-  const { model, messages, turns, pending } = value as Record<string, unknown>;
+  const { model, messages, turns } = value as Record<string, unknown>;
   if (typeof model !== 'string') throw bad('a model name');
   if (!Array.isArray(messages) || !messages.every(isMessage)) throw bad('messages');
   if (!Array.isArray(turns) || !turns.every(isTurn)) throw bad('turns');
-  if (pending !== null && !isCount(pending)) throw bad('a pending token or null');
-  return { model, messages, turns, pending };
+  return { model, messages, turns };
 }
 
 const isCount = (value: unknown): value is number =>
@@ -91,7 +88,6 @@ const isTurn = (value: unknown): value is ChatHeader['turns'][number] =>
   value !== null &&
   'position' in value &&
   isCount(value.position) &&
-  (!('pending' in value) || value.pending === undefined || isCount(value.pending)) &&
   'input' in value &&
   Array.isArray(value.input) &&
   value.input.every(isCount);

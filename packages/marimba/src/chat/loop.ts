@@ -1,12 +1,6 @@
 // The conversation loop: a prompt, an answer as it comes, and commands that begin with a slash.
 import { stat } from 'node:fs/promises';
-import {
-  type GenerateEvent,
-  type GenerateOptions,
-  type GenerateResult,
-  type Model,
-  UsageError,
-} from '@marimba/engine';
+import { type GenerateEvent, type GenerateOptions, type Model, UsageError } from '@marimba/engine';
 import { EXIT, explain } from '../exit.ts';
 import { bold, bytes, cyan, dim, duration, plural, threeDigits, yellow } from '../terminal.ts';
 import { createWrapper, lineWidth } from '../wrap.ts';
@@ -136,24 +130,19 @@ class ChatLoop {
   }
 
   /** Prints an answer as it comes; Ctrl-C ends it and keeps what is there. */
-  async #show(
-    answer: (options: GenerateOptions) => AsyncGenerator<GenerateEvent, GenerateResult, void>,
-  ): Promise<void> {
+  async #show(answer: (options: GenerateOptions) => AsyncIterable<GenerateEvent>): Promise<void> {
     const controller = (this.#running = new AbortController());
     const ids = this.#conversation.mode === 'tokens';
     const wrapper = !ids && process.stdout.isTTY ? createWrapper(lineWidth()) : null;
     try {
       const events = answer({ ...this.#settings.options, signal: controller.signal });
-      for (;;) {
-        const next = await events.next();
-        if (next.done) break;
-        const { token, text } = next.value;
+      for await (const { token, text } of events) {
         process.stdout.write(ids ? `${token} ` : (wrapper?.push(text) ?? text));
         await new Promise((resolve) => setImmediate(resolve));
       }
       process.stdout.write(`${wrapper?.end() ?? ''}\n`);
       const { last } = this.#conversation;
-      if (last?.finishReason === 'abort') say(dim('(stopped)'));
+      if (controller.signal.aborted) say(dim('(stopped)'));
       if (last?.finishReason === 'context') say(yellow('The context is full. /rewind makes room.'));
     } finally {
       this.#running = null;
@@ -176,19 +165,19 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 function stats(conversation: Conversation): string {
   const { model, position, last } = conversation;
-  const { backend, layout } = model.runtime;
+  const { usedBytes, weightBytes, recurrentBytes } = model.memory;
   const lines = [
     `context   ${position} of ${model.contextLength} tokens`,
-    `memory    ${bytes(backend.arena.usedBytes)} in use, weights ${bytes(model.weights.byteLength)}, ` +
-      `state ${bytes(layout.recurrentBytes)} per session`,
-    `backend   ${backend.description}`,
+    `memory    ${bytes(usedBytes)} in use, weights ${bytes(weightBytes)}, ` +
+      `state ${bytes(recurrentBytes)} per session`,
+    `backend   ${model.describe().backend}`,
   ];
   if (last) {
-    const { timings, promptTokens, reusedTokens, tokens, seed } = last;
+    const { timings, usage, seed } = last;
     const speed = timings.tokensPerSecond > 0 ? ` at ${threeDigits(timings.tokensPerSecond)}/s` : '';
     lines.push(
-      `prompt    ${promptTokens} tokens, ${reusedTokens} reused, the rest read in ${duration(timings.promptMs)}`,
-      `answer    ${tokens.length} tokens${speed}, seed ${seed}`,
+      `prompt    ${usage.promptTokens} tokens, ${usage.reusedTokens} reused, the rest read in ${duration(timings.promptMs)}`,
+      `answer    ${usage.generatedTokens} tokens${speed}, seed ${seed}`,
     );
   }
   return lines.map((line) => dim(`  ${line}`)).join('\n');

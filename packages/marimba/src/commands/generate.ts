@@ -1,8 +1,7 @@
 // marimba generate MODEL: continues a text or a list of tokens, streaming to stdout.
-import { type GenerateResult, type Model, type Prompt, UsageError } from '@marimba/engine';
+import { type GenerateResult, type Generation, type Model, type Prompt, UsageError } from '@marimba/engine';
 import type { Command } from 'commander';
 import { BUNDLED_PROMPT, isBundled, OPTIONAL_MODEL } from '../bundled.ts';
-import { Interrupted } from '../exit.ts';
 import { watchInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../open.ts';
 import { addModelOptions, loadOptions, type ModelFlags, tokenList } from '../options.ts';
@@ -68,10 +67,12 @@ async function run(source: string, flags: GenerateFlags): Promise<void> {
     const prompt = layOut(text, flags);
     const greedy = flags.tokens !== undefined && flags.temperature === undefined;
     const options = { ...generateOptions(flags, model, greedy), signal: interrupt.signal };
-    const result = await stream(model, prompt, options, flags.json !== true);
+    const generation = model.createSession().generate(prompt, options);
+    await show(model, generation, flags.json !== true);
+    const result = interrupt.signal.aborted ? soFar(generation) : await generation.result;
     if (flags.json) printJson({ ...result, model: model.name });
     else figures(result);
-    if (result.finishReason === 'abort') throw new Interrupted('stopped');
+    interrupt.check();
   } finally {
     interrupt.release();
     await model.close();
@@ -85,32 +86,35 @@ function layOut(text: string | number[], { chat, system }: GenerateFlags): Promp
   return { messages: system === undefined ? messages : [{ role: 'system', content: system }, ...messages] };
 }
 
-/** Token ids stand in for text where there is no tokenizer. */
-async function stream(
-  model: Model,
-  prompt: Prompt,
-  options: ReturnType<typeof generateOptions>,
-  show: boolean,
-): Promise<GenerateResult> {
-  const events = model.createSession().generate(prompt, options);
-  for (let first = true; ; first = false) {
-    const next = await events.next();
-    if (next.done) {
-      if (show) process.stdout.write('\n');
-      return next.value;
-    }
-    const { token, text } = next.value;
-    if (show) process.stdout.write(model.tokenizer ? text : `${first ? '' : ' '}${token}`);
+/** Prints an answer as it comes, in full or up to an abort. Token ids stand in for text where there is no tokenizer. */
+async function show(model: Model, generation: Generation, visible: boolean): Promise<void> {
+  let separator = '';
+  for await (const { token, text } of generation) {
+    if (visible) process.stdout.write(model.tokenizer ? text : `${separator}${token}`);
+    separator = ' ';
     // Between tokens signals and pipes have their turn, also with a backend that never leaves this thread.
     await new Promise((resolve) => setImmediate(resolve));
   }
+  if (visible) process.stdout.write('\n');
 }
 
-function figures({ tokens, promptTokens, finishReason, timings, seed }: GenerateResult): void {
+/** What there is after Ctrl-C. */
+const soFar = ({ tokens, text, usage, seed, timings }: Generation) => ({
+  tokens,
+  text,
+  finishReason: 'abort' as const,
+  usage,
+  seed,
+  timings,
+});
+
+type Figures = Pick<GenerateResult, 'usage' | 'timings' | 'seed'> & { readonly finishReason: string };
+
+function figures({ usage, finishReason, timings, seed }: Figures): void {
   if (!process.stderr.isTTY) return;
   const parts = [
-    `prompt ${promptTokens} tokens in ${duration(timings.promptMs)}`,
-    `${tokens.length} tokens${timings.tokensPerSecond > 0 ? ` at ${threeDigits(timings.tokensPerSecond)}/s` : ''}`,
+    `prompt ${usage.promptTokens} tokens in ${duration(timings.promptMs)}`,
+    `${usage.generatedTokens} tokens${timings.tokensPerSecond > 0 ? ` at ${threeDigits(timings.tokensPerSecond)}/s` : ''}`,
     `ended by ${finishReason}`,
     `seed ${seed}`,
   ];

@@ -1,0 +1,366 @@
+// What the sessions of one model share: the runtime that reads tokens into their timelines, the prefixes that they may
+// start from, and what is known about text. Knows neither Session nor Model; both are thin faces of it.
+//
+// The walk of a prompt: Session.generate → ModelCore.generate → the loop (generate/) → ReadingSession → ModelCore.read →
+// Runtime.step, and back the same way.
+
+import type { ModelSpec } from '../architecture/spec.ts';
+import { UsageError } from '../errors.ts';
+import type { JsonObject } from '../formats/types.ts';
+import { checkPrompt, generate, type ReadySession } from '../generate/generate.ts';
+import type { Generation } from '../generate/generation.ts';
+import { LookaheadSession, type RewindableSession } from '../generate/lookahead.ts';
+import { createNgramDraft, noDraft } from '../generate/ngram-draft.ts';
+import { isToken } from '../generate/options.ts';
+import type { GenerateOptions, ReuseReport, SamplingOptions } from '../generate/types.ts';
+import { type LogitsWanted, logitRows, type Piece, type Runtime } from '../runtime/runtime.ts';
+import type { StateOwner } from '../state/state-file.ts';
+import type { ChatMessage, ChatTemplate } from '../tokenizer/chat-template.ts';
+import type { Tokenizer } from '../tokenizer/types.ts';
+import type { ModelWeights } from '../weights/place.ts';
+import { PrefixStore } from './prefix-store.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { Timeline } from './timeline.ts';
+
+/** What to generate from: text, token ids, or a conversation that the model's chat template lays out. */
+export type Prompt =
+  | string
+  | readonly number[]
+  | { readonly messages: readonly ChatMessage[]; readonly tools?: readonly JsonObject[] | undefined };
+
+/** What a timeline is to read in a step. */
+export interface ReadRequest {
+  readonly timeline: Timeline;
+  readonly tokens: readonly number[];
+  readonly logits?: LogitsWanted | undefined;
+  readonly into?: Float32Array | undefined;
+}
+
+export interface CoreParts {
+  readonly name: string;
+  readonly spec: ModelSpec;
+  readonly weights: ModelWeights;
+  readonly runtime: Runtime;
+  readonly fingerprint: string;
+  readonly tokenizer: Tokenizer | null;
+  readonly chatTemplate: ChatTemplate | null;
+  readonly recommended: SamplingOptions;
+  readonly contextLength: number;
+  /** Memory for prefixes that sessions share; 0 for none. */
+  readonly prefixCacheBytes: number;
+}
+
+/** Within a long prompt a checkpoint is kept after this many tokens. */
+const CHECKPOINT_TOKENS = 4096;
+
+const BUSY_READING = 'await the running step first';
+const BUSY_GENERATING = 'await the result of the running generation first, or close it';
+
+export class ModelCore {
+  readonly name: string;
+  readonly spec: ModelSpec;
+  readonly weights: ModelWeights;
+  readonly runtime: Runtime;
+  readonly fingerprint: string;
+  readonly tokenizer: Tokenizer | null;
+  readonly chatTemplate: ChatTemplate | null;
+  readonly recommended: SamplingOptions;
+  readonly contextLength: number;
+  readonly vocabularySize: number;
+  /** Where generation ends: the configuration's end tokens and those that the tokenizer knows. */
+  readonly endTokens: readonly number[];
+  /** Null when sharing is switched off. */
+  readonly prefixes: PrefixStore | null;
+  #closed = false;
+
+  constructor(parts: CoreParts) {
+    this.name = parts.name;
+    this.spec = parts.spec;
+    this.weights = parts.weights;
+    this.runtime = parts.runtime;
+    this.fingerprint = parts.fingerprint;
+    this.tokenizer = parts.tokenizer;
+    this.chatTemplate = parts.chatTemplate;
+    this.recommended = parts.recommended;
+    this.contextLength = parts.contextLength;
+    this.vocabularySize = parts.spec.vocabularySize;
+    this.endTokens = [...new Set([...parts.spec.endTokens, ...(parts.tokenizer?.special.eos ?? [])])];
+    this.prefixes = parts.prefixCacheBytes > 0 ? new PrefixStore(parts.prefixCacheBytes) : null;
+  }
+
+  get stateOwner(): StateOwner {
+    const { fingerprint, contextLength } = this;
+    return { layout: this.runtime.layout, fingerprint, contextLength };
+  }
+
+  assertOpen(): void {
+    if (this.#closed) throw new UsageError(`model ${this.name} is closed: load it again`, { code: 'closed' });
+  }
+
+  /** Waits for what is under way, then stops the threads and gives all memory back. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.runtime.idle();
+    await this.runtime.backend.close();
+  }
+
+  /**
+   * Reserves the timelines, and reads into all of them with shared passes over the weights. Pending tokens are read first,
+   * and give no logits.
+   */
+  async step(requests: readonly ReadRequest[], signal?: AbortSignal): Promise<(Float32Array | null)[]> {
+    const claimed: Timeline[] = [];
+    try {
+      for (const { timeline, tokens } of requests) {
+        assertTokens(tokens);
+        timeline.claim(BUSY_READING);
+        claimed.push(timeline);
+      }
+      return await this.read(requests.map(afterPending), signal);
+    } finally {
+      for (const timeline of claimed) timeline.release();
+    }
+  }
+
+  /** Reads into timelines that the caller has reserved. Where a token is pending, `tokens` begin with it. */
+  async read(requests: readonly ReadRequest[], signal?: AbortSignal): Promise<(Float32Array | null)[]> {
+    this.assertOpen();
+    for (const request of requests) this.#check(request);
+    const targets = requests.map(({ timeline, tokens }) => timeline.readLength + tokens.length);
+    try {
+      return await this.runtime.step(requests.map(piece), signal);
+    } finally {
+      // A rejected piece may leave others of the same call under way: they are through once the runtime is idle.
+      if (requests.some(({ timeline }, i) => timeline.readLength !== targets[i])) await this.runtime.idle();
+    }
+  }
+
+  /**
+   * Reads a prompt of any length, with checkpoints on the way. Returns the logits after its last token. Where a token is
+   * pending, `tokens` begin with it.
+   */
+  async prefill(timeline: Timeline, tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
+    for (let from = 0; ; from += CHECKPOINT_TOKENS) {
+      timeline.checkpoint();
+      const chunk = tokens.slice(from, from + CHECKPOINT_TOKENS);
+      const last = from + chunk.length >= tokens.length;
+      const [logits] = await this.read([{ timeline, tokens: chunk, logits: last ? 'last' : 'none' }], signal);
+      if (last) return logits!;
+    }
+  }
+
+  /** Makes the timeline hold exactly these tokens, reusing as much as they have in common with what it has read. */
+  async align(timeline: Timeline, tokens: readonly number[], signal?: AbortSignal): Promise<ReuseReport> {
+    const report = timeline.alignTo(tokens, tokens.length, this.prefixes);
+    if (timeline.length < tokens.length) {
+      const missing = timeline.withPending(tokens.slice(timeline.length));
+      await this.read([{ timeline, tokens: missing, logits: 'none' }], signal);
+      timeline.checkpoint();
+    }
+    return report;
+  }
+
+  /** Runs `work` while nothing else may use the timeline. */
+  async alone<T>(timeline: Timeline, work: () => Promise<T>): Promise<T> {
+    timeline.claim(BUSY_READING);
+    try {
+      return await work();
+    } finally {
+      timeline.release();
+    }
+  }
+
+  /** Lets other sessions start from here. */
+  share(timeline: Timeline): void {
+    if (timeline.readLength) this.prefixes?.add(timeline.snapshotOfRead());
+  }
+
+  generate(timeline: Timeline, prompt: Prompt, options: GenerateOptions): Generation {
+    this.assertOpen();
+    timeline.assertFree();
+    const encoded = this.#encodePrompt(prompt, timeline.length);
+    if (encoded.kind === 'whole') checkPrompt({ position: 0, logits: null }, this, encoded.tokens);
+    else
+      checkPrompt(
+        { position: timeline.readLength, logits: timeline.logits },
+        this,
+        timeline.withPending(encoded.tokens),
+      );
+    const { speculate = 'auto' } = options ?? {};
+    const begin = (): ReadySession => {
+      timeline.claim(BUSY_GENERATING);
+      const { promptTokens, reuse } = bringInLine(timeline, encoded, this.prefixes);
+      const session = new LookaheadSession(
+        new ReadingSession(this, timeline),
+        speculate === false ? noDraft : createNgramDraft(),
+        { always: speculate === true, contextLength: this.contextLength },
+      );
+      const release = () => {
+        timeline.release();
+        this.share(timeline);
+      };
+      return { session, promptTokens, reuse, release };
+    };
+    return generate(begin, this, options);
+  }
+
+  /** The tokens of a text that follows `position` tokens: only the first text of a session gets a start token. */
+  encode(text: string, position: number): number[] {
+    return this.needTokenizer().encode(text, position === 0 ? {} : { addBos: false });
+  }
+
+  /** Throws UsageError unless these are token ids that fit the context after `held` others. */
+  checkTokens(tokens: readonly number[], held: number): void {
+    assertTokens(tokens);
+    const bad = tokens.find((token) => !isToken(token, this.vocabularySize));
+    if (bad !== undefined)
+      throw new UsageError(
+        `token ${bad}: expected a whole number below the vocabulary size ${this.vocabularySize}`,
+      );
+    if (held + tokens.length > this.contextLength)
+      throw new UsageError(
+        `expected at most ${this.contextLength} tokens of context, found ${held + tokens.length}. ` +
+          'Start a new session, or load the model with a longer contextLength.',
+      );
+  }
+
+  needTokenizer(): Tokenizer {
+    if (!this.tokenizer)
+      throw new UsageError(`${this.name} has no tokenizer: pass token ids instead of text`);
+    return this.tokenizer;
+  }
+
+  needTemplate(): ChatTemplate {
+    if (!this.chatTemplate)
+      throw new UsageError(`${this.name} has no chat template: pass text or token ids to session.generate`);
+    return this.chatTemplate;
+  }
+
+  #encodePrompt(prompt: Prompt, position: number): EncodedPrompt {
+    if (typeof prompt === 'string') return { kind: 'append', tokens: this.encode(prompt, position) };
+    if (Array.isArray(prompt)) return { kind: 'append', tokens: prompt };
+    if (typeof prompt !== 'object' || prompt === null || !('messages' in prompt))
+      throw new UsageError(
+        `prompt: expected text, an array of token ids or { messages }, found ${describe(prompt)}`,
+      );
+    const { messages, tools } = prompt;
+    if (!Array.isArray(messages))
+      throw new UsageError(`prompt.messages: expected an array of messages, found ${describe(messages)}`);
+    const template = this.needTemplate();
+    const { tokens } = template.encode(messages, this.needTokenizer(), {
+      addGenerationPrompt: true,
+      ...(tools ? { tools } : {}),
+    });
+    return { kind: 'whole', tokens };
+  }
+
+  #check({ timeline, tokens, logits = 'last', into }: ReadRequest): void {
+    this.checkTokens(tokens, timeline.readLength);
+    const size = logitRows({ tokens, logits }) * this.vocabularySize;
+    if (into && into.length !== size)
+      throw new UsageError(`into: expected room for ${size} logits, found ${into.length}`);
+  }
+}
+
+function describe(value: unknown): string {
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+/** A prompt as tokens: to append to whatever the session holds, or the whole that it is to hold. */
+interface EncodedPrompt {
+  readonly kind: 'append' | 'whole';
+  readonly tokens: readonly number[];
+}
+
+function bringInLine(timeline: Timeline, { kind, tokens }: EncodedPrompt, prefixes: PrefixStore | null) {
+  if (kind === 'append') {
+    const reuse = { reusedTokens: timeline.readLength, computedTokens: tokens.length, reason: null };
+    return { reuse, promptTokens: timeline.withPending(tokens) };
+  }
+  const reuse = timeline.alignForAnswer(tokens, prefixes);
+  return { reuse, promptTokens: timeline.withPending(tokens.slice(timeline.length)) };
+}
+
+function assertTokens(tokens: readonly number[]): void {
+  if (!Array.isArray(tokens))
+    throw new UsageError(`tokens: expected an array of token ids, found ${describe(tokens)}`);
+  if (!tokens.length) throw new UsageError('tokens: expected at least one token per session, found none');
+}
+
+/** The same request, with a pending token before its tokens. */
+function afterPending({ timeline, tokens, logits, into }: ReadRequest): ReadRequest {
+  if (timeline.pendingToken === null) return { timeline, tokens, logits, into };
+  const wanted = logits === 'all' ? tokens.length : logits;
+  return { timeline, tokens: timeline.withPending(tokens), logits: wanted, into };
+}
+
+function piece({ timeline, tokens, logits = 'last', into }: ReadRequest): Piece {
+  let done = 0;
+  return {
+    state: timeline.state,
+    tokens,
+    logits,
+    into,
+    consumed(count) {
+      timeline.consumed(tokens.slice(done, count));
+      done = count;
+    },
+  };
+}
+
+/** A timeline as generation uses it: what it has read, without a pending token. */
+class ReadingSession implements RewindableSession {
+  readonly #core: ModelCore;
+  readonly #timeline: Timeline;
+  /** Room for one row of logits, used again by each step. */
+  #row: Float32Array | undefined;
+
+  constructor(core: ModelCore, timeline: Timeline) {
+    this.#core = core;
+    this.#timeline = timeline;
+  }
+
+  get tokens(): readonly number[] {
+    return this.#timeline.tokens.slice(0, this.#timeline.readLength);
+  }
+
+  get logits(): Float32Array | null {
+    return this.#timeline.logits;
+  }
+
+  /** The end of a prompt becomes a checkpoint, so that another answer needs no evaluation. */
+  async prefill(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
+    const timeline = this.#timeline;
+    const isShort = tokens.length === 1; // not worth a checkpoint
+    const request = { timeline, tokens };
+    const logits = isShort
+      ? (await this.#core.read([request], signal))[0]!
+      : await this.#core.prefill(timeline, tokens, signal);
+    timeline.know(logits);
+    if (isShort) return logits;
+    timeline.checkpoint();
+    this.#core.share(timeline);
+    return logits;
+  }
+
+  async read(tokens: readonly number[], rows: number): Promise<Float32Array> {
+    const into = rows === 1 ? this.#row : undefined;
+    const [logits] = await this.#core.read([{ timeline: this.#timeline, tokens, logits: rows, into }]);
+    if (rows === 1) this.#row = logits!;
+    return logits!;
+  }
+
+  snapshot(): Snapshot {
+    return this.#timeline.snapshot();
+  }
+
+  restore(snapshot: Snapshot): void {
+    this.#timeline.restore(snapshot);
+  }
+
+  async end(pending: number | null): Promise<void> {
+    if (pending !== null) this.#timeline.hold(pending);
+  }
+}
