@@ -121,7 +121,7 @@ function quality(results: Results, models: Recipe['models']): string[] {
     againstTrigram(results),
     '',
     'One run each, one seed: differences of a hundredth are not evidence. All four start from weights of deviation 0.02, from which',
-    'narrow transformers learn more slowly than hybrids do (docs/log.md): at a budget this small, that is part of their gap.',
+    'narrow transformers learn more slowly than hybrids do (docs/log/2026-11-training-small-models.md): at a budget this small, that is part of their gap.',
     '',
     '![Held-out bits per byte of the four trainings, and the trigram model’s level](training.svg)',
     '',

@@ -11,7 +11,7 @@ const DEVIATION = 0.02;
 
 /**
  * "Small init" (Nguyen & Salazar 2019): 0.02 at a hidden size of 1000, more in narrower models, which learn far slower from 0.02
- * (docs/log.md).
+ * (docs/log/2026-11-training-small-models.md).
  */
 export const smallDeviation = (hidden: number): number => Math.sqrt(2 / (5 * hidden));
 
