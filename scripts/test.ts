@@ -12,6 +12,7 @@ const files = named.length
       'packages/*/src/**/*.test.ts',
       'packages/*/test/**/*.test.ts',
       'test/**/*.test.ts',
+      'scripts/**/*.test.ts',
       'bench/*.test.ts',
       'recipes/*/*.test.ts',
     ]).sort();

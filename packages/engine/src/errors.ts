@@ -61,7 +61,9 @@ export type ErrorCode = FormatErrorCode | ModelErrorCode | StateErrorCode | Usag
 
 /** Options of the constructors: a code other than the class's first, and the error that led here. */
 export interface ErrorDetails<Code extends ErrorCode = ErrorCode> {
+  /** Default: the class's first code. */
   readonly code?: Code | undefined;
+  /** The error that led to this one. */
   readonly cause?: unknown;
 }
 
@@ -70,9 +72,12 @@ export interface ErrorDetails<Code extends ErrorCode = ErrorCode> {
  * none: they reject with the signal's own reason. Anything else that is thrown is a bug of the package.
  */
 export abstract class MarimbaError extends Error {
+  /** The class's own name, also across copies of this package. */
+  abstract override readonly name: string;
   /** What went wrong, for programs. Messages may change from release to release, codes do not. */
   readonly code: ErrorCode;
 
+  /** Used by the subclasses, each with its own default code. */
   constructor(message: string, code: ErrorCode, details: ErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;

@@ -26,7 +26,9 @@ interface Amount {
 
 /** Asking the hub which commit a name means and which files it has. Reported at once, before the first request. */
 export interface ResolveProgress extends Amount {
+  /** Tag of the union. */
   readonly phase: 'resolve';
+  /** What `loaded` and `total` count. */
   readonly unit: 'requests';
   /** What is looked up: `owner/name`. */
   readonly source: string;
@@ -34,7 +36,9 @@ export interface ResolveProgress extends Amount {
 
 /** Fetching files, or finding them in the cache. `loaded` and `total` are of all files together. */
 export interface DownloadProgress extends Amount {
+  /** Tag of the union. */
   readonly phase: 'download';
+  /** What `loaded` and `total` count. */
   readonly unit: 'bytes';
   /** The file that this event is about, and its own amounts in bytes. */
   readonly file: { readonly name: string; readonly loaded: number; readonly total: number };
@@ -44,13 +48,17 @@ export interface DownloadProgress extends Amount {
 
 /** Compiling the kernels and starting worker threads. */
 export interface StartProgress extends Amount {
+  /** Tag of the union. */
   readonly phase: 'start';
+  /** What `loaded` and `total` count. */
   readonly unit: 'threads';
 }
 
 /** Reading weights into memory, quantising and packing them where asked for. Bytes are those of the files. */
 export interface WeightsProgress extends Amount {
+  /** Tag of the union. */
   readonly phase: 'load';
+  /** What `loaded` and `total` count. */
   readonly unit: 'bytes';
 }
 

@@ -11,12 +11,17 @@ import {
   type SpecOf,
 } from '../layers/index.ts';
 
+/** What a model is, as read from its files: sizes and a list of layers. */
 export interface ModelSpec {
   /** The family's name: jamba, mamba, llama … */
   readonly family: string;
+  /** Name of the file, folder or repository that it was read from. */
   readonly name: string;
+  /** Rows of the embedding, so token ids are below it. */
   readonly vocabularySize: number;
+  /** Channels of the residual stream. */
   readonly hiddenSize: number;
+  /** Epsilon of the RMS norms. */
   readonly normEpsilon: number;
   /** The output head reuses the embedding matrix. */
   readonly tiedHead: boolean;
@@ -24,9 +29,11 @@ export interface ModelSpec {
   readonly embeddingScale: number;
   /** Longest context the model was made for, in tokens. */
   readonly contextLength: number;
+  /** Put in front of a text by models that want it; null where the files name none. */
   readonly beginToken: number | null;
   /** Generation ends at any of these. */
   readonly endTokens: readonly number[];
+  /** From the embedding to the head. */
   readonly layers: readonly LayerSpec[];
 }
 
@@ -37,6 +44,7 @@ export interface ModelSpec {
 export interface LayerSpec {
   /** Side by side on one norm. Empty: neither mixer nor its norm. */
   readonly mixers: readonly MixerSpec[];
+  /** After the mixers, with a norm of its own. Null: neither feed-forward nor its norm. */
   readonly feedForward: FeedForwardSpec | null;
 }
 

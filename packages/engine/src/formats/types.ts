@@ -50,12 +50,17 @@ export type TensorType =
 
 /** One tensor of a checkpoint. Its rows are contiguous in the file; a row is a whole number of blocks. */
 export interface TensorEntry {
+  /** As in the file. */
   readonly name: string;
+  /** Element format in the file. */
   readonly type: TensorType;
   /** Row-major, outermost dimension first (as Hugging Face prints it; the reverse of GGUF's `ne`). */
   readonly shape: readonly number[];
+  /** The file that holds it. */
   readonly source: ByteSource;
+  /** Where its bytes begin in the file. */
   readonly offset: number;
+  /** Its bytes in the file. */
   readonly byteLength: number;
 }
 
@@ -72,20 +77,29 @@ interface OpenedFiles {
   close(): Promise<void>;
 }
 
+/** An opened GGUF file, or the parts of one. */
 export interface GgufCheckpoint extends OpenedFiles {
+  /** Tag of the union. */
   readonly kind: 'gguf';
+  /** Of the GGUF format: 2 or 3. */
   readonly version: number;
+  /** Key-value pairs of the first part. */
   readonly metadata: ReadonlyMap<string, MetadataValue>;
   /** The same with the types that the file has, for writing it again. Arrays are shared with `metadata`. */
   readonly typedMetadata: ReadonlyMap<string, TypedMetadataValue>;
 }
 
+/** An opened folder of safetensors with a config.json. */
 export interface HuggingFaceCheckpoint extends OpenedFiles {
+  /** Tag of the union. */
   readonly kind: 'huggingface';
+  /** config.json. */
   readonly config: JsonObject;
+  /** generation_config.json; null when the folder has none. */
   readonly generationConfig: JsonObject | null;
   /** Read on demand: these can be tens of megabytes. Null when the folder has none. */
   tokenizerJson(): Promise<JsonObject | null>;
+  /** tokenizer_config.json, read on demand; null when the folder has none. */
   tokenizerConfig(): Promise<JsonObject | null>;
   /** chat_template.jinja, or the template inside tokenizer_config.json. */
   chatTemplate(): Promise<string | null>;

@@ -6,16 +6,23 @@ import { f32, text, u32 } from '../formats/gguf-values.ts';
 import { type DerivedVector, type GgufLayer, type Layer, matrix, vector } from './layer.ts';
 import { type RopeScaling, type RopeSpec, ropeInverseFrequencies } from './rope.ts';
 
+/** Attention over all earlier tokens, or over a window of them. */
 export interface AttentionSpec {
+  /** Tag of the union of layer kinds. */
   readonly kind: 'attention';
+  /** Query heads. */
   readonly heads: number;
+  /** Key and value heads; `heads / kvHeads` query heads share each (grouped-query attention). */
   readonly kvHeads: number;
+  /** Channels per head. */
   readonly headSize: number;
   /** Each token sees the last `window` positions, itself included; null: all. */
   readonly window: number | null;
+  /** Rotary position embedding; null for none (Jamba has no positions). */
   readonly rope: RopeSpec | null;
   /** Biases on q, k and v; on the output projection. */
   readonly inputBias: boolean;
+  /** A bias on the output projection. */
   readonly outputBias: boolean;
   /** RMS norm on every head of q and k before RoPE (Qwen 3, Gemma 3). */
   readonly headNorms: boolean;

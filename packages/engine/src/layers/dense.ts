@@ -4,10 +4,15 @@ import { u32 } from '../formats/gguf-values.ts';
 import type { Activation } from '../plan/activation.ts';
 import { type GgufLayer, type Layer, matrix, vector } from './layer.ts';
 
+/** A gated feed-forward: `down(activation(gate(x)) * up(x))` (SwiGLU where the activation is SiLU). */
 export interface DenseSpec {
+  /** Tag of the union of layer kinds. */
   readonly kind: 'dense';
+  /** Inner size: rows of the gate and up matrices. */
   readonly size: number;
+  /** Applied to the gate. */
   readonly activation: Activation;
+  /** Biases on all three matrices. */
   readonly bias: boolean;
 }
 

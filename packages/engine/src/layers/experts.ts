@@ -5,14 +5,19 @@ import { u32 } from '../formats/gguf-values.ts';
 import type { Activation } from '../plan/activation.ts';
 import { type GgufLayer, type Layer, matrix } from './layer.ts';
 
+/** A mixture of experts: a router sends each token through `topK` of `count` feed-forwards. */
 export interface ExpertsSpec {
+  /** Tag of the union of layer kinds. */
   readonly kind: 'experts';
   /** Inner size of each expert. */
   readonly size: number;
+  /** Experts in the layer. */
   readonly count: number;
+  /** Experts that each token passes through. */
   readonly topK: number;
   /** The weights of the chosen experts are rescaled to sum to 1. */
   readonly renormalize: boolean;
+  /** Applied to the gate of each expert. */
   readonly activation: Activation;
 }
 

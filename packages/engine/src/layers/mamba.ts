@@ -7,16 +7,25 @@ import type { ConfigReader } from '../formats/config-reader.ts';
 import { flag, u32 } from '../formats/gguf-values.ts';
 import { type DerivedVector, type GgufLayer, type Layer, matrix, vector } from './layer.ts';
 
+/** A selective state-space layer (Mamba-1; Gu and Dao 2023). */
 export interface MambaSpec {
+  /** Tag of the union of layer kinds. */
   readonly kind: 'mamba';
+  /** Channels of the convolution and the scan (`d_inner`). */
   readonly innerSize: number;
+  /** State values per channel (`d_state`). */
   readonly stateSize: number;
+  /** Taps of the causal convolution (`d_conv`). */
   readonly convWidth: number;
+  /** Rank of the projection that dt comes from. */
   readonly dtRank: number;
+  /** A bias on the convolution. */
   readonly convBias: boolean;
+  /** Biases on the input and output projections. */
   readonly projectionBias: boolean;
   /** RMS norms on dt, B and C after x_proj: Jamba's have weights, FalconMamba's do not, Mamba has none. */
   readonly innerNorms: 'weighted' | 'plain' | 'none';
+  /** Epsilon of the inner norms. */
   readonly innerNormEpsilon: number;
 }
 

@@ -8,20 +8,27 @@ import { escapeOf, MarkerGuard, unusedCharacter } from './guard.ts';
 import { TemplateProgram } from './template-runtime.ts';
 import type { Tokenizer } from './types.ts';
 
+/** A call of a tool that an assistant asked for. */
 export interface ChatToolCall {
+  /** Repeated by the tool's answer as `toolCallId`, where a model tells calls apart. */
   readonly id?: string;
+  /** The function to call. */
   readonly name: string;
   /** An object, or JSON text of one. */
   readonly arguments: JsonObject | string;
 }
 
+/** One message of a conversation. */
 export interface ChatMessage {
+  /** Who speaks. `tool`: the answer of a tool call. */
   readonly role: 'system' | 'user' | 'assistant' | 'tool';
+  /** The text; empty for an assistant message that only calls tools. */
   readonly content: string;
   /** What the assistant asked to be called. */
   readonly toolCalls?: readonly ChatToolCall[];
   /** Of a tool's answer: the call it belongs to, and the tool. */
   readonly toolCallId?: string;
+  /** Of a tool's answer: the tool. */
   readonly name?: string;
   /** Of an assistant message: its thoughts, for templates that keep them apart (`reasoning_content`). */
   readonly reasoning?: string;
@@ -44,8 +51,11 @@ export interface TemplateTokens {
   readonly pad?: string | null;
 }
 
+/** Writes conversations the way the model was trained to read them. */
 export interface ChatTemplate {
+  /** Where the template is from, for messages. */
   readonly name: string;
+  /** The template itself, in Jinja. */
   readonly source: string;
   /** The text of a conversation, as the template writes it. */
   render(messages: readonly ChatMessage[], options?: ChatTemplateOptions): string;

@@ -31,9 +31,11 @@ export interface StreamDecoder {
   end(): string;
 }
 
+/** Turns text into token ids and back, as the model's own tokenizer does. */
 export interface Tokenizer {
   /** Highest token number + 1. */
   readonly vocabularySize: number;
+  /** Ids that the files name. `eos` may be several, `unknown` and `pad` are null where there are none. */
   readonly special: {
     readonly bos: number | null;
     readonly eos: readonly number[];
@@ -46,7 +48,9 @@ export interface Tokenizer {
   readonly addEos: boolean;
   /** What a reader should know about this tokenizer (an unknown kind that was approximated); usually empty. */
   readonly notes: readonly string[];
+  /** Token ids of a text; a begin token first where `addBos` says so. Markers inside the text stay plain text by default. */
   encode(text: string, options?: EncodeOptions): number[];
+  /** The text of tokens. Bytes that are no UTF-8 come out as U+FFFD. */
   decode(tokens: ArrayLike<number>, options?: DecodeOptions): string;
   /** Raw bytes of one token, for streaming and constraints; empty for special tokens. */
   tokenBytes(token: number): Uint8Array;
@@ -54,9 +58,11 @@ export interface Tokenizer {
   tokenText(token: number): string;
   /** Exact vocabulary entry, special tokens included. */
   tokenId(text: string): number | null;
+  /** Whether a token is a marker rather than text. */
   isSpecial(token: number): boolean;
   /** Added tokens: the special ones, and ordinary texts that always stand for one token. */
   addedTokens(): readonly AddedToken[];
+  /** Decodes token by token, holding back incomplete characters. */
   createStreamDecoder(options?: StreamDecoderOptions): StreamDecoder;
 }
 

@@ -21,6 +21,7 @@ export const QUANTIZE_TYPES = [
   'q2_K',
   'f16',
 ] as const;
+/** A format that weights can be quantised to while they load. */
 export type QuantizeType = (typeof QUANTIZE_TYPES)[number];
 
 /** Formats of files. */
