@@ -156,15 +156,19 @@ export interface GenerateResult {
   readonly tokens: readonly number[];
   /** The text of all events joined. '' without a tokenizer. */
   readonly text: string;
+  /** Why it ended. */
   readonly finishReason: FinishReason;
   /** The stop string that ended it. The session's tokens include it, the text does not. */
   readonly stopString?: string;
   /** The end token that ended it: also the last of `tokens`. */
   readonly stopToken?: number;
+  /** How many tokens were read, reused and generated. */
   readonly usage: GenerateUsage;
+  /** What the session already held of the prompt. */
   readonly reuse: ReuseReport;
   /** Repeats this result; chosen at random unless given. */
   readonly seed: number;
+  /** Where the time went. */
   readonly timings: GenerateTimings;
 }
 

@@ -37,6 +37,7 @@ export interface ModelMemory {
   readonly usedBytes: number;
   /** What could be in use at most: WebAssembly addresses 4 GiB. */
   readonly limitBytes: number;
+  /** All weights, in the formats they are computed with. */
   readonly weightBytes: number;
   /** Buffers between layers, and scratch. */
   readonly activationBytes: number;
@@ -50,18 +51,25 @@ export interface ModelMemory {
 
 /** What a model is and how it runs, for people and reports. */
 export interface ModelDescription {
+  /** File, folder or repository that it was loaded from. */
   readonly name: string;
   /** The architecture's name, such as `jamba`. */
   readonly family: string;
   /** Numbers in all weights; a tied head counts once. */
   readonly parameters: number;
+  /** From the embedding to the head. */
   readonly layers: readonly LayerSpec[];
+  /** Channels of the residual stream. */
   readonly hiddenSize: number;
+  /** Token ids are below it. */
   readonly vocabularySize: number;
+  /** Most tokens that a session may hold. */
   readonly contextLength: number;
+  /** Format of the attention cache. */
   readonly cacheType: CacheType;
   /** Kernels and threads, such as "wasm, relaxed SIMD, 4 threads". */
   readonly backend: string;
+  /** Threads that compute; 1 where the calling thread does. */
   readonly threads: number;
   /** Tokens of a prompt that one pass evaluates. */
   readonly batchTokens: number;

@@ -14,6 +14,7 @@ const NOTHING = new Uint8Array();
 
 /** What one session is to read in a step. */
 export interface StepRequest {
+  /** Must belong to the model; at most once per step. */
   readonly session: Session;
   /** Token ids, at least one. */
   readonly tokens: readonly number[];
