@@ -83,7 +83,7 @@ export type { Example, Level, Task, TaskInstance, TaskSize } from './tasks/task.
 export { BENCH_MODELS, benchTraining, type TrainingBench, type TrainingBenchOptions } from './train/bench.ts';
 export { initialise } from './train/initialise.ts';
 export { type RunHooks, type RunResult, runTraining } from './train/run.ts';
-export { checkRunConfig, type RunConfig, readRunConfig } from './train/run-config.ts';
+export { checkRunConfig, RUN_SETTINGS, type RunConfig, readRunConfig } from './train/run-config.ts';
 export {
   type OptimizerSettings,
   type StepReport,

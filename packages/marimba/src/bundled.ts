@@ -6,6 +6,7 @@ import type { GenerateOptions } from '@marimba/engine';
 import type { ChatSettings } from './chat/loop.ts';
 import { KNOWN_MODELS } from './describe/known-models.ts';
 import { needsOf } from './describe/needs.ts';
+import { invocation } from './invocation.ts';
 import { bytes, cyan } from './terminal.ts';
 import { definitions, wrapText } from './wrap.ts';
 
@@ -63,8 +64,8 @@ export function introduction(): string {
     '',
     wrapText(
       `A model that answers (downloads ${bytes(downloadBytes)}, then takes ${bytes(weightBytes)} of memory; ` +
-        '"marimba models" lists others):',
+        `"${invocation()} models" lists others):`,
     ),
-    `  ${cyan(`npx marimba chat ${real.hub} --quantize q4_K`)}`,
+    `  ${cyan(`${invocation()} chat ${real.hub} --quantize q4_K`)}`,
   ].join('\n');
 }

@@ -4,7 +4,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { marimba, modelPath } from './run.ts';
+import { checkRunConfig } from '@marimba/lab';
+import { trainingPage } from '../../../scripts/training-settings.ts';
+import { runFile } from '../src/train/init.ts';
+import { finish, marimba, modelPath, start } from './run.ts';
 
 let folder = '';
 before(() => {
@@ -68,6 +71,81 @@ test('trains from a file, goes on with more steps refused as another run, writes
   const other = await marimba(['train', path, '--steps', '9']);
   assert.equal(other.code, 1);
   assert.match(other.stderr, /another model, data or settings/);
+});
+
+test('--init writes files that train on one’s own text, and never replaces one', async () => {
+  const text = join(folder, 'own.txt');
+  writeFileSync(text, 'The whale is no fish, and the sea no place to argue about it. '.repeat(60));
+  for (const name of ['init/run.json', 'init/run.mjs']) {
+    const path = join(folder, name);
+    const written = await marimba(['train', '--init', path, '--texts', text]);
+    assert.equal(written.code, 0, written.stderr);
+    assert.match(written.stdout, /Then: marimba train /);
+    const output = join(folder, 'init', 'out', name.slice(-4));
+    const { code, stderr } = await marimba([
+      'train',
+      path,
+      '--steps',
+      '1',
+      '--length',
+      '16',
+      '--output',
+      output,
+    ]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /Not in the model's settings, so jamba's own: .*mamba_d_state 16/);
+    const again = await marimba(['train', '--init', path]);
+    assert.equal(again.code, 2);
+    assert.match(again.stderr, /exists already/);
+  }
+});
+
+test('docs/training.md lists the settings that exist, and its run and study are taken as they stand', async () => {
+  const { found, expected } = trainingPage();
+  assert.equal(found, expected, 'run node scripts/training-settings.ts');
+  const [run, study] = [...found.matchAll(/```json\n(.*?)```/gs)].map((match) => match[1]!);
+  checkRunConfig('docs', JSON.parse(run!) as Record<string, unknown>);
+  assert.deepEqual(JSON.parse(run!), withoutComment(JSON.parse(runFile('run.json', ['text.txt']))));
+  const path = join(folder, 'study.json');
+  writeFileSync(path, study!);
+  const { code, stdout, stderr } = await marimba(['ablate', path, '--list', '--json']);
+  assert.equal(code, 0, stderr);
+  assert.equal((JSON.parse(stdout) as unknown[]).length, 6);
+});
+
+const withoutComment = ({ '//': _, ...rest }: Record<string, unknown>) => rest;
+
+test('a field that is missing is called missing, and a file that cannot be loaded says what can', async () => {
+  const path = join(folder, 'without-heads.json');
+  writeFileSync(
+    path,
+    JSON.stringify({ model: { model_type: 'jamba', hidden_size: 64 }, texts: ['text.txt'] }),
+  );
+  const { code, stderr } = await marimba(['train', path]);
+  assert.equal(code, 1);
+  assert.match(stderr, /num_attention_heads: expected .*found nothing\. The field is missing: add it/);
+  const study = join(folder, 'imports.mjs');
+  writeFileSync(study, "import { defineStudy } from '@nowhere/lab';\nexport default defineStudy({});\n");
+  const foreign = await marimba(['ablate', study]);
+  assert.equal(foreign.code, 2);
+  assert.match(foreign.stderr, /A file without imports works everywhere/);
+});
+
+test('a run that is stopped says how it is resumed, with the flags that were given', async () => {
+  const path = join(folder, 'stopped.json');
+  const text = join(folder, 'stopped.txt');
+  writeFileSync(text, 'Marimbas are struck with mallets, and xylophones too. '.repeat(50));
+  await marimba(['train', '--init', path, '--texts', text]);
+  const args = ['train', path, '--steps', '5000', '--length', '16', '--output', join(folder, 'stopped run')];
+  const child = start(args);
+  const outcome = finish(child);
+  child.stderr!.on('data', (data: Buffer) => {
+    if (/step 1\//.test(`${data}`)) child.kill('SIGINT');
+  });
+  const { code, stderr } = await outcome;
+  assert.equal(code, 130, stderr);
+  const command = `Resume with: marimba train ${path} --steps 5000 --length 16 --output '${folder}/stopped run'`;
+  assert.ok(stderr.includes(command), stderr);
 });
 
 test('wrong usage is answered with exit code 2', async () => {

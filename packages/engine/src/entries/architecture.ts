@@ -2,7 +2,7 @@
 // its weights by role with the layout each would be loaded in. Reads no weights.
 // For the workspace's own packages: any release may change it. Applications use '@marimba/engine'.
 
-export { readSpec } from '../architecture/families/index.ts';
+export { type ReadSpec, readSpec } from '../architecture/families/index.ts';
 export { marimba } from '../architecture/families/marimba.ts';
 export type { Family } from '../architecture/family.ts';
 export { ggufName, OWN_NAMES, type Role, withLayer } from '../architecture/roles.ts';

@@ -10,6 +10,8 @@ const MAX_SIZE = 2 ** 24;
 export class ConfigReader {
   readonly file: string;
   readonly #get: (field: string) => unknown;
+  /** Fields that were asked for and are absent, and the value that was taken instead. */
+  readonly defaults = new Map<string, string | number | boolean>();
 
   constructor(file: string, get: (field: string) => unknown) {
     this.file = file;
@@ -28,7 +30,9 @@ export class ConfigReader {
     field: string,
     expected: string,
     found: unknown,
-    remedy = 'The file is damaged or of a variant that is not supported.',
+    remedy = found === undefined
+      ? 'The field is missing: add it, or check that the file is whole.'
+      : 'The file is damaged or of a variant that is not supported.',
   ): never {
     const shown =
       typeof found === 'bigint'
@@ -37,6 +41,11 @@ export class ConfigReader {
           ? 'nothing'
           : JSON.stringify(found)?.slice(0, 120);
     throw new ModelError(`${this.file}: ${field}: expected ${expected}, found ${shown}. ${remedy}`);
+  }
+
+  #default<T extends string | number | boolean>(field: string, value: T): T {
+    this.defaults.set(field, value);
+    return value;
   }
 
   has(field: string): boolean {
@@ -55,7 +64,8 @@ export class ConfigReader {
 
   integer(field: string, min: number, max: number, fallback?: number): number {
     const value = this.#get(field);
-    if ((value === undefined || value === null) && fallback !== undefined) return fallback;
+    if ((value === undefined || value === null) && fallback !== undefined)
+      return this.#default(field, fallback);
     if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max)
       this.fail(field, `a whole number from ${min} to ${max}`, value);
     return value;
@@ -63,7 +73,8 @@ export class ConfigReader {
 
   number(field: string, min: number, max: number, fallback?: number): number {
     const value = this.#get(field);
-    if ((value === undefined || value === null) && fallback !== undefined) return fallback;
+    if ((value === undefined || value === null) && fallback !== undefined)
+      return this.#default(field, fallback);
     if (typeof value !== 'number' || !(value >= min && value <= max))
       this.fail(field, `a number from ${min} to ${max}`, value);
     return value;
@@ -71,14 +82,15 @@ export class ConfigReader {
 
   flag(field: string, fallback: boolean): boolean {
     const value = this.#get(field);
-    if (value === undefined || value === null) return fallback;
+    if (value === undefined || value === null) return this.#default(field, fallback);
     if (typeof value !== 'boolean') this.fail(field, 'true or false', value);
     return value;
   }
 
   text<T extends string>(field: string, allowed: readonly T[], fallback?: T): T {
     const value = this.#get(field);
-    if ((value === undefined || value === null) && fallback !== undefined) return fallback;
+    if ((value === undefined || value === null) && fallback !== undefined)
+      return this.#default(field, fallback);
     const known = allowed.find((a) => a === value);
     if (known === undefined) this.fail(field, `one of ${allowed.join(', ')}`, value);
     return known;

@@ -1,8 +1,8 @@
 // A study: a small typed file that names models, tasks, a budget and seeds. `export default defineStudy({ … })`.
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { UsageError } from '@marimba/engine';
+import { readSettings } from '../settings-file.ts';
 import { findTask } from '../tasks/index.ts';
 import type { TaskSize } from '../tasks/task.ts';
 import type { Claim } from './claim.ts';
@@ -90,7 +90,7 @@ export const taskName = (task: StudyTask): string => task.name ?? task.task;
 
 /** Checks what types cannot. Throws UsageError that names the study and the field. */
 export function defineStudy(definition: StudyDefinition): StudyDefinition {
-  const { name, models, tasks, seeds } = definition;
+  const { name, models = [], tasks = [], seeds = [] } = definition;
   const fail = (field: string, expected: string, found: unknown): never => {
     throw new UsageError(`study ${name}: ${field}: expected ${expected}, found ${JSON.stringify(found)}`);
   };
@@ -147,16 +147,16 @@ function checkBudget(b: Budget, fail: (field: string, expected: string, found: u
     fail('warmupSteps', `a whole number from 0 to the ${b.steps} steps`, b.warmupSteps);
 }
 
-/** Loads a study from its file, from a folder that holds study.ts, or by its name under studies/. */
+/** Loads a study from its file (.ts, .mjs, .js or .json), from a folder that holds study.ts, or by its name under studies/. */
 export async function loadStudy(where: string, options: { short?: boolean } = {}): Promise<Study> {
   const file = await studyFile(where);
-  const module = (await import(pathToFileURL(file).href).catch((error: unknown) => {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(`${file}: expected a study that can be loaded: ${error}`);
-  })) as { default?: StudyDefinition };
-  if (typeof module.default !== 'object' || module.default === null || !Array.isArray(module.default.models))
-    throw new UsageError(`${file}: expected a default export made with defineStudy({ … }), found none`);
-  const { short, ...rest } = defineStudy(module.default);
+  const definition = (await readSettings(file, 'a study')) as StudyDefinition | null | undefined;
+  if (typeof definition !== 'object' || definition === null || !Array.isArray(definition.models))
+    throw new UsageError(
+      `${file}: expected a study with its models and tasks, found none. ` +
+        'Write `export default { name, title, sizes, models, tasks, seeds }`, or the same as JSON.',
+    );
+  const { short, ...rest } = defineStudy(definition);
   if (options.short && !short)
     throw new UsageError(`${file}: expected a study with a short version, found none`);
   return { ...rest, ...(options.short ? short : {}), folder: dirname(file), isShort: options.short ?? false };
@@ -165,8 +165,7 @@ export async function loadStudy(where: string, options: { short?: boolean } = {}
 async function studyFile(where: string): Promise<string> {
   const candidates = [
     where,
-    join(where, 'study.ts'),
-    join(where, 'study.js'),
+    ...['study.ts', 'study.mjs', 'study.js', 'study.json'].map((name) => join(where, name)),
     join('studies', where, 'study.ts'),
   ];
   for (const candidate of candidates) {

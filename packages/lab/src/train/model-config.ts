@@ -1,9 +1,9 @@
 // config.json → family and layer list, without a checkpoint: what is trained from nothing has no weights yet.
-import type { HuggingFaceCheckpoint, ModelSpec } from '@marimba/engine';
-import { type Family, readSpec } from '@marimba/engine/architecture';
+import type { HuggingFaceCheckpoint } from '@marimba/engine';
+import { type ReadSpec, readSpec } from '@marimba/engine/architecture';
 import type { JsonObject } from '@marimba/engine/formats';
 
-export function specOfConfig(name: string, config: JsonObject): { family: Family; spec: ModelSpec } {
+export function specOfConfig(name: string, config: JsonObject): ReadSpec {
   const none = async () => null;
   const empty: HuggingFaceCheckpoint = {
     kind: 'huggingface',

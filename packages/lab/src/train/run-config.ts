@@ -1,10 +1,10 @@
 // A training run as a file: `export default { … }` in TypeScript or the same as JSON, checked field by field. Paths are
 // relative to the file. Everything but the model and the texts has a default.
 import { readFileSync } from 'node:fs';
-import { dirname, extname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { dirname, resolve } from 'node:path';
 import { UsageError } from '@marimba/engine';
 import type { JsonObject } from '@marimba/engine/formats';
+import { readSettings } from '../settings-file.ts';
 
 export interface RunConfig {
   /** The content of a config.json: model_type jamba, mamba, llama or marimba (any mix of layers), and its sizes. */
@@ -43,67 +43,91 @@ export interface RunConfig {
   readonly balanceLoss: number;
 }
 
-const DEFAULTS = {
-  initial: null,
-  tokenizer: null,
-  heldOutTexts: [],
-  heldOut: 0.05,
-  heldOutTokens: 65_536,
-  output: 'run',
-  sequences: 8,
-  length: 256,
-  accumulate: 1,
-  steps: 1000,
-  seed: 0,
-  schedule: 'cosine',
-  learningRate: 1e-3,
-  floor: 0.1,
-  warmupSteps: 50,
-  decayShare: 0.2,
-  beta1: 0.9,
-  beta2: 0.95,
-  epsilon: 1e-8,
-  weightDecay: 0.1,
-  clipNorm: 1,
-  evaluateEvery: 100,
-  checkpointEvery: 100,
-  recompute: false,
-  balanceLoss: 0,
-} as const satisfies Omit<RunConfig, 'model' | 'texts'>;
+/** A setting of a run: its default, what it may be, and what it does, as docs/training.md lists it. */
+interface Setting {
+  readonly fallback: RunConfig[keyof RunConfig];
+  /** Bounds of a number; `whole` ones are whole. */
+  readonly range?: readonly [low: number, high: number];
+  readonly whole?: true;
+  readonly meaning: string;
+}
 
-/** Allowed range of each number; those of `WHOLE` are whole. */
-const RANGES: Readonly<Record<string, readonly [low: number, high: number]>> = {
-  heldOut: [0.0001, 0.9],
-  heldOutTokens: [1, 2 ** 31],
-  sequences: [1, 65_536],
-  length: [1, 1_048_576],
-  accumulate: [1, 65_536],
-  steps: [1, 1e9],
-  seed: [0, 2 ** 32],
-  learningRate: [0, 10],
-  floor: [0, 1],
-  warmupSteps: [0, 1e9],
-  decayShare: [0, 1],
-  beta1: [0, 0.9999999],
-  beta2: [0, 0.9999999],
-  epsilon: [1e-20, 1],
-  weightDecay: [0, 10],
-  clipNorm: [0, 1e9],
-  evaluateEvery: [0, 1e9],
-  checkpointEvery: [0, 1e9],
-  balanceLoss: [0, 10],
+export const RUN_SETTINGS: Readonly<Record<Exclude<keyof RunConfig, 'model' | 'texts'>, Setting>> = {
+  output: { fallback: 'run', meaning: 'folder for checkpoints, the log and the trained model' },
+  tokenizer: {
+    fallback: null,
+    meaning: "a tokenizer.json; null: one of the model's `vocab_size` is trained on the texts",
+  },
+  initial: { fallback: null, meaning: 'Hugging Face folder to start from; null: fresh weights' },
+  heldOutTexts: {
+    fallback: [],
+    meaning: 'files and folders to test on, never trained on; empty: a share of `texts`',
+  },
+  heldOut: {
+    fallback: 0.05,
+    range: [0.0001, 0.9],
+    meaning: 'that share, by tokens: whole documents, or the end of a single one',
+  },
+  heldOutTokens: {
+    fallback: 65_536,
+    range: [1, 2 ** 31],
+    whole: true,
+    meaning: 'test on at most this many tokens',
+  },
+  steps: { fallback: 1000, range: [1, 1e9], whole: true, meaning: 'optimiser steps' },
+  sequences: { fallback: 8, range: [1, 65_536], whole: true, meaning: 'sequences per batch' },
+  length: { fallback: 256, range: [1, 1_048_576], whole: true, meaning: 'tokens per sequence' },
+  accumulate: { fallback: 1, range: [1, 65_536], whole: true, meaning: 'batches per optimiser step' },
+  seed: {
+    fallback: 0,
+    range: [0, 2 ** 32],
+    whole: true,
+    meaning: 'of the first weights and the order of the data',
+  },
+  learningRate: { fallback: 1e-3, range: [0, 10], meaning: 'at its peak' },
+  schedule: {
+    fallback: 'cosine',
+    meaning: '`cosine`, `wsd` (constant, then a linear decay) or `constant`, each after a linear warm-up',
+  },
+  warmupSteps: {
+    fallback: 50,
+    range: [0, 1e9],
+    whole: true,
+    meaning: 'steps over which the learning rate rises',
+  },
+  decayShare: { fallback: 0.2, range: [0, 1], meaning: 'share of the steps that `wsd` decays over' },
+  floor: { fallback: 0.1, range: [0, 1], meaning: 'learning rate at the end, as a share of the peak' },
+  beta1: { fallback: 0.9, range: [0, 0.9999999], meaning: 'AdamW: decay of the mean gradient' },
+  beta2: { fallback: 0.95, range: [0, 0.9999999], meaning: 'AdamW: decay of the mean squared gradient' },
+  epsilon: { fallback: 1e-8, range: [1e-20, 1], meaning: 'AdamW: added to the denominator' },
+  weightDecay: { fallback: 0.1, range: [0, 10], meaning: 'AdamW: decay of matrices' },
+  clipNorm: { fallback: 1, range: [0, 1e9], meaning: 'largest norm of the gradient; 0: no limit' },
+  balanceLoss: {
+    fallback: 0,
+    range: [0, 10],
+    meaning:
+      "weight of the experts' load-balancing loss; default: the model's `router_aux_loss_coef`, else 0",
+  },
+  recompute: {
+    fallback: false,
+    meaning: 'compute inner values again in the backward pass: less memory, more time',
+  },
+  evaluateEvery: {
+    fallback: 100,
+    range: [0, 1e9],
+    whole: true,
+    meaning: 'steps between tests; 0: at the end only',
+  },
+  checkpointEvery: {
+    fallback: 100,
+    range: [0, 1e9],
+    whole: true,
+    meaning: 'steps between checkpoints; 0: only when stopped and at the end',
+  },
 };
-const WHOLE: ReadonlySet<string> = new Set([
-  'heldOutTokens',
-  'sequences',
-  'length',
-  'accumulate',
-  'steps',
-  'seed',
-  'warmupSteps',
-  'evaluateEvery',
-  'checkpointEvery',
-]);
+
+/** A key with this name is a comment, for JSON. */
+const COMMENT = '//';
 
 /** Reads a run's file. `changes` come from flags and are relative to the working folder. */
 export async function readRunConfig(
@@ -111,17 +135,10 @@ export async function readRunConfig(
   changes: Readonly<Record<string, unknown>> = {},
 ): Promise<RunConfig> {
   const full = resolve(path);
-  let value: unknown;
-  try {
-    value = extname(full) === '.json' ? JSON.parse(readFileSync(full, 'utf8')) : await importDefault(full);
-  } catch (error) {
-    throw new UsageError(
-      `${path}: expected a run's settings as JSON or a module, found none: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
+  const value = await readSettings(path, "a run's settings");
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new UsageError(`${path}: expected an object, found something else`);
-  const raw = { ...value } as Record<string, unknown>;
+  const { [COMMENT]: _, ...raw } = value as Record<string, unknown>;
   const base = dirname(full);
   const absolute = (v: unknown) => (typeof v === 'string' ? resolve(base, v) : v);
   for (const field of ['tokenizer', 'initial', 'output']) if (field in raw) raw[field] = absolute(raw[field]);
@@ -131,22 +148,18 @@ export async function readRunConfig(
   return checkRunConfig(path, { ...raw, ...changes });
 }
 
-async function importDefault(path: string): Promise<unknown> {
-  return ((await import(pathToFileURL(path).href)) as { default?: unknown }).default;
-}
-
 export function checkRunConfig(name: string, raw: Readonly<Record<string, unknown>>): RunConfig {
   const fail = (field: string, expected: string): never => {
-    throw new UsageError(
-      `${name}: ${field}: expected ${expected}, found ${JSON.stringify(raw[field]) ?? 'nothing'}`,
-    );
+    const found =
+      raw[field] === undefined ? 'nothing. Add it; see docs/training.md' : JSON.stringify(raw[field]);
+    throw new UsageError(`${name}: ${field}: expected ${expected}, found ${found}`);
   };
   const unknown = Object.keys(raw).find(
-    (field) => !(field in DEFAULTS) && field !== 'model' && field !== 'texts',
+    (field) => !Object.hasOwn(RUN_SETTINGS, field) && field !== 'model' && field !== 'texts',
   );
   if (unknown !== undefined)
     throw new UsageError(
-      `${name}: ${unknown}: expected one of model, texts, ${Object.keys(DEFAULTS).join(', ')}`,
+      `${name}: ${unknown}: expected one of model, texts, ${Object.keys(RUN_SETTINGS).join(', ')}`,
     );
   const { model, texts } = raw;
   if (typeof model !== 'object' || model === null || Array.isArray(model))
@@ -157,13 +170,14 @@ export function checkRunConfig(name: string, raw: Readonly<Record<string, unknow
     fail('heldOutTexts', 'a list of files and folders');
   const coefficient = (model as Record<string, unknown>).router_aux_loss_coef;
   const merged: Record<string, unknown> = {
-    ...DEFAULTS,
+    ...Object.fromEntries(Object.entries(RUN_SETTINGS).map(([field, { fallback }]) => [field, fallback])),
     ...(typeof coefficient === 'number' ? { balanceLoss: coefficient } : {}),
     ...raw,
   };
-  for (const [field, [low, high]] of Object.entries(RANGES)) {
+  for (const [field, { range, whole }] of Object.entries(RUN_SETTINGS)) {
+    if (!range) continue;
+    const [low, high] = range;
     const value = merged[field];
-    const whole = WHOLE.has(field);
     if (typeof value !== 'number' || !(value >= low && value <= high) || (whole && !Number.isInteger(value)))
       fail(field, `a ${whole ? 'whole ' : ''}number from ${low} to ${high}`);
   }

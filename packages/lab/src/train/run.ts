@@ -46,6 +46,10 @@ export async function runTraining(config: RunConfig, hooks: RunHooks = {}): Prom
     throw new UsageError(
       `--gguf: expected a model that llama.cpp can run, found one that it cannot: ${problem}`,
     );
+  if (first.defaults.size) {
+    const taken = [...first.defaults].map(([field, value]) => `${field} ${value}`);
+    hooks.onNote?.(`Not in the model's settings, so ${first.family.name}'s own: ${taken.join(', ')}.`);
+  }
   const corpus = await openCorpus(config, first.spec.vocabularySize, hooks.onNote);
   const model: JsonObject = { ...config.model };
   if (model.eos_token_id === undefined) model.eos_token_id = corpus.endToken;

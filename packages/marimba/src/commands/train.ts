@@ -5,11 +5,14 @@ import type { RunResult, TrainingBench, TrainingEvent, VerifyReport } from '@mar
 import type { Command } from 'commander';
 import { EXIT, Interrupted } from '../exit.ts';
 import { watchInterrupt } from '../interrupt.ts';
+import { commandLine, invocation } from '../invocation.ts';
 import { collect, realNumber, threadsOption, wholeNumber } from '../options.ts';
 import { bytes, count, dim, duration, green, printJson, red, table } from '../terminal.ts';
+import { writeRunFile } from '../train/init.ts';
 import { examples } from './examples.ts';
 
 interface Flags {
+  readonly init?: string | true;
   readonly verify?: string;
   readonly bench?: boolean;
   readonly texts?: string[];
@@ -32,19 +35,23 @@ export function register(program: Command): void {
     .command('train')
     .summary('train a model on text, from nothing or from another one')
     .description(
-      'Trains the model that RUN describes (a .json or .ts file: the content of a config.json under `model`, files and\n' +
-        'folders under `texts`, and settings), and writes it as a Hugging Face folder. Run the same command again to go on\n' +
-        'where it was stopped: the result is the same to the bit.',
+      'Train the model that RUN describes (a .json, .mjs or .ts file: the content of a config.json under `model`, files ' +
+        'and folders under `texts`, and settings), and write it as a Hugging Face folder. The same command resumes a ' +
+        'run that was stopped, with the result of an uncut one to the bit. Begin with --init.',
     )
-    .argument('[RUN]', 'settings of the run, .json or .ts')
-    .option('--texts <PATH>', 'text, JSONL or a folder, instead of the file’s; may be repeated', collect)
+    .argument('[RUN]', 'settings of the run: .json, .mjs, .js or .ts')
+    .option(
+      '--init [FILE]',
+      'write a RUN to begin with, and stop (default: run.json; .mjs comes with comments)',
+    )
+    .option('--texts <PATH>', 'text, JSONL or a folder, instead of the RUN’s; may be repeated', collect)
     .option('--output <FOLDER>', 'where the run keeps its checkpoints, log and model')
     .option('--steps <N>', 'optimiser steps', wholeNumber(1))
-    .option('--sequences <N>', 'sequences of one batch', wholeNumber(1))
-    .option('--length <N>', 'tokens of a sequence', wholeNumber(1))
+    .option('--sequences <N>', 'sequences per batch', wholeNumber(1))
+    .option('--length <N>', 'tokens per sequence', wholeNumber(1))
     .option('--learning-rate <X>', 'at its peak', realNumber(0))
     .option('--seed <N>', 'of first weights and data order', wholeNumber(0))
-    .option('--recompute', 'compute inner values again in the backward: less memory, more time')
+    .option('--recompute', 'compute inner values again in the backward pass: less memory, more time')
     .option('--gguf', 'also write the trained model as model.gguf, for llama.cpp')
     .option('--verify <FOLDER>', 'check a gradient and ten steps against FOLDER/golden-train.json')
     .option('--bench', 'measure the speed of a 7M Jamba 1:8 and a transformer of the same size')
@@ -54,24 +61,34 @@ export function register(program: Command): void {
     .option('--json', 'print results as an object, and a run’s events as lines of JSON')
     .addHelpText(
       'after',
-      examples([
-        ['marimba train run.json', 'start a run, or go on with it'],
+      examples(
         [
-          'marimba train run.json --texts book.txt --steps 2000 --output ./run',
-          'other texts, another length',
+          ['marimba train --init --texts book.txt', 'write run.json for your own text'],
+          ['marimba train run.json', 'start the run, or resume it'],
+          ['marimba train run.json --steps 2000 --output ./longer', 'another length, in another folder'],
         ],
-        ['marimba train --verify fixtures/golden/jamba-moe --json', 'is the gradient right?'],
-      ]),
+        'All settings and their defaults: docs/training.md.',
+      ),
     )
     .action(run);
 }
 
 async function run(path: string | undefined, flags: Flags): Promise<void> {
+  if (flags.init !== undefined) return init(path, flags);
   if ([path !== undefined, flags.verify !== undefined, flags.bench === true].filter(Boolean).length !== 1)
-    throw new UsageError('train: expected one of RUN, --verify FOLDER, --bench');
+    throw new UsageError('train: expected one of RUN, --init, --verify FOLDER, --bench');
   if (flags.verify !== undefined) return verify(flags.verify, flags);
   if (flags.bench) return bench(flags);
   return start(path ?? '', flags);
+}
+
+function init(path: string | undefined, { init: file, texts }: Flags): void {
+  if (path !== undefined)
+    throw new UsageError(`train: --init: expected no RUN with it, found ${path}. Write --init ${path}.`);
+  const name = typeof file === 'string' ? file : 'run.json';
+  writeRunFile(name, texts);
+  const next = texts?.length ? '' : ' Put your text in text.txt beside it, or change "texts".';
+  process.stdout.write(`Wrote ${name}.${next} Then: ${invocation()} train ${name}\n`);
 }
 
 const backendOptions = ({ backend, threads, kernels }: Flags) => {
@@ -159,7 +176,7 @@ async function start(path: string, flags: Flags): Promise<void> {
       signal: interrupt.signal,
       gguf: flags.gguf === true,
     });
-    screen.end(result, path);
+    screen.end(result);
     if (!result.finished) throw new Interrupted('stopped');
   } finally {
     screen.clear();
@@ -185,7 +202,7 @@ class TrainingScreen {
     if (this.#json) process.stdout.write(`${JSON.stringify(event)}\n`);
     else if (event.kind === 'start') {
       this.#first = event.step;
-      const where = event.step ? `going on after step ${event.step}` : 'from step 0';
+      const where = event.step ? `resuming after step ${event.step}` : 'from step 0';
       this.note(
         `${count(event.parameters)} parameters, ${where} (${event.backend}; activations ${bytes(event.activationBytes)})`,
       );
@@ -217,12 +234,12 @@ class TrainingScreen {
     this.#live = false;
   }
 
-  end(result: RunResult, path: string): void {
+  end(result: RunResult): void {
     if (this.#json) process.stdout.write(`${JSON.stringify({ kind: 'end', ...result })}\n`);
     else if (result.model)
       this.note(
-        `Done. The model is in ${result.model}; try: marimba generate ${result.model} --prompt "The "`,
+        `Done. The model is in ${result.model}; try: ${invocation()} generate ${result.model} --prompt "The "`,
       );
-    else this.note(`Stopped after step ${result.step}. Go on with: marimba train ${path}`);
+    else this.note(`Stopped after step ${result.step}. Resume with: ${commandLine()}`);
   }
 }

@@ -11,8 +11,15 @@ import { marimba } from './marimba.ts';
 
 const FAMILIES: readonly Family[] = [jamba, mamba, llama, marimba];
 
+export interface ReadSpec {
+  readonly family: Family;
+  readonly spec: ModelSpec;
+  /** Fields that the configuration leaves to the family, and the values that were taken. */
+  readonly defaults: ConfigReader['defaults'];
+}
+
 /** Which family a checkpoint belongs to, and its model. */
-export function readSpec(checkpoint: Checkpoint): { family: Family; spec: ModelSpec } {
+export function readSpec(checkpoint: Checkpoint): ReadSpec {
   if (checkpoint.kind === 'huggingface') {
     const config = ConfigReader.ofJson(`${checkpoint.name}/config.json`, checkpoint.config);
     const type = config.raw('model_type');
@@ -28,6 +35,7 @@ export function readSpec(checkpoint: Checkpoint): { family: Family; spec: ModelS
     return {
       family,
       spec: { ...spec, endTokens: endTokens(checkpoint.name, checkpoint.generationConfig, spec) },
+      defaults: config.defaults,
     };
   }
   const architecture = checkpoint.metadata.get('general.architecture');
@@ -43,6 +51,7 @@ export function readSpec(checkpoint: Checkpoint): { family: Family; spec: ModelS
   return {
     family,
     spec: family.fromGguf(config, architecture, (name) => checkpoint.tensors.get(name)?.shape),
+    defaults: config.defaults,
   };
 }
 
