@@ -329,9 +329,15 @@ test('bad studies are refused with the field that is wrong', async () => {
   bad({ tasks: [{ task: 'recall', alsoTest: [{ keys: 99 }] }] }, /vocabulary of the trained one/);
   await assert.rejects(loadStudy(join(folder, 'none.ts')), /found nothing at/);
   await writeFile(join(folder, 'empty.mjs'), 'export const x = 1;');
-  await assert.rejects(loadStudy(join(folder, 'empty.mjs')), /expected a study with its models and tasks, found none/);
+  await assert.rejects(
+    loadStudy(join(folder, 'empty.mjs')),
+    /expected a study with its models and tasks, found none/,
+  );
   await writeFile(join(folder, 'cut.mjs'), 'export default {');
-  await assert.rejects(loadStudy(join(folder, 'cut.mjs')), /cut.mjs: expected a study as JSON or a module, found none/);
+  await assert.rejects(
+    loadStudy(join(folder, 'cut.mjs')),
+    /cut.mjs: expected a study as JSON or a module, found none/,
+  );
   await assert.rejects(runStudy(study, { ...options('none'), only: ['zebra'] }), /found none that match/);
 });
 
