@@ -12,7 +12,7 @@ export { packingRules } from '../backends/wasm/packing-rules.ts';
 export { ConfigReader } from '../formats/config-reader.ts';
 export { arrange, arrangedShape, restore, sizeOf } from '../layers/arrange.ts';
 export { plainAttention } from '../layers/attention.ts';
-export { layerOf } from '../layers/index.ts';
+export { layerOf, MIXER_WORDS } from '../layers/index.ts';
 export { readText, type TextSide } from '../model/text-side.ts';
 export {
   chooseLayout,

@@ -2,26 +2,27 @@
 
 import { type AttentionRole, type AttentionSpec, attention } from './attention.ts';
 import { type DenseRole, type DenseSpec, dense } from './dense.ts';
+import { type EmaRole, type EmaSpec, ema } from './ema.ts';
 import { type ExpertsRole, type ExpertsSpec, experts } from './experts.ts';
 import type { Layer } from './layer.ts';
 import { type MambaRole, type MambaSpec, mamba } from './mamba.ts';
 
 /** Mixes positions, carrying a state from token to token. */
-export type MixerSpec = MambaSpec | AttentionSpec;
+export type MixerSpec = MambaSpec | AttentionSpec | EmaSpec;
 /** Works on each position alone. */
 export type FeedForwardSpec = DenseSpec | ExpertsSpec;
 
 export type PartSpec = MixerSpec | FeedForwardSpec;
 export type LayerKind = PartSpec['kind'];
 export type SpecOf<K extends LayerKind> = Extract<PartSpec, { kind: K }>;
-export type LayerRole = MambaRole | AttentionRole | DenseRole | ExpertsRole;
+export type LayerRole = MambaRole | AttentionRole | EmaRole | DenseRole | ExpertsRole;
 
 /** A kind as loops see it, without its own roles. */
 type AnyLayer<Spec> = Omit<Layer<Spec, LayerRole>, 'ownNames'> & {
   readonly ownNames: Readonly<Partial<Record<LayerRole, readonly string[]>>>;
 };
 
-export const MIXERS = { mamba, attention } as const satisfies {
+export const MIXERS = { mamba, attention, ema } as const satisfies {
   [K in MixerSpec['kind']]: AnyLayer<SpecOf<K>>;
 };
 export const FEED_FORWARDS = { dense, experts } as const satisfies {
@@ -31,3 +32,9 @@ export const LAYERS = { ...MIXERS, ...FEED_FORWARDS } as const;
 
 /** The kind of a part. */
 export const layerOf = (part: PartSpec): AnyLayer<PartSpec> => LAYERS[part.kind];
+
+/** The words of `layer_types` in this project's own form, by the letter of patterns. */
+export const MIXER_WORDS: Readonly<Record<string, string>> = Object.assign(
+  {},
+  ...Object.values(MIXERS).map(({ ownWords }) => ownWords),
+);

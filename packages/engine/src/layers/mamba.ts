@@ -5,7 +5,7 @@
 
 import type { ConfigReader } from '../formats/config-reader.ts';
 import { flag, u32 } from '../formats/gguf-values.ts';
-import { type DerivedVector, type GgufLayer, type Layer, matrix, vector } from './layer.ts';
+import { type DerivedVector, type GgufLayer, type Initial, type Layer, matrix, vector } from './layer.ts';
 
 /** A selective state-space layer (Mamba-1; Gu and Dao 2023). */
 export interface MambaSpec {
@@ -54,6 +54,9 @@ const DT_MAX = 0.1;
 
 const inverseSoftplus = (y: number): number => y + Math.log(-Math.expm1(-y));
 
+export const initialStep: Initial = (random) => () =>
+  inverseSoftplus(Math.exp(Math.log(DT_MIN) + random() * Math.log(DT_MAX / DT_MIN)));
+
 const innerNorms = (m: MambaSpec) =>
   [
     ['dtNorm', m.dtRank],
@@ -74,10 +77,7 @@ export const mamba: Layer<MambaSpec, MambaRole, MambaState> = {
       ...(m.convBias ? [vector('convBias', [inner])] : []),
       matrix('xProj', [dtRank + 2 * states, inner], { precision: 'atLeast8Bits' }),
       matrix('dtProj', [inner, dtRank], { precision: 'atLeast8Bits', initial: uniform(dtRank) }),
-      vector('dtProjBias', [inner], {
-        initial: (random) => () =>
-          inverseSoftplus(Math.exp(Math.log(DT_MIN) + random() * Math.log(DT_MAX / DT_MIN))),
-      }),
+      vector('dtProjBias', [inner], { initial: initialStep }),
       ...(m.innerNorms === 'weighted'
         ? innerNorms(m).map(([role, size]) => vector(role, [size], { initial: 'ones' }))
         : []),

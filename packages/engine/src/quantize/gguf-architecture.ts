@@ -57,7 +57,7 @@ function jambaMisfit({ layers, hiddenSize, embeddingScale }: ModelSpec): Misfit 
     } else if (mixer.kind === 'mamba') {
       if (mixer.innerNorms !== 'weighted')
         return `a Mamba layer ${i} without weighted inner norms in a hybrid`;
-    } else return mixer satisfies never;
+    } else return `a mixer of kind ${mixer.kind} in layer ${i}`;
     if (!feedForward) return `no feed-forward in layer ${i}`;
     if (feedForward.kind === 'dense' && feedForward.bias) return `feed-forward biases in layer ${i}`;
     if (feedForward.kind === 'experts' && feedForward.renormalize)

@@ -1,23 +1,25 @@
 // How a study writes down which mixer each layer has. Two forms:
-//   letters   MMMAMMMM: M mamba, A attention, W windowed attention; a lower-case e after a letter puts experts behind it, and
-//             "MMMA*2" says it twice
+//   letters   MMMAMMMM: M mamba, A attention, W windowed attention, V moving average (engine: layers/); a lower-case e
+//             after a letter puts experts behind it, and "MMMA*2" says it twice
 //   words     "none", "all", "every 8, in the middle" (or first, last: within each period),
 //             "2 at the start" (in the middle, at the end, spread: within the whole stack)
 import { UsageError } from '@marimba/engine';
+import { MIXER_WORDS } from '@marimba/engine/architecture';
 
 export interface LayerChoice {
-  readonly mixer: 'mamba' | 'full_attention' | 'sliding_attention';
+  /** A word of `layer_types` in the engine's own form (engine: architecture/families/marimba.ts). */
+  readonly mixer: string;
   readonly experts: boolean;
 }
 
-const MIXERS = { M: 'mamba', A: 'full_attention', W: 'sliding_attention' } as const;
+const LETTERS = Object.keys(MIXER_WORDS).join('');
+const UNIT = new RegExp(`[${LETTERS}]e?`, 'g');
 
 /** Throws UsageError when the pattern cannot be read or does not fit `depth` layers. */
 export function parsePattern(pattern: string, depth: number): LayerChoice[] {
-  const layers =
-    /^[MAWe*\d]+$/.test(pattern) && /^[MAW]/.test(pattern)
-      ? letters(pattern)
-      : words(pattern.trim().toLowerCase(), pattern, depth);
+  const layers = new RegExp(`^[${LETTERS}][${LETTERS}e*\\d]*$`).test(pattern)
+    ? letters(pattern)
+    : words(pattern.trim().toLowerCase(), pattern, depth);
   if (layers.length !== depth)
     throw new UsageError(
       `layers: ${JSON.stringify(pattern)}: expected ${depth} layers, found ${layers.length}. Change the pattern or the depth.`,
@@ -28,15 +30,19 @@ export function parsePattern(pattern: string, depth: number): LayerChoice[] {
 function letters(pattern: string): LayerChoice[] {
   const [unit = '', times = '1', ...rest] = pattern.split('*');
   const count = Number(times);
-  if (rest.length || !Number.isInteger(count) || count < 1 || count > 1024 || !/^([MAW]e?)+$/.test(unit))
+  if (
+    rest.length ||
+    !Number.isInteger(count) ||
+    count < 1 ||
+    count > 1024 ||
+    !new RegExp(`^([${LETTERS}]e?)+$`).test(unit)
+  )
     throw new UsageError(
-      `layers: expected letters M, A, W (each with e for experts) and perhaps *times, found ${JSON.stringify(pattern)}`,
+      `layers: expected letters ${[...LETTERS].join(', ')} (each with e for experts) and perhaps *times, found ${JSON.stringify(pattern)}`,
     );
   const once = unit
-    .match(/[MAW]e?/g)!
-    .map(
-      (layer): LayerChoice => ({ mixer: MIXERS[layer[0] as keyof typeof MIXERS], experts: layer.length > 1 }),
-    );
+    .match(UNIT)!
+    .map((layer): LayerChoice => ({ mixer: MIXER_WORDS[layer[0]!]!, experts: layer.length > 1 }));
   return Array.from({ length: count }, () => once).flat();
 }
 

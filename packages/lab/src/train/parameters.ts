@@ -111,7 +111,7 @@ export class ParameterStore {
       : this.#unused;
   };
 
-  decayGradient = (a: number): number => this.#decayGradients.get(a)!;
+  decayGradient = (a: number): number => this.#decayGradients.get(a) ?? this.#unused;
 
   /** Rotary frequencies with the other sign, which turn a gradient back. */
   negatedFrequencies = (address: number): number => {
