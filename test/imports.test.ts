@@ -105,6 +105,26 @@ test('the arrows between the rooms of the engine point down', () => {
   );
 });
 
+test('no file imports itself through others', () => {
+  const all = sources('{packages/*/src,packages/*/test,bench,recipes,scripts,studies,test}/**/*.ts');
+  const imports = new Map(
+    all.map((source) => [
+      source.path,
+      source.imports.filter((to) => to.startsWith('.')).map((to) => targetOf(source.path, to)),
+    ]),
+  );
+  assert.ok(imports.size > 300);
+  const done = new Set<string>();
+  const visit = (path: string, way: readonly string[]): void => {
+    const at = way.indexOf(path);
+    assert.ok(at < 0, `a circle of imports: ${[...way.slice(at), path].join(' → ')}`);
+    if (done.has(path)) return;
+    for (const to of imports.get(path) ?? []) visit(to, [...way, path]);
+    done.add(path);
+  };
+  for (const path of imports.keys()) visit(path, []);
+});
+
 test('only files named *.node.ts of the engine use what only Node has', () => {
   for (const { path, imports } of sources('packages/engine/src/**/*.ts')) {
     if (path.endsWith('.node.ts') || isTest(path)) continue;

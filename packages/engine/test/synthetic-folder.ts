@@ -3,10 +3,11 @@
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jamba } from '../src/architecture/families/jamba.ts';
+import { withLayer } from '../src/architecture/roles.ts';
 import { ConfigReader } from '../src/formats/config-reader.ts';
 import { quantize } from '../src/formats/quantize.ts';
 import { safetensorsHeader } from '../src/formats/safetensors.ts';
-import { neededWeights } from '../src/weights/weights.ts';
+import { type NeededWeight, neededWeights } from '../src/weights/weights.ts';
 import { seeded } from './golden.ts';
 
 export const SYNTHETIC_CONFIG = {
@@ -42,22 +43,18 @@ interface SyntheticOptions {
   readonly change?: (name: string, values: Float32Array) => void;
 }
 
-interface Tensor {
-  readonly shape: readonly number[];
-  readonly role: string;
-  readonly kind: string;
-}
+type Tensor = Pick<NeededWeight, 'shape' | 'kind' | 'initial' | 'logOfNegative'>;
 
 /** Values of every tensor by configuration, so that several folders of one file's tests draw them once. */
 const valuesOf = new Map<string, readonly Float32Array[]>();
 
 function randomValues(tensors: readonly Tensor[]): Float32Array[] {
   const random = seeded(42);
-  return tensors.map(({ shape, role, kind }) => {
+  return tensors.map(({ shape, kind, initial, logOfNegative }) => {
     const columns = shape.at(-1)!;
     const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
-    if (role === 'a') return values.map((_, at) => Math.log(1 + (at % columns)));
-    if (/norm$/i.test(role) || role === 'd') return values.fill(1);
+    if (logOfNegative) return values.map((_, at) => Math.log(1 + (at % columns)));
+    if (initial === 'ones') return values.fill(1);
     const scale = kind === 'matrix' ? 2 / Math.sqrt(columns) : 0.4;
     for (let at = 0; at < values.length; at++) values[at] = (random() + random() + random() - 1.5) * scale;
     return values;
@@ -68,17 +65,16 @@ export async function writeSyntheticJamba(folder: string, options: SyntheticOpti
   const { type = 'F32', files = {}, change } = options;
   const config = { ...SYNTHETIC_CONFIG, ...options.config };
   const spec = jamba.fromHuggingFace(ConfigReader.ofJson('config.json', config as never));
-  const tensors = neededWeights(spec).flatMap(({ role, layer, shape, kind }) => {
-    const name = jamba.huggingFaceNames[role]![0]!.replace(/\bN\b/, `${layer}`);
-    if (!/\bE\b/.test(name)) return [{ name, shape, role, kind, type }];
-    const one = (e: number) => ({
+  const tensors = neededWeights(spec).flatMap(({ role, layer, experts, ...weight }) => {
+    const name = withLayer(jamba.huggingFaceNames[role]![0]!, layer);
+    if (!experts) return [{ ...weight, name, type }];
+    const shape = weight.shape.slice(1);
+    return Array.from({ length: experts.count }, (_, e) => ({
+      ...weight,
+      shape,
       name: name.replace(/\bE\b/, `${e}`),
-      shape: shape.slice(1),
-      role,
-      kind,
       type,
-    });
-    return Array.from({ length: shape[0]! }, (_, e) => one(e));
+    }));
   });
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'config.json'), JSON.stringify(config));

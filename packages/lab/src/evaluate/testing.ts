@@ -21,10 +21,10 @@ export async function writeTestModel(
   const header: Record<string, unknown> = {};
   const chunks: Float32Array[] = [];
   let offset = 0;
-  for (const { layer, role, shape } of neededWeights(specOf('test', config))) {
+  for (const { layer, role, shape, initial } of neededWeights(specOf('test', config))) {
     const name = withLayer(OWN_NAMES[role]![0]!, layer);
     const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () =>
-      /Norm$/i.test(role) || role === 'd' ? 1 : (random() - 0.5) * 2 * scale,
+      initial === 'ones' ? 1 : (random() - 0.5) * 2 * scale,
     );
     header[name] = { dtype: 'F32', shape, data_offsets: [offset, (offset += values.byteLength)] };
     chunks.push(values);

@@ -131,7 +131,7 @@ export const model = (layers: readonly LayerSpec[], changes: Partial<ModelSpec> 
 export function randomWeights(store: ParameterStore, seed: number): void {
   const random = createRandom(seed);
   for (const parameter of store.list) {
-    const norm = parameter.role.endsWith('Norm') || parameter.role === 'd';
+    const norm = parameter.initial === 'ones';
     const values = store.read(parameter).map(() => (norm ? 1 : 0) + (random() - 0.5) * (norm ? 0.6 : 0.9));
     store.write(
       parameter,

@@ -1,7 +1,7 @@
 // What a model costs, from the same recorded plan that runs it: operations and bytes for each op, and the layout of its state.
 // Weights and attention cache count as f16 (2 bytes), recurrent state as f32, which is how such models are served.
 import type { ModelSpec } from '@marimba/engine';
-import { neededWeights, type Role } from '@marimba/engine/architecture';
+import { arrangedShape, derivedVectors, neededWeights, type Role } from '@marimba/engine/architecture';
 import {
   forward,
   type OpCost,
@@ -65,27 +65,23 @@ const seen = (cost: OpCost, context: number): number =>
 
 /** The model's plan without its weights: enough to count with. */
 function recordPlan(spec: ModelSpec): Plan {
-  const shapes = new Map(neededWeights(spec).map((w) => [`${w.layer}.${w.role}`, w.shape]));
-  const find = (layer: number, role: Role): PlacedWeight | null => {
-    const shape = shapes.get(`${layer}.${role}`);
-    if (!shape && role !== 'ropeFactors') return null;
-    const columns = shape?.at(-1) ?? 1;
-    const rows = (shape ?? []).slice(0, -1).reduce((product, d) => product * d, 1);
-    const byteLength = rows * columns * BYTES_PER_WEIGHT;
-    // The conv kernel wants its weight turned: [width][channels].
-    const turned = role === 'convWeight' ? { rows: columns, columns: rows } : { rows, columns };
-    return { address: 0, layout: { type: 'F16', packed: false }, byteLength, ...turned };
-  };
+  const placed = new Map<string, PlacedWeight>();
+  const place = (layer: number, role: Role, rows: number, columns: number) =>
+    placed.set(`${layer}.${role}`, {
+      address: 0,
+      layout: { type: 'F16', packed: false },
+      rows,
+      columns,
+      byteLength: rows * columns * BYTES_PER_WEIGHT,
+    });
+  for (const weight of neededWeights(spec)) {
+    const { rows, columns } = arrangedShape(weight);
+    place(weight.layer, weight.role, rows, columns);
+  }
+  for (const { layer, role, columns } of derivedVectors(spec)) place(layer, role, 1, columns);
   const weights: PlacedWeights = {
-    find,
-    get: (layer, role) =>
-      find(layer, role) ?? {
-        address: 0,
-        layout: { type: 'F16', packed: false },
-        rows: 1,
-        columns: 1,
-        byteLength: BYTES_PER_WEIGHT,
-      },
+    find: (layer, role) => placed.get(`${layer}.${role}`) ?? null,
+    get: (layer, role) => placed.get(`${layer}.${role}`)!,
   };
   return forward(new PlanBuilder({ codesByteLength: () => 0 }), spec, weights, stateLayout(spec, 'f16'));
 }
