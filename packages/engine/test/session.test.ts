@@ -423,6 +423,29 @@ describe('wrong use of sessions', () => {
     await assert.rejects(session.prefill(new Array<number>(11).fill(1)), /10 tokens of context/);
   });
 
+  it('a generation says how far its prompt is read', async () => {
+    const model = await open('jamba-corners', { batchTokens: 8 });
+    const { prompts } = readGolden('jamba-corners');
+    const session = model.createSession();
+    const generation = session.generate(prompts.len200, { maxTokens: 1 });
+    assert.deepEqual([generation.usage.promptTokens, generation.promptTokensRead], [0, 0]);
+    const seen: number[] = [];
+    let ended = false;
+    const result = generation.result.finally(() => (ended = true));
+    while (!ended) {
+      seen.push(generation.promptTokensRead);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await result;
+    assert.ok(seen.some((read) => read > 0 && read < 200));
+    assert.deepEqual(
+      seen,
+      [...seen].sort((a, b) => a - b),
+    );
+    assert.equal(generation.promptTokensRead, generation.usage.promptTokens);
+    session.close();
+  });
+
   it('an abort between replays leaves the session at a position that it knows', async () => {
     const model = await open('jamba-corners', { batchTokens: 8 });
     const { prompts } = readGolden('jamba-corners');

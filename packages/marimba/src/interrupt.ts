@@ -1,5 +1,6 @@
 // Ctrl-C: the first asks the running work to stop and show what it has, the second ends the process at once.
 import { EXIT, Interrupted } from './exit.ts';
+import { liveLine } from './live-line.ts';
 
 export interface Interrupt {
   readonly signal: AbortSignal;
@@ -13,6 +14,7 @@ export function watchInterrupt(): Interrupt {
   const controller = new AbortController();
   const listener = () => {
     if (controller.signal.aborted) process.exit(EXIT.interrupted);
+    liveLine.stop();
     controller.abort(new Interrupted('stopped'));
   };
   process.on('SIGINT', listener);
@@ -23,6 +25,7 @@ export function watchInterrupt(): Interrupt {
       if (controller.signal.aborted) throw new Interrupted('stopped');
     },
     release() {
+      liveLine.stop(false);
       process.off('SIGINT', listener);
       process.off('SIGTERM', listener);
     },

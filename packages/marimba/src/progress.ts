@@ -1,6 +1,7 @@
 // Progress of long work, on stderr so that stdout stays clean: one line that is rewritten on a terminal, a plain line at
 // the start of each part elsewhere.
 import type { LoadProgress } from '@marimba/engine';
+import { liveLine } from './live-line.ts';
 import { bytes, dim, duration } from './terminal.ts';
 
 const BAR_WIDTH = 24;
@@ -10,7 +11,6 @@ const EVERY_MS = 80;
 
 export class Progress {
   readonly #stream = process.stderr;
-  #shown = false;
   #announced = '';
   #due = performance.now() + FIRST_MS;
 
@@ -34,24 +34,19 @@ export class Progress {
     this.#due = performance.now() + EVERY_MS;
     const fraction = total > 0 ? Math.min(1, done / total) : 0;
     const figures = `${Math.floor(fraction * 100)}%  ${figure(done)} of ${figure(total)}`;
-    // A line that wraps could not be rewritten: first the pace goes, then the bar.
+    // In a narrow terminal first the pace goes, then the bar.
     const room = (this.#stream.columns || 80) - 1 - part.length - figures.length - 2;
     const width = Math.max(0, Math.min(BAR_WIDTH, room));
     const filled = Math.round(fraction * width);
     const bar = '█'.repeat(filled) + dim('░'.repeat(width - filled), this.#stream);
     const end = rest && room - width >= rest.length + 2 ? `  ${rest}` : '';
-    this.#rewrite(`${part} ${bar} ${figures}${end}`);
+    liveLine.show(`${part} ${bar} ${figures}${end}`);
   }
 
   /** Says what is waited for, at once: for work of which nobody knows how long it takes. */
   wait(part: string): void {
-    if (this.#stream.isTTY) this.#rewrite(part.slice(0, (this.#stream.columns || 80) - 1));
+    if (this.#stream.isTTY) liveLine.show(part);
     else this.note(part);
-  }
-
-  #rewrite(text: string): void {
-    this.#stream.write(`\r\u001b[2K${text}`);
-    this.#shown = true;
   }
 
   /** A line of its own, above the progress line. */
@@ -61,8 +56,7 @@ export class Progress {
   }
 
   clear(): void {
-    if (this.#shown) this.#stream.write('\r\u001b[2K');
-    this.#shown = false;
+    liveLine.clear();
   }
 }
 

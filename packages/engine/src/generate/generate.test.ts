@@ -27,6 +27,7 @@ function start(
     session,
     promptTokens: prompt,
     reuse: { reusedTokens: session.position, computedTokens: prompt.length, reason: null },
+    readLength: () => session.position,
     release: () => void released++,
   });
   return Object.assign(generate(begin, model, options), { released: () => released });

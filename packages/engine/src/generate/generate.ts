@@ -33,6 +33,8 @@ export interface ReadySession {
   /** Tokens to read before the first is sampled. Empty: the session's own logits are sampled from. */
   readonly promptTokens: readonly number[];
   readonly reuse: ReuseReport;
+  /** Tokens that the session has read: grows while a prompt is read. */
+  readLength(): number;
   /** Called once, whichever way the generation ended. */
   release(): void;
 }
@@ -98,6 +100,10 @@ class TokenLoop implements EventSource {
   get usage(): GenerateUsage {
     const { reusedTokens } = this.#reuse;
     return { promptTokens: this.#promptTokens, reusedTokens, generatedTokens: this.#tokens.length };
+  }
+
+  get promptTokensRead(): number {
+    return Math.min(this.#promptTokens, this.#ready?.readLength() ?? 0);
   }
 
   get timings(): GenerateTimings {

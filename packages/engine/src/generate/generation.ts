@@ -19,6 +19,7 @@ export interface EventSource {
   /** Null until it has ended. */
   readonly result: GenerateResult | null;
   readonly usage: GenerateUsage;
+  readonly promptTokensRead: number;
   readonly timings: GenerateTimings;
   readonly seed: number;
 }
@@ -74,9 +75,17 @@ export class Generation implements AsyncIterable<GenerateEvent>, AsyncDisposable
     return this.#events.map(({ token }) => token);
   }
 
-  /** Token counts so far; of the prompt once it is read. */
+  /** Token counts so far; of the prompt from the moment it is begun. */
   get usage(): GenerateUsage {
     return this.#source.usage;
+  }
+
+  /**
+   * Tokens of the prompt that have been read so far, reused ones included; `usage.promptTokens` is how many there are. For
+   * showing progress: it moves with each pass over the weights, some 256 tokens, while the first event is awaited.
+   */
+  get promptTokensRead(): number {
+    return this.#source.promptTokensRead;
   }
 
   /** Times so far. */

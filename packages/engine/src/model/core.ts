@@ -200,7 +200,7 @@ export class ModelCore {
         timeline.release();
         this.share(timeline);
       };
-      return { session, promptTokens, reuse, release };
+      return { session, promptTokens, reuse, readLength: () => timeline.readLength, release };
     };
     return generate(begin, this, options);
   }

@@ -5,6 +5,7 @@ import { type BenchOptions, runBench } from '../bench/measure.ts';
 import { formatBench } from '../bench/print.ts';
 import { OPTIONAL_MODEL } from '../bundled.ts';
 import { watchInterrupt } from '../interrupt.ts';
+import { liveLine } from '../live-line.ts';
 import { addModelOptions, contextSize, loadOptions, type ModelFlags, wholeNumber } from '../options.ts';
 import { examples } from './examples.ts';
 
@@ -49,10 +50,12 @@ export function register(program: Command): void {
         const { prompt, new: steps, sessions, repeat } = flags;
         const options: BenchOptions = { prompt, new: steps, sessions, depth: flags.depth, repeat };
         const result = await runBench(source, loadOptions(flags), options, announce, interrupt.signal);
+        liveLine.clear();
         process.stdout.write(
           flags.json ? `${JSON.stringify(result, null, 2)}\n` : `${formatBench(result)}\n`,
         );
       } finally {
+        liveLine.clear();
         interrupt.release();
       }
     });
@@ -61,8 +64,4 @@ export function register(program: Command): void {
 
 const depth = (text: string): number => (text === '0' ? 0 : contextSize(text));
 
-/** On a terminal, one line that is rewritten; elsewhere silent. */
-function announce(part: string): void {
-  if (process.stderr.isTTY)
-    process.stderr.write(`\r\u001b[2K${part}${part === 'Reading memory' ? '\r\u001b[2K' : ' …'}`);
-}
+const announce = (part: string): void => liveLine.show(`${part} …`);

@@ -5,8 +5,10 @@ import { BUNDLED_PROMPT, isBundled, OPTIONAL_MODEL } from '../bundled.ts';
 import { watchInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../open.ts';
 import { addModelOptions, loadOptions, type ModelFlags, tokenList } from '../options.ts';
+import { showReading } from '../prompt-progress.ts';
 import { addSamplingOptions, generateOptions, promptFrom, type SamplingFlags } from '../sampling.ts';
 import { dim, duration, printJson, threeDigits } from '../terminal.ts';
+import { createWrapper, lineWidth } from '../wrap.ts';
 import { examples } from './examples.ts';
 
 interface GenerateFlags extends ModelFlags, SamplingFlags {
@@ -88,14 +90,22 @@ function layOut(text: string | number[], { chat, system }: GenerateFlags): Promp
 
 /** Prints an answer as it comes, in full or up to an abort. Token ids stand in for text where there is no tokenizer. */
 async function show(model: Model, generation: Generation, visible: boolean): Promise<void> {
+  const reading = showReading(generation);
+  const wrapper = model.tokenizer && process.stdout.isTTY ? createWrapper(lineWidth()) : null;
   let separator = '';
-  for await (const { token, text } of generation) {
-    if (visible) process.stdout.write(model.tokenizer ? text : `${separator}${token}`);
-    separator = ' ';
-    // Between tokens signals and pipes have their turn, also with a backend that never leaves this thread.
-    await new Promise((resolve) => setImmediate(resolve));
+  try {
+    for await (const { token, text } of generation) {
+      reading();
+      const shown = model.tokenizer ? text : `${separator}${token}`;
+      if (visible) process.stdout.write(wrapper?.push(shown) ?? shown);
+      separator = ' ';
+      // Between tokens signals and pipes have their turn, also with a backend that never leaves this thread.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  } finally {
+    reading();
   }
-  if (visible) process.stdout.write('\n');
+  if (visible) process.stdout.write(`${wrapper?.end() ?? ''}\n`);
 }
 
 /** What there is after Ctrl-C. */

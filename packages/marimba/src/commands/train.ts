@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { EXIT, Interrupted } from '../exit.ts';
 import { watchInterrupt } from '../interrupt.ts';
 import { commandLine, invocation } from '../invocation.ts';
+import { liveLine } from '../live-line.ts';
 import { collect, realNumber, threadsOption, wholeNumber } from '../options.ts';
 import { bytes, count, dim, duration, green, printJson, red, table } from '../terminal.ts';
 import { writeRunFile } from '../train/init.ts';
@@ -190,7 +191,6 @@ class TrainingScreen {
   readonly #json: boolean;
   readonly #began = performance.now();
   #first = 0;
-  #live = false;
   #speed = 0;
 
   constructor(steps: number, json: boolean) {
@@ -218,10 +218,8 @@ class TrainingScreen {
     const left =
       ((performance.now() - this.#began) / (event.step - this.#first)) * (this.#steps - event.step);
     const line = `step ${event.step}/${this.#steps}  loss ${event.loss.toFixed(4)}  norm ${event.gradientNorm.toFixed(2)}  ${this.#speed.toFixed(0)} tokens/s  ${dim(`${duration(left)} left`, process.stderr)}`;
-    if (process.stderr.isTTY) {
-      process.stderr.write(`\r\u001b[2K${line}`);
-      this.#live = true;
-    } else if (event.step % 50 === 0 || event.step === 1) process.stderr.write(`${line}\n`);
+    if (process.stderr.isTTY) liveLine.show(line);
+    else if (event.step % 50 === 0 || event.step === 1) process.stderr.write(`${line}\n`);
   }
 
   note(text: string): void {
@@ -230,8 +228,7 @@ class TrainingScreen {
   }
 
   clear(): void {
-    if (this.#live) process.stderr.write('\r\u001b[2K');
-    this.#live = false;
+    liveLine.clear();
   }
 
   end(result: RunResult): void {
