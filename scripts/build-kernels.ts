@@ -102,11 +102,11 @@ export function withoutComments(source: string): string {
 }
 
 /** The sources as they are now, and what each build would be compiled from. */
-async function readSources(): Promise<{
+function readSources(): {
   files: ReadonlyMap<string, string>;
   digests: Record<Build, string>;
-}> {
-  const files = await expandKernels();
+} {
+  const files = expandKernels();
   const hash = createHash('sha256').update(compilerVersion()).update(FLAGS);
   for (const [path, text] of files) hash.update(`\0${path}\0`).update(withoutComments(text));
   const shared = hash.digest('hex');
@@ -248,7 +248,7 @@ const verification = ({ sources, sha256 }: Digests): string => `${sources} ${sha
 
 /** Compiles the builds whose sources have changed; the three .wasm that are checked in are replaced. */
 export async function buildKernels(builds: readonly Build[] = ALL): Promise<void> {
-  const { files, digests: sources } = await readSources();
+  const { files, digests: sources } = readSources();
   const digests = readJson<Digests>(digestsFile);
   if (existsSync(output)) removeLeftovers();
   const stale = builds.filter(
@@ -276,7 +276,7 @@ export async function buildKernels(builds: readonly Build[] = ALL): Promise<void
 
 /** Holds that the files checked in are what the sources compile to; builds compiled here before are believed. */
 async function checkKernels(): Promise<void> {
-  const { files, digests: sources } = await readSources();
+  const { files, digests: sources } = readSources();
   const digests = readJson<Digests>(digestsFile);
   const verified = readJson<string>(verifiedFile);
   for (const build of ALL) {

@@ -7,7 +7,7 @@ export { marimba } from '../architecture/families/marimba.ts';
 export type { Family } from '../architecture/family.ts';
 export { ggufName, OWN_NAMES, type Role, withLayer } from '../architecture/roles.ts';
 export { allOfKind, expertsPerToken, hasKind, mixerLetters, partsOf } from '../architecture/spec.ts';
-export { codesByteLength } from '../backends/wasm/packed/codes.ts';
+export { codesByteLength } from '../backends/wasm/kernels/layouts/codes.ts';
 export { packingRules } from '../backends/wasm/packing-rules.ts';
 export { ConfigReader } from '../formats/config-reader.ts';
 export { arrange, arrangedShape, restore, sizeOf } from '../layers/arrange.ts';

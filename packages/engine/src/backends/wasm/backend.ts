@@ -10,6 +10,8 @@ import type { WorkerThread } from '../../platform/worker-thread.ts';
 import type { Backend, BackendOptions, OpTimes, Program, StepLoad } from '../backend.ts';
 import { jobBytes, type LoadJob, OpenSources, runLoadJob, stageBytes } from '../load/load-job.ts';
 import { CLOSED, COMMAND, CONTROL, CONTROL_BYTES, MAX_OPS, progress } from './control.ts';
+import { codesByteLength } from './kernels/layouts/codes.ts';
+import { packStage } from './kernels/layouts/packer.ts';
 import {
   ARENA_BASE,
   compileKernels,
@@ -18,8 +20,6 @@ import {
   type KernelVariant,
 } from './load-kernels.ts';
 import { opScratchBytes } from './op-scratch.ts';
-import { codesByteLength } from './packed/codes.ts';
-import { packStage } from './packed/packer.ts';
 import { packingRules } from './packing-rules.ts';
 import { Schedule } from './schedule.ts';
 import { type InstalledProgram, KernelThread, sharedNow } from './thread.ts';

@@ -1,7 +1,7 @@
 // The scratch memory that an op of a plan needs from this backend.
 import { PACKED_BASE } from '../../plan/layouts.ts';
 import type { Operand, RecordedOp } from '../../plan/plan.ts';
-import { packedScratchBytes } from './packed/codes.ts';
+import { packedScratchBytes } from './kernels/layouts/codes.ts';
 import { attentionScratchBytes, rawLinearScratchBytes, scanScratchBytes } from './scratch.ts';
 
 /** Bytes for all threads; 0 for ops without a scratch field. */

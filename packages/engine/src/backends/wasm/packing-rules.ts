@@ -2,7 +2,7 @@
 
 import { hasPackedLayout } from '../../plan/layouts.ts';
 import type { PackingRules } from '../backend.ts';
-import { canPack, packedByteLength } from './packed/layout.ts';
+import { canPack, packedByteLength } from './kernels/layouts/tile.ts';
 
 export const packingRules: PackingRules = {
   canPack: (type, rows, columns) => hasPackedLayout(type) && canPack(type, rows, columns),

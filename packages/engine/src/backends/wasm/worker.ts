@@ -6,8 +6,8 @@ import type { LinearMemory } from '../../memory/arena.ts';
 import { jobBytes, type LoadJob, OpenSources, runLoadJob } from '../load/load-job.ts';
 import { ReadingChoice } from '../load/read-in-place.ts';
 import { CONTROL, CONTROL_BYTES } from './control.ts';
+import { packStage } from './kernels/layouts/packer.ts';
 import { instantiateKernels, type KernelExports } from './load-kernels.ts';
-import { packStage } from './packed/packer.ts';
 import { KernelThread } from './thread.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
 

@@ -13,9 +13,9 @@ import { allowWideSimd } from '#platform';
 import type { TensorType } from '../../../formats/types.ts';
 import { layoutId } from '../../../plan/layouts.ts';
 import { encodeOp } from '../../../plan/ops.ts';
+import { codesByteLength, packedScratchBytes } from '../kernels/layouts/codes.ts';
+import { packedByteLength } from '../kernels/layouts/tile.ts';
 import { ARENA_BASE, buildFor, instantiateKernels, type KernelExports } from '../load-kernels.ts';
-import { codesByteLength, packedScratchBytes } from './codes.ts';
-import { packedByteLength } from './layout.ts';
 
 const COLUMNS = 2560;
 const OUTPUTS = 10_240;

@@ -7,10 +7,10 @@ import { f32ToF16 } from '../../../formats/half.ts';
 import { TENSOR_TYPES } from '../../../formats/tensor-types.ts';
 import type { TensorType } from '../../../formats/types.ts';
 import { layoutId } from '../../../plan/layouts.ts';
-import { codesByteLength, codeWordOffset, packedScratchBytes } from './codes.ts';
+import { codesByteLength, codeWordOffset, packedScratchBytes } from '../kernels/layouts/codes.ts';
+import { packedByteLength, packRows } from '../kernels/layouts/tile.ts';
 import { linearCodes, type Products, quantizeRow, type RowCodes, weightRows } from './emulate.ts';
 import { createHarness, type Harness, randomNumbers } from './harness.ts';
-import { packedByteLength, packRows } from './layout.ts';
 
 /** Every build, the first one with tiles for vectors of 256 and of 128 bits. */
 const BUILDS = [

@@ -6,6 +6,7 @@
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import layouts from '../linear/layouts.gen.ts';
 import { opLayoutSource } from './op-layout.ts';
 import { recordsSource } from './records.ts';
 
@@ -14,21 +15,22 @@ const generated = join(kernels, 'generated');
 
 const read = (path: string): string => readFileSync(join(kernels, path), 'utf8');
 
-async function expanded(path: string): Promise<string> {
-  if (!path.endsWith('.gen.ts')) return read(path).replace(/^\/\/ @inline$/gm, '@inline');
-  const { default: text } = (await import(new URL(`../${path}`, import.meta.url).href)) as { default: string };
-  return text;
-}
+/** `// @inline` becomes the decorator. */
+const decorated = (source: string): string => source.replace(/^\/\/ @inline$/gm, '@inline');
+
+/** What is written, not copied. */
+const GENERATED: readonly (readonly [path: string, text: string])[] = [
+  ['op-layout.ts', opLayoutSource()],
+  ['op-records.ts', recordsSource()],
+  ['linear/layouts.gen.ts', layouts],
+];
 
 /** Writes what changed, removes what has no source any more; returns the files' texts by their paths. */
-export async function expandKernels(): Promise<ReadonlyMap<string, string>> {
-  const files = new Map([
-    ['op-layout.ts', opLayoutSource()],
-    ['op-records.ts', recordsSource()],
-  ]);
+export function expandKernels(): ReadonlyMap<string, string> {
+  const files = new Map(GENERATED);
   const sources = globSync('{index.ts,{attention,common,linear,mamba,training}/**/*.ts}', { cwd: kernels });
   for (const path of sources.map((path) => path.replaceAll('\\', '/')).sort())
-    files.set(path, await expanded(path));
+    if (!path.endsWith('.gen.ts')) files.set(path, decorated(read(path)));
   mkdirSync(generated, { recursive: true });
   const present = new Set(globSync('**/*.ts', { cwd: generated }).map((path) => path.replaceAll('\\', '/')));
   for (const path of present) if (!files.has(path)) rmSync(join(generated, path));

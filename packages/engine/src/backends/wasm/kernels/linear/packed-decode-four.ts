@@ -9,7 +9,7 @@ import { spreadGroup } from './packed-decode-k';
 import {
   constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, ONES, SIGN, SIX_BITS, TOP_BITS, total,
 } from './packed-dot';
-import { Q4_0, Q4_K } from './packed-layout';
+import { Q4_0, Q4_K } from './layouts.gen';
 import { wideTiles } from './tiles';
 
 /** Bytes that a tile needs: its 16 sums, then for Q4_K the group's d and -dmin as f32. */

@@ -1,5 +1,5 @@
 // One row of activations times 16 rows of packed weights: what generating one token at a time spends its time in, bound by
-// memory. Reads the packed tile as one contiguous stream. See packed/layout.ts for the tiles' picture, and
+// memory. Reads the packed tile as one contiguous stream. See layouts/ for the tiles' picture, and
 // packed-tile.ts for why loops are not unrolled and for the order of float sums.
 import { madd } from '../common/common';
 import { BLOCK_CODES, CODE_SCALE, START_16, START_8 } from './packed-codes';
@@ -7,7 +7,7 @@ import { decodeQ4_K, decodeQ5_K, decodeQ6_K } from './packed-decode-k';
 import {
   BIT_4, constant, dot, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, nibbleTotal, ONES, SIGN, SIXTEENS, total,
 } from './packed-dot';
-import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K } from './packed-layout';
+import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K } from './layouts.gen';
 
 function decodeQ4_0(w: usize, x: usize, blocks: i32, sums: usize): void {
   const nibbles = constant(NIBBLES), ones = constant(ONES), sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);

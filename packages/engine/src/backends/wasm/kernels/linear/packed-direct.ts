@@ -6,7 +6,9 @@ import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32, START_8 } from '
 import {
   BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, highCodes, highHalves, lowCodes, lowHalves, NIBBLES, SIGN, SIX_BITS, TOP_BITS,
 } from './packed-dot';
-import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K, Q8_0 } from './packed-layout';
+import {
+  Q4_0, Q4_0_BLOCK, Q4_K, Q4_K_BLOCK, Q5_0, Q5_0_BLOCK, Q5_K, Q5_K_BLOCK, Q6_K, Q6_K_BLOCK, Q8_0, Q8_0_BLOCK,
+} from './layouts.gen';
 import { spreadHalves, spreadMinimumScales } from './packed-scales';
 import { addRows, clear, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } from './packed-wide';
 
@@ -183,7 +185,12 @@ function block(
 
 // @inline
 export function blockBytes(type: i32): usize {
-  return type == Q4_0 ? 288 : type == Q4_K ? 256 : type == Q5_0 ? 352 : type == Q5_K ? 320 : type == Q6_K ? 384 : 544;
+  return type == Q4_0 ? Q4_0_BLOCK
+    : type == Q4_K ? Q4_K_BLOCK
+    : type == Q5_0 ? Q5_0_BLOCK
+    : type == Q5_K ? Q5_K_BLOCK
+    : type == Q6_K ? Q6_K_BLOCK
+    : Q8_0_BLOCK;
 }
 
 /**

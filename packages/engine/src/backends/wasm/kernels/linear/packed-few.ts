@@ -8,7 +8,7 @@
 // would stop where they went back. Sums as in packed-tile.ts, bit for bit.
 import { BLOCK_CODES, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
 import { blockBytes, nibbleBlock } from './packed-direct';
-import { Q4_0, Q4_K } from './packed-layout';
+import { Q4_0, Q4_K } from './layouts.gen';
 import { SCALE_ROOM, spreadMinimumScales } from './packed-scales';
 import { clear, isWide, WIDE_SUMS_BYTES } from './packed-wide';
 

@@ -14,28 +14,20 @@ import { copyRowCodes, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
 import { decodeTile } from './packed-decode';
 import { decodeFour, decodesFour, FOUR_AREA } from './packed-decode-four';
 import { multiplyDirect } from './packed-direct';
-import { FEW_SCRATCH, FOUR_SUMS, multipliesFour, multiplyFour } from './packed-few';
+import { FOUR_SUMS, multipliesFour, multiplyFour } from './packed-few';
 import { makePanel, panelKind } from './packed-panel';
 import { multiplySmall } from './packed-small';
 import { multiplyTile, panelBlockBytes, SUMS_BYTES } from './packed-tile';
 import { SCALE_ROOM } from './packed-scales';
-import { packedTileBytes, TILE_OUTPUTS } from './packed-layout';
+import { FIXED_SCRATCH, GATHERED_ROWS, PACKED_BASE, packedTileBytes, PANEL_BLOCK_BYTES, TILE_OUTPUTS } from './layouts.gen';
 import { isWide, multiplyPanelWide, WIDE_SUMS_BYTES } from './packed-wide';
 
-// @inline
-const PACKED_BASE: i32 = 64;
 /** Bytes of an expert's weights in a chunk: a stream long enough for the prefetchers. */
 // @inline
 const CHUNK_BYTES: i32 = 524288;
 /** Bytes of weights, times rows, below which a range is not divided further: 2 us of work. */
 // @inline
 const LEAST_BYTES: i32 = 65536;
-
-/** Per thread in `scratch`: sums and unpacked scales (four tiles' at most), gathered codes of experts, a panel. See packed/codes.ts. */
-// @inline
-const FIXED_SCRATCH: usize = FEW_SCRATCH;
-// @inline
-const GATHERED_ROWS: i32 = 32;
 
 // @inline
 function threadScratch(scratch: usize, thread: i32, columns: i32): usize {
@@ -44,7 +36,7 @@ function threadScratch(scratch: usize, thread: i32, columns: i32): usize {
 
 // @inline
 function scratchBytes(columns: i32): usize {
-  return FIXED_SCRATCH + <usize>GATHERED_ROWS * rowCodes(columns) + <usize>(columns >> 5) * 1088;
+  return FIXED_SCRATCH + <usize>GATHERED_ROWS * rowCodes(columns) + <usize>(columns >> 5) * PANEL_BLOCK_BYTES;
 }
 
 /** y[0…count) = sums (+ bias) (+ y) for one row; whole vectors but for the last tile of a matrix. */

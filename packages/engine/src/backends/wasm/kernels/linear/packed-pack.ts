@@ -1,7 +1,10 @@
-// Packs rows of a file into tiles of 16 while weights are loaded: the same bytes as packed/layout.ts, where the picture is. Four rows
+// Packs rows of a file into tiles of 16 while weights are loaded: the same bytes as layouts/, where the picture is. Four rows
 // at a time: 16 bytes of each, transposed as 4 x 4 words, are four steps of four rows.
 import { BITS_45, constant, NIBBLES, SHIFTS, TOP_BITS } from './packed-dot';
-import { packedTileBytes, Q4_0, Q4_K, Q5_0, Q5_K, Q8_0, TILE_OUTPUTS } from './packed-layout';
+import {
+  PACKED_BASE, packedTileBytes, Q4_0, Q4_0_GROUP, Q4_0_SCALES, Q4_K, Q4_K_BLOCK, Q4_K_GROUP, Q4_K_HEADER, Q5_0, Q5_0_GROUP, Q5_0_SCALES, Q5_K,
+  Q5_K_BLOCK, Q5_K_GROUP, Q5_K_HEADER, Q6_K, Q6_K_BLOCK, Q6_K_GROUP, Q6_K_HEADER, Q8_0, Q8_0_GROUP, Q8_0_SCALES, TILE_OUTPUTS,
+} from './layouts.gen';
 
 /** A block of zeros: the rows that fill up the last tile. */
 const ZEROS: usize = memory.data(224, 16);
@@ -71,7 +74,7 @@ function pack32(type: i32, a: usize, b: usize, c: usize, d: usize, r: usize, gro
     fifthBits(load<u32>(c, 2), group + 264 + r * 4);
     fifthBits(load<u32>(d, 2), group + 268 + r * 4);
   }
-  const scales = group + (type == Q4_0 ? 256 : type == Q5_0 ? 320 : 512) + r * 2;
+  const scales = group + (type == Q4_0 ? Q4_0_SCALES : type == Q5_0 ? Q5_0_SCALES : Q8_0_SCALES) + r * 2;
   store<u16>(scales, load<u16>(a));
   store<u16>(scales, load<u16>(b), 2);
   store<u16>(scales, load<u16>(c), 4);
@@ -119,9 +122,9 @@ function packMinimum(type: i32, a: usize, b: usize, c: usize, d: usize, r: usize
   minimumScales(b, r + 1, group);
   minimumScales(c, r + 2, group);
   minimumScales(d, r + 3, group);
-  const step: usize = type == Q4_K ? 256 : 320;
+  const step = type == Q4_K ? Q4_K_BLOCK : Q5_K_BLOCK;
   const at: usize = type == Q4_K ? 16 : 48;
-  let out = group + 256 + r * 4;
+  let out = group + Q4_K_HEADER + r * 4;
   for (let pair: usize = 0; pair < 4; pair++) {
     const p = at + pair * 32;
     storeSteps(lowBlock(a + p), lowBlock(b + p), lowBlock(c + p), lowBlock(d + p), out);
@@ -129,13 +132,13 @@ function packMinimum(type: i32, a: usize, b: usize, c: usize, d: usize, r: usize
     out += 2 * step;
   }
   if (type == Q4_K) return;
-  out = group + 512 + r * 4;
+  out = group + Q5_K_HEADER + 256 + r * 4;
   for (let i = 0; i < 8; i++) {
     store<u32>(out, gatherBits(a + 16, i));
     store<u32>(out, gatherBits(b + 16, i), 4);
     store<u32>(out, gatherBits(c + 16, i), 8);
     store<u32>(out, gatherBits(d + 16, i), 12);
-    out += 320;
+    out += Q5_K_BLOCK;
   }
 }
 
@@ -176,14 +179,14 @@ function packSixth(a: usize, b: usize, c: usize, d: usize, r: usize, group: usiz
   sixthScales(b, r + 1, group);
   sixthScales(c, r + 2, group);
   sixthScales(d, r + 3, group);
-  let out = group + 288 + r * 4;
+  let out = group + Q6_K_HEADER + r * 4;
   for (let half: usize = 0; half < 2; half++) {
     const ql = half * 64, qh: usize = 128 + half * 32;
     packSixes(0, a, b, c, d, ql, qh, out);
-    packSixes(1, a, b, c, d, ql + 32, qh, out + 384);
-    packSixes(2, a, b, c, d, ql, qh, out + 768);
-    packSixes(3, a, b, c, d, ql + 32, qh, out + 1152);
-    out += 1536;
+    packSixes(1, a, b, c, d, ql + 32, qh, out + Q6_K_BLOCK);
+    packSixes(2, a, b, c, d, ql, qh, out + 2 * Q6_K_BLOCK);
+    packSixes(3, a, b, c, d, ql + 32, qh, out + 3 * Q6_K_BLOCK);
+    out += 4 * Q6_K_BLOCK;
   }
 }
 
@@ -191,7 +194,7 @@ function packSixth(a: usize, b: usize, c: usize, d: usize, r: usize, group: usiz
 function packSixes(i: i32, a: usize, b: usize, c: usize, d: usize, ql: usize, qh: usize, out: usize): void {
   const l = ql + 16, h = qh + 16;
   storeThree(sixes(i, a + ql, a + qh), sixes(i, b + ql, b + qh), sixes(i, c + ql, c + qh), sixes(i, d + ql, d + qh), out);
-  storeThree(sixes(i, a + l, a + h), sixes(i, b + l, b + h), sixes(i, c + l, c + h), sixes(i, d + l, d + h), out + 192);
+  storeThree(sixes(i, a + l, a + h), sixes(i, b + l, b + h), sixes(i, c + l, c + h), sixes(i, d + l, d + h), out + Q6_K_BLOCK / 2);
 }
 
 /** One whole tile; rows from `count` on are zero. */
@@ -213,19 +216,19 @@ function packTile(type: i32, raw: usize, rowBytes: usize, block: usize, count: i
   }
 }
 
-function packQ4_0(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q4_0, raw, rowBytes, 18, count, out); }
-function packQ5_0(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q5_0, raw, rowBytes, 22, count, out); }
-function packQ8_0(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q8_0, raw, rowBytes, 34, count, out); }
-function packQ4_K(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q4_K, raw, rowBytes, 144, count, out); }
-function packQ5_K(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q5_K, raw, rowBytes, 176, count, out); }
-function packQ6_K(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(4, raw, rowBytes, 210, count, out); }
+function packQ4_0(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q4_0, raw, rowBytes, Q4_0_GROUP / TILE_OUTPUTS, count, out); }
+function packQ5_0(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q5_0, raw, rowBytes, Q5_0_GROUP / TILE_OUTPUTS, count, out); }
+function packQ8_0(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q8_0, raw, rowBytes, Q8_0_GROUP / TILE_OUTPUTS, count, out); }
+function packQ4_K(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q4_K, raw, rowBytes, Q4_K_GROUP / TILE_OUTPUTS, count, out); }
+function packQ5_K(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q5_K, raw, rowBytes, Q5_K_GROUP / TILE_OUTPUTS, count, out); }
+function packQ6_K(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q6_K, raw, rowBytes, Q6_K_GROUP / TILE_OUTPUTS, count, out); }
 
 /**
  * Packs `rowCount` rows in the file's format at `raw` as rows rowStart… of the packed matrix at `out`. `rowStart` must be a multiple of
  * 16, and `rowCount` too unless these rows are the matrix's last. `layout` is the packed layout's id.
  */
 export function packRows(layout: i32, raw: usize, rowStart: i32, rowCount: i32, columns: i32, out: usize): void {
-  const type = layout - 64;
+  const type = layout - PACKED_BASE;
   const tileBytes = packedTileBytes(type, columns);
   const rowBytes = tileBytes / TILE_OUTPUTS;
   out += <usize>(rowStart / TILE_OUTPUTS) * tileBytes;

@@ -2,7 +2,10 @@
 // columns 4s…4s+3), scales f32; rows 0…7 first over all blocks, then rows 8…15. Made once per tile and used for every
 // 4 rows of activations, in a scratch that stays in the second-level cache.
 import { BIT_4, constant, fourthSix, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, SIGN, SIX_BITS, TOP_BITS } from './packed-dot';
-import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K } from './packed-layout';
+import {
+  Q4_0, Q4_0_BLOCK, Q4_0_SCALES, Q4_K, Q4_K_BLOCK, Q4_K_HEADER, Q5_0, Q5_0_BLOCK, Q5_0_SCALES, Q5_K, Q5_K_BLOCK, Q6_K, Q6_K_BLOCK, Q6_K_GROUP,
+  Q6_K_HEADER,
+} from './layouts.gen';
 import { spreadFactors, spreadMinimumScales } from './packed-scales';
 import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_NIBBLES } from './packed-tile';
 
@@ -60,8 +63,8 @@ function panelQ4_0(w: usize, panel: usize, blocks: i32): void {
   let a = panel, b = panel + <usize>blocks * panelBlockBytes(OFFSET_8);
   for (; blocks > 0; blocks--) {
     spreadNibbles(w, a, b, nibbles);
-    spreadScales(w + 256, a + 256, b + 256);
-    w += 288;
+    spreadScales(w + Q4_0_SCALES, a + 256, b + 256);
+    w += Q4_0_BLOCK;
     a += panelBlockBytes(OFFSET_8);
     b += panelBlockBytes(OFFSET_8);
   }
@@ -73,8 +76,8 @@ function panelQ5_0(w: usize, panel: usize, blocks: i32): void {
   for (; blocks > 0; blocks--) {
     spreadNibbles(w, a, b, nibbles);
     spreadFifthBits(w + 256, a, b);
-    spreadScales(w + 320, a + 256, b + 256);
-    w += 352;
+    spreadScales(w + Q5_0_SCALES, a + 256, b + 256);
+    w += Q5_0_BLOCK;
     a += panelBlockBytes(OFFSET_16);
     b += panelBlockBytes(OFFSET_16);
   }
@@ -108,11 +111,11 @@ function panelQ8_0(w: usize, panel: usize, blocks: i32): void {
 // @inline
 function panelMinimum(bits: i32, w: usize, panel: usize, blocks: i32, room: usize): void {
   const nibbles = constant(NIBBLES);
-  const step: usize = bits == 4 ? 256 : 320;
+  const step = bits == 4 ? Q4_K_BLOCK : Q5_K_BLOCK;
   let a = panel, b = panel + <usize>blocks * panelBlockBytes(MINIMUM);
   for (; blocks > 0; blocks -= 8) {
     spreadMinimumScales(w, room, bits == 4 ? 0 : 16);
-    w += 256;
+    w += Q4_K_HEADER;
     for (let i: usize = 0; i < 8; i++) {
       spreadNibbles(w, a, b, nibbles);
       if (bits == 5) spreadFifthBits(w + 256, a, b);
@@ -160,23 +163,23 @@ function panelQ6_K(w: usize, panel: usize, blocks: i32): void {
   const six = constant(SIX_BITS), top = constant(TOP_BITS);
   let a = panel, b = panel + <usize>blocks * panelBlockBytes(HALVES);
   for (; blocks > 0; blocks -= 8) {
-    let codes = w + 288;
+    let codes = w + Q6_K_HEADER;
     for (let i: usize = 0; i < 8; i++) {
       spreadSix(codes, a, six, top);
       spreadSix(codes + 32, b, six, top);
-      spreadSix(codes + 192, a + 160, six, top);
-      spreadSix(codes + 224, b + 160, six, top);
+      spreadSix(codes + Q6_K_BLOCK / 2, a + 160, six, top);
+      spreadSix(codes + Q6_K_BLOCK / 2 + 32, b + 160, six, top);
       const factors = w + 32 + i * 32;
       spreadFactors(factors, a + 128);
       spreadFactors(factors + 8, b + 128);
       spreadFactors(factors + 16, a + 288);
       spreadFactors(factors + 24, b + 288);
       spreadScales(w, a + 320, b + 320);
-      codes += 384;
+      codes += Q6_K_BLOCK;
       a += panelBlockBytes(HALVES);
       b += panelBlockBytes(HALVES);
     }
-    w += 3360;
+    w += Q6_K_GROUP;
   }
 }
 

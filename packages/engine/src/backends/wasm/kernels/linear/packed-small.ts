@@ -6,7 +6,7 @@ import {
   BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, highCodes, highHalves, lowCodes, lowHalves, NIBBLES, ONES, SIGN, SIX_BITS, SIXTEENS, TOP_BITS,
   total,
 } from './packed-dot';
-import { Q4_0, Q4_K, Q5_0, Q5_K } from './packed-layout';
+import { Q4_0, Q4_K, Q5_0, Q5_K } from './layouts.gen';
 import { spreadFactors, spreadHalfScales } from './packed-scales';
 import { addBoth, addScaled, HALVES, partial, storeSums, TWO_NIBBLES } from './packed-tile';
 

@@ -32,10 +32,12 @@ export function codeWordOffset(
   return codesByteLength(tile, columns) + (block * 14 + word) * 4 * width + (row - tile) * 4;
 }
 
-/** Fixed part, codes of 32 gathered rows, and one panel of 16 rows at up to 34 bytes a row and block; see packed-linear.ts. */
-const FIXED_SCRATCH = 8192;
-const GATHERED_ROWS = 32;
-const PANEL_BLOCK_BYTES = 1088;
+/** Scratch of a thread: sums and unpacked scales (of four tiles and 16 rows at most), */
+export const FIXED_SCRATCH = 8192;
+/** codes of gathered rows, */
+export const GATHERED_ROWS = 32;
+/** and a panel of 16 rows, 34 bytes per row and block at most. */
+export const PANEL_BLOCK_BYTES = 1088;
 
 /** Bytes that the `scratch` of `linear` and `expertLinear` needs for packed weights of up to `columns` columns. */
 export const packedScratchBytes = (columns: number, threads: number): number =>

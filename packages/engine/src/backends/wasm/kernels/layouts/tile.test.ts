@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { byteLengthOf, TENSOR_TYPES } from '../../../formats/tensor-types.ts';
-import type { TensorType } from '../../../formats/types.ts';
-import type { LoadJob } from '../../load/load-job.ts';
-import { ARENA_BASE, instantiateKernels } from '../load-kernels.ts';
-import { randomNumbers } from './harness.ts';
-import { canPack, packedByteLength, packRows, unpackRow } from './layout.ts';
+import { byteLengthOf, TENSOR_TYPES } from '../../../../formats/tensor-types.ts';
+import type { TensorType } from '../../../../formats/types.ts';
+import type { LoadJob } from '../../../load/load-job.ts';
+import { ARENA_BASE, instantiateKernels } from '../../load-kernels.ts';
+import { randomNumbers } from '../../packed/harness.ts';
+import { canPack, packedByteLength, packRows, unpackRow } from './tile.ts';
 import { packStage } from './packer.ts';
 
 const TYPES: readonly TensorType[] = ['Q4_0', 'Q4_K', 'Q5_0', 'Q5_K', 'Q6_K', 'Q8_0'];
@@ -48,7 +48,7 @@ describe('packed layouts', () => {
     for (const build of ['relaxed', 'pairs', 'baseline']) {
       test(`${type}: the ${build} kernels pack the same bytes`, () => {
         const module = new WebAssembly.Module(
-          readFileSync(new URL(`../build/kernels.${build}.wasm`, import.meta.url)),
+          readFileSync(new URL(`../../build/kernels.${build}.wasm`, import.meta.url)),
         );
         const memory = new WebAssembly.Memory({ initial: 64, maximum: 65_536, shared: true });
         const stageBytes = 2 ** 20;
