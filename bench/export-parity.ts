@@ -42,6 +42,18 @@ const MODELS: Readonly<Record<string, Record<string, unknown>>> = {
     feed_forward_types: all('dense'),
     rope_theta: 10_000,
   },
+  'attention at no period': {
+    ...sizes,
+    layer_types: ['full_attention', 'full_attention', 'mamba', 'full_attention'],
+    feed_forward_types: all('dense'),
+  },
+  'Llama with biases': { ...sizes, model_type: 'llama', attention_bias: true, mlp_bias: true },
+  'Llama with wide heads': { ...sizes, model_type: 'llama', head_dim: 16 },
+  'Llama, linear scaling': {
+    ...sizes,
+    model_type: 'llama',
+    rope_scaling: { rope_type: 'linear', factor: 2 },
+  },
 };
 
 async function compare(name: string, model: Record<string, unknown>, folder: string): Promise<boolean> {
@@ -61,7 +73,7 @@ async function compare(name: string, model: Record<string, unknown>, folder: str
   }
   const agrees = largest <= LIMIT;
   process.stdout.write(
-    `${agrees ? 'agrees' : 'DIFFERS'}  ${name.padEnd(20)} held-out loss ${heldOutLoss?.toFixed(2)}, largest difference ${largest.toExponential(1)} (limit ${LIMIT}) over ${prompt.length} positions\n`,
+    `${agrees ? 'agrees' : 'DIFFERS'}  ${name.padEnd(22)} held-out loss ${heldOutLoss?.toFixed(2)}, largest difference ${largest.toExponential(1)} (limit ${LIMIT}) over ${prompt.length} positions\n`,
   );
   return agrees;
 }

@@ -23,6 +23,7 @@ const ROOMS = [
   'weights', // a checkpoint's tensors and their places
   'model', // models and sessions, as users see them
   'load-model', // from a name to a model
+  'export', // models as files
   'measure quantize', // tools on top of models
   'index entries', // what the package exports
 ].map((line) => line.split(' '));

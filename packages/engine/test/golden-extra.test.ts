@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { writeGguf } from '../src/export/write-gguf.node.ts';
 import { openCheckpointPath } from '../src/formats/checkpoint.node.ts';
 import { type LoadModelOptions, loadModel } from '../src/index.ts';
-import { planContents } from '../src/quantize/contents.ts';
-import { writeGguf } from '../src/quantize/write-gguf.node.ts';
+import { planOutput } from '../src/quantize/plan-output.ts';
 import { checkCuts } from './cuts.ts';
 import { largestDifference, PROMPTS, type PromptName, TOLERANCE } from './golden.ts';
 
@@ -96,7 +96,7 @@ describe('written as GGUF and read back', () => {
       try {
         const file = join(folder, `${name}.gguf`);
         const checkpoint = await openCheckpointPath(folderOf(name));
-        await writeGguf(await planContents(checkpoint, { type: 'f32' }), file);
+        await writeGguf(await planOutput(checkpoint, { type: 'f32' }), file);
         await checkpoint.close();
         const { prompts, logits_last } = readGolden(name);
         await using model = await loadModel(file, { ...EXACT, threads: 1 });

@@ -30,8 +30,10 @@ export type { EvalItem, Outcome, Suite, SuiteOptions, SuiteTarget } from './eval
 export { type EvaluateOptions, type Evaluation, evaluate, type SuiteEvaluation } from './evaluate/run.ts';
 export { buildSuite, SUITE_FORMS } from './evaluate/suites.ts';
 export { EFFECTIVE_ACCURACY, type Share, type SuiteSummary, type TextSummary } from './evaluate/summary.ts';
-export { type ExportOptions, exportGguf, exportHuggingFace } from './export/export.ts';
-export { type Expression, express } from './export/express.ts';
+export { exportGguf } from './export/gguf.ts';
+export { exportHuggingFace } from './export/huggingface.ts';
+export type { ExportOptions } from './export/options.ts';
+export { type PublishedForm, publishedForm } from './export/published-family.ts';
 export { mcNemarExact, meanInterval, pairedBootstrap, studentQuantile, wilson } from './statistics.ts';
 export {
   attentionPlaces,

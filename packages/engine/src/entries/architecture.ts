@@ -9,6 +9,9 @@ export { ggufName, OWN_NAMES, type Role, withLayer } from '../architecture/roles
 export { allOfKind, expertsPerToken, hasKind, mixerLetters, partsOf } from '../architecture/spec.ts';
 export { codesByteLength } from '../backends/wasm/kernels/layouts/codes.ts';
 export { packingRules } from '../backends/wasm/packing-rules.ts';
+export { ggufArchitecture, llamaCppLimits } from '../export/gguf-architecture.ts';
+export { ggufContents, memoryTensor } from '../export/gguf-model.ts';
+export type { TokenizerFiles } from '../export/gguf-tokenizer.ts';
 export { ConfigReader } from '../formats/config-reader.ts';
 export { arrange, arrangedShape, restore, sizeOf } from '../layers/arrange.ts';
 export { plainAttention } from '../layers/attention.ts';

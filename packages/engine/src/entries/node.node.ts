@@ -2,6 +2,7 @@
 // model into a new GGUF file.
 // For the workspace's own packages: any release may change it. Applications use '@marimba/engine'.
 
+export { writeGguf } from '../export/write-gguf.node.ts';
 export { openCheckpointPath } from '../formats/checkpoint.node.ts';
 export {
   type CachedModel,
@@ -12,7 +13,7 @@ export {
 export { type PulledModel, type PullOptions, pullModel } from '../hub/download.node.ts';
 export { openSource } from '../platform/open-source.node.ts';
 export type { PullProgress } from '../progress.ts';
-export { type KeepRule, parseFileType, parseKeepRule } from '../quantize/keep.ts';
+export { type KeepRule, parseFileType, parseKeepRule } from '../quantize/keep-rules.ts';
 export {
   type QuantizeModelOptions,
   type QuantizeReport,

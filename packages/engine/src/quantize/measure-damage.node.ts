@@ -6,7 +6,7 @@ import { type LoadModelOptions, loadModel } from '../load-model.ts';
 import type { Model } from '../model/model.ts';
 import type { ModelSource } from '../platform/source.ts';
 import { type Divergence, DivergenceMeter, seededTokens } from './damage.ts';
-import { PASSAGE } from './passage.ts';
+import { SAMPLE_TEXT } from './sample-text.ts';
 
 export interface DamageOptions {
   /** Default: the built-in passage; seeded random tokens where the model has no tokenizer. */
@@ -118,7 +118,7 @@ function chooseTokens(
       );
     return { tokens: seededTokens(maxTokens, model.vocabularySize), kind: 'random tokens' };
   }
-  const tokens = model.encode(text ?? PASSAGE).slice(0, maxTokens);
+  const tokens = model.encode(text ?? SAMPLE_TEXT).slice(0, maxTokens);
   if (tokens.length < 2) throw new UsageError(`text: expected at least two tokens, found ${tokens.length}`);
   return { tokens, kind: text === undefined ? 'passage' : 'text' };
 }

@@ -3,19 +3,20 @@ import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { readSpec } from '../architecture/families/index.ts';
 import { UsageError } from '../errors.ts';
+import { bitsPerWeightOf, refuseSameFile, type WriteProgress, writeGguf } from '../export/write-gguf.node.ts';
 import type { Checkpoint } from '../formats/types.ts';
 import type { LoadModelOptions } from '../load-model.ts';
 import { readText } from '../model/text-side.ts';
 import { openSource } from '../platform/open-source.node.ts';
 import type { FileType } from '../weights/recipe.ts';
-import { planContents } from './contents.ts';
-import type { KeepRule } from './keep.ts';
+import type { KeepRule } from './keep-rules.ts';
 import {
   type DamageOptions,
   type DamageProgress,
   type ModelDamage,
   measureDamage,
 } from './measure-damage.node.ts';
+import { planOutput } from './plan-output.ts';
 import {
   divergenceWarnings,
   type TensorDamage,
@@ -23,7 +24,6 @@ import {
   tensorWarnings,
   type Warning,
 } from './report.ts';
-import { bitsPerWeightOf, refuseSameFile, type WriteProgress, writeGguf } from './write-gguf.node.ts';
 
 export interface QuantizeModelOptions
   extends Pick<LoadModelOptions, 'token' | 'endpoint' | 'threads' | 'backend' | 'onProgress'> {
@@ -63,7 +63,7 @@ export async function quantizeModel(
   try {
     await refuseSameFile(checkpoint, out);
     if (options.compare && options.compare.text !== undefined) await needTokenizer(checkpoint);
-    const contents = await planContents(checkpoint, options);
+    const contents = await planOutput(checkpoint, options);
     const { threads, overwrite, signal } = options;
     const written = await writeGguf(contents, out, {
       threads,

@@ -9,7 +9,7 @@ import { largestDifference, seeded } from '../../test/golden.ts';
 import { writeSyntheticJamba } from '../../test/synthetic-folder.ts';
 import { FormatError, UsageError } from '../errors.ts';
 import { loadModel } from '../load-model.ts';
-import { parseKeepRule } from './keep.ts';
+import { parseKeepRule } from './keep-rules.ts';
 import { quantizeModel } from './quantize-model.node.ts';
 
 let folder = '';

@@ -2,12 +2,12 @@
 // warning carries the `--keep` that answers it.
 
 import type { Role } from '../architecture/roles.ts';
+import type { Loss } from '../export/convert-rows.ts';
+import type { GgufTensor } from '../export/gguf-model.ts';
 import type { TensorType } from '../formats/types.ts';
 import { bitsPerWeight } from '../weights/recipe.ts';
-import type { OutputTensor } from './contents.ts';
-import type { Loss } from './convert-rows.ts';
 import type { Divergence } from './damage.ts';
-import { namePart } from './keep.ts';
+import { namePart } from './keep-rules.ts';
 
 export interface TensorDamage {
   readonly name: string;
@@ -29,7 +29,7 @@ export interface Warning {
 }
 
 export function tensorDamage(
-  tensors: readonly OutputTensor[],
+  tensors: readonly GgufTensor[],
   placements: readonly { readonly byteLength: number }[],
   losses: readonly Loss[],
 ): TensorDamage[] {
@@ -55,12 +55,12 @@ const OUTSTANDING = 1.6;
 /** Fewer tensors of one format have no meaningful median. */
 const ENOUGH_TO_COMPARE = 4;
 
-export function tensorWarnings(tensors: readonly OutputTensor[], damage: readonly TensorDamage[]): Warning[] {
+export function tensorWarnings(tensors: readonly GgufTensor[], damage: readonly TensorDamage[]): Warning[] {
   return [...stateSpaceWarnings(tensors), ...outstanding(damage)];
 }
 
-function stateSpaceWarnings(tensors: readonly OutputTensor[]): Warning[] {
-  const groups = new Map<string, OutputTensor[]>();
+function stateSpaceWarnings(tensors: readonly GgufTensor[]): Warning[] {
+  const groups = new Map<string, GgufTensor[]>();
   for (const tensor of tensors) {
     // A weight that the source holds with as few bits has nothing left to keep.
     const lossy =

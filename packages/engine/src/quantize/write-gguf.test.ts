@@ -14,13 +14,13 @@ import {
   readGolden,
   TOLERANCE,
 } from '../../test/golden.ts';
+import { writeGguf } from '../export/write-gguf.node.ts';
 import { openCheckpointPath } from '../formats/checkpoint.node.ts';
 import { dequantize } from '../formats/dequantize.ts';
 import type { GgufCheckpoint, TensorEntry } from '../formats/types.ts';
 import { loadModel } from '../load-model.ts';
 import type { FileType } from '../weights/recipe.ts';
-import { planContents } from './contents.ts';
-import { writeGguf } from './write-gguf.node.ts';
+import { planOutput } from './plan-output.ts';
 
 let folder = '';
 before(async () => {
@@ -31,7 +31,7 @@ after(() => rm(folder, { recursive: true }));
 async function convert(source: string, type: FileType, out: string): Promise<void> {
   const checkpoint = await openCheckpointPath(source);
   try {
-    await writeGguf(await planContents(checkpoint, { type }), out, { threads: 1, overwrite: true });
+    await writeGguf(await planOutput(checkpoint, { type }), out, { threads: 1, overwrite: true });
   } finally {
     await checkpoint.close();
   }

@@ -4,7 +4,7 @@
 // it (Hugging Face's ByteFallback gives up the whole run of byte tokens instead; here its valid characters are kept).
 
 import { byteOfToken, fromByteCharacters } from './byte-level.ts';
-import { asCount, asString, type Fields, field, type Place, typeOf } from './fields.ts';
+import { asCount, asString, type Fields, field, type Place, typeOf } from './json-fields.ts';
 import { collectSteps, parsePattern } from './normalizer.ts';
 import { metaspaceCharacter, prependScheme } from './pre-tokenizer.ts';
 

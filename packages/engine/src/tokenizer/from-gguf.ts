@@ -4,8 +4,8 @@
 import type { MetadataValue } from '../formats/gguf-values.ts';
 import { BpeModel } from './bpe-model.ts';
 import { byteLevelDecoder, sentencePieceDecoder } from './decoder.ts';
-import { Place } from './fields.ts';
 import { preKind } from './gguf-pre.ts';
+import { Place } from './json-fields.ts';
 import { chain, splitBy } from './pre-tokenizer.ts';
 import { translateRegex } from './regex.ts';
 import { assembleTokenizer, type TokenizerParts } from './tokenizer.ts';

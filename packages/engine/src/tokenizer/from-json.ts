@@ -14,7 +14,7 @@ import {
   optionalString,
   Place,
   typeOf,
-} from './fields.ts';
+} from './json-fields.ts';
 import { parseNormalizer } from './normalizer.ts';
 import { parsePostProcessor } from './post-processor.ts';
 import { parsePreTokenizer } from './pre-tokenizer.ts';

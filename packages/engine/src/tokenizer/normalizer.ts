@@ -2,7 +2,7 @@
 // Hugging Face tokenizers' `normalizers`; each is a function from text to text, applied to a stretch between added tokens.
 
 import { toByteCharacters } from './byte-level.ts';
-import { asList, asObject, asString, type Fields, field, flag, type Place, typeOf } from './fields.ts';
+import { asList, asObject, asString, type Fields, field, flag, type Place, typeOf } from './json-fields.ts';
 import { literalRegex, translateRegex } from './regex.ts';
 
 export type Normalizer = (text: string) => string;

@@ -11,7 +11,7 @@ import {
   field,
   type Place,
   typeOf,
-} from './fields.ts';
+} from './json-fields.ts';
 import { collectSteps } from './normalizer.ts';
 import type { Vocabulary } from './vocabulary.ts';
 

@@ -2,7 +2,7 @@
 // including the five ways in which a separator may stay with its neighbours.
 
 import { toByteCharacters } from './byte-level.ts';
-import { asString, type Fields, field, flag, optionalString, Place, typeOf } from './fields.ts';
+import { asString, type Fields, field, flag, optionalString, Place, typeOf } from './json-fields.ts';
 import { collectSteps, parsePattern } from './normalizer.ts';
 import { translateRegex } from './regex.ts';
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FormatError } from '../errors.ts';
-import { Place } from './fields.ts';
+import { Place } from './json-fields.ts';
 import { literalRegex, translateRegex } from './regex.ts';
 
 const place = new Place('tokenizer.json', 'pattern');

@@ -3,7 +3,7 @@
 // \d, \w and [[:alpha:]] are Unicode, ^ and $ are line anchors, (?i:…) folds case, possessive quantifiers and
 // (?>…) do not backtrack. Source: Oniguruma doc/RE. Anything else is refused rather than read differently.
 
-import type { Place } from './fields.ts';
+import type { Place } from './json-fields.ts';
 
 const LONGEST_PATTERN = 16384;
 const DEEPEST_GROUP = 32;

@@ -5,7 +5,7 @@
 import type { FormatError } from '../errors.ts';
 import { MergeList, MOST_RANKS } from './bpe.ts';
 import { byteOfToken } from './byte-level.ts';
-import { asCount, asList, asObject, asString, describe, field, flag, type Place } from './fields.ts';
+import { asCount, asList, asObject, asString, describe, field, flag, type Place } from './json-fields.ts';
 import type { AddedToken } from './types.ts';
 
 export interface Vocabulary {

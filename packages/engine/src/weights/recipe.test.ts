@@ -5,7 +5,7 @@ import type { Role } from '../architecture/roles.ts';
 import type { ModelSpec } from '../architecture/spec.ts';
 import { UsageError } from '../errors.ts';
 import { ConfigReader } from '../formats/config-reader.ts';
-import { applyKeepRules, parseFileType, parseKeepRule } from '../quantize/keep.ts';
+import { applyKeepRules, parseFileType, parseKeepRule } from '../quantize/keep-rules.ts';
 import { storedType, wantsMoreBits } from './recipe.ts';
 import { neededWeights } from './weights.ts';
 

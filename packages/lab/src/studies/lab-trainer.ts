@@ -5,7 +5,7 @@ import type { JsonObject } from '@marimba/engine/formats';
 import { createBackend } from '@marimba/engine/plan';
 import type { TrainingBatch } from '../data/batches.ts';
 import { likeliest, logSumExp } from '../evaluate/probabilities.ts';
-import { exportHuggingFace } from '../export/export.ts';
+import { exportHuggingFace } from '../export/huggingface.ts';
 import { initialise, smallDeviation } from '../train/initialise.ts';
 import { TrainingRuntime } from '../train/runtime.ts';
 import { learningRateAt } from '../train/schedule.ts';

@@ -8,8 +8,8 @@ import type { JsonObject } from '@marimba/engine/formats';
 import { openCheckpointPath } from '@marimba/engine/node';
 import { createBackend } from '@marimba/engine/plan';
 import { writeWhole } from '../data/token-file.ts';
-import { exportGguf, exportHuggingFace } from '../export/export.ts';
-import { express, ggufProblem } from '../export/express.ts';
+import { checkGguf, exportGguf } from '../export/gguf.ts';
+import { exportHuggingFace } from '../export/huggingface.ts';
 import { openCorpus } from './corpus.ts';
 import { initialise } from './initialise.ts';
 import { loadParameters } from './load-weights.ts';
@@ -36,16 +36,7 @@ export interface RunResult extends TrainerResult {
 /** Starts a run, or goes on where its folder says it was. */
 export async function runTraining(config: RunConfig, hooks: RunHooks = {}): Promise<RunResult> {
   const first = specOfConfig('model', config.model);
-  const expressed = express(first.spec, config.model);
-  if (hooks.gguf && !expressed.architecture)
-    throw new UsageError(
-      `--gguf: expected layers that Jamba, Mamba or Llama can express, found others: ${expressed.reasons.join('; ')}`,
-    );
-  const problem = hooks.gguf ? ggufProblem(specOfConfig('model', expressed.config).spec) : null;
-  if (problem)
-    throw new UsageError(
-      `--gguf: expected a model that llama.cpp can run, found one that it cannot: ${problem}`,
-    );
+  if (hooks.gguf) checkGguf(first.spec, '--gguf');
   if (first.defaults.size) {
     const taken = [...first.defaults].map(([field, value]) => `${field} ${value}`);
     hooks.onNote?.(`Not in the model's settings, so ${first.family.name}'s own: ${taken.join(', ')}.`);
@@ -78,12 +69,12 @@ export async function runTraining(config: RunConfig, hooks: RunHooks = {}): Prom
     });
     const folder = result.finished ? join(config.output, 'model') : null;
     if (folder && hooks.gguf)
-      await exportGguf(runtime.store, spec, model, join(config.output, 'model.gguf'), { text: corpus });
+      await exportGguf(runtime.store, spec, join(config.output, 'model.gguf'), { text: corpus });
     if (folder) {
-      const expression = await exportHuggingFace(runtime.store, spec, model, folder, { text: corpus });
-      if (!expression.architecture)
+      const form = await exportHuggingFace(runtime.store, spec, model, folder, { text: corpus });
+      if (!form.architecture)
         hooks.onNote?.(
-          `Exported in this project's own form (model_type marimba), since no published family has these layers: ${expression.reasons.join('; ')}.`,
+          `Exported in this project's own form (model_type marimba), since no published family has these layers: ${form.reasons.join('; ')}.`,
         );
     }
     return { ...result, parameters: runtime.store.parameterCount, model: folder };

@@ -9,9 +9,9 @@ import { FormatError, ModelError, reviveError, UsageError } from '../errors.ts';
 import { createGgufWriter, type GgufLayout } from '../formats/gguf-writer.ts';
 import { byteLengthOf, TENSOR_TYPES } from '../formats/tensor-types.ts';
 import type { Checkpoint } from '../formats/types.ts';
-import type { FileContents, OutputTensor } from './contents.ts';
 import { addLoss, type ConvertJob, type Loss, NO_LOSS } from './convert-rows.ts';
 import type { ConvertAnswer } from './convert-worker.node.ts';
+import type { GgufContents, GgufTensor } from './gguf-model.ts';
 
 export interface WriteOptions {
   /** Default: one a processor, at most 8. */
@@ -39,7 +39,7 @@ const JOB_ELEMENTS = 1 << 20;
 
 /** Throws UsageError for an OUT that cannot be, ModelError when the disk has no room. */
 export async function writeGguf(
-  contents: FileContents,
+  contents: GgufContents,
   out: string,
   options: WriteOptions = {},
 ): Promise<WrittenFile> {
@@ -119,7 +119,7 @@ function describeFailure(error: unknown, path: string, byteLength: number): unkn
   return error;
 }
 
-function* jobsOf(tensors: readonly OutputTensor[], layout: GgufLayout): Generator<ConvertJob> {
+function* jobsOf(tensors: readonly GgufTensor[], layout: GgufLayout): Generator<ConvertJob> {
   for (const [index, tensor] of tensors.entries()) {
     const { offset, byteLength } = layout.tensors[index]!;
     // A vector is one row, except where its rows are put in another order.
@@ -151,7 +151,7 @@ function* jobsOf(tensors: readonly OutputTensor[], layout: GgufLayout): Generato
 }
 
 async function convertAll(
-  tensors: readonly OutputTensor[],
+  tensors: readonly GgufTensor[],
   layout: GgufLayout,
   path: string,
   options: WriteOptions,
@@ -201,7 +201,7 @@ function ask(worker: Worker, job: ConvertJob, signal: AbortSignal | undefined): 
 }
 
 /** Bits a weight of the whole file, for reports. */
-export function bitsPerWeightOf(tensors: readonly OutputTensor[]): number {
+export function bitsPerWeightOf(tensors: readonly GgufTensor[]): number {
   let bits = 0;
   let elements = 0;
   for (const { shape, type } of tensors) {

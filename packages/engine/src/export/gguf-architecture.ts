@@ -1,21 +1,19 @@
-// A model's sizes as GGUF metadata, and which GGUF architecture can express it. Keys and types are those that llama.cpp's
-// converter writes (gguf-py/gguf/constants.py, convert_hf_to_gguf.py) and its loader asks for (src/llama-model.cpp).
+// Which GGUF architecture can express a model: those that llama.cpp's loader knows (src/llama-model.cpp), with what each of
+// them takes for granted about its layers. A file holds only what the keys of its architecture can say, so a model that is
+// built otherwise is refused here, for `quantize` and for the lab's export alike.
 
 import { allOfKind, hasKind, type ModelSpec } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
-import { f32, flag, i32List, type TypedMetadataValue, text, u32 } from '../formats/gguf-values.ts';
-import type { AttentionSpec } from '../layers/attention.ts';
+import { layerOf } from '../layers/index.ts';
 import type { MambaSpec } from '../layers/mamba.ts';
 
-export type Metadata = Map<string, TypedMetadataValue>;
-
-export type Architecture = 'jamba' | 'mamba' | 'llama' | 'qwen2' | 'qwen3';
+export type GgufArchitecture = 'jamba' | 'mamba' | 'llama' | 'qwen2' | 'qwen3';
 
 /**
  * The architecture whose GGUF form says everything about these layers. Decided by the layers, not by the family's name:
  * a hybrid of the lab that is built like Jamba is written as one. Throws ModelError naming what no architecture has.
  */
-export function architectureOf(spec: ModelSpec, name: string): Architecture {
+export function ggufArchitecture(spec: ModelSpec, name: string): GgufArchitecture {
   const reasons = { jamba: jambaMisfit(spec), mamba: mambaMisfit(spec), llama: llamaMisfit(spec) };
   if (reasons.mamba === null) return 'mamba';
   if (reasons.llama === null) return llamaKind(spec);
@@ -28,13 +26,17 @@ export function architectureOf(spec: ModelSpec, name: string): Architecture {
 }
 
 /** Why llama.cpp may read the file otherwise than this engine does; empty when it reads it alike. */
-export function llamaCppLimits(spec: ModelSpec, architecture: Architecture): string[] {
+export function llamaCppLimits(spec: ModelSpec, architecture: GgufArchitecture): string[] {
   const notes: string[] = [];
   const some = (check: (mixer: MambaSpec) => boolean) => allOfKind(spec.layers, 'mamba').some(check);
   if (some((m) => m.innerSize !== 2 * spec.hiddenSize))
     notes.push('an inner size other than twice the hidden size, which llama.cpp refuses');
   if (some((m) => !m.convBias)) notes.push('no convolution bias, without which llama.cpp does not load it');
   if (some((m) => m.projectionBias)) notes.push('projection biases, which llama.cpp ignores');
+  if (some((m) => m.innerNorms === 'plain' && m.innerNormEpsilon !== spec.normEpsilon))
+    notes.push(
+      'inner norms with an epsilon of their own, for which GGUF has no key: they get that of the layers',
+    );
   if (architecture === 'llama' && allOfKind(spec.layers, 'attention').some((m) => m.window !== null))
     notes.push('a sliding window, which llama.cpp ignores (the same up to that many tokens)');
   return notes.map((note) => `the model has ${note}`);
@@ -57,7 +59,7 @@ function jambaMisfit({ layers, hiddenSize, embeddingScale }: ModelSpec): Misfit 
     } else if (mixer.kind === 'mamba') {
       if (mixer.innerNorms !== 'weighted')
         return `a Mamba layer ${i} without weighted inner norms in a hybrid`;
-    } else return `a mixer of kind ${mixer.kind} in layer ${i}`;
+    } else return `${layerOf(mixer).title(mixer)} in layer ${i}`;
     if (!feedForward) return `no feed-forward in layer ${i}`;
     if (feedForward.kind === 'dense' && feedForward.bias) return `feed-forward biases in layer ${i}`;
     if (feedForward.kind === 'experts' && feedForward.renormalize)
@@ -116,101 +118,8 @@ function uneven(values: readonly unknown[], what: string): Misfit {
 }
 
 /** Qwen's architectures differ in whether rows of q and k are interleaved, and in what the loader asks for. */
-function llamaKind({ layers }: ModelSpec): Architecture {
+function llamaKind({ layers }: ModelSpec): GgufArchitecture {
   const [attention] = allOfKind(layers, 'attention');
   if (attention?.headNorms) return 'qwen3';
   return attention?.inputBias && !attention.outputBias ? 'qwen2' : 'llama';
 }
-
-/** Everything under `<architecture>.`. */
-export function architectureMetadata(spec: ModelSpec, architecture: Architecture): Metadata {
-  const metadata: Metadata = new Map();
-  const set = (key: string, value: TypedMetadataValue) => void metadata.set(`${architecture}.${key}`, value);
-  const [attention] = allOfKind(spec.layers, 'attention');
-  const [mamba] = allOfKind(spec.layers, 'mamba');
-  set('block_count', u32(spec.layers.length));
-  set('context_length', u32(spec.contextLength));
-  set('embedding_length', u32(spec.hiddenSize));
-  set('feed_forward_length', u32(spec.layers[0]?.feedForward?.size ?? 0));
-  set('vocab_size', u32(spec.vocabularySize));
-  set('attention.head_count', u32(attention?.heads ?? 0));
-  set('attention.layer_norm_rms_epsilon', f32(spec.normEpsilon));
-  if (mamba) {
-    set('ssm.conv_kernel', u32(mamba.convWidth));
-    set('ssm.inner_size', u32(mamba.innerSize));
-    set('ssm.state_size', u32(mamba.stateSize));
-    set('ssm.time_step_rank', u32(mamba.dtRank));
-  }
-  if (architecture === 'jamba') jambaKeys(spec, set);
-  else if (architecture === 'mamba') set('ssm.dt_b_c_rms', flag(mamba?.innerNorms === 'plain'));
-  else if (attention) rotaryKeys(spec, attention, set);
-  return metadata;
-}
-
-type Set_ = (key: string, value: TypedMetadataValue) => void;
-
-function jambaKeys(spec: ModelSpec, set: Set_): void {
-  set(
-    'attention.head_count_kv',
-    i32List(spec.layers.map((layer) => allOfKind([layer], 'attention')[0]?.kvHeads ?? 0)),
-  );
-  const [routed] = allOfKind(spec.layers, 'experts');
-  set('expert_count', u32(routed?.count ?? 1));
-  set('expert_used_count', u32(routed?.topK ?? 1));
-}
-
-function rotaryKeys(
-  spec: ModelSpec,
-  { heads, kvHeads, headSize, window, rope }: AttentionSpec,
-  set: Set_,
-): void {
-  set('attention.head_count_kv', u32(kvHeads));
-  if (heads * headSize !== spec.hiddenSize) {
-    set('attention.key_length', u32(headSize));
-    set('attention.value_length', u32(headSize));
-  }
-  if (window !== null) set('attention.sliding_window', u32(window));
-  if (!rope) return;
-  set('rope.freq_base', f32(rope.theta));
-  set('rope.dimension_count', u32(rope.rotary));
-  if (rope.scaling?.kind !== 'linear') return;
-  set('rope.scaling.type', text('linear'));
-  set('rope.scaling.factor', f32(rope.scaling.factor));
-}
-
-/** "668K", or "4x281K" with experts, as gguf-py's utility.size_label counts: without and with one expert of each layer. */
-export function sizeLabel(parameters: number, expertParameters: number, experts: number): string {
-  if (experts <= 1) return rounded(parameters);
-  return `${experts}x${rounded(parameters - expertParameters + expertParameters / experts)}`;
-}
-
-function rounded(count: number): string {
-  const [size, suffix] =
-    (
-      [
-        [1e12, 'T'],
-        [1e9, 'B'],
-        [1e6, 'M'],
-      ] as const
-    ).find(([s]) => count > s) ?? ([1e3, 'K'] as const);
-  const scaled = count / size;
-  const digits = Math.max(2 - `${Math.round(scaled)}`.replace(/^0+/, '').length, 0);
-  return `${scaled.toFixed(digits)}${suffix}`;
-}
-
-/** llama.h, `enum llama_ftype`: what most of the file's weights are. */
-export const FILE_TYPE_ID = {
-  f32: 0,
-  f16: 1,
-  q4_0: 2,
-  q4_1: 3,
-  q8_0: 7,
-  q5_0: 8,
-  q5_1: 9,
-  q2_K: 10,
-  q3_K: 12,
-  q4_K: 15,
-  q5_K: 17,
-  q6_K: 18,
-  bf16: 32,
-} as const;

@@ -5,18 +5,17 @@
 
 import type { ModelSpec } from '../architecture/spec.ts';
 import { FormatError } from '../errors.ts';
-import type { MetadataValue } from '../formats/gguf-values.ts';
-import { flag, text, u32 } from '../formats/gguf-values.ts';
-import type { HuggingFaceCheckpoint, JsonObject } from '../formats/types.ts';
-import { asObject, type Fields, field, Place } from '../tokenizer/fields.ts';
+import { flag, type MetadataValue, text, u32 } from '../formats/gguf-values.ts';
+import type { JsonObject } from '../formats/types.ts';
 import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts';
 import { tokenizerFromJson } from '../tokenizer/from-json.ts';
 import { preKind } from '../tokenizer/gguf-pre.ts';
+import { asObject, type Fields, field, Place } from '../tokenizer/json-fields.ts';
 import { chain, parsePreTokenizer, splitBy } from '../tokenizer/pre-tokenizer.ts';
 import { translateRegex } from '../tokenizer/regex.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
 import { readAddedTokens, readVocabulary } from '../tokenizer/vocabulary.ts';
-import type { Metadata } from './gguf-architecture.ts';
+import type { Metadata } from './gguf-metadata.ts';
 
 /** llama.h, `enum llama_token_type`. */
 const TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
@@ -40,26 +39,31 @@ const PROBE =
   "Hello, world! I'm sure they'LL've 12345 things—on 3.14159 pages\n\n\t  and   SOME camelCase_words (x2): naïve café, " +
   'Größe, cafe\u0301, привет, 日本語のテキスト 你好， 한국어, नमस्ते, مرحبا 🚀🚀 👩‍👩‍👧 <div class="a">if (a!=b) { return -1; }</div>\r\n end  ';
 
-/** `pre` is the only thing that is not in the file; what was left out or approximated is said in `notes`. */
-export async function tokenizerMetadata(
-  checkpoint: HuggingFaceCheckpoint,
+/** The tokenizer's files of a Hugging Face folder; null for those that it lacks. */
+export interface TokenizerFiles {
+  readonly json: JsonObject | null;
+  readonly config: JsonObject | null;
+  readonly chatTemplate: string | null;
+}
+
+/** `name`: of the model, for messages. What was left out or approximated is said in `notes`. */
+export function tokenizerMetadata(
+  { json, config, chatTemplate }: TokenizerFiles,
   spec: ModelSpec,
-): Promise<{ metadata: Metadata; notes: string[] }> {
-  const json = await checkpoint.tokenizerJson();
-  if (!json) return none('the folder has no tokenizer.json: the file gets no tokenizer');
-  const config = await checkpoint.tokenizerConfig();
-  const name = `${checkpoint.name}/tokenizer.json`;
-  const tokenizer = tokenizerFromJson(json, config, name);
-  const model = asObject(field(json, 'model'), new Place(name).at('model'));
+  name: string,
+): { metadata: Metadata; notes: string[] } {
+  if (!json) return none('the model has no tokenizer.json: the file gets no tokenizer');
+  const file = `${name}/tokenizer.json`;
+  const tokenizer = tokenizerFromJson(json, config, file);
+  const model = asObject(field(json, 'model'), new Place(file).at('model'));
   if (!Array.isArray(field(model, 'merges')))
-    return none('the tokenizer is no BPE, which is all that is translated: the file gets no tokenizer');
+    return none('the tokenizer is not BPE, the only kind that is translated: the file gets no tokenizer');
   const byteLevel = JSON.stringify([json.pre_tokenizer, json.decoder, json.normalizer]).includes(
     '"ByteLevel"',
   );
-  const metadata = vocabularyMetadata(json, model, byteLevel, spec, new Place(name));
+  const metadata = vocabularyMetadata(json, model, byteLevel, spec, new Place(file));
   specialTokens(metadata, tokenizer, spec);
-  const template = await checkpoint.chatTemplate();
-  if (template !== null) metadata.set('tokenizer.chat_template', text(template));
+  if (chatTemplate !== null) metadata.set('tokenizer.chat_template', text(chatTemplate));
   const note = byteLevel ? findPre(metadata, tokenizer, json) : findSpacePrefix(metadata, tokenizer);
   return { metadata, notes: note === null ? [] : [note] };
 }

@@ -4,7 +4,7 @@ import type { AttentionSpec, LayerSpec, MambaSpec, ModelSpec } from '@marimba/en
 import { allOfKind, hasKind } from '@marimba/engine/architecture';
 import type { JsonObject } from '@marimba/engine/formats';
 
-export interface Expression {
+export interface PublishedForm {
   /** config.json. */
   readonly config: JsonObject;
   readonly architecture: 'JambaForCausalLM' | 'MambaForCausalLM' | 'LlamaForCausalLM' | null;
@@ -12,14 +12,14 @@ export interface Expression {
   readonly reasons: readonly string[];
 }
 
-const ARCHITECTURES: Readonly<Record<string, NonNullable<Expression['architecture']>>> = {
+const ARCHITECTURES: Readonly<Record<string, NonNullable<PublishedForm['architecture']>>> = {
   jamba: 'JambaForCausalLM',
   mamba: 'MambaForCausalLM',
   llama: 'LlamaForCausalLM',
 };
 
 /** `config` is the one that the model was made from: the answer when nothing else fits. */
-export function express(spec: ModelSpec, config: JsonObject): Expression {
+export function publishedForm(spec: ModelSpec, config: JsonObject): PublishedForm {
   const own = ARCHITECTURES[`${config.model_type}`];
   if (own) return { config: withArchitecture(config, own), architecture: own, reasons: [] };
   const reasons: string[] = [];
@@ -29,17 +29,6 @@ export function express(spec: ModelSpec, config: JsonObject): Expression {
     reasons.push(result);
   }
   return { config, architecture: null, reasons };
-}
-
-/** Why llama.cpp would not load a model of these families, or compute something else; null when it does neither. */
-export function ggufProblem(spec: ModelSpec): string | null {
-  const mambas = allOfKind(spec.layers, 'mamba');
-  if (mambas.some((m) => m.projectionBias)) return 'its Mamba layers have projection biases';
-  if (mambas.some((m) => !m.convBias)) return 'its convolutions have no bias';
-  if (mambas.some((m) => m.innerSize !== 2 * spec.hiddenSize))
-    return 'the inner size of its Mamba layers is not twice the hidden size';
-  const llama = spec.family === 'llama' ? asLlama(spec) : null;
-  return typeof llama === 'string' ? llama : null;
 }
 
 const withArchitecture = (config: JsonObject, architecture: string): JsonObject => ({
@@ -64,7 +53,7 @@ const same = (values: readonly unknown[]): boolean =>
   values.every((value) => JSON.stringify(value) === JSON.stringify(values[0]));
 const oneMixerEach = (spec: ModelSpec) => spec.layers.every(({ mixers }) => mixers.length === 1);
 
-function asMamba(spec: ModelSpec): Expression | string {
+function asMamba(spec: ModelSpec): PublishedForm | string {
   const [mixer, ...rest] = allOfKind(spec.layers, 'mamba');
   if (!mixer || rest.length + 1 < spec.layers.length || !oneMixerEach(spec))
     return 'Mamba: it has layers other than Mamba';
@@ -102,7 +91,7 @@ function plainAttention(spec: ModelSpec, mixers: readonly AttentionSpec[]): stri
     : 'its heads do not add up to the hidden size';
 }
 
-function asLlama(spec: ModelSpec): Expression | string {
+function asLlama(spec: ModelSpec): PublishedForm | string {
   const mixers = allOfKind(spec.layers, 'attention');
   const [mixer] = mixers;
   const forwards = spec.layers.map((l) => l.feedForward);
@@ -141,7 +130,7 @@ function otherMixers(spec: ModelSpec): string | null {
   return other ? 'it has mixers other than Mamba and attention' : null;
 }
 
-function asJamba(spec: ModelSpec): Expression | string {
+function asJamba(spec: ModelSpec): PublishedForm | string {
   const { layers } = spec;
   const attention = allOfKind(spec.layers, 'attention');
   const mambas = allOfKind(spec.layers, 'mamba');

@@ -1,6 +1,6 @@
 // The text that damage is measured on when the user names none: the start of Herman Melville's "Moby-Dick; or, The Whale"
 // (1851, in the public domain). Some 500 tokens; enough to see damage, not to rank two good quantisations.
-export const PASSAGE =
+export const SAMPLE_TEXT =
   'Call me Ishmael. Some years ago—never mind how long precisely—having little or no money in my purse, and nothing ' +
   'particular to interest me on shore, I thought I would sail about a little and see the watery part of the world. It is a ' +
   'way I have of driving off the spleen and regulating the circulation. Whenever I find myself growing grim about the mouth; ' +

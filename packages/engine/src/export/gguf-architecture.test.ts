@@ -5,7 +5,8 @@ import { marimba } from '../architecture/families/marimba.ts';
 import type { ModelSpec } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
 import { ConfigReader } from '../formats/config-reader.ts';
-import { architectureMetadata, architectureOf, llamaCppLimits, sizeLabel } from './gguf-architecture.ts';
+import { ggufArchitecture, llamaCppLimits } from './gguf-architecture.ts';
+import { architectureMetadata, sizeLabel } from './gguf-metadata.ts';
 
 const sizes = { hidden_size: 64, intermediate_size: 96, num_attention_heads: 4, vocab_size: 128 };
 
@@ -24,7 +25,7 @@ const llamaLike = (changes: Record<string, unknown>): ModelSpec =>
 
 test('a hybrid of the lab that is built like Jamba is written as Jamba', () => {
   const spec = lab();
-  assert.equal(architectureOf(spec, 'lab'), 'jamba');
+  assert.equal(ggufArchitecture(spec, 'lab'), 'jamba');
   const metadata = architectureMetadata(spec, 'jamba');
   assert.deepEqual(metadata.get('jamba.attention.head_count_kv'), {
     type: 'array',
@@ -37,7 +38,7 @@ test('a hybrid of the lab that is built like Jamba is written as Jamba', () => {
 test('what no architecture expresses is refused by name', () => {
   const refused = (spec: ModelSpec, message: RegExp) =>
     assert.throws(
-      () => architectureOf(spec, 'lab'),
+      () => ggufArchitecture(spec, 'lab'),
       (error) => error instanceof ModelError && message.test(error.message),
     );
   refused(lab({ rope_theta: 10000 }), /rotary positions in layer 1 of a hybrid/);
@@ -55,11 +56,11 @@ test('all Mamba, and the rotary transformers', () => {
     feed_forward_types: ['none', 'none'],
     mamba_inner_norms: false,
   });
-  assert.equal(architectureOf(plain, 'lab'), 'mamba');
-  assert.equal(architectureOf(llamaLike({ model_type: 'llama' }), 'x'), 'llama');
-  assert.equal(architectureOf(llamaLike({ model_type: 'qwen2' }), 'x'), 'qwen2');
+  assert.equal(ggufArchitecture(plain, 'lab'), 'mamba');
+  assert.equal(ggufArchitecture(llamaLike({ model_type: 'llama' }), 'x'), 'llama');
+  assert.equal(ggufArchitecture(llamaLike({ model_type: 'qwen2' }), 'x'), 'qwen2');
   const wide = llamaLike({ model_type: 'qwen3', head_dim: 32 });
-  assert.equal(architectureOf(wide, 'x'), 'qwen3');
+  assert.equal(ggufArchitecture(wide, 'x'), 'qwen3');
   assert.deepEqual(architectureMetadata(wide, 'qwen3').get('qwen3.attention.key_length'), {
     type: 'u32',
     value: 32,

@@ -1,39 +1,32 @@
-// Writes a trained model where others can read it: a Hugging Face folder for transformers and this engine, and a GGUF file
-// for llama.cpp. Both hold f32; quantise with `marimba quantize`.
+// A trained model as a Hugging Face folder for transformers and this engine, f32; quantise it with `marimba quantize`.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ModelSpec, UsageError } from '@marimba/engine';
+import type { ModelSpec } from '@marimba/engine';
 import { type JsonObject, safetensorsHeader } from '@marimba/engine/formats';
 import { writeWhole } from '../data/token-file.ts';
 import { partsOf } from '../train/load-weights.ts';
 import { specOfConfig } from '../train/model-config.ts';
 import type { ParameterStore } from '../train/parameters.ts';
-import { type Expression, express, ggufProblem } from './express.ts';
-import { ggufFile } from './gguf.ts';
-import type { ExportedText } from './text.ts';
+import type { ExportOptions } from './options.ts';
+import { type PublishedForm, publishedForm } from './published-family.ts';
 
-export interface ExportOptions {
-  readonly name?: string;
-  readonly text?: ExportedText;
-}
-
-/** Writes config.json, model.safetensors and the tokenizer; returns how the model was expressed. */
+/** Writes config.json, model.safetensors and the tokenizer; returns the family that holds the model. */
 export async function exportHuggingFace(
   store: ParameterStore,
   spec: ModelSpec,
   config: JsonObject,
   folder: string,
   options: ExportOptions = {},
-): Promise<Expression> {
-  const expression = express(spec, config);
+): Promise<PublishedForm> {
+  const form = publishedForm(spec, config);
   await mkdir(folder, { recursive: true });
-  await writeWhole(join(folder, 'model.safetensors'), safetensorsFile(store, expression.config));
+  await writeWhole(join(folder, 'model.safetensors'), safetensorsFile(store, form.config));
   if (options.text) {
     await writeWhole(join(folder, 'tokenizer.json'), options.text.tokenizerJson);
     await writeWhole(join(folder, 'tokenizer_config.json'), options.text.tokenizerConfig);
   }
-  await writeWhole(join(folder, 'config.json'), `${JSON.stringify(expression.config, null, 2)}\n`);
-  return expression;
+  await writeWhole(join(folder, 'config.json'), `${JSON.stringify(form.config, null, 2)}\n`);
+  return form;
 }
 
 function safetensorsFile(store: ParameterStore, config: JsonObject): Uint8Array {
@@ -56,26 +49,4 @@ function safetensorsFile(store: ParameterStore, config: JsonObject): Uint8Array 
     file.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), places.get(name)!.offset);
   }
   return file;
-}
-
-/** Throws UsageError when no architecture of llama.cpp can hold the model. */
-export async function exportGguf(
-  store: ParameterStore,
-  spec: ModelSpec,
-  config: JsonObject,
-  path: string,
-  options: ExportOptions = {},
-): Promise<void> {
-  const expression = express(spec, config);
-  if (!expression.architecture)
-    throw new UsageError(
-      `GGUF: expected a layer list that Jamba, Mamba or Llama can express, found another one: ${expression.reasons.join('; ')}`,
-    );
-  const { spec: expressed } = specOfConfig('export', expression.config);
-  const problem = ggufProblem(expressed);
-  if (problem)
-    throw new UsageError(
-      `GGUF: expected a model that llama.cpp can run, found one that it cannot: ${problem}. Export a Hugging Face folder instead.`,
-    );
-  await writeWhole(path, ggufFile(store, expressed, options.name ?? 'marimba', options.text ?? null));
 }
