@@ -61,6 +61,8 @@ export type {
   WeightsProgress,
 } from './progress.ts';
 export type { LogitsWanted } from './runtime/runtime.ts';
+export type { RestoreOptions, RestoreSource } from './state/restore-state.ts';
+export type { FileHandleLike, SaveOptions, SaveTarget } from './state/save-state.ts';
 export type { ChatMessage, ChatTemplate, ChatToolCall } from './tokenizer/chat-template.ts';
 export type { Tokenizer } from './tokenizer/types.ts';
 export { QUANTIZE_TYPES, type QuantizeType } from './weights/weights.ts';

@@ -71,7 +71,52 @@ async function inPage(task: { url: string; prompt: number[]; steps: number }): P
   return { description, isolated: crossOriginIsolated, logits: result, greedy, continued, restored };
 }
 
-async function runInPage(name: string, prompt: number[], isolated: boolean): Promise<PageResult> {
+interface StoredResult {
+  /** A session that was saved to a file of the origin private file system is the same when it comes back, from each source. */
+  readonly same: boolean[];
+  /** Timers that fired during a generation that the third of them aborted, and the tokens until then. */
+  readonly timers: number;
+  readonly tokens: number;
+  readonly limit: number;
+}
+
+/** Runs in the page: saves to and restores from the page's own files, then generates until a timer aborts. */
+async function storeInPage(task: { url: string; prompt: number[] }): Promise<StoredResult> {
+  const { loadModel } = (globalThis as unknown as { engine: typeof import('../src/index.ts') }).engine;
+  const model = await loadModel(task.url, { threads: 2 });
+  const session = model.createSession();
+  await session.prefill(task.prompt);
+  const folder = await navigator.storage.getDirectory();
+  const file = await folder.getFileHandle('session', { create: true });
+  const preface = new TextEncoder().encode('mine');
+  await session.saveTo(file, { preface });
+  const blob = await file.getFile();
+  const offset = preface.length;
+  const expected = session.save().join();
+  const same: boolean[] = [];
+  for (const source of [file, blob, blob.stream()]) {
+    const restored = await model.restoreSessionFrom(source, { offset });
+    same.push(restored.save().join() === expected);
+    restored.close();
+  }
+  const stop = new AbortController();
+  let timers = 0;
+  const timer = setInterval(() => ++timers === 3 && stop.abort(), 1);
+  const limit = model.contextLength - session.position - 1;
+  const generation = session.generate([1], { maxTokens: limit, ignoreEos: true, signal: stop.signal });
+  await generation.result.catch(() => {});
+  clearInterval(timer);
+  const tokens = session.tokens.length - task.prompt.length;
+  await model.close();
+  return { same, timers, tokens, limit };
+}
+
+async function runInPage<Task, Result>(
+  name: string,
+  task: Task,
+  work: (task: Task & { url: string }) => Promise<Result>,
+  isolated: boolean,
+): Promise<Result> {
   const served: Served = await serve({ root, isolated, pages: { '/': PAGE } });
   const page = await browser!.newPage();
   const problems: string[] = [];
@@ -87,7 +132,7 @@ async function runInPage(name: string, prompt: number[], isolated: boolean): Pro
       throw new Error(`the page did not load the engine: ${problems.join('; ')}`, { cause: error });
     }
     const url = `${served.origin}/fixtures/golden/gguf/${name}.f32.gguf`;
-    return await page.evaluate(inPage, { url, prompt, steps: 8 });
+    return (await page.evaluate(work as never, { ...task, url })) as Result;
   } finally {
     await page.close();
     await served.close();
@@ -105,7 +150,7 @@ for (const isolated of [true, false]) {
     const where = isolated ? 'an isolated page, two threads' : 'a page without isolation';
     test(`${name}: golden logits and greedy tokens in ${where}`, { skip }, async () => {
       const { prompts, logits_last, greedy } = await golden(name);
-      const result = await runInPage(name, prompts.len33!, isolated);
+      const result = await runInPage(name, { prompt: prompts.len33!, steps: 8 }, inPage, isolated);
       assert.equal(result.isolated, isolated);
       assert.match(result.description, isolated ? /2 threads/ : /calling thread only/);
       assertClose(result.logits, logits_last.len33!);
@@ -113,4 +158,13 @@ for (const isolated of [true, false]) {
       assert.deepEqual(result.restored, result.continued);
     });
   }
+
+  const where = isolated ? 'an isolated page' : 'a page without isolation';
+  test(`sessions in files of ${where}; timers fire and abort a generation there`, { skip }, async () => {
+    const { prompts } = await golden('jamba-dense-mqa');
+    const task = { prompt: prompts.len33! };
+    const { same, timers, tokens, limit } = await runInPage('jamba-dense-mqa', task, storeInPage, isolated);
+    assert.deepEqual(same, [true, true, true]);
+    assert.ok(timers >= 3 && tokens < limit, `${timers} timers, ${tokens} of ${limit} tokens`);
+  });
 }

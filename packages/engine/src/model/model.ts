@@ -5,7 +5,8 @@ import { UsageError } from '../errors.ts';
 import type { SamplingOptions } from '../generate/types.ts';
 import type { CacheType } from '../plan/cache-layout.ts';
 import { PAGE_TOKENS } from '../plan/cache-layout.ts';
-import { type RestoredState, stateFromBytes, stateFromFile } from '../state/state-transfer.ts';
+import { type RestoreOptions, type RestoreSource, restoreState } from '../state/restore-state.ts';
+import { type RestoredState, stateFromBytes } from '../state/state-transfer.ts';
 import type { ChatTemplate } from '../tokenizer/chat-template.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
 import { type CoreParts, ModelCore } from './core.ts';
@@ -196,16 +197,14 @@ export class Model implements AsyncDisposable {
   }
 
   /**
-   * A session from a file that `session.saveTo` wrote, or that holds what `session.save()` returned, from `offset` on: the
-   * length of the preface that it was saved with. Not in a browser.
+   * A session from what `session.saveTo` wrote, or that holds what `session.save()` returned: a path (Node), a Blob or File, a
+   * `FileSystemFileHandle`, or a stream. It is read into place, without a copy of the whole. Throws StateError, with the
+   * reason, for anything that does not fit this model; FormatError for a file that cannot be read.
    */
-  async restoreSessionFrom(
-    path: string,
-    { offset = 0 }: { offset?: number | undefined } = {},
-  ): Promise<Session> {
+  async restoreSessionFrom(source: RestoreSource, options: RestoreOptions = {}): Promise<Session> {
     this.#core.assertOpen();
     const { stateOwner, runtime } = this.#core;
-    return this.#session(await stateFromFile(path, stateOwner, runtime.stateMemory, offset));
+    return this.#session(await restoreState(source, stateOwner, runtime.stateMemory, options));
   }
 
   /**

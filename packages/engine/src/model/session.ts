@@ -5,12 +5,11 @@ import { StateError } from '../errors.ts';
 import type { Generation } from '../generate/generation.ts';
 import type { GenerateOptions, GenerateResult, ReuseReport } from '../generate/types.ts';
 import type { LogitsWanted } from '../runtime/runtime.ts';
-import { stateToBytes, stateToFile } from '../state/state-transfer.ts';
+import { type SaveOptions, type SaveTarget, saveState } from '../state/save-state.ts';
+import { stateToBytes } from '../state/state-transfer.ts';
 import type { ModelCore, Prompt } from './core.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { SessionCheckpoint, Timeline } from './timeline.ts';
-
-const NOTHING = new Uint8Array();
 
 /** What one session is to read in a step. */
 export interface StepRequest {
@@ -198,16 +197,15 @@ export class Session implements Disposable {
   }
 
   /**
-   * Writes the same bytes to a file, for `model.restoreSessionFrom`, without a copy of them in memory; bytes of yours before
-   * them, if you give a `preface`. A file of that name is replaced once all is written. Not in a browser.
+   * Writes the same bytes without a copy of the whole in memory, for `model.restoreSessionFrom`: to a path (Node), to a
+   * `FileSystemFileHandle` (browsers, also of the origin private file system), or to a stream, which is closed at the end. A
+   * file is replaced once all is written. Rejects with the signal's reason when aborted, and with the target's own error.
    */
-  async saveTo(
-    path: string,
-    { preface = NOTHING }: { preface?: Uint8Array | undefined } = {},
-  ): Promise<void> {
+  async saveTo(target: SaveTarget, options: SaveOptions = {}): Promise<void> {
     const timeline = this.#timeline;
+    const { stateOwner, runtime } = this.#core;
     await this.#core.alone(timeline, () =>
-      stateToFile(timeline.state, timeline, this.#core.stateOwner, path, preface),
+      saveState(timeline.state, timeline, stateOwner, runtime.stateMemory.arena, target, options),
     );
   }
 

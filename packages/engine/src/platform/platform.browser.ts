@@ -13,9 +13,13 @@ export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-export async function writeParts(path: string, _parts: readonly Uint8Array[]): Promise<void> {
+export async function writeParts(
+  path: string,
+  _parts: readonly Uint8Array[],
+  _signal?: AbortSignal,
+): Promise<void> {
   throw new UsageError(
-    `${path}: expected Node, found a browser, which cannot write files by path. Keep the bytes of session.save() instead.`,
+    `${path}: expected Node, found a browser, which cannot write files by path. Pass a FileSystemFileHandle, for instance of navigator.storage.getDirectory().`,
   );
 }
 

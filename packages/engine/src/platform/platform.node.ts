@@ -20,13 +20,18 @@ export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
 /** System calls take so many parts at most. */
 const MAX_PARTS = 1024;
 
-/** Writes a file of these parts, one behind the other. Whatever had the name is replaced once all is written. */
-export async function writeParts(path: string, parts: readonly Uint8Array[]): Promise<void> {
+/** Writes a file of these parts, one behind the other. A file of that name is replaced once all is written. */
+export async function writeParts(
+  path: string,
+  parts: readonly Uint8Array[],
+  signal?: AbortSignal,
+): Promise<void> {
   const partial = `${path}.${randomUUID()}.partial`;
   try {
     const file = await open(partial, 'w');
     try {
       for (let left = [...parts]; left.length; ) {
+        signal?.throwIfAborted();
         const { bytesWritten } = await file.writev(left.slice(0, MAX_PARTS));
         left = partsAfter(left, bytesWritten);
       }

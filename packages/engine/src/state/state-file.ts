@@ -115,9 +115,9 @@ export function decodeState(bytes: Uint8Array, owner: StateOwner): StateContents
   return { header, tokens, recurrent, pages };
 }
 
-/** From the first bytes of a file of `byteLength` bytes: where its header ends. */
-export function headByteLength(prefix: Uint8Array, byteLength: number): number {
-  if (byteLength < PREFIX_BYTES + CHECKSUM_BYTES)
+/** From the first bytes of a file of `byteLength` bytes (null for a stream): where its header ends. */
+export function headByteLength(prefix: Uint8Array, byteLength: number | null): number {
+  if (byteLength !== null && byteLength < PREFIX_BYTES + CHECKSUM_BYTES)
     refuse('length', `at least ${PREFIX_BYTES + CHECKSUM_BYTES} bytes`, byteLength);
   const magic = String.fromCharCode(...prefix.subarray(0, 8));
   if (magic !== MAGIC) refuse('start', `"${MAGIC}"`, JSON.stringify(magic));
@@ -125,13 +125,14 @@ export function headByteLength(prefix: Uint8Array, byteLength: number): number {
   const version = view.getUint32(8, true);
   if (version !== VERSION) refuse('version', `${VERSION}`, version);
   const length = view.getUint32(12, true);
-  const most = Math.min(byteLength - PREFIX_BYTES - CHECKSUM_BYTES, MAX_HEADER);
+  const room = byteLength === null ? MAX_HEADER : byteLength - PREFIX_BYTES - CHECKSUM_BYTES;
+  const most = Math.min(room, MAX_HEADER);
   if (length > most) refuse('header length', `at most ${most}`, length);
   return PREFIX_BYTES + length;
 }
 
-/** Checks a header against this model and against the file's length, before anything is made room for. */
-export function decodeHead(head: Uint8Array, byteLength: number, owner: StateOwner): StateHead {
+/** Checks a header against this model and against the file's length (null for a stream), before anything is made room for. */
+export function decodeHead(head: Uint8Array, byteLength: number | null, owner: StateOwner): StateHead {
   const { layout, fingerprint, contextLength } = owner;
   const header = parseHeader(head.subarray(PREFIX_BYTES));
   if (header.fingerprint !== fingerprint)
@@ -155,7 +156,7 @@ export function decodeHead(head: Uint8Array, byteLength: number, owner: StateOwn
     header.recurrentBytes +
     header.groups.reduce((sum, g, i) => sum + g.pageBytes * pageCounts[i]!, 0) +
     CHECKSUM_BYTES;
-  if (whole !== byteLength) refuse('length', `${whole} bytes`, byteLength);
+  if (byteLength !== null && whole !== byteLength) refuse('length', `${whole} bytes`, byteLength);
   return { header, byteLength: head.byteLength, pageCounts };
 }
 
