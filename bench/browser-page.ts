@@ -1,5 +1,5 @@
-// What runs inside the page of a browser measurement. Each function is sent to the page by itself, so it may use nothing
-// of this file but types.
+// What runs inside the page of a browser measurement. Each function is sent to the page by itself, so it may
+// use nothing of this file but types.
 
 export interface BrowserTask {
   /** Where the model file is served. */
@@ -71,7 +71,8 @@ export async function measureWllamaInPage(task: BrowserTask): Promise<BrowserFig
   const began = performance.now();
   await wllama.loadModel([blob], { n_ctx: 1024, n_threads: task.threads, n_gpu_layers: 0, log_level: 4 });
   const loadMs = performance.now() - began;
-  // Letters are tokens of one byte in the made-up vocabulary; the first of each text differs, so that nothing is reused.
+  // Letters are tokens of one byte in the made-up vocabulary; the first of each text differs, so that nothing
+  // is reused.
   const letters = (first: string, count: number) =>
     first + Array.from({ length: count - 1 }, (_, i) => String.fromCharCode(97 + ((i * 7) % 26))).join('');
   const complete = async (prompt: string, tokens: number) => {

@@ -1,10 +1,10 @@
-// `npm run bench:browser`: load, prompt and decoding in headless Chromium, this engine and @wllama/wllama (llama.cpp compiled
-// to WebAssembly) alternately, each in a fresh browser, on cross-origin isolated pages with two threads; and this engine on
-// a page without isolation, where it has the calling thread only.
+// `npm run bench:browser`: load, prompt and decoding in headless Chromium, this engine and @wllama/wllama
+// (llama.cpp compiled to WebAssembly) alternately, each in a fresh browser, on cross-origin isolated pages
+// with two threads; and this engine on a page without isolation, where it has the calling thread only.
 //
-// Both run a Llama-shaped file of 1B parameters, and both try the full-size Jamba; a side that fails says so and leaves
-// the other's figures standing. The files are Q4_K_M by default: wllama multiplies Q4_0 without SIMD and would be half as
-// fast on it, which would say little.
+// Both run a Llama-shaped file of 1B parameters, and both try the full-size Jamba; a side that fails says so
+// and leaves the other's figures standing. The files are Q4_K_M by default: wllama multiplies Q4_0 without
+// SIMD and would be half as fast on it, which would say little.
 import { writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -1,6 +1,6 @@
-// Every measurement runs in a process of its own, so that neither side's memory, threads or caches touch the other's. A
-// child gets its task as JSON on the command line and prints its answer as one JSON line with a prefix, since native
-// libraries print too.
+// Every measurement runs in a process of its own, so that neither side's memory, threads or caches touch the
+// other's. A child gets its task as JSON on the command line and prints its answer as one JSON line with a
+// prefix, since native libraries print too.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 

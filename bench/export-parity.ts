@@ -1,6 +1,7 @@
-// Does llama.cpp load what `marimba train --gguf` writes, and predict the same? Small models of each architecture that a layer list can
-// become are trained for some steps with a tokenizer of their own; node-llama-cpp and this engine then run the exported file.
-// `node bench/export-parity.ts` after `npm run bench:parity -- --install`.
+// Does llama.cpp load what `marimba train --gguf` writes, and predict the same? Small models of each
+// architecture that a layer list can become are trained for some steps with a tokenizer of their own;
+// node-llama-cpp and this engine then run the exported file. `node bench/export-parity.ts` after `npm run
+// bench:parity -- --install`.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

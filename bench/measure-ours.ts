@@ -75,7 +75,9 @@ async function baseFigures(loaded: Model, work: TaskOf<'base'>): Promise<Figures
   };
 }
 
-/** Decoding in turns with bare reads of memory, whose speed changes by half within seconds on shared machines. */
+/**
+ * Decoding in turns with bare reads of memory, whose speed changes by half within seconds on shared machines.
+ */
 async function decodeBesideLimit(
   loaded: Model,
   session: Session,

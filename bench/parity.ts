@@ -1,10 +1,11 @@
-// `npm run bench:parity`: an independent implementation as a witness. node-llama-cpp and this engine run the same GGUF
-// files on the same tokens; the probabilities of all next tokens, at every position, must agree.
+// `npm run bench:parity`: an independent implementation as a witness. node-llama-cpp and this engine run the
+// same GGUF files on the same tokens; the probabilities of all next tokens, at every position, must agree.
 //
-// Tolerances are by the type of the weights, because llama.cpp also rounds activations: to 16 bits against F16 weights, to
-// 8 bits with a scale for every 32 against Q8_0. This engine is told not to (`activations: 'f32'`), so these two measure
-// the peer's rounding on models that magnify it (random weights, tens of columns). F32 differs by the order of additions
-// only, and is the proof. `largest` bounds every single probability, `mean` the average total variation distance.
+// Tolerances are by the type of the weights, because llama.cpp also rounds activations: to 16 bits against
+// F16 weights, to 8 bits with a scale for every 32 against Q8_0. This engine is told not to (`activations:
+// 'f32'`), so these two measure the peer's rounding on models that magnify it (random weights, tens of
+// columns). F32 differs by the order of additions only, and is the proof. `largest` bounds every single
+// probability, `mean` the average total variation distance.
 
 import { globSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';

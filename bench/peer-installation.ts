@@ -1,4 +1,5 @@
-// The peers live in bench/node_modules, from bench/package-lock.json; the project's own `npm ci` never fetches them.
+// The peers live in bench/node_modules, from bench/package-lock.json; the project's own `npm ci` never
+// fetches them.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,8 +8,9 @@ export const isPeerInstalled = (name: 'node-llama-cpp' | '@wllama/wllama'): bool
   existsSync(join(import.meta.dirname, 'node_modules', name, 'package.json'));
 
 /**
- * Installs the locked peers on first use. Their install scripts (which would compile llama.cpp) are not run. Not `npm ci`:
- * it refuses a lock that leaves out binaries of other platforms, which not every registry has. The lock is read, not written.
+ * Installs the locked peers on first use. Their install scripts (which would compile llama.cpp) are not run.
+ * Not `npm ci`: it refuses a lock that leaves out binaries of other platforms, which not every registry has.
+ * The lock is read, not written.
  */
 export function installPeers(): void {
   if (isPeerInstalled('node-llama-cpp') && isPeerInstalled('@wllama/wllama')) return;

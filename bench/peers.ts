@@ -1,5 +1,6 @@
-// `npm run bench:peers`: this engine and node-llama-cpp (llama.cpp), alternately, on the same file, threads and tokens, each
-// run in a process of its own after a warm-up; beside them a loop that only reads memory, the limit of decoding.
+// `npm run bench:peers`: this engine and node-llama-cpp (llama.cpp), alternately, on the same file, threads
+// and tokens, each run in a process of its own after a warm-up; beside them a loop that only reads memory,
+// the limit of decoding.
 //
 // Raw figures are appended to a file as they come, so that an interrupted run continues where it stopped.
 import { createHash } from 'node:crypto';
@@ -53,7 +54,9 @@ interface Options {
   readonly records: Records;
 }
 
-/** Share of all processors' time that other programs may take during a measurement, and how often it is tried. */
+/**
+ * Share of all processors' time that other programs may take during a measurement, and how often it is tried.
+ */
 const MOST_BUSY_ELSEWHERE = 0.05;
 const ATTEMPTS = 3;
 const PAUSE_MS = 5000;
@@ -81,7 +84,8 @@ async function readOptions(): Promise<Options | null> {
     values.model?.map((path) => resolve(path)) ??
     (await Promise.all(MIXES.map((mix) => syntheticModel(mix))));
   const folder = join(defaultCacheFolder(), 'bench');
-  // Measurements of another Node, machine or build of the kernels must not be mixed in: they have their own file.
+  // Measurements of another Node, machine or build of the kernels must not be mixed in: they have their own
+  // file.
   const identity = JSON.stringify([describeMachine().processor, process.version, kernelsDigest()]);
   const name = createHash('sha256').update(identity).digest('hex').slice(0, 12);
   const unfinished = join(folder, `peers-${name}.unfinished.jsonl`);

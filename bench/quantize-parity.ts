@@ -1,9 +1,11 @@
-// Does llama.cpp load what `marimba quantize` writes, and predict the same? Golden models, and a random Jamba that is wide
-// enough for K formats with a translated tokenizer, go through quantize; node-llama-cpp and this engine then run the same
-// file. `node bench/quantize-parity.ts [--model FOLDER --type q4_K]` for another model.
+// Does llama.cpp load what `marimba quantize` writes, and predict the same? Golden models, and a random Jamba
+// that is wide enough for K formats with a translated tokenizer, go through quantize; node-llama-cpp and this
+// engine then run the same file. `node bench/quantize-parity.ts [--model FOLDER --type q4_K]` for another
+// model.
 //
-// Differences are llama.cpp's rounding of activations (to 16 bits against F16 weights, 8 bits against quantised ones),
-// which random weights magnify: see parity.ts. F32 is the proof that names, order and metadata are right.
+// Differences are llama.cpp's rounding of activations (to 16 bits against F16 weights, 8 bits against
+// quantised ones), which random weights magnify: see parity.ts. F32 is the proof that names, order and
+// metadata are right.
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';

@@ -1,4 +1,5 @@
-// Raw measurements, appended to a file as they come, one JSON object a line; an interrupted run continues from it.
+// Raw measurements, appended to a file as they come, one JSON object a line; an interrupted run continues
+// from it.
 import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Figures } from './tasks.ts';

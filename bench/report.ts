@@ -10,7 +10,10 @@ export interface ReportRow {
   readonly higherIsBetter: boolean;
   readonly ours: Spread | null;
   readonly peer: Spread | null;
-  /** Ours over the peer's, repetition by repetition: neighbours in time, so that a busy machine counts for both. */
+  /**
+   * Ours over the peer's, repetition by repetition: neighbours in time, so that a busy machine counts for
+   * both.
+   */
   readonly ratio: Spread | null;
   /** Bare memory reads just before, bytes per second. */
   readonly readLimit: Spread | null;

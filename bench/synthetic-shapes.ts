@@ -1,4 +1,5 @@
-// The shapes of synthetic models: which tensors a file holds, of what type and filled how, and what its metadata says.
+// The shapes of synthetic models: which tensors a file holds, of what type and filled how, and what its
+// metadata says.
 import type { TensorType } from '@marimba/engine';
 import type { GgufTensorInfo, TypedMetadataValue } from '@marimba/engine/formats';
 import { madeUpVocabulary } from './with-vocabulary.ts';
@@ -173,9 +174,10 @@ function jambaTensors(shape: JambaShape, mix: Mix): PlannedTensor[] {
 }
 
 /**
- * As llama.cpp's quantiser assigns types (llama-quant.cpp): Q4_K_M keeps in Q6_K the embedding, and of all `ffn_down` and
- * of all `attn_v`, each counted for themselves, the first and last eighth and every third between. Rows that are no
- * multiple of 256 fall back to Q5_0 (to Q8_0 from Q6_K). `q4_0` is pure, which is what published figures are about.
+ * As llama.cpp's quantiser assigns types (llama-quant.cpp): Q4_K_M keeps in Q6_K the embedding, and of all
+ * `ffn_down` and of all `attn_v`, each counted for themselves, the first and last eighth and every third
+ * between. Rows that are no multiple of 256 fall back to Q5_0 (to Q8_0 from Q6_K). `q4_0` is pure, which is
+ * what published figures are about.
  */
 function typeOf(mix: Mix, name: string, columns: number, layers: readonly number[]): TensorType {
   if (mix === 'q4_0') return 'Q4_0';

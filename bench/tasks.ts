@@ -1,4 +1,5 @@
-// What is measured: tasks, each run in a process of its own by either side, and the rows that a task's figures fill.
+// What is measured: tasks, each run in a process of its own by either side, and the rows that a task's
+// figures fill.
 
 /** One run of one side. Both sides get the same file, threads and tokens. */
 export type Task = { readonly model: string; readonly threads: number } & (
@@ -19,8 +20,9 @@ export type Task = { readonly model: string; readonly threads: number } & (
 export type TaskOf<Kind extends Task['kind']> = Extract<Task, { kind: Kind }>;
 
 /**
- * Row ids and their figures; a side leaves out what it cannot do. `ID.read` beside a row: bytes per second that it could not
- * do without reading. `busyElsewhere`: the share of all processors' time that other programs took meanwhile.
+ * Row ids and their figures; a side leaves out what it cannot do. `ID.read` beside a row: bytes per second
+ * that it could not do without reading. `busyElsewhere`: the share of all processors' time that other
+ * programs took meanwhile.
  */
 export type Figures = Readonly<Record<string, number>>;
 

@@ -1,5 +1,5 @@
-// A copy of a GGUF file with a vocabulary of made-up words. llama.cpp refuses to run a model whose tokenizer is "none",
-// as the golden files' is; the weights and every other key stay as they are.
+// A copy of a GGUF file with a vocabulary of made-up words. llama.cpp refuses to run a model whose tokenizer
+// is "none", as the golden files' is; the weights and every other key stay as they are.
 import { open } from 'node:fs/promises';
 import type { GgufCheckpoint } from '@marimba/engine';
 import { createGgufWriter, type MetadataValue, type TypedMetadataValue } from '@marimba/engine/formats';
@@ -33,8 +33,8 @@ export async function copyWithVocabulary(
 }
 
 /**
- * SentencePiece-style: unknown, begin and end, the 256 bytes and words. llama.cpp looks up single bytes when it loads, so
- * where there is no room for all, the bytes come first and stand for the special tokens as well.
+ * SentencePiece-style: unknown, begin and end, the 256 bytes and words. llama.cpp looks up single bytes when
+ * it loads, so where there is no room for all, the bytes come first and stand for the special tokens as well.
  */
 export function madeUpVocabulary(size: number): Map<string, TypedMetadataValue> {
   const NORMAL = 1;

@@ -1,6 +1,6 @@
-// Answers HTTP requests with text as it is generated; a client that leaves ends its generation. Requests that overlap share
-// passes over the weights. Run: node scripts/with-node.mjs examples/text-stream.ts [PORT]
-// then: curl -d 'Abraham Lincoln, 1862' http://localhost:8080
+// Answers HTTP requests with text as it is generated; a client that leaves ends its generation. Requests that
+// overlap share passes over the weights. Run: node scripts/with-node.mjs examples/text-stream.ts [PORT] then:
+// curl -d 'Abraham Lincoln, 1862' http://localhost:8080
 import { createServer } from 'node:http';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';

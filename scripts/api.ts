@@ -1,5 +1,6 @@
-// `npm run api`: writes the public surface of each published entry to a text file beside its package, and lists what has no
-// docstring. With `--check` nothing is written: a surface that differs, and any missing docstring, is an error.
+// `npm run api`: writes the public surface of each published entry to a text file beside its package, and
+// lists what has no docstring. With `--check` nothing is written: a surface that differs, and any missing
+// docstring, is an error.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +10,10 @@ import { Declarations, describe, undocumented } from './api/surface.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Entries that applications use. The engine's others are for the workspace's own packages and may change any day. */
+/**
+ * Entries that applications use. The engine's others are for the workspace's own packages and may change any
+ * day.
+ */
 const ENTRIES = [
   {
     name: '@marimba/engine',

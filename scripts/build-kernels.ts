@@ -74,7 +74,10 @@ function writeJson(path: string, value: object): void {
   writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** A source as the compiler sees it: without comments, and with white space only where two words would run together. */
+/**
+ * A source as the compiler sees it: without comments, and with white space only where two words would run
+ * together.
+ */
 export function withoutComments(source: string): string {
   const tokens = source.matchAll(
     /\/\/.*|\/\*[\s\S]*?\*\/|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`|[\w$@]+|\s+|[\s\S]/g,
@@ -258,7 +261,8 @@ export async function buildKernels(builds: readonly Build[] = ALL): Promise<void
       digests[build].sha256 !== sha256(readFileSync(file(build))),
   );
   if (stale.length === 0) return;
-  // Compiled aside and moved into place, so that a program that starts meanwhile finds whole files, old or new.
+  // Compiled aside and moved into place, so that a program that starts meanwhile finds whole files, old or
+  // new.
   await compileAside(files, stale, async (aside) => {
     for (const build of stale) {
       const bytes = readFileSync(file(build, aside));
@@ -274,7 +278,9 @@ export async function buildKernels(builds: readonly Build[] = ALL): Promise<void
   markVerified(stale);
 }
 
-/** Holds that the files checked in are what the sources compile to; builds compiled here before are believed. */
+/**
+ * Holds that the files checked in are what the sources compile to; builds compiled here before are believed.
+ */
 async function checkKernels(): Promise<void> {
   const { files, digests: sources } = readSources();
   const digests = readJson<Digests>(digestsFile);

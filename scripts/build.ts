@@ -1,6 +1,7 @@
-// `npm run build`: turns each package into plain JavaScript with declarations in its dist/ folder, ready to publish from
-// there. tsc compiles file by file, so the tree stays what it was: workers and kernels are found by the same relative
-// addresses (`new URL('…', import.meta.url)`) in Node and by bundlers, and nobody's copy of a dependency is inlined.
+// `npm run build`: turns each package into plain JavaScript with declarations in its dist/ folder, ready to
+// publish from there. tsc compiles file by file, so the tree stays what it was: workers and kernels are found
+// by the same relative addresses (`new URL('…', import.meta.url)`) in Node and by bundlers, and nobody's copy
+// of a dependency is inlined.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

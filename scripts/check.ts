@@ -1,6 +1,7 @@
-// `npm run check`: everything that is held without running the models: types, lint and format, import rules, unused code,
-// and the packages as they would be published. Prints one line a step; a step that fails shows its output.
-// `npm run check -- WORD` runs only the steps whose name contains the word (types, lint, import, public, unused, kernels, publint, installed).
+// `npm run check`: everything that is held without running the models: types, lint and format, import rules,
+// unused code, and the packages as they would be published. Prints one line a step; a step that fails shows
+// its output. `npm run check -- WORD` runs only the steps whose name contains the word (types, lint, import,
+// public, unused, kernels, publint, installed).
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -45,8 +45,8 @@ function split(text: string): { functions: Map<string, string>; others: string[]
 }
 
 /**
- * Names of functions are replaced by digests of what they name, refined as often as calls are deep: after n rounds a digest
- * tells functions apart by their code and by that of everything n calls below.
+ * Names of functions are replaced by digests of what they name, refined as often as calls are deep: after n
+ * rounds a digest tells functions apart by their code and by that of everything n calls below.
  */
 export async function functionsDigest(wasm: Uint8Array): Promise<string> {
   // A dependency of the compiler, which reads and prints any module.

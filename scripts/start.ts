@@ -1,5 +1,6 @@
-// `npm start`: the project's main job on the small model that comes along: it writes a passage of a speech, shows what that
-// took, and says how to get a real model. On a terminal a conversation follows; without one it exits.
+// `npm start`: the project's main job on the small model that comes along: it writes a passage of a speech,
+// shows what that took, and says how to get a real model. On a terminal a conversation follows; without one
+// it exits.
 import { loadModel, type Model } from '../packages/engine/src/index.ts';
 import { BUNDLED, bundledSettings, introduction, locate } from '../packages/marimba/src/bundled.ts';
 import { banner } from '../packages/marimba/src/chat/banner.ts';

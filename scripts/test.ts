@@ -1,4 +1,5 @@
-// Runs every test: `npm test`, or `npm test -- PATH…` for some files. Builds the kernels first when they are stale.
+// Runs every test: `npm test`, or `npm test -- PATH…` for some files. Builds the kernels first when they are
+// stale.
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { buildKernels } from './build-kernels.ts';

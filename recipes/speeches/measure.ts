@@ -1,5 +1,6 @@
-// Everything that the card states: held-out loss and bits per byte of all models, of the quantised one and of a trigram
-// model over the same tokens, how far quantising moved the predictions, the training curves, and samples from fixed seeds.
+// Everything that the card states: held-out loss and bits per byte of all models, of the quantised one and of
+// a trigram model over the same tokens, how far quantising moved the predictions, the training curves, and
+// samples from fixed seeds.
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadModel, type Model, type Tokenizer } from '@marimba/engine';

@@ -1,5 +1,5 @@
-// Three models that are trained alike (same tokens in the same order, same schedule, about as many parameters), and the hybrid
-// once more, trained longer: that one is bundled.
+// Three models that are trained alike (same tokens in the same order, same schedule, about as many
+// parameters), and the hybrid once more, trained longer: that one is bundled.
 import type { ModelConfig, RunConfig } from '@marimba/lab';
 
 export const VOCABULARY = 2048;

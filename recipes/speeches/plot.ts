@@ -1,5 +1,5 @@
-// Held-out bits per byte by training tokens, one line a model, the trigram model as a level: SVG that reads on light and dark
-// pages, without scripts or fonts to fetch.
+// Held-out bits per byte by training tokens, one line a model, the trigram model as a level: SVG that reads
+// on light and dark pages, without scripts or fonts to fetch.
 
 export interface Curve {
   readonly title: string;
@@ -54,7 +54,10 @@ export function trainingSvg(curves: readonly Curve[], trigram: number): string {
   );
 }
 
-/** Names and last values at the right edge, moved apart where they would touch, with a stroke of the line's own kind. */
+/**
+ * Names and last values at the right edge, moved apart where they would touch, with a stroke of the line's
+ * own kind.
+ */
 function endLabels(curves: readonly Curve[], trigram: number, y: (bits: number) => number): string[] {
   const ends = [
     ...curves.map(({ title, points }, i) => ({ title, bits: points.at(-1)?.bitsPerByte ?? 0, i })),

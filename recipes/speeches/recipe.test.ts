@@ -1,4 +1,5 @@
-// The recipe from end to end on a few made-up speeches with a tiny budget, and its parts against what is known about them.
+// The recipe from end to end on a few made-up speeches with a tiny budget, and its parts against what is
+// known about them.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

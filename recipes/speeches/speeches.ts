@@ -1,6 +1,7 @@
-// From the data set to documents: every speech is cut into passages of whole sentences, and each passage is led by a line
-// that names president and year. Windows of a few hundred tokens then nearly always hold such a line, so the model learns
-// what follows from it, and a user can steer by it. Whole speeches are held out, one from each stretch of history.
+// From the data set to documents: every speech is cut into passages of whole sentences, and each passage is
+// led by a line that names president and year. Windows of a few hundred tokens then nearly always hold such a
+// line, so the model learns what follows from it, and a user can steer by it. Whole speeches are held out,
+// one from each stretch of history.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createRandom } from '@marimba/engine/measure';

@@ -156,8 +156,9 @@ export default defineStudy({
       id: 'b',
       statement: 'Pure Mamba fails at recall and at following a few-shot format.',
       source: 'section 6.2',
-      // Failing is to stay behind what the same budget teaches a model that attends in every second layer. Attention alone is not
-      // the measure on recall: without the convolutions of Mamba it starts to learn this task far later.
+      // Failing is to stay behind what the same budget teaches a model that attends in every second layer.
+      // Attention alone is not the measure on recall: without the convolutions of Mamba it starts to learn
+      // this task far later.
       parts: [
         answers('better', 'recall', HALF_ATTENTION, 'Mamba', CLEAR_SHARE),
         answers('better', 'few-shot-labels', HALF_ATTENTION, 'Mamba', CLEAR_SHARE),
@@ -200,7 +201,8 @@ export default defineStudy({
       id: 'f',
       statement: 'Norms inside Mamba tame loss spikes.',
       source: 'section 6.4',
-      // Spikes are looked for in the gradient, where they begin, and in the damage that they leave: the held-out loss.
+      // Spikes are looked for in the gradient, where they begin, and in the damage that they leave: the
+      // held-out loss.
       parts: (
         [
           ['Mamba', 'Mamba, no norms'],

@@ -1,5 +1,6 @@
-// The engine inside a browser: golden logits in Chromium, with shared memory and two threads on a cross-origin isolated
-// page, and on the calling thread alone without isolation. Skipped where no Chromium is installed; with CI=true that fails.
+// The engine inside a browser: golden logits in Chromium, with shared memory and two threads on a
+// cross-origin isolated page, and on the calling thread alone without isolation. Skipped where no Chromium is
+// installed; with CI=true that fails.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -41,7 +42,10 @@ interface PageResult {
   readonly isolated: boolean;
   readonly logits: number[];
   readonly greedy: number[];
-  /** Logits after the first greedy token: from the session itself, and from one that was restored from its bytes. */
+  /**
+   * Logits after the first greedy token: from the session itself, and from one that was restored from its
+   * bytes.
+   */
   readonly continued: number[];
   readonly restored: number[];
 }

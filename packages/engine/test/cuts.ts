@@ -1,4 +1,5 @@
-// What both partition tests share: a model read in random pieces, in random company, against the same model read whole.
+// What both partition tests share: a model read in random pieces, in random company, against the same model
+// read whole.
 import assert from 'node:assert/strict';
 import { type LoadModelOptions, loadModel, type Model, type Session } from '../src/index.ts';
 import { coreOf } from '../src/model/model.ts';

@@ -1,7 +1,8 @@
-// Hostile files: seeded mutations of real ones. Whatever the bytes, opening either succeeds with every tensor inside its
-// file and apart from the others, or throws FormatError or ModelError that names the file; it reads no more than a few
-// times the file and allocates no more than the file warrants. A hang fails by the runner's timeout.
-// Only headers are kept in memory: the bodies of weights are zeros that exist in size alone.
+// Hostile files: seeded mutations of real ones. Whatever the bytes, opening either succeeds with every tensor
+// inside its file and apart from the others, or throws FormatError or ModelError that names the file; it
+// reads no more than a few times the file and allocates no more than the file warrants. A hang fails by the
+// runner's timeout. Only headers are kept in memory: the bodies of weights are zeros that exist in size
+// alone.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -178,7 +179,10 @@ function safetensorsHeaders(): Header[] {
   });
 }
 
-/** Mutates the JSON and mostly mends the length before it, so that what lies behind the length check is reached. */
+/**
+ * Mutates the JSON and mostly mends the length before it, so that what lies behind the length check is
+ * reached.
+ */
 function mutateSafetensors(random: Random, header: Uint8Array): Uint8Array {
   if (random() < 0.2) return mutateBytes(random, header);
   const json = header.subarray(8);

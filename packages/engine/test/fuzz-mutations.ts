@@ -124,7 +124,9 @@ const oddTokens = [
   ',',
 ] as const;
 
-/** Replaces a number, a text or a punctuation mark of JSON by something odd: reaches past the JSON grammar. */
+/**
+ * Replaces a number, a text or a punctuation mark of JSON by something odd: reaches past the JSON grammar.
+ */
 export function mutateJson(random: Random, bytes: Uint8Array): Uint8Array {
   const text = new TextDecoder().decode(bytes);
   const tokens = [...text.matchAll(/"[^"]*"|-?[0-9.]+|[[\]{},:]|true|false|null/g)];

@@ -1,5 +1,6 @@
-// Families and sizes that the golden models leave out (fixtures/golden-extra, see its README): odd sizes, windows, RoPE
-// scaling, biases, head norms, mixed hybrids. Logits and greedy tokens on every backend, and random cuts of a prompt.
+// Families and sizes that the golden models leave out (fixtures/golden-extra, see its README): odd sizes,
+// windows, RoPE scaling, biases, head norms, mixed hybrids. Logits and greedy tokens on every backend, and
+// random cuts of a prompt.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -89,7 +90,8 @@ describe('any cut of a prompt gives the same logits and state, in more models', 
 });
 
 describe('written as GGUF and read back', () => {
-  // q and k rows (and their biases) are stored interleaved in llama files: both directions must undo each other.
+  // q and k rows (and their biases) are stored interleaved in llama files: both directions must undo each
+  // other.
   for (const name of ['jamba-odd2', 'mamba-odd', 'llama3-rope'] as const) {
     it(`${name}: the logits are Hugging Face's`, async () => {
       const folder = mkdtempSync(join(tmpdir(), 'marimba-gguf-'));

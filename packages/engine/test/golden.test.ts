@@ -26,8 +26,8 @@ const BACKENDS: Record<string, LoadModelOptions> = {
 const EXACT: LoadModelOptions = { cacheType: 'f32', activations: 'f32' };
 
 /**
- * The last logits of every prompt, and greedy tokens after some of them. A prompt is read once up to its last token; a fork
- * reads that for the logits, the session itself for the answer.
+ * The last logits of every prompt, and greedy tokens after some of them. A prompt is read once up to its last
+ * token; a fork reads that for the logits, the session itself for the answer.
  */
 async function checkPrompts(
   model: Model,
@@ -76,7 +76,8 @@ async function checkGguf(
   const { prompts } = readGolden(name);
   const { logits_last, greedy } = readGgufGolden(name, type);
   await using model = await loadModel(ggufFile(name, type), { ...options, ...EXACT });
-  // What a file adds is its weights, and those are all read for 33 tokens. The reference takes a second for 200.
+  // What a file adds is its weights, and those are all read for 33 tokens. The reference takes a second for
+  // 200.
   const names = options.backend === 'reference' ? PROMPTS.filter((name) => name !== 'len200') : PROMPTS;
   await checkPrompts(model, prompts, logits_last, { len33: greedy }, names);
 }

@@ -1,4 +1,5 @@
-// The golden models: tiny checkpoints with outputs that Hugging Face's own code computed (fixtures/golden, see its README).
+// The golden models: tiny checkpoints with outputs that Hugging Face's own code computed (fixtures/golden,
+// see its README).
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

@@ -1,5 +1,5 @@
-// The partition test: however a prompt is cut, whatever shares its steps, on however many threads, the logits and the
-// state are those of reading it in one piece. Carried state is where hybrid engines break.
+// The partition test: however a prompt is cut, whatever shares its steps, on however many threads, the logits
+// and the state are those of reading it in one piece. Carried state is where hybrid engines break.
 import { describe, it } from 'node:test';
 import { checkCuts } from './cuts.ts';
 import { GOLDEN_MODELS, modelFolder, readGolden } from './golden.ts';

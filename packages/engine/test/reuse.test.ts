@@ -1,4 +1,5 @@
-// What sessions reuse: prefixes that other sessions have read, and drafts taken from the text itself. Neither changes a token.
+// What sessions reuse: prefixes that other sessions have read, and drafts taken from the text itself. Neither
+// changes a token.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import {
@@ -77,7 +78,8 @@ describe('speculation', () => {
   it('drafts leave the distribution of samples as it is (chi-square, two tokens after a text that repeats)', async () => {
     await using model = await loadModel(modelFolder('jamba-moe'), { ...EXACT, prefixCacheBytes: 0 });
     const { prompts } = readGolden('jamba-moe');
-    // The text's first half goes on with two tokens that the model finds likely after its second: a draft often right.
+    // The text's first half continues with two tokens that the model finds likely after its second: a draft
+    // often right.
     let drafted = [1, 2].join(' ');
     let start = model.createSession();
     let expected = new Map<string, number>();
@@ -140,7 +142,7 @@ describe('another answer', () => {
     assert.deepEqual([report.reusedTokens, report.computedTokens], [33, 0]);
     const { replays } = coreOf(model).runtime;
     assert.deepEqual(await answer(), greedy.len33.tokens);
-    assert.equal(coreOf(model).runtime.replays - replays, 31, 'one pass a token, none for the first');
+    assert.equal(coreOf(model).runtime.replays - replays, 31, 'one pass per token, none for the first');
     await session.prefill([1, 2]);
     const again = alignForAnswer(model, session, prompts.len33);
     assert.deepEqual([again.computedTokens, session.position], [0, 33]);

@@ -1,5 +1,5 @@
-// Sessions share memory and files: whatever is copied late, taken over or read into place, each goes on from its own state, and
-// memory comes back.
+// Sessions share memory and files: whatever is copied late, taken over or read into place, each continues from
+// its own state, and memory comes back.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,8 +32,8 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
 }
 
 /**
- * Bytes in use once nothing is under way. A block that is touched ahead waits for one turn of the event loop before its first
- * page and one for every 64 pages (state/recurrent-blocks.ts); the models here have fewer.
+ * Bytes in use once nothing is under way. A block that is touched ahead waits for one turn of the event loop
+ * before its first page and one for every 64 pages (state/recurrent-blocks.ts); the models here have fewer.
  */
 async function settledBytes(model: Model): Promise<number> {
   assert.ok(model.memory.recurrentBytes < 64 * 4096);
@@ -42,7 +42,7 @@ async function settledBytes(model: Model): Promise<number> {
 }
 
 describe('forks and snapshots', () => {
-  it('go on from where they were taken, in any order, whoever was closed before', async () => {
+  it('continue from where they were taken, in any order, whoever was closed before', async () => {
     const model = await open('jamba-corners');
     const origin = model.createSession();
     await origin.prefill(text.slice(0, 70));
@@ -115,7 +115,7 @@ describe('forks and snapshots', () => {
 
 describe('session files', () => {
   for (const backend of ['wasm', 'reference'] as const) {
-    it(`hold the bytes of save(), and go on (${backend})`, () =>
+    it(`hold the bytes of save(), and continue (${backend})`, () =>
       inFolder(async (folder) => {
         const model = await open('jamba-corners', { backend });
         const path = join(folder, 'session');
@@ -129,7 +129,7 @@ describe('session files', () => {
           assert.deepEqual(restored.save(), session.save());
           const next = text.slice(length, length + 10);
           await same(model, text.slice(0, length + 10), await restored.prefill(next), `${length} tokens`);
-          const preface = new TextEncoder().encode('what the application keeps beside it');
+          const preface = new TextEncoder().encode('what the application keeps with it');
           await session.saveTo(path, { preface });
           assert.deepEqual(
             new Uint8Array(readFileSync(path)),

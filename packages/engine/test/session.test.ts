@@ -409,9 +409,9 @@ describe('wrong use of sessions', () => {
         assert.throws(() => own.restore(snapshot), { name: 'UsageError', message: /another model/ });
         assert.deepEqual([own.position, foreign.position], [3, 3]);
         assert.deepEqual(await model.createSession().prefill([1, 2, 3]), before, 'nothing was damaged');
-        await same(model, [1, 2, 3, 4], await own.prefill([4]), 'its own session goes on');
+        await same(model, [1, 2, 3, 4], await own.prefill([4]), 'its own session continues');
       }
-      await same(first, [1, 2, 3, 4], await foreign.prefill([4]), 'the foreign session goes on');
+      await same(first, [1, 2, 3, 4], await foreign.prefill([4]), 'the foreign session continues');
     } finally {
       await Promise.all([first, again].map((model) => model.close()));
     }

@@ -1,5 +1,5 @@
-// A random Jamba as a Hugging Face folder, wide enough for every block format (256 columns), which the golden models are
-// not. Weights come from a seeded generator.
+// A random Jamba as a Hugging Face folder, wide enough for every block format (256 columns), which the golden
+// models are not. Weights come from a seeded generator.
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jamba } from '../src/architecture/families/jamba.ts';

@@ -1,5 +1,5 @@
-// Threads race through very many short runs: a run that ends twice, or never, or before its work is done, shows as wrong logits or
-// as a hang (the runner's timeout).
+// Threads race through very many short runs: a run that ends twice, or never, or before its work is done,
+// shows as wrong logits or as a hang (the runner's timeout).
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { loadModel } from '../src/index.ts';
@@ -19,7 +19,8 @@ for (const threads of [2, 3, 5]) {
     const { backend, plan } = coreOf(model).runtime;
     const session = model.createSession();
     const [expected] = await model.step([{ session, tokens: prompts.len33, logits: 'last' }]);
-    // Sections of any length, some with all threads woken, some with one; rows are live, so kernels do their work.
+    // Sections of any length, some with all threads woken, some with one; rows are live, so kernels do their
+    // work.
     const load = { rows: 1, slots: 2, logitRows: 1, depth: 34 };
     for (let i = 0; i < 4000; i++) {
       const start = (i * 7919) % plan.headStart;

@@ -1,4 +1,5 @@
-// The thread belongs to others, too: what computes on the calling thread lets timers fire in the middle of a generation.
+// The thread belongs to others, too: what computes on the calling thread lets timers fire in the middle of a
+// generation.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';

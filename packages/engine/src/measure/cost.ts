@@ -1,8 +1,8 @@
-// What passes over a plan cost by the plan's own account: bytes that must be moved, products and exponentials that must be
-// computed. A measured time over these gives GB/s and GMAC/s. For measurements only.
+// Costs of passes over a plan, summed from the costs of its ops: bytes to move, products and exponentials to
+// compute. Divide by a measured time for GB/s and GMAC/s. For measurements only.
 import type { Plan, RecordedOp } from '../plan/plan.ts';
 
-/** One replay: for each session in it how many rows it had, and how many tokens it had consumed before. */
+/** One replay: rows per session, and the tokens that each session had consumed before. */
 export interface Pass {
   readonly segments: readonly { readonly rows: number; readonly position: number }[];
   /** Rows that went through the head. */
@@ -10,25 +10,25 @@ export interface Pass {
 }
 
 export interface Cost {
-  /** Weights once a pass, cache once a session, states and activations in and out. */
+  /** Weights once per pass, cache once per session, states and activations in and out. */
   readonly bytes: number;
-  /** The part of `bytes` that must come from memory, as no cache holds it from pass to pass: weights, attention cache, states. */
+  /** The part of `bytes` that no processor cache keeps between passes: weights, attention cache, states. */
   readonly streamedBytes: number;
   readonly macs: number;
-  /** What the multiply-adds are made of: products of bytes (two where an operand has 16 bits), or of f32. */
+  /** The multiply-adds as products of bytes (two where an operand has 16 bits), or of f32. */
   readonly byteProducts: number;
   readonly floatProducts: number;
   readonly exponentials: number;
 }
 
-/** What the machine could do at most, a second. */
+/** What the machine can do at most, per second. */
 export interface Limits {
   readonly readBytes: number;
   readonly byteProducts: number;
   readonly floatProducts: number;
 }
 
-/** Seconds that no arrangement of the work could undercut: reading alone, or multiplying alone, whichever takes longer. */
+/** A lower bound in seconds: reading alone or multiplying alone, whichever takes longer. */
 export const leastSeconds = (cost: Cost, limits: Limits): number =>
   Math.max(
     cost.streamedBytes / limits.readBytes,
@@ -84,7 +84,10 @@ export function sumOfCosts(costs: readonly Cost[]): Cost {
 export const costOfPlan = (plan: Plan, passes: readonly Pass[]): Cost =>
   sumOfCosts(plan.ops.map((op, index) => costOfOp(op, index >= plan.headStart, passes)));
 
-/** The passes that reading `tokens` tokens from `position` takes, when one holds `maxRows`. The last gives logits. */
+/**
+ * The passes that reading `tokens` tokens from `position` takes, when one holds `maxRows`. The last gives
+ * logits.
+ */
 export function promptPasses(tokens: number, position: number, maxRows: number): Pass[] {
   const passes: Pass[] = [];
   for (let from = 0; from < tokens; from += maxRows) {

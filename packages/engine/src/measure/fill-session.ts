@@ -1,6 +1,6 @@
-// Puts a session at a depth without reading that many tokens: its state is filled with random values of a believable
-// size. What it then generates means nothing; how long it takes is what a real context of that length would take. For
-// measurements only.
+// Moves a session to a depth without evaluating that many tokens: fills its state with random values of
+// realistic size. What it then generates means nothing; the time it takes is that of a real context of that
+// length. For measurements only.
 
 import { UsageError } from '../errors.ts';
 import { createRandom, type Random } from '../generate/random.ts';
@@ -16,12 +16,14 @@ import {
 import type { SessionState } from '../state/session-state.ts';
 import type { StateLayout } from '../state/state-layout.ts';
 
-/** Positions made ready at once; windows let go of their oldest pages in between. */
+/** Positions filled at once; windows release their oldest pages in between. */
 const CHUNK = 4096;
-/** Different random pages; more would only take longer to make. */
+/** Number of different random pages: more would only take longer to fill. */
 const TEMPLATES = 4;
 
-/** Advances `session` by `count` positions of random tokens, random cache pages and a random recurrent state. */
+/**
+ * Advances `session` by `count` positions of random tokens, random cache pages and a random recurrent state.
+ */
 export function fillSession(model: Model, session: Session, count: number, seed = 1): void {
   if (!Number.isInteger(count) || count < 0 || session.position + count > model.contextLength)
     throw new UsageError(
@@ -52,7 +54,7 @@ export function fillSession(model: Model, session: Session, count: number, seed 
 }
 
 function copyPages(state: SessionState, length: number, templates: Uint8Array[][], memory: Uint8Array): void {
-  const first = Math.ceil(state.position / PAGE_TOKENS); // a page that is partly read keeps what it has
+  const first = Math.ceil(state.position / PAGE_TOKENS); // a partly filled page keeps its contents
   const last = (state.position + length - 1) >> PAGE_SHIFT;
   templates.forEach((choices, g) => {
     const pages = state.pages(g);
@@ -73,7 +75,7 @@ function randomPage(layout: StateLayout, g: number, random: Random): Uint8Array 
   return page;
 }
 
-/** Values between −1 and 1 (f32, f16), or codes with scales that lead there (q8). */
+/** Values between −1 and 1 (f32, f16), or codes and scales of such values (q8). */
 function fillPlane(type: CacheType, plane: Uint8Array, headSize: number, random: Random): void {
   const view = new DataView(plane.buffer, plane.byteOffset, plane.byteLength);
   const elements = PAGE_TOKENS * headSize;

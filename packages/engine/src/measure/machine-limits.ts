@@ -1,6 +1,6 @@
-// What this machine could do at most, by loops that do nothing else, in the same WebAssembly, on the same number of threads: how fast
-// memory is read that was allocated the same way as a model's (a token must read every weight once), and how many products
-// of bytes and of f32 are added up in a second. For measurements only.
+// Measures the machine's limits with WebAssembly loops that do nothing else, on as many threads as a model
+// has: the speed of reading memory that was allocated like a model's (a token reads every weight once), and
+// the products of bytes and of f32 that are summed per second. For measurements only.
 import { allowWideSimd, canShareMemory, startWorker } from '#platform';
 import {
   ARENA_BASE,
@@ -23,32 +23,37 @@ export interface ReadLimitOptions {
 export interface ReadLimit {
   readonly threads: number;
   readonly byteLength: number;
-  /** One figure for each pass, in bytes per second: of the way of reading that was faster over all passes. */
+  /** Bytes per second of each pass, for the way of reading that was faster over all passes. */
   readonly bytesPerSecond: readonly number[];
 }
 
-/** Memory and threads to read it, kept at hand: where speeds change within seconds, passes belong between what they are compared with. */
+/**
+ * Memory and threads, kept between passes: where speeds change within seconds, run passes between what you
+ * compare them with.
+ */
 export interface ReadProbe extends ReadLimit {
   /** Reads all of the memory once in each way. */
   pass(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Products a second, each added to a sum, all threads together. */
+/** Products per second, each added to a sum, of all threads together. */
 export interface Peaks {
   readonly bytes: number;
   readonly floats: number;
 }
 
-/** The reading loops take so many bytes a round. */
+/** Bytes per round of the reading loops. */
 const ROUND = 512;
 const READING: readonly ProbeKernel[] = ['readBytes', 'readQuarters'];
 
-/** Products of a round, as kernels/peak.ts has them; some milliseconds of them in a run, the best of several counts. */
+/**
+ * Products per round of kernels/common/peak.ts. A run takes some milliseconds; the best of several counts.
+ */
 export const ROUND_PRODUCTS = { multiplyBytes: 320, multiplyFloats: 80 } as const;
 export const PEAK_ROUNDS = 2 ** 21;
 export const PEAK_RUNS = 12;
-/** Of a thread: results and factors. */
+/** Bytes per thread: results and factors. */
 const PEAK_BYTES = 64 + 11 * 32;
 
 export async function measureReadLimit(options: ReadLimitOptions & { passes?: number }): Promise<ReadLimit> {
@@ -68,7 +73,7 @@ export async function openReadProbe(options: ReadLimitOptions): Promise<ReadProb
   const byteLength = slice * threads;
   const arena = new Arena(ARENA_BASE, canShareMemory());
   const address = arena.allocate(byteLength, 'memory to read');
-  // Untouched pages would all be the system's one page of zeros, and read from the cache.
+  // Untouched pages would all map to the system's one page of zeros, and come from the cache.
   arena.views.u8.fill(1, address, address + byteLength);
   const probes = await startProbes(arena, threads);
   const seconds = READING.map((): number[] => []);
@@ -77,7 +82,7 @@ export async function openReadProbe(options: ReadLimitOptions): Promise<ReadProb
       seconds[k]!.push(await probes.run(kernel, address, slice, slice));
   };
   await pass();
-  // That one let the engine compile the loops well.
+  // The first pass only made V8 optimise the loops.
   for (const list of seconds) list.pop();
   return {
     threads,
@@ -117,7 +122,10 @@ export async function measurePeaks(options: {
 }
 
 interface Probes {
-  /** Every thread does `count`, each at its own address, `step` bytes apart. Seconds until the last one is ready. */
+  /**
+   * Every thread runs `count` rounds at its own address, `step` bytes apart. Returns seconds until the last
+   * one ends.
+   */
   run(kernel: ProbeKernel, address: number, step: number, count: number): Promise<number>;
   close(): Promise<void>;
 }

@@ -38,7 +38,9 @@ test('filling beyond the context is refused', async () => {
   assert.throws(() => fillSession(model, model.createSession(), 101), /expected 0 to 100 positions/);
 });
 
-/** Beyond any thread: 64 bytes, or 512 products, in a cycle of 10 GHz. A figure per millisecond would pass it. */
+/**
+ * Beyond any thread: 64 bytes, or 512 products, in a cycle of 10 GHz. A figure per millisecond would pass it.
+ */
 const MOST_PER_THREAD = { bytes: 640e9, products: 5e12 };
 
 test('the read limit reports one figure for each pass, of the time that passed', async () => {
@@ -78,7 +80,8 @@ test('the loops of the peaks add as many products as are counted', async () => {
     kernels.useWideTiles!(wide);
     f32.fill(1, address / 4, address / 4 + 104);
     kernels.multiplyFloats!(address, rounds);
-    // Ten chains begin at 1; what they are multiplied by is 1 in every other round, and rounds of half the width are twice as many.
+    // Ten chains begin at 1; what they are multiplied by is 1 in every other round, and rounds of half the
+    // width are twice as many.
     const ones = wide ? Math.ceil(rounds / 2) : rounds;
     assert.equal(f32[address / 4], 10 * (1 + ones));
   }

@@ -1,5 +1,5 @@
-// The profile of a plan: measured time for each op beside what the plan says that it costs, ops of the same work in the
-// same kind of layer taken together. For measurements only.
+// The profile of a plan: measured time and planned cost per op, summed over ops of the same kind and size in
+// the same kind of layer. For measurements only.
 import type { OpTimes } from '../backends/backend.ts';
 import type { OpKind } from '../plan/ops.ts';
 import type { Plan, RecordedOp } from '../plan/plan.ts';
@@ -14,13 +14,13 @@ export interface OpProfile {
   /** Ops of the plan in this line. */
   readonly ops: number;
   readonly elapsedMs: number;
-  /** What it would take at the machine's limits, each op by itself. */
+  /** Time at the machine's limits, each op by itself. */
   readonly leastMs: number;
   /** Of the time of all ops. */
   readonly share: number;
   readonly gigabytesPerSecond: number;
   readonly gigamacsPerSecond: number;
-  /** Millions a second; 0 for ops without any. */
+  /** Millions per second; 0 for ops without any. */
   readonly megaExponentialsPerSecond: number;
 }
 

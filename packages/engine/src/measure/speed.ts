@@ -1,10 +1,10 @@
-// The two phases that speed is made of, each as one timed call: reading a prompt, and decoding with any number of
-// sessions at once. For measurements only.
+// Times the two phases of generation: a prompt, and decoding with any number of sessions at once. For
+// measurements only.
 import { createRandom } from '../generate/random.ts';
 import type { Model } from '../model/model.ts';
 import type { Session } from '../model/session.ts';
 
-/** Tokens that stand for a text: any of the vocabulary but the end tokens, the same for the same seed. */
+/** Random tokens in place of a text, without end tokens; the same for the same seed. */
 export function sampleTokens(model: Model, count: number, seed = 1): number[] {
   const random = createRandom(seed);
   const ends = new Set(model.endTokens);
@@ -23,7 +23,7 @@ export function mostLikely(logits: Float32Array): number {
   return best;
 }
 
-/** Milliseconds to read `tokens` and choose the next one, which is returned too. */
+/** Evaluates `tokens` and chooses the next one. Returns both the milliseconds and that token. */
 export async function timePrompt(
   session: Session,
   tokens: readonly number[],
@@ -33,7 +33,7 @@ export async function timePrompt(
   return { elapsedMs: performance.now() - began, next };
 }
 
-/** Milliseconds of each of `steps` steps in which every session takes one token and has its next one chosen. */
+/** Milliseconds of each of `steps` steps, in which every session evaluates one token and chooses the next. */
 export async function timeDecode(
   model: Model,
   sessions: readonly Session[],

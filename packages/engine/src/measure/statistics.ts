@@ -1,5 +1,5 @@
-// Repeated measurements in three figures. On shared machines the median says what to expect, the extremes how much to
-// trust it.
+// Sums up repeated measurements in three figures: the median says what to expect on a shared machine, the
+// extremes how much to trust it.
 
 export interface Spread {
   readonly min: number;

@@ -1,5 +1,5 @@
-// One growable block of memory that holds everything of a model: weights, plan, activations, state. Addresses are byte
-// offsets; 0 is never handed out. Freed ranges are merged and used again, first fit.
+// One growable block of memory for a whole model: weights, plan, activations, state. Addresses are byte
+// offsets; 0 is never returned. Freed ranges are merged and reused, first fit.
 import { ModelError } from '../errors.ts';
 import { type MemoryViews, viewsOf } from './memory-views.ts';
 
@@ -9,7 +9,10 @@ const ALIGNMENT = 64;
 
 const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
-/** `WebAssembly.Memory`, spelled out because that name needs TypeScript's DOM library, which programs for Node do without. */
+/**
+ * `WebAssembly.Memory`, spelled out because that name needs TypeScript's DOM library, which programs for Node
+ * do without.
+ */
 export interface LinearMemory {
   readonly buffer: ArrayBuffer;
   grow(pages: number): number;
@@ -23,7 +26,7 @@ export class Arena {
   #views: MemoryViews;
   #used = 0;
 
-  /** `base` is the first address to hand out; `shared` memory can be seen by worker threads. */
+  /** `base` is the first address to allocate; `shared` memory can be seen by worker threads. */
   constructor(base: number, shared: boolean) {
     const initial = Math.ceil(base / PAGE) + 16;
     this.memory = new WebAssembly.Memory(
@@ -48,7 +51,7 @@ export class Arena {
     return !(this.memory.buffer instanceof ArrayBuffer);
   }
 
-  /** Bytes handed out and not freed. */
+  /** Bytes allocated and not freed. */
   get usedBytes(): number {
     return this.#used;
   }
@@ -58,7 +61,10 @@ export class Arena {
     return MAX_PAGES * PAGE - this.#used;
   }
 
-  /** The address of `byteLength` fresh bytes, 64-byte aligned. Not cleared. `what` is named when memory is short. */
+  /**
+   * Allocates `byteLength` bytes, 64-byte aligned, not cleared; returns their address. Throws ModelError
+   * naming `what` when memory is short.
+   */
   allocate(byteLength: number, what: string): number {
     const size = align(Math.max(byteLength, 1));
     let at = this.#free.findIndex((range) => range.end - range.start >= size);
@@ -103,7 +109,7 @@ export class Arena {
     const missing = size - (tail ? tail.end - tail.start : 0);
     const pages = Math.ceil(missing / PAGE);
     const total = end / PAGE + pages;
-    // Growing by an eighth at least keeps the number of views and page faults low while a cache grows.
+    // Grow by at least an eighth, so that a growing cache causes few new views and page faults.
     const generous = Math.min(
       MAX_PAGES - end / PAGE,
       Math.max(pages, Math.ceil(Math.min(end / PAGE / 8, 1024))),

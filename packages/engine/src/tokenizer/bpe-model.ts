@@ -1,7 +1,8 @@
 // Words → tokens with byte-pair encoding, for both families: byte-level (every word is its UTF-8 bytes) and
-// SentencePiece-style (every word is its characters, unknown ones fall back to byte tokens). Words seen before come from
-// a cache; a long stretch without word boundaries is cut where no merge can reach across, so that the cache works there
-// too: exact by construction, and 10x faster on a prompt of a SentencePiece vocabulary.
+// SentencePiece-style (every word is its characters, unknown ones fall back to byte tokens). Words seen
+// before come from a cache; a long stretch without word boundaries is cut where no merge can reach across, so
+// that the cache works there too: exact by construction, and 10x faster on a prompt of a SentencePiece
+// vocabulary.
 
 import { type MergeList, Merger, MergeTable } from './bpe.ts';
 import { byteCharacters, toByteCharacters, tokenOfByte } from './byte-level.ts';
@@ -12,9 +13,9 @@ export interface WordModel {
 }
 
 export interface BpeOptions {
-  /** Only what plain text may become: no special tokens. */
+  /** Entries that plain text may become: no special tokens. */
   readonly vocabulary: ReadonlyMap<string, number>;
-  /** By the numbers of the vocabulary. */
+  /** By token id. */
   readonly merges: MergeList;
   readonly byteLevel: boolean;
   /** Characters without a token become <0xXX> tokens. */
@@ -54,7 +55,7 @@ export class BpeModel implements WordModel {
     this.#bridges = cuttable ? buildBridges(merges, options.vocabulary) : null;
   }
 
-  /** Bytes (0–255) that no token stands for, which a byte-level vocabulary should not have. */
+  /** Bytes (0–255) without a token; a byte-level vocabulary should have none. */
   missingBytes(): number {
     return this.#byteTokens.filter((token) => token < 0).length;
   }
@@ -87,7 +88,7 @@ export class BpeModel implements WordModel {
     this.#encodeCut(word.slice(start), out, start === 0);
   }
 
-  /** Unknowns that meet at a cut fuse as they would have without it. */
+  /** Fuses unknown tokens that meet at a cut, as without the cut. */
   #encodeCut(cut: string, out: number[], isFirst: boolean): void {
     const mark = out.length;
     this.#encodeCached(cut, out);
@@ -109,7 +110,7 @@ export class BpeModel implements WordModel {
     const tokens: number[] = [];
     this.#encodeFresh(word, tokens);
     if (this.#cache.size >= CACHED_WORDS) this.#cache.clear();
-    // A slice would keep the whole prompt alive as long as the cache: the key is made anew.
+    // Copies the key: a slice would keep the whole prompt alive as long as the cache.
     this.#cache.set(detach(word), tokens);
     for (const token of tokens) out.push(token);
   }

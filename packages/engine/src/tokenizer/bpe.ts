@@ -1,9 +1,13 @@
-// Byte-pair encoding: of all neighbouring pairs with a merge, the one of lowest rank is joined first, leftmost among
-// equals, until none is left. Symbols form a linked list, candidates a binary heap: O(n log n), where the textbook scan
-// is O(n²). Everything lives in typed arrays that are reused, so a word costs no allocation. Source: Sennrich et al. 2016,
-// arXiv:1508.07909; the tie rule is that of Hugging Face tokenizers and SentencePiece alike.
+// Byte-pair encoding: of all neighbouring pairs with a merge, the one of lowest rank is joined first,
+// leftmost among equals, until none is left. Symbols form a linked list, candidates a binary heap: O(n log
+// n), where the textbook scan is O(n²). Everything lives in typed arrays that are reused, so a word costs no
+// allocation. Source: Sennrich et al. 2016, arXiv:1508.07909; the tie rule is that of Hugging Face tokenizers
+// and SentencePiece alike.
 
-/** Merges in their order, in columns: a vocabulary implies half a million of them, which as objects are 40 MB to be swept up. */
+/**
+ * Merges by rank, in columns: a vocabulary has up to half a million, which would be 40 MB of objects to
+ * collect.
+ */
 export class MergeList {
   #words = new Int32Array(4096);
   length = 0;
@@ -28,7 +32,10 @@ export class MergeList {
   }
 }
 
-/** Merges: (left, right) → rank and joined token, in an open-addressing table (a JavaScript Map is 3x slower, and larger). */
+/**
+ * Merges: (left, right) → rank and joined token, in an open-addressing table (a JavaScript Map is 3x slower,
+ * and larger).
+ */
 export class MergeTable {
   readonly #mask: number;
   readonly #lefts: Int32Array;
@@ -36,7 +43,7 @@ export class MergeTable {
   readonly #ranks: Int32Array;
   readonly #results: Int32Array;
 
-  /** At most `capacity` different pairs will be added. */
+  /** `capacity`: the most different pairs that will be added. */
   constructor(capacity: number) {
     let size = 16;
     while (size < capacity * 2) size *= 2;
@@ -47,7 +54,7 @@ export class MergeTable {
     this.#results = new Int32Array(size);
   }
 
-  /** The first rank given to a pair stays. */
+  /** Keeps the first rank of a pair. */
   add(left: number, right: number, rank: number, result: number): void {
     const slot = this.find(left, right);
     if (slot >= 0) return;

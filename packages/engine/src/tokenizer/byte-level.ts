@@ -1,6 +1,7 @@
-// Byte-level BPE writes every byte as one visible character, so that vocabularies are plain text: printable Latin-1
-// stands for itself, the other 68 bytes for U+0100 onwards in order (a space becomes Ġ). Source: GPT-2's encoder.py,
-// `bytes_to_unicode`. Byte tokens of SentencePiece vocabularies are spelled <0x00> … <0xFF>.
+// Byte-level BPE writes every byte as one visible character, so that vocabularies are plain text: printable
+// Latin-1 stands for itself, the other 68 bytes for U+0100 onwards in order (a space becomes Ġ). Source:
+// GPT-2's encoder.py, `bytes_to_unicode`. Byte tokens of SentencePiece vocabularies are spelled <0x00> …
+// <0xFF>.
 
 const utf8 = new TextEncoder();
 
@@ -43,7 +44,10 @@ function bytesToCharacters(bytes: Uint8Array): string {
   return out;
 }
 
-/** The bytes that a byte-level vocabulary entry stands for; an entry with any other character stands for itself. */
+/**
+ * The bytes that a byte-level vocabulary entry stands for; an entry with any other character stands for
+ * itself.
+ */
 export function fromByteCharacters(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) {

@@ -1,6 +1,6 @@
-// Conversations → tokens, with the model's own chat template. The template's markers become their tokens; the same
-// markers in what people or tools wrote stay plain text (see guard.ts). The variables are those of transformers'
-// `apply_chat_template`.
+// Conversations → tokens, with the model's own chat template. The template's markers become their tokens; the
+// same markers in what people or tools wrote stay plain text (see guard.ts). The variables are those of
+// transformers' `apply_chat_template`.
 
 import { UsageError } from '../errors.ts';
 import type { JsonObject, JsonValue } from '../formats/types.ts';
@@ -59,7 +59,9 @@ export interface ChatTemplate {
   readonly source: string;
   /** The text of a conversation, as the template writes it. */
   render(messages: readonly ChatMessage[], options?: ChatTemplateOptions): string;
-  /** Throws UsageError for messages that the template refuses, FormatError for a template that cannot be run. */
+  /**
+   * Throws UsageError for messages that the template refuses, FormatError for a template that cannot be run.
+   */
   encode(
     messages: readonly ChatMessage[],
     tokenizer: Tokenizer,
@@ -72,7 +74,10 @@ export const chatMlTemplate =
   "{%- for message in messages -%}{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}{%- endfor -%}" +
   "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}";
 
-/** `source` null: ChatML. `name`: of the file, for messages. Throws FormatError where the template is not valid. */
+/**
+ * `source` null: ChatML. `name`: of the file, for messages. Throws FormatError where the template is not
+ * valid.
+ */
 export function createChatTemplate(
   source: string | null,
   tokens: TemplateTokens,
@@ -81,7 +86,9 @@ export function createChatTemplate(
   return new JinjaChatTemplate(source, tokens, name);
 }
 
-/** Thoughts that the assistant wrote are its own: templates cut them out of earlier turns by these markers. */
+/**
+ * Thoughts that the assistant wrote are its own: templates cut them out of earlier turns by these markers.
+ */
 const reasoningMarkers = new Set(['<think>', '</think>']);
 
 const roles = new Set<unknown>(['system', 'user', 'assistant', 'tool']);
@@ -175,7 +182,8 @@ class JinjaChatTemplate implements ChatTemplate {
     if (guards !== undefined) return guards;
     const added = tokenizer.addedTokens();
     const special = added.filter((token) => token.special).map((token) => token.content);
-    // Ordinary added tokens that give the template its structure, such as <tool_call>, are as good as special.
+    // Ordinary added tokens that give the template its structure, such as <tool_call>, are as good as
+    // special.
     const structure = added.filter(
       (token) => !token.special && token.content.length > 2 && this.source.includes(token.content),
     );

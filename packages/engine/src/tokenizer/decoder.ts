@@ -1,7 +1,8 @@
-// Tokens → text. Every decoder of Hugging Face tokenizers that files use comes down to: what bytes a vocabulary entry
-// stands for, what goes between two tokens, and how many spaces are dropped at the very start. So decoding works on
-// bytes, and a stream gives the same text as decoding at once. Bytes that are not UTF-8 become U+FFFD the way browsers do
-// it (Hugging Face's ByteFallback gives up the whole run of byte tokens instead; here its valid characters are kept).
+// Tokens → text. Every decoder of Hugging Face tokenizers that files use comes down to: what bytes a
+// vocabulary entry stands for, what goes between two tokens, and how many spaces are dropped at the very
+// start. So decoding works on bytes, and a stream gives the same text as decoding at once. Bytes that are not
+// UTF-8 become U+FFFD the way browsers do it (Hugging Face's ByteFallback gives up the whole run of byte
+// tokens instead; here its valid characters are kept).
 
 import { byteOfToken, fromByteCharacters } from './byte-level.ts';
 import { asCount, asString, type Fields, field, type Place, typeOf } from './json-fields.ts';

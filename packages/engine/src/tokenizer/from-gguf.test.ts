@@ -1,4 +1,5 @@
-// Vocabularies inside GGUF metadata: against the tokens of the same vocabulary as tokenizer.json, and by hand.
+// Vocabularies inside GGUF metadata: against the tokens of the same vocabulary as tokenizer.json, and by
+// hand.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

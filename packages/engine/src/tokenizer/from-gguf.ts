@@ -1,5 +1,6 @@
-// The tokenizer inside GGUF metadata → Tokenizer. Keys: ggml's docs/gguf.md ("Tokenizer"); defaults (which tokens end a
-// text, the leading space of SentencePiece vocabularies) are llama.cpp's, so that both read the same file the same way.
+// The tokenizer inside GGUF metadata → Tokenizer. Keys: ggml's docs/gguf.md ("Tokenizer"); defaults (which
+// tokens end a text, the leading space of SentencePiece vocabularies) are llama.cpp's, so that both read the
+// same file the same way.
 
 import type { MetadataValue } from '../formats/gguf-values.ts';
 import { BpeModel } from './bpe-model.ts';
@@ -19,7 +20,10 @@ const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
 
-/** Control tokens that end a turn in some family, and so end a text as well (llama.cpp's "end of generation" list). */
+/**
+ * Control tokens that end a turn in some family, and so end a text as well (llama.cpp's "end of generation"
+ * list).
+ */
 const turnEnds = [
   '<|im_end|>',
   '<|eot_id|>',
@@ -78,7 +82,7 @@ class Reader {
     return value ?? fallback;
   }
 
-  /** Token numbers outside the vocabulary are refused; −1 and its unsigned forms mean none. */
+  /** Refuses token ids outside the vocabulary; −1 and its unsigned forms mean none. */
   token(key: string, fallback: number | null, size: number): number | null {
     const value = this.get(key) ?? fallback;
     if (value === null || value === -1 || value === 0xffffffff) return null;
@@ -131,7 +135,9 @@ interface Table {
   readonly types: readonly number[];
 }
 
-/** `rawAdded`: user-defined tokens are raw text among entries in another spelling, so words never become them. */
+/**
+ * `rawAdded`: user-defined tokens are raw text among entries in another spelling, so words never become them.
+ */
 function readTable(reader: Reader, rawAdded: boolean): Table {
   const texts = reader.texts();
   const types = reader.numbers('token_type', texts.length) ?? texts.map(() => 1);
@@ -221,7 +227,8 @@ function sentencePiece(reader: Reader, name: string): Tokenizer {
     { bos: 1, eos: 2, unknown, addBos: true },
     {
       name,
-      // As in llama.cpp (and Hugging Face's "legacy" Llama): every stretch between special tokens gets the space.
+      // As in llama.cpp (and Hugging Face's "legacy" Llama): every stretch between special tokens gets the
+      // space.
       normalizer: prefix ? (text) => `▁${mark(text)}` : mark,
       preTokenizer: { split: null, byteLevel: false },
       model,
@@ -232,8 +239,8 @@ function sentencePiece(reader: Reader, name: string): Tokenizer {
 }
 
 /**
- * Converters without access to the SentencePiece file write the same score for every token. The order in which such a
- * vocabulary was trained is that of its numbers, so these decide then.
+ * Converters without access to the SentencePiece file write the same score for every token. The order in
+ * which such a vocabulary was trained is that of its numbers, so these decide then.
  */
 function orderOf(table: Table, scores: readonly number[], notes: string[]): (id: number) => number {
   const byScore = (id: number) => scores[id] ?? 0;

@@ -1,5 +1,5 @@
-// Hugging Face's tokenizer.json (and what tokenizer_config.json adds to it) → Tokenizer. Format: the serialisation of
-// huggingface/tokenizers; every field is checked and errors name it.
+// Hugging Face's tokenizer.json (and what tokenizer_config.json adds to it) → Tokenizer. Format: the
+// serialisation of huggingface/tokenizers; every field is checked and errors name it.
 
 import { BpeModel, type WordModel } from './bpe-model.ts';
 import { parseDecoder } from './decoder.ts';
@@ -42,7 +42,8 @@ export function tokenizerFromJson(tokenizerJson: unknown, tokenizerConfig: unkno
   const modelType = modelTypeOf(model, place.at('model'));
   const scores: number[] = [];
   const vocabulary = readModelVocabulary(model, modelType, scores, place.at('model'));
-  // Taken before added tokens come in: one of them may be spelled like an entry of the model (byte characters!).
+  // Taken before added tokens come in: one of them may be spelled like an entry of the model (byte
+  // characters!).
   const modelIds = new Map(vocabulary.ids);
   const added = readAddedTokens(field(root, 'added_tokens'), vocabulary, place.at('added_tokens'));
   const specialIds = new Set(added.filter((token) => token.special).map((token) => token.id));
@@ -166,7 +167,9 @@ function buildBpe(
   return bpe;
 }
 
-/** Added tokens whose text is not in the spelling of a byte-level vocabulary: a space in it is a space, not Ġ. */
+/**
+ * Added tokens whose text is not in the spelling of a byte-level vocabulary: a space in it is a space, not Ġ.
+ */
 function rawTokens(added: readonly AddedToken[], byteLevel: boolean): Set<number> {
   return new Set(byteLevel ? added.map((token) => token.id) : []);
 }

@@ -1,6 +1,6 @@
-// How byte-level vocabularies in GGUF files split words: the file only holds a name (`tokenizer.ggml.pre`), the
-// expressions are part of the runtime. Sources: the tokenizer.json of each family, and llama.cpp's src/llama-vocab.cpp
-// for the names and for which families put the first token in front by default.
+// How byte-level vocabularies in GGUF files split words: the file only holds a name (`tokenizer.ggml.pre`),
+// the expressions are part of the runtime. Sources: the tokenizer.json of each family, and llama.cpp's
+// src/llama-vocab.cpp for the names and for which families put the first token in front by default.
 
 import { gpt2Pattern } from './pre-tokenizer.ts';
 

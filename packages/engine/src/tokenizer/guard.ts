@@ -1,10 +1,11 @@
-// Keeps what users write from becoming special tokens when a chat template mixes it with the template's own markers.
-// Into every text that looks like (the start of) a marker goes one character that the conversation does not contain; the
-// tokenizer matches markers with it in place and drops it before the text is tokenized. So the text survives unchanged,
-// only as plain text. A template that cuts, trims or joins contents cannot put a marker back together: a marker is broken
-// after its first character, and a content that begins or ends with part of a marker is broken there as well.
+// Keeps what users write from becoming special tokens when a chat template mixes it with the template's own
+// markers. Into every text that looks like (the start of) a marker goes one character that the conversation
+// does not contain; the tokenizer matches markers with it in place and drops it before the text is tokenized.
+// So the text survives unchanged, only as plain text. A template that cuts, trims or joins contents cannot
+// put a marker back together: a marker is broken after its first character, and a content that begins or ends
+// with part of a marker is broken there as well.
 
-/** So much of a marker (without regard to case: templates may change it) is enough to be broken. */
+/** Characters of a marker, in any case (templates may change it), that are enough to break it. */
 const HEAD_LENGTH = 4;
 
 const spaceAtStart = /^\p{White_Space}*/v;
@@ -50,8 +51,9 @@ export class MarkerGuard {
   }
 
   /**
-   * Where to break a marker that begins at `i`; −1 when none does. One of which only the first character is here is guarded
-   * in front: behind it, at the end of the content, the guard would stand before the template's next marker.
+   * Where to break a marker that begins at `i`; −1 when none does. One of which only the first character is
+   * here gets the guard in front: behind it, at the end of the content, the guard would stand before the
+   * template's next marker.
    */
   #breakAt(heads: ReadonlySet<string>, text: string, i: number, end: number): number {
     let at = -1;
@@ -87,7 +89,8 @@ export function unusedCharacter(texts: readonly string[]): string {
     const escaped = escapeOf(character);
     if (texts.every((text) => !text.includes(character) && !text.includes(escaped))) return character;
   }
-  // All 6,400 in one conversation: only an attack does that. A run of one of them, longer than any in the texts, is new.
+  // All 6,400 in one conversation: only an attack does that. A run of one of them, longer than any in the
+  // texts, is new.
   let run = '\ue000';
   while (texts.some((text) => text.includes(run))) run += run;
   return run;

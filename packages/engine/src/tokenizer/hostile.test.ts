@@ -1,5 +1,5 @@
-// Broken and hostile tokenizer.json files: FormatError with file and field, nothing else; and no table larger than the
-// file pays for. Seeded, so a failure repeats.
+// Broken and hostile tokenizer.json files: FormatError with file and field, nothing else; and no table larger
+// than the file pays for. Seeded, so a failure repeats.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Reads values of unknown JSON with the path of the field in every message, so that a broken tokenizer file is refused
-// with "tokenizer.json: model.merges[7]: expected …, found …".
+// Reads values of unknown JSON with the path of the field in every message, so that a broken tokenizer file
+// is refused with "tokenizer.json: model.merges[7]: expected …, found …".
 
 import { FormatError } from '../errors.ts';
 

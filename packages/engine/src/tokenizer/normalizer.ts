@@ -1,5 +1,6 @@
-// What a tokenizer does to a text before splitting it: Unicode normal forms, replacements, a leading ▁. Follows
-// Hugging Face tokenizers' `normalizers`; each is a function from text to text, applied to a stretch between added tokens.
+// What a tokenizer does to a text before splitting it: Unicode normal forms, replacements, a leading ▁.
+// Follows Hugging Face tokenizers' `normalizers`; each is a function from text to text, applied to a stretch
+// between added tokens.
 
 import { toByteCharacters } from './byte-level.ts';
 import { asList, asObject, asString, type Fields, field, flag, type Place, typeOf } from './json-fields.ts';
@@ -9,10 +10,13 @@ export type Normalizer = (text: string) => string;
 
 const MOST_STEPS = 64;
 const LONGEST_REPLACEMENT = 64;
-/** NFKC makes 18 characters of one at most; a chain of replacements that grows a text more than this is an attack. */
+/**
+ * NFKC makes 18 characters of one at most; a chain of replacements that grows a text more than this is an
+ * attack.
+ */
 const MOST_GROWTH = 32;
 
-/** Null: the text is taken as it is. */
+/** Null: leaves the text as it is. */
 export function parseNormalizer(value: unknown, place: Place): Normalizer | null {
   if (value === undefined || value === null) return null;
   const steps = collectSteps(value, place, 'normalizers').map(([step, at]) => normalizerStep(step, at));

@@ -1,4 +1,5 @@
-// Against @huggingface/tokenizers: the small vocabularies of fixtures/tokenizers with the tokens and texts it gives.
+// Against @huggingface/tokenizers: the small vocabularies of fixtures/tokenizers with the tokens and texts it
+// gives.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// What Hugging Face's `post_processor` puts around a text. Only the parts for a single text matter here: the tokens in
-// front (usually the one that begins a text) and behind.
+// What Hugging Face's `post_processor` puts around a text. Only the parts for a single text matter here: the
+// tokens in front (usually the one that begins a text) and behind.
 
 import {
   asCount,

@@ -1,5 +1,5 @@
-// Cuts a normalised text into words that are tokenized one by one. Follows Hugging Face tokenizers' `pre_tokenizers`,
-// including the five ways in which a separator may stay with its neighbours.
+// Cuts a normalised text into words that are tokenized one by one. Follows Hugging Face tokenizers'
+// `pre_tokenizers`, including the five ways in which a separator may stay with its neighbours.
 
 import { toByteCharacters } from './byte-level.ts';
 import { asString, type Fields, field, flag, optionalString, Place, typeOf } from './json-fields.ts';
@@ -12,7 +12,10 @@ export type Splitter = (piece: string, atStart: boolean) => string[];
 export interface PreTokenizer {
   /** Null: the whole stretch is one word. */
   readonly split: Splitter | null;
-  /** The words are still to be written in byte characters (done late, only for words that were not seen before). */
+  /**
+   * The words are still to be written in byte characters (done late, only for words that were not seen
+   * before).
+   */
   readonly byteLevel: boolean;
 }
 
@@ -23,7 +26,10 @@ type Behaviour = (typeof behaviours)[number];
 export const gpt2Pattern =
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
-/** Splits text as GPT-2 does into the words that BPE never merges across; spaces stay with the word after them. */
+/**
+ * Splits text as GPT-2 does into the words that BPE never merges across; spaces stay with the word after
+ * them.
+ */
 export function gpt2Words(): (text: string) => readonly string[] {
   const expression = translateRegex(gpt2Pattern, new Place('GPT-2 words'));
   return (text) => text.match(expression) ?? [];
@@ -151,7 +157,10 @@ export function splitBy(expression: RegExp, behaviour: Behaviour, invert: boolea
   return (piece) => inPieces(piece, split);
 }
 
-/** A match of millions of characters overflows V8's expression stack; a text this long without a word end is cut. */
+/**
+ * A match of millions of characters overflows V8's expression stack; a text this long without a word end is
+ * cut.
+ */
 function inPieces(text: string, split: (piece: string) => string[]): string[] {
   try {
     return split(text);

@@ -1,7 +1,8 @@
-// tokenizer.json holds regular expressions for Oniguruma (Ruby syntax, Unicode). This translates what such files use to
-// JavaScript's `v` flag, with Oniguruma's meaning: \s is Unicode White_Space (JavaScript's lacks U+0085 and has U+FEFF),
-// \d, \w and [[:alpha:]] are Unicode, ^ and $ are line anchors, (?i:…) folds case, possessive quantifiers and
-// (?>…) do not backtrack. Source: Oniguruma doc/RE. Anything else is refused rather than read differently.
+// tokenizer.json holds regular expressions for Oniguruma (Ruby syntax, Unicode). This translates what such
+// files use to JavaScript's `v` flag, with Oniguruma's meaning: \s is Unicode White_Space (JavaScript's lacks
+// U+0085 and has U+FEFF), \d, \w and [[:alpha:]] are Unicode, ^ and $ are line anchors, (?i:…) folds case,
+// possessive quantifiers and (?>…) do not backtrack. Source: Oniguruma doc/RE. Anything else is refused
+// rather than read differently.
 
 import type { Place } from './json-fields.ts';
 
@@ -42,7 +43,10 @@ const CONTROL_ESCAPES: Readonly<Record<string, string>> = {
   e: '\x1b',
 };
 
-/** A global expression; throws FormatError at `place` where the pattern is broken or uses what is not supported. */
+/**
+ * A global expression; throws FormatError at `place` where the pattern is broken or uses what is not
+ * supported.
+ */
 export function translateRegex(pattern: string, place: Place): RegExp {
   if (pattern.length > LONGEST_PATTERN)
     throw place.error(`expected at most ${LONGEST_PATTERN} characters, found ${pattern.length}`);
@@ -278,7 +282,10 @@ class Translator {
     return this.classRange(from, to.replace(/^=/, ''));
   }
 
-  /** One literal character as `=c` (or `c` alone), a whole class as its translation (longer than one character). */
+  /**
+   * One literal character as `=c` (or `c` alone), a whole class as its translation (longer than one
+   * character).
+   */
   classCharacter(): string {
     const character = this.next();
     if (character !== '\\') return `=${character}`;

@@ -1,5 +1,6 @@
-// Which tokens begin, end and pad a text, and whether the first goes in front of every prompt. tokenizer.json says only
-// part of it; the rest is in tokenizer_config.json and, for the Llama and Gemma classes, in Hugging Face's code.
+// Which tokens begin, end and pad a text, and whether the first goes in front of every prompt. tokenizer.json
+// says only part of it; the rest is in tokenizer_config.json and, for the Llama and Gemma classes, in Hugging
+// Face's code.
 
 import { asString, type Fields, field, flag, optionalString, type Place } from './json-fields.ts';
 import type { Template } from './post-processor.ts';

@@ -1,19 +1,20 @@
-// Runs a Jinja chat template with limits. Templates come out of downloaded files: one that loops or grows without end is
-// stopped with an error instead of taking the process down. Parsing and evaluation are those of @huggingface/jinja; the
-// environment (whitespace control, raise_exception, strftime_now) follows transformers' `apply_chat_template`.
+// Runs a Jinja chat template with limits. Templates come out of downloaded files: one that loops or grows
+// without end is stopped with an error instead of taking the process down. Parsing and evaluation are those
+// of @huggingface/jinja; the environment (whitespace control, raise_exception, strftime_now) follows
+// transformers' `apply_chat_template`.
 
 import * as jinja from '@huggingface/jinja';
 import { FormatError, UsageError } from '../errors.ts';
 
 const LONGEST_TEMPLATE = 1 << 20;
 const LONGEST_TEXT = 1 << 27;
-/** A long conversation takes about 200 evaluations a message. */
+/** A long conversation takes about 200 evaluations per message. */
 const MOST_EVALUATIONS = 2_000_000;
 const LONGEST_RANGE = 100_000;
 const LONGEST_LIST = 1 << 20;
 
-// What is used of the package. Its declarations import each other without file endings, so `nodenext` sees `any` where
-// bundlers see types; these hold for both.
+// The part of the package that is used. Its declarations import each other without file endings, so
+// `nodenext` sees `any` where bundlers see types; these hold for both.
 interface JinjaValue {
   readonly value: unknown;
 }
@@ -30,12 +31,12 @@ const Interpreter = jinja.Interpreter as unknown as new (environment: JinjaEnvir
 const parseTemplate: (source: string) => object = (source) =>
   jinja.parse(jinja.tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
 
-/** What the template itself says about the messages (`raise_exception`). */
+/** An error that the template raises about the messages (`raise_exception`). */
 class Refusal extends Error {}
 
 class LimitedInterpreter extends Interpreter {
   #left = MOST_EVALUATIONS;
-  /** What loops run over: counted by length, since an empty body is not evaluated. */
+  /** Lists that loops iterate over: counted by length, since an empty body is not evaluated. */
   readonly #iterables = new WeakSet<object>();
 
   override evaluate(statement: unknown, environment: unknown): JinjaValue {

@@ -1,4 +1,5 @@
-// What a tokenizer promises whatever its file: special tokens as text or parsed, bytes, streams, fitting a model.
+// What a tokenizer promises whatever its file: special tokens as text or parsed, bytes, streams, fitting a
+// model.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -66,7 +67,8 @@ for (const name of names) {
     ];
     for (const text of texts) {
       const tokens = tokenizer.encode(text, { addBos: false });
-      // Metaspace puts no ▁ before a text that begins with a space, and its decoder drops one: Hugging Face's loss.
+      // Metaspace puts no ▁ before a text that begins with a space, and its decoder drops one: Hugging Face's
+      // loss.
       const expected = name === 'sentencepiece-metaspace' ? text.replace(/^ /, '') : text;
       assert.equal(tokenizer.decode(tokens), expected.toWellFormed(), JSON.stringify(text));
     }

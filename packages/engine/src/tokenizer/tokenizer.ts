@@ -1,6 +1,6 @@
-// The tokenizer that every kind of file becomes: added tokens are cut out of the text, what lies between is normalised,
-// split into words, and each word handed to the model (BPE, Unigram, WordLevel). The order of these steps, and which
-// added token wins, are those of Hugging Face tokenizers' AddedVocabulary.
+// The tokenizer that every kind of file becomes: added tokens are cut out of the text, what lies between is
+// normalised, split into words, and each word handed to the model (BPE, Unigram, WordLevel). The order of
+// these steps, and which added token wins, are those of Hugging Face tokenizers' AddedVocabulary.
 
 import { ModelError, UsageError } from '../errors.ts';
 import type { WordModel } from './bpe-model.ts';
@@ -23,7 +23,10 @@ export interface TokenizerParts {
   readonly texts: readonly (string | undefined)[];
   readonly ids: ReadonlyMap<string, number>;
   readonly added: readonly AddedToken[];
-  /** Special beyond the added tokens (GGUF's control tokens are all added; this is for unknown tokens and the like). */
+  /**
+   * Special beyond the added tokens (GGUF's control tokens are all added; this is for unknown tokens and the
+   * like).
+   */
   readonly specialIds: ReadonlySet<number>;
   readonly normalizer: Normalizer | null;
   readonly preTokenizer: PreTokenizer;
@@ -174,8 +177,8 @@ export function assembleTokenizer(parts: TokenizerParts): Tokenizer {
 }
 
 /**
- * Throws ModelError when the tokenizer could produce a token that the model has no row for. A smaller tokenizer is fine:
- * models round their vocabulary up.
+ * Throws ModelError when the tokenizer could produce a token that the model has no row for. A smaller
+ * tokenizer is fine: models round their vocabulary up.
  */
 export function assertFitsVocabulary(tokenizer: Tokenizer, vocabularySize: number, name = 'tokenizer'): void {
   if (tokenizer.vocabularySize <= vocabularySize) return;

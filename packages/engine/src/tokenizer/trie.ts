@@ -1,5 +1,5 @@
-// Finds added tokens in a text: at every position the longest that starts there, leftmost first. A trie over UTF-16
-// units keeps the cost at (text length × longest token) however many thousand added tokens there are.
+// Finds added tokens in a text: at every position the longest that starts there, leftmost first. A trie over
+// UTF-16 units keeps the cost at (text length × longest token) however many thousand added tokens there are.
 
 import type { AddedToken } from './types.ts';
 
@@ -53,7 +53,9 @@ export class AddedTokenMatcher {
     return found;
   }
 
-  /** Cuts a text into tokens and the stretches between them. What `guard` stands in front of is not a token. */
+  /**
+   * Cuts a text into tokens and the stretches between them. What `guard` stands in front of is not a token.
+   */
   split(text: string, guard = ''): Part[] {
     if (this.isEmpty) return text === '' ? [] : [{ text, start: 0 }];
     const parts: Part[] = [];

@@ -1,5 +1,6 @@
-// What a tokenizer is to the rest of the engine. Whatever file it came from (tokenizer.json, GGUF metadata), text goes
-// in, token numbers come out, and every token can be turned back into the exact bytes it stands for.
+// What a tokenizer is to the rest of the engine. Whatever file it came from (tokenizer.json, GGUF metadata),
+// text goes in, token numbers come out, and every token can be turned back into the exact bytes it stands
+// for.
 
 export interface EncodeOptions {
   /** How markers such as <|im_end|> inside the text are read: as plain text (default), or as their tokens. */
@@ -7,8 +8,8 @@ export interface EncodeOptions {
   /** Default: the model's own convention (`addBos`). */
   readonly addBos?: boolean;
   /**
-   * With `specialTokens: 'parse'`: a string that keeps a marker plain text when it stands inside or right in front of it,
-   * and that is dropped afterwards. Chat templates use it to defuse what users wrote.
+   * With `specialTokens: 'parse'`: a string that keeps a marker plain text when it stands inside or right in
+   * front of it, and that is dropped afterwards. Chat templates use it to defuse what users wrote.
    */
   readonly guard?: string;
 }
@@ -19,15 +20,18 @@ export interface DecodeOptions {
 }
 
 export interface StreamDecoderOptions extends DecodeOptions {
-  /** The tokens continue a text that was already shown, so a leading space is kept. Default: false, as `decode`. */
+  /**
+   * The tokens continue a text that was already shown, so a leading space is kept. Default: false, as
+   * `decode`.
+   */
   readonly continues?: boolean;
 }
 
 /** The pieces of a stream, joined, equal `decode` of all its tokens. */
 export interface StreamDecoder {
-  /** What this token completes; '' while a character is still incomplete. */
+  /** Returns the text that this token completes; '' while a character is incomplete. */
   push(token: number): string;
-  /** What is left: an incomplete character comes out as U+FFFD. */
+  /** Returns what is left: an incomplete character becomes U+FFFD. */
   end(): string;
 }
 
@@ -46,15 +50,18 @@ export interface Tokenizer {
   readonly addBos: boolean;
   /** The convention for training texts. `encode` never appends it: a prompt must stay open. */
   readonly addEos: boolean;
-  /** What a reader should know about this tokenizer (an unknown kind that was approximated); usually empty. */
+  /** Notes for the user, such as an unknown kind that was approximated; usually empty. */
   readonly notes: readonly string[];
-  /** Token ids of a text; a begin token first where `addBos` says so. Markers inside the text stay plain text by default. */
+  /**
+   * Token ids of a text; a begin token first where `addBos` says so. Markers inside the text stay plain text
+   * by default.
+   */
   encode(text: string, options?: EncodeOptions): number[];
   /** The text of tokens. Bytes that are no UTF-8 come out as U+FFFD. */
   decode(tokens: ArrayLike<number>, options?: DecodeOptions): string;
   /** Raw bytes of one token, for streaming and constraints; empty for special tokens. */
   tokenBytes(token: number): Uint8Array;
-  /** As in the vocabulary, for display. */
+  /** The token as the vocabulary spells it, for display. */
   tokenText(token: number): string;
   /** Exact vocabulary entry, special tokens included. */
   tokenId(text: string): number | null;

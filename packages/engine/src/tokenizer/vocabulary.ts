@@ -1,6 +1,6 @@
-// The table of a tokenizer: number ↔ text, which numbers are special, and the merges of BPE by number. Checked once
-// here, whatever file it came from: numbers in range and unique, merges made of known pieces, nothing allocated that the
-// file does not pay for with its own size.
+// The table of a tokenizer: number ↔ text, which numbers are special, and the merges of BPE by number.
+// Checked once here, whatever file it came from: numbers in range and unique, merges made of known pieces,
+// nothing allocated that the file does not pay for with its own size.
 
 import type { FormatError } from '../errors.ts';
 import { MergeList, MOST_RANKS } from './bpe.ts';
@@ -26,7 +26,8 @@ export function readVocabulary(value: unknown, place: Place): Vocabulary {
   const ids = new Map<string, number>();
   let size = 0;
   for (const [text, id] of entries) {
-    // The check is repeated here because building a Place for each of 262,144 entries takes longer than all the rest.
+    // Repeats the check here, because building a Place for each of 262,144 entries takes longer than all the
+    // rest.
     if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > highest) {
       asCount(id, highest, place.at(JSON.stringify(text.slice(0, 60))));
     }
@@ -47,7 +48,10 @@ function duplicate(place: Place, id: number, first: string, second: string): For
   );
 }
 
-/** The `added_tokens` of tokenizer.json; enters them into the vocabulary, where they replace what had their number. */
+/**
+ * The `added_tokens` of tokenizer.json; enters them into the vocabulary, where they replace what had their
+ * number.
+ */
 export function readAddedTokens(value: unknown, vocabulary: Vocabulary, place: Place): AddedToken[] {
   if (value === undefined || value === null) return [];
   const list = asList(value, place);
@@ -96,7 +100,7 @@ function enter(vocabulary: Vocabulary, text: string, id: number): void {
   vocabulary.ids.set(text, id);
 }
 
-/** What plain text may become: everything but special tokens. */
+/** Entries that plain text may become: all but special tokens. */
 export function plainVocabulary(
   ids: ReadonlyMap<string, number>,
   special: ReadonlySet<number>,
@@ -106,7 +110,10 @@ export function plainVocabulary(
   return plain;
 }
 
-/** Merges as `"left right"` or `["left", "right"]`, in order of rank. Those that make a special token are left out. */
+/**
+ * Merges as `"left right"` or `["left", "right"]`, in order of rank. Those that make a special token are left
+ * out.
+ */
 export function readMerges(
   value: unknown,
   ids: ReadonlyMap<string, number>,
@@ -151,14 +158,15 @@ function readPair(value: unknown, rank: number, place: Place): [string, string] 
 }
 
 /**
- * The merges that a SentencePiece vocabulary implies: any two entries whose joined text is an entry, the highest score
- * first. Entries of equal score share a rank, so the leftmost wins, as in llama.cpp.
+ * The merges that a SentencePiece vocabulary implies: any two entries whose joined text is an entry, the
+ * highest score first. Entries of equal score share a rank, so the leftmost wins, as in llama.cpp.
  */
 export function mergesOfScores(plain: ReadonlyMap<string, number>, score: (id: number) => number): MergeList {
   const rankOf = ranking(Float64Array.from(plain.values(), score));
   const merges = new MergeList();
   for (const [text, result] of plain) {
-    // A hostile entry of a megabyte would have a million cuts of half a megabyte each; no real one is this long.
+    // A hostile entry of a megabyte would have a million cuts of half a megabyte each; no real one is this
+    // long.
     if (text.length > LONGEST_PIECE || byteOfToken(text) !== null) continue;
     const rank = rankOf(score(result));
     for (let cut = 1; cut < text.length; cut++) {

@@ -1,5 +1,6 @@
-// The two simple models of Hugging Face tokenizers besides BPE. WordLevel: a word is a token or unknown. Unigram
-// (Kudo 2018, arXiv:1804.10959): the segmentation of highest total log probability, found by Viterbi over a trie.
+// The two simple models of Hugging Face tokenizers besides BPE. WordLevel: a word is a token or unknown.
+// Unigram (Kudo 2018, arXiv:1804.10959): the segmentation of highest total log probability, found by Viterbi
+// over a trie.
 
 import type { WordModel } from './bpe-model.ts';
 import { toByteCharacters, tokenOfByte } from './byte-level.ts';

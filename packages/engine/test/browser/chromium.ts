@@ -13,7 +13,8 @@ const CANDIDATES = [
 export const findChromium = (): string | null => CANDIDATES.find((path) => path && existsSync(path)) ?? null;
 
 export function startChromium(executablePath: string): Promise<Browser> {
-  // No sandbox: as root, and in containers, Chromium does not start with one. It only opens pages of this project.
+  // No sandbox: as root, and in containers, Chromium does not start with one. It only opens pages of this
+  // project.
   return chromium.launch({
     executablePath,
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],

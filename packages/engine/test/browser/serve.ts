@@ -1,6 +1,6 @@
-// Serves this workspace's sources to a browser as they are: type annotations are stripped on the way, `#platform` and the
-// packages that the engine uses are found by rewriting the import, since import maps do not reach workers. For tests and
-// measurements; an application would use a bundler.
+// Serves this workspace's sources to a browser as they are: type annotations are stripped on the way,
+// `#platform` and the packages that the engine uses are found by rewriting the import, since import maps do
+// not reach workers. For tests and measurements; an application would use a bundler.
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';

@@ -1,5 +1,5 @@
-// Conformance of rope, cacheStore and attention: cache types, grouped heads, windows, several sessions in a step, and
-// deep contexts whose cache is split over threads.
+// Conformance of rope, cacheStore and attention: cache types, grouped heads, windows, several sessions in a
+// step, and deep contexts whose cache is split over threads.
 import { after, before, describe, it } from 'node:test';
 import { attentionScratchBytes } from '../../src/backends/wasm/scratch.ts';
 import { f32ToF16 } from '../../src/formats/half.ts';
@@ -43,7 +43,10 @@ interface Cache {
   readonly pageBytes: number;
 }
 
-/** Pages for all positions that the sessions reach, in shuffled order, with only the first `filled` ones holding values. */
+/**
+ * Pages for all positions that the sessions reach, in shuffled order, with only the first `filled` ones
+ * holding values.
+ */
 function cacheOf(
   image: Image,
   shape: Shape,

@@ -1,4 +1,5 @@
-// Conformance of the gradients of linear maps with the reference: sizes around those of tiles, panels and blocks.
+// Conformance of the gradients of linear maps with the reference: sizes around those of tiles, panels and
+// blocks.
 import { after, before, describe, it } from 'node:test';
 import { GEMM_SCRATCH_BYTES } from '../../src/backends/wasm/training-scratch.ts';
 import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';

@@ -1,4 +1,5 @@
-// Conformance of the dense f32 kernels with the reference: every raw weight layout, odd sizes, every build, threads.
+// Conformance of the dense f32 kernels with the reference: every raw weight layout, odd sizes, every build,
+// threads.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
@@ -13,7 +14,10 @@ const THREADS = [1, 3];
 const RAW_TYPES: TensorType[] = [];
 for (let id = 0, type = rawTypeOf(id); type; type = rawTypeOf(++id)) RAW_TYPES.push(type);
 
-/** Weights of a type: golden blocks (random bits in every field but the scales), repeated; floats for plain types. */
+/**
+ * Weights of a type: golden blocks (random bits in every field but the scales), repeated; floats for plain
+ * types.
+ */
 function weightBytes(type: TensorType, count: number, next: () => number): Uint8Array {
   if (type === 'F32') return new Uint8Array(Float32Array.from({ length: count }, () => next() - 0.5).buffer);
   if (type === 'F16' || type === 'BF16') {

@@ -1,5 +1,6 @@
-// Runs one op on the compiled kernels and on the reference, over the same memory image, and compares all of memory: the
-// named outputs within a tolerance, scratch not at all, everything else (inputs, canaries between buffers) byte for byte.
+// Runs one op on the compiled kernels and on the reference, over the same memory image, and compares all of
+// memory: the named outputs within a tolerance, scratch not at all, everything else (inputs, canaries between
+// buffers) byte for byte.
 import assert from 'node:assert/strict';
 import { Worker } from 'node:worker_threads';
 import { referenceKernels } from '../../src/backends/reference/kernels.ts';

@@ -1,5 +1,5 @@
-// Conformance of the Mamba kernels (causalConv, selectiveScan), and the partition test: any cut of a sequence into steps,
-// in any company, gives the same outputs and the same state.
+// Conformance of the Mamba kernels (causalConv, selectiveScan), and the partition test: any cut of a sequence
+// into steps, in any company, gives the same outputs and the same state.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { scanScratchBytes } from '../../src/backends/wasm/scratch.ts';
@@ -227,7 +227,9 @@ for (const build of BUILDS) {
   });
 }
 
-/** Runs the rows of the case's one segment in several steps; returns all outputs and the final state, as bits. */
+/**
+ * Runs the rows of the case's one segment in several steps; returns all outputs and the final state, as bits.
+ */
 function runCut<K extends StateOp>(
   machine: KernelMachine,
   kind: K,
