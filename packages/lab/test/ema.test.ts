@@ -1,5 +1,6 @@
-// The moving average (engine: layers/ema.ts), which CONTRIBUTING.md takes as the example of a new kind of layer: whatever is
-// done to the other kinds must work for it. Its truth here is the recurrence written out in doubles.
+// The moving average (engine: layers/ema.ts), which CONTRIBUTING.md takes as the example of a new kind of
+// layer: whatever is done to the other kinds must work for it. Its truth here is the recurrence written out
+// in doubles.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

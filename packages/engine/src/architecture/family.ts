@@ -1,4 +1,5 @@
-// What a family of models says about itself. Adding one is one file in families/ and its line in families/index.ts.
+// What a family of models says about itself. Adding one is one file in families/ and its line in
+// families/index.ts.
 import type { ConfigReader } from '../formats/config-reader.ts';
 import type { TensorNames } from './roles.ts';
 import type { ModelSpec } from './spec.ts';

@@ -1,5 +1,6 @@
-// The weights that a model has, by role. A role is the engine's own name for a weight; families and file formats say what
-// they call it. `layers.3.inProj` is layer 3's inProj. Roles of the layers' parts are in layers/.
+// The weights that a model has, by role. A role is the engine's own name for a weight; families and file
+// formats say what they call it. `layers.3.inProj` is layer 3's inProj. Roles of the layers' parts are in
+// layers/.
 
 import { ModelError } from '../errors.ts';
 import { LAYERS, type LayerRole } from '../layers/index.ts';
@@ -9,7 +10,10 @@ export type NormRole = 'inputNorm' | 'feedForwardNorm';
 export type ModelRole = 'embedding' | 'finalNorm' | 'head';
 export type Role = LayerRole | NormRole | ModelRole;
 
-/** Tensor names by role, N for the layer, E for the expert; alternatives are tried in order, the first is written. */
+/**
+ * Tensor names by role, N for the layer, E for the expert; alternatives are tried in order, the first is
+ * written.
+ */
 export type TensorNames = Readonly<Partial<Record<Role, readonly string[]>>>;
 
 /** All families share these in GGUF files (llama.cpp's gguf-py/gguf/constants.py). */
@@ -35,7 +39,10 @@ export function ggufName(role: Role, layer: number): string {
 /** A name of a table above with its layer. */
 export const withLayer = (name: string, layer: number): string => name.replace(/\bN\b/, `${layer}`);
 
-/** Folders of this project's own form (`model_type` marimba); the names are Jamba's where Jamba has the weight. */
+/**
+ * Folders of this project's own form (`model_type` marimba); the names are Jamba's where Jamba has the
+ * weight.
+ */
 export const OWN_NAMES: TensorNames = {
   embedding: ['model.embed_tokens.weight'],
   finalNorm: ['model.final_layernorm.weight'],

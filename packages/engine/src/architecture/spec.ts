@@ -1,5 +1,5 @@
-// What a model is to the engine: sizes and a list of layers. Every family maps its configuration to this, and the one
-// forward pass (runtime/forward.ts) reads it. Families have already checked the sizes.
+// What a model is to the engine: sizes and a list of layers. Every family maps its configuration to this, and
+// the one forward pass (runtime/forward.ts) reads it. Families have already checked the sizes.
 
 import { ModelError } from '../errors.ts';
 import {
@@ -38,8 +38,9 @@ export interface ModelSpec {
 }
 
 /**
- * One block: `hidden += sum of mixers(norm(hidden))`, then `hidden += feedForward(norm(hidden))`. Most blocks have one
- * mixer and a feed-forward, Mamba's only a mixer, Nemotron-H's one or the other, Falcon-H1's two mixers side by side.
+ * One block: `hidden += sum of mixers(norm(hidden))`, then `hidden += feedForward(norm(hidden))`. Most blocks
+ * have one mixer and a feed-forward, Mamba's only a mixer, Nemotron-H's one or the other, Falcon-H1's two
+ * mixers side by side.
  */
 export interface LayerSpec {
   /** Side by side on one norm. Empty: neither mixer nor its norm. */
@@ -61,8 +62,8 @@ export const hasKind = (layer: LayerSpec, kind: LayerKind): boolean =>
   partsOf(layer).some((part) => part.kind === kind);
 
 /**
- * One letter per layer: M Mamba, A attention, W windowed attention, in parentheses where several stand side by side, - for
- * none; a lower-case e where experts follow.
+ * One letter per layer: M Mamba, A attention, W windowed attention, in parentheses where several stand side
+ * by side, - for none; a lower-case e where experts follow.
  */
 export const layerStrip = ({ layers }: Pick<ModelSpec, 'layers'>): string =>
   layers
@@ -77,8 +78,8 @@ export function mixerLetters({ mixers }: LayerSpec): string {
 }
 
 /**
- * How many experts each token passes through. The number of routed slots is one for a whole step, so all routed layers must
- * choose equally many; throws ModelError when they do not.
+ * How many experts each token passes through. The number of routed slots is one for a whole step, so all
+ * routed layers must choose equally many; throws ModelError when they do not.
  */
 export function expertsPerToken({ layers }: Pick<ModelSpec, 'layers'>): number {
   const counts = new Set(allOfKind(layers, 'experts').map(({ topK }) => topK));

@@ -1,7 +1,7 @@
-// How a tensor lies in memory: the one arrangement that loading, training and descriptions share. Matrices lie as in their
-// file, experts under each other. Vectors are f32, some in the order in which their kernel reads them:
+// How a tensor lies in memory: the one arrangement that loading, training and descriptions share. Matrices keep
+// the order of their file, experts under each other. Vectors are f32, some in the order of their kernel:
 //   transposed      [outer][inner] → [inner][outer]: neighbouring channels are neighbouring floats
-//   channelBlocks   [channels][states] → [ceil(channels / 4)][states][4], zeros in the channels beyond the last
+//   channelBlocks   [channels][states] → [ceil(channels / 4)][states][4], zeros after the last channel
 
 import type { LayerTensor } from './layer.ts';
 
@@ -34,7 +34,9 @@ export function arrangedShape({ shape, kind, order }: Arrangeable): ArrangedShap
   }
 }
 
-/** Where in memory the value at an index of the file's tensor lies; null when every value stays in its place. */
+/**
+ * Where in memory the value at an index of the file's tensor lies; null when every value stays in its place.
+ */
 export function placeOf({ shape, order }: Arrangeable): ((index: number) => number) | null {
   const [outer = 1, inner = 1] = shape;
   switch (order) {

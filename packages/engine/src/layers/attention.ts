@@ -1,5 +1,5 @@
-// Grouped-query attention (Vaswani et al. 2017; Ainslie et al. 2023) over all positions or a window of them, with or without
-// rotary positions. Qwen 3 and Gemma 3 add an RMS norm on every head of q and k.
+// Grouped-query attention (Vaswani et al. 2017; Ainslie et al. 2023) over all positions or a window of them,
+// with or without rotary positions. Qwen 3 and Gemma 3 add an RMS norm on every head of q and k.
 
 import type { TypedMetadataValue } from '../formats/gguf-values.ts';
 import { f32, text, u32 } from '../formats/gguf-values.ts';
@@ -171,7 +171,10 @@ function ropeKeys({ theta, rotary, scaling }: RopeSpec): Record<string, TypedMet
   return { ...keys, 'rope.scaling.type': text('linear'), 'rope.scaling.factor': f32(scaling.factor) };
 }
 
-/** Attention of one layer, with rotary positions, in GGUF metadata; biases and norms as the file has tensors for them. */
+/**
+ * Attention of one layer, with rotary positions, in GGUF metadata; biases and norms as the file has tensors
+ * for them.
+ */
 export function attentionFromGguf({ config: c, architecture: arch, shapeOf }: GgufLayer): AttentionSpec {
   const hiddenSize = c.size(`${arch}.embedding_length`);
   const heads = c.size(`${arch}.attention.head_count`);

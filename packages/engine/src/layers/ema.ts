@@ -1,11 +1,13 @@
-// A moving average per channel: the plainest recurrence, and so the floor under every other mixer in a study (gated like the
-// mixer of Mega: Ma et al. 2022, section 3.1, with one dimension). With a learned step δ > 0 per channel,
+// A moving average per channel: the plainest recurrence, and so the floor under every other mixer in a study
+// (gated like the mixer of Mega: Ma et al. 2022, section 3.1, with one dimension). With a learned step δ > 0
+// per channel,
 //
 //   h ← exp(-δ) h + δ u,   y = h silu(z)
 //
-// which for small δ is the exponential moving average with the factor exp(-δ), as 1 - exp(-δ) ≈ δ. It is Mamba's selective
-// scan without selection: A = -1, B = C = 1, D = 0 and dt = δ for every token, so it needs no ops of its own. No published
-// family has it and GGUF has no names for it: such models live in folders of this project's own form.
+// which for small δ is the exponential moving average with the factor exp(-δ), as 1 - exp(-δ) ≈ δ. It is
+// Mamba's selective scan without selection: A = -1, B = C = 1, D = 0 and dt = δ for every token, so it needs
+// no ops of its own. No published family has it and GGUF has no names for it: such models live in folders of
+// this project's own form.
 
 import { ModelError } from '../errors.ts';
 import { type DerivedVector, type Layer, matrix, vector } from './layer.ts';

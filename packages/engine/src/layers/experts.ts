@@ -1,5 +1,5 @@
-// Routed experts (Shazeer et al. 2017), each a gated feed-forward: softmax over all experts, the top k of them are added up by
-// their weights. Mixtral rescales those to sum to 1, Jamba does not.
+// Routed experts (Shazeer et al. 2017), each a gated feed-forward: softmax over all experts, the top k of
+// them are added up by their weights. Mixtral rescales those to sum to 1, Jamba does not.
 
 import { u32 } from '../formats/gguf-values.ts';
 import type { Activation } from '../plan/activation.ts';

@@ -1,4 +1,4 @@
-// All kinds of layer. Adding one: its file here, and its two lines below (see CONTRIBUTING.md).
+// All kinds of layer. To add one: a file here, and its name in three lines below (see CONTRIBUTING.md).
 
 import { type AttentionRole, type AttentionSpec, attention } from './attention.ts';
 import { type DenseRole, type DenseSpec, dense } from './dense.ts';

@@ -1,6 +1,7 @@
-// What a layer kind says about itself: its tensors, how they are arranged in memory, the state it carries, the ops that it
-// records, and its names and keys in files. Everything else (loading, planning, training, writing, describing) loops over
-// these answers, so a kind lives in one file. layers/index.ts lists the kinds; CONTRIBUTING.md has the recipe for a new one.
+// What a layer kind says about itself: its tensors, how they are arranged in memory, the state it carries,
+// the ops that it records, and its names and keys in files. Everything else (loading, planning, training,
+// writing, describing) loops over these answers, so a kind lives in one file. layers/index.ts lists the
+// kinds; CONTRIBUTING.md has the recipe for a new one.
 
 import type { ConfigReader } from '../formats/config-reader.ts';
 import type { TypedMetadataValue } from '../formats/gguf-values.ts';
@@ -20,7 +21,10 @@ export interface LayerTensor<Role extends string = string> {
   readonly logOfNegative?: true;
   /** Size of the heads that RoPE rotates. Some GGUF architectures store such rows interleaved. */
   readonly rotaryHead?: number;
-  /** One matrix per expert, under each other: how many there are, and how many of them each token passes through. */
+  /**
+   * One matrix per expert, under each other: how many there are, and how many of them each token passes
+   * through.
+   */
   readonly experts?: { readonly count: number; readonly topK: number };
   readonly precision?: Precision;
   /** Values before training. Default: 'normal' for matrices, 'zeros' for vectors. */
@@ -32,13 +36,16 @@ export type Precision =
   | 'f32'
   | 'atLeast8Bits'
   | 'atLeast6Bits'
-  /** One step finer than the rest in a K mix: in every layer, or in the first, the last and every third layer. */
+  /**
+   * One step finer than the rest in a K mix: in every layer, or in the first, the last and every third layer.
+   */
   | 'moreBits'
   | 'moreBitsInSomeLayers';
 
 /**
- * `residual` is normal with its deviation divided by sqrt(2 layers), for matrices that write to the residual stream
- * (Radford et al. 2019). A function gets uniform numbers in [0, 1) and returns the value at each index.
+ * `residual` is normal with its deviation divided by sqrt(2 layers), for matrices that write to the residual
+ * stream (Radford et al. 2019). A function gets uniform numbers in [0, 1) and returns the value at each
+ * index.
  */
 export type Initial =
   | 'normal'
@@ -61,7 +68,10 @@ export const vector = <Role extends string>(
   options: Options = {},
 ): LayerTensor<Role> => ({ role, shape, kind: 'vector', ...options });
 
-/** A vector that the ops need and that no file holds as such: the weights of a norm without weights, a RoPE table. */
+/**
+ * A vector that the ops need and that no file holds as such: the weights of a norm without weights, a RoPE
+ * table.
+ */
 export interface DerivedVector<Role extends string = string> {
   readonly role: Role;
   readonly columns: number;
@@ -101,7 +111,9 @@ export interface GgufLayer {
 
 /** `Spec`: the sizes of one layer. `Role`: names of its tensors. `Part`: names of its recurrent state. */
 export interface Layer<Spec, Role extends string = string, Part extends string = string> {
-  /** In strips of layers: an upper-case letter for a mixer, a lower-case one or nothing for a feed-forward. */
+  /**
+   * In strips of layers: an upper-case letter for a mixer, a lower-case one or nothing for a feed-forward.
+   */
   letter(spec: Spec): string;
   /** For people: "Mamba", "windowed attention". */
   title(spec: Spec): string;
@@ -110,10 +122,16 @@ export interface Layer<Spec, Role extends string = string, Part extends string =
   derived?(spec: Spec): DerivedVector<Role>[];
   state?(spec: Spec): CarriedState<Part>;
 
-  /** Records the ops from `input` [T, H], the normalised hidden values; returns the sum of the result and `hidden` [T, H]. */
+  /**
+   * Records the ops from `input` [T, H], the normalised hidden values; returns the sum of the result and
+   * `hidden` [T, H].
+   */
   record(recorder: Recorder<Role, Part>, spec: Spec, input: Value, hidden: Value): Value;
 
-  /** Tensor names, N for the layer and E for the expert; alternatives are tried in order, the first is written. */
+  /**
+   * Tensor names, N for the layer and E for the expert; alternatives are tried in order, the first is
+   * written.
+   */
   readonly ggufNames: Readonly<Partial<Record<Role, readonly string[]>>>;
   /** The same for folders of this project's own form (`model_type` marimba). */
   readonly ownNames: Readonly<Record<Role, readonly string[]>>;
@@ -121,7 +139,10 @@ export interface Layer<Spec, Role extends string = string, Part extends string =
   /** GGUF metadata of one layer, keys without the architecture. */
   ggufKeys(spec: Spec): Readonly<Record<string, TypedMetadataValue>>;
 
-  /** The words of `layer_types` or `feed_forward_types` in this project's own form, by the letter that patterns use. */
+  /**
+   * The words of `layer_types` or `feed_forward_types` in this project's own form, by the letter that
+   * patterns use.
+   */
   readonly ownWords: Readonly<Record<string, string>>;
   fromOwn(config: ConfigReader, word: string): Spec;
 }

@@ -1,7 +1,8 @@
-// The Mamba-1 mixer (Gu & Dao 2023, section 3 and figure 3); Jamba (Lieber et al. 2024) adds RMS norms on dt, B and C.
+// The Mamba-1 mixer (Gu & Dao 2023, section 3 and figure 3); Jamba (Lieber et al. 2024) adds RMS norms on dt,
+// B and C.
 //
-// Paper letters, as in docs/glossary.md: x and z are the halves of in_proj, dt is the step size, B and C are the input and
-// output maps of the state, A is its decay, D the skip.
+// Paper letters, as in docs/glossary.md: x and z are the halves of in_proj, dt is the step size, B and C are
+// the input and output maps of the state, A is its decay, D the skip.
 
 import type { ConfigReader } from '../formats/config-reader.ts';
 import { flag, u32 } from '../formats/gguf-values.ts';
@@ -207,7 +208,10 @@ export function jambaSizes(c: ConfigReader): Omit<MambaSpec, 'innerNorms'> {
   };
 }
 
-/** A layer's sizes in GGUF metadata. llama.cpp has one epsilon for all norms: FalconMamba's own two cannot be said. */
+/**
+ * A layer's sizes in GGUF metadata. llama.cpp has one epsilon for all norms: FalconMamba's own two cannot be
+ * said.
+ */
 export function mambaFromGguf({ config: c, architecture, shapeOf }: GgufLayer, epsilon: number): MambaSpec {
   return {
     kind: 'mamba',

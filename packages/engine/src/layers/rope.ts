@@ -1,4 +1,5 @@
-// Rotary positions (Su et al. 2021): sizes, and inverse frequencies with the scalings that checkpoints ask for.
+// Rotary positions (Su et al. 2021): sizes, and inverse frequencies with the scalings that checkpoints ask
+// for.
 
 export interface RopeSpec {
   readonly theta: number;

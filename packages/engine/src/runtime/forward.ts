@@ -1,6 +1,6 @@
-// The one forward pass. It turns a model's layers into recorded ops; training, prompts, decoding and batches all replay
-// what is recorded here. T is the number of tokens in the step, H the hidden size. What each kind of layer records is in
-// layers/.
+// The one forward pass. It turns a model's layers into recorded ops; training, prompts, decoding and batches
+// all replay what is recorded here. T is the number of tokens in the step, H the hidden size. What each kind
+// of layer records is in layers/.
 
 import type { NormRole, Role } from '../architecture/roles.ts';
 import type { LayerSpec, ModelSpec } from '../architecture/spec.ts';

@@ -1,4 +1,4 @@
-// Runs a loaded model: owns the plan, its place in the arena, and the one entry through which all tokens go, step().
+// Runs a loaded model: owns the plan, its place in the arena, and step(), through which all tokens go.
 import { nextTurn } from '#platform';
 import { expertsPerToken, type ModelSpec } from '../architecture/spec.ts';
 import type { Backend, StepLoad } from '../backends/backend.ts';
@@ -13,10 +13,10 @@ import { SessionState, type StateMemory } from '../state/session-state.ts';
 import type { StateLayout } from '../state/state-layout.ts';
 import { forward, type PlacedWeights } from './forward.ts';
 
-/** Which logits a piece of a step wants back; a number: those of the last so many tokens. */
+/** Which logits a piece of a step returns; a number n: those of the last n tokens. */
 export type LogitsWanted = 'none' | 'last' | 'all' | number;
 
-/** For how many of its last tokens a piece wants logits. */
+/** Number of last tokens whose logits a piece returns. */
 export function logitRows({ tokens, logits }: Pick<Piece, 'tokens' | 'logits'>): number {
   if (logits === 'none') return 0;
   if (logits === 'last') return Math.min(1, tokens.length);
@@ -27,9 +27,9 @@ export interface Piece {
   readonly state: SessionState;
   readonly tokens: readonly number[];
   readonly logits: LogitsWanted;
-  /** For the logits, of just their size; a fresh array without. */
+  /** Receives the logits, of exactly their size. Default: a new array. */
   readonly into?: Float32Array | undefined;
-  /** Told after each replay how many of the tokens have been consumed so far. */
+  /** Called after each replay with the number of tokens consumed so far. */
   readonly consumed?: (count: number) => void;
 }
 
@@ -37,7 +37,7 @@ const MAX_SEGMENTS = 64;
 const MAX_LOGIT_ROWS = 32;
 const ALIGNMENT = 64;
 
-/** A piece that has been submitted and is not through. */
+/** A submitted piece that is not finished. */
 interface ActivePiece {
   readonly piece: Piece;
   /** Index of the first token whose logits are wanted. */
@@ -67,7 +67,7 @@ export class Runtime {
   readonly activationBytes: number;
   readonly #spec: ModelSpec;
   readonly #step: StepLayout;
-  /** Routed slots for each row. */
+  /** Routed slots per row. */
   readonly #topK: number;
   readonly #stepAddress: number;
   readonly #logitsAddress: number;
@@ -132,8 +132,8 @@ export class Runtime {
   }
 
   /**
-   * Feeds every piece's tokens to its session. Resolves to each piece's logits, one row a token. Pieces of all calls under
-   * way share passes over the weights; nothing that a piece computes depends on the others.
+   * Feeds every piece's tokens to its session. Resolves to each piece's logits, [tokens][vocabulary]. Pieces
+   * of concurrent calls share passes over the weights; no result depends on the other pieces.
    */
   async step(pieces: readonly Piece[], signal?: AbortSignal): Promise<(Float32Array | null)[]> {
     const results = Promise.all(pieces.map((piece) => this.#submit(piece, signal)));
@@ -141,7 +141,7 @@ export class Runtime {
     return results;
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no step is running. */
   async idle(): Promise<void> {
     await this.#replaying;
   }
@@ -163,7 +163,7 @@ export class Runtime {
     });
   }
 
-  /** Replays the plan until no piece has tokens left. Calls that arrive meanwhile join at the next replay. */
+  /** Replays the plan until no piece has tokens left. Calls made meanwhile join at the next replay. */
   async #replay(): Promise<void> {
     await null; // let everything that is submitted in the same turn join the first replay
     for (;;) {
@@ -185,12 +185,13 @@ export class Runtime {
       for (const done of this.#active.filter((a) => a.consumed === a.piece.tokens.length))
         done.resolve(done.logits);
       this.#active = this.#active.filter((a) => a.consumed < a.piece.tokens.length);
-      // Whoever was answered may want another token: without this turn, two groups of sessions would take turns for ever.
+      // Finished callers may submit their next token: without this turn, two groups of sessions would
+      // alternate for ever.
       if (this.#active.length && this.#active.length < taking.length + waiting) await nextTurn();
     }
   }
 
-  /** As many waiting tokens as one replay holds, every piece having a share before the longest gets the rest. */
+  /** Fills one replay with waiting tokens: an equal share per piece, the rest to the longest. */
   #nextSegments(): Segment[] {
     const waiting = [...this.#active]
       .sort((x, y) => left(x) - left(y))
@@ -236,7 +237,10 @@ export class Runtime {
     u32[word(this.#step.segmentCount)] = segments.length;
   }
 
-  /** Runs the plan for a step that has been written, its head for the rows that want logits, and copies the logits out. */
+  /**
+   * Runs the plan for the step as written, then the head for the rows that want logits, and copies the logits
+   * out.
+   */
   async #run(segments: readonly Segment[]): Promise<void> {
     const { headStart, ops } = this.plan;
     const wanted = this.#wantedLogits(segments);

@@ -1,4 +1,5 @@
-// Pages of attention cache, shared copy-on-write: a page that more than one holder refers to is copied before it is written.
+// Pages of attention cache, shared copy-on-write: a page that more than one holder refers to is copied before
+// it is written.
 import type { Arena } from '../memory/arena.ts';
 
 export class PagePool {
@@ -9,14 +10,17 @@ export class PagePool {
     this.#arena = arena;
   }
 
-  /** A fresh page, held once. Cleared, so that what a kernel may read beyond the last position is finite. */
+  /**
+   * A new page with one holder, filled with zeros: kernels may read beyond the last position, and must find
+   * finite values.
+   */
   allocate(byteLength: number): number {
     const address = this.allocateUncleared(byteLength);
     this.#arena.views.u8.fill(0, address, address + byteLength);
     return address;
   }
 
-  /** The same, for a caller who fills all of it. */
+  /** The same with undefined contents, for a caller who writes all of it. */
   allocateUncleared(byteLength: number): number {
     const address = this.#arena.allocate(byteLength, 'attention cache');
     this.#holders.set(address, 1);
@@ -41,7 +45,7 @@ export class PagePool {
     return this.#holders.get(page)! > 1;
   }
 
-  /** A page with the same contents that only the caller holds: the page itself when it is not shared. */
+  /** A page with the same contents that only the caller holds: the page itself, or a copy if it is shared. */
   writable(page: number, byteLength: number): number {
     if (this.#holders.get(page) === 1) return page;
     const copy = this.#arena.allocate(byteLength, 'attention cache');

@@ -1,20 +1,24 @@
-// Memory for recurrent blocks (10 MiB in a 3B): those that sessions advance, and the copies that snapshots hold. Memory that is touched
-// for the first time costs nothing to speak of on bare metal and 12 us a page in some virtual machines, 30 ms a block. There, one
-// block is touched ahead, a little at a time between other work, so that a fork or a snapshot need not wait for it.
+// Memory for recurrent blocks (10 MiB in a 3B model): those that sessions advance, and the copies that
+// snapshots hold. Touching memory for the first time is almost free on bare metal, but takes 12 µs per page
+// in some virtual machines: 30 ms per block. There, one block is touched ahead, a little at a time between
+// other work, so that no fork or snapshot waits for it.
 import { nextTurn } from '#platform';
 import type { Arena } from '../memory/arena.ts';
 
-/** A copy that is not written any more: in the arena, or outside where it does not crowd out sessions. */
+/** A read-only copy: in the arena, or outside it where it does not crowd out sessions. */
 export type RecurrentCopy = { readonly address: number } | { readonly bytes: Uint8Array };
 
-/** So many copies lie in the arena at most, and none when there is less room in it than this. */
+/**
+ * At most this many copies lie in the arena, and none when less than `ROOM_FOR_SESSIONS` bytes are free in
+ * it.
+ */
 const COPIES_INSIDE = 8;
 const ROOM_FOR_SESSIONS = 2 ** 29;
 const PAGE = 4096;
-/** Pages between two looks at whether others want to run: less than a millisecond where memory is slow. */
-const PAGES_A_TURN = 64;
+/** Pages touched before other work gets a turn: less than a millisecond where memory is slow. */
+const PAGES_PER_TURN = 64;
 const SAMPLES = 16;
-/** Milliseconds to touch a page that make it worth while to do so ahead. */
+/** Milliseconds per touched page above which blocks are touched ahead. */
 const SLOW_PAGE_MS = 0.0015;
 
 export class RecurrentBlocks {
@@ -29,7 +33,7 @@ export class RecurrentBlocks {
     this.byteLength = byteLength;
   }
 
-  /** A block that only the caller uses, with anything in it. */
+  /** A block for the caller alone, with undefined contents. */
   take(): number {
     const ready = this.#ready;
     if (ready === null) return this.#arena.allocate(this.byteLength, 'recurrent state');
@@ -65,14 +69,16 @@ export class RecurrentBlocks {
     if (address !== null) this.giveBack(address);
   }
 
-  /** The copy's own block, for its last holder to write; null when the copy lies outside the arena. */
+  /**
+   * Hands the copy's block to its last holder, who may write it; null when the copy lies outside the arena.
+   */
   takeOver(copy: RecurrentCopy): number | null {
     if ('bytes' in copy) return null;
     this.#copiesInside--;
     return copy.address;
   }
 
-  /** Sees to it that a block is ready for the next `take`, in touched memory where touching takes long. */
+  /** Prepares a block for the next `take`, touched where touching takes long. */
   prepare(): void {
     if (this.#preparing || this.#ready !== null || !this.#hasRoom || this.byteLength === 0) return;
     this.#preparing = true;
@@ -92,7 +98,7 @@ export class RecurrentBlocks {
     for (let i = 0; i < SAMPLES; i++) touch(Math.floor((i * pages) / SAMPLES));
     const isSlow = performance.now() - began > SAMPLES * SLOW_PAGE_MS;
     for (let page = 0; isSlow && page < pages && this.#ready === null; page++) {
-      if (page % PAGES_A_TURN === 0) await nextTurn();
+      if (page % PAGES_PER_TURN === 0) await nextTurn();
       touch(page);
     }
     this.giveBack(block);

@@ -1,26 +1,30 @@
-// The state of one session in the arena, as a value: it can be prepared for writing, advanced, copied and put back. Knows
-// nothing of tokens or models.
+// The state of one session in the arena, as a value: it can be prepared for writing, advanced, copied and
+// restored. It knows nothing of tokens or models.
 //
-// A state that was forked or put back refers to the snapshot that it equals, and has its recurrent part written to a block of its own when
-// it is about to be advanced: the snapshot's own block when nobody else needs that any more.
+// Copy-on-write: a forked or restored state refers to its source, a snapshot with the same contents. The
+// recurrent part is copied to a block of the state's own only before it is advanced; the last holder of a
+// snapshot takes over its block instead.
 import type { Arena } from '../memory/arena.ts';
 import { PAGE_SHIFT } from '../plan/cache-layout.ts';
 import type { PagePool } from './page-pool.ts';
 import type { RecurrentBlocks, RecurrentCopy } from './recurrent-blocks.ts';
 import type { StateLayout } from './state-layout.ts';
 
-/** A session's state at one position, unchanging. Cache pages are shared with sessions, the recurrent part is copied. */
+/**
+ * A session's state at one position; it never changes. Shares cache pages with sessions, copies the recurrent
+ * part.
+ */
 export interface StateSnapshot {
   readonly position: number;
-  /** Null before the first token, where it is all zeros. */
+  /** Null before the first token: all zeros. */
   recurrent: RecurrentCopy | null;
-  /** For each cache group, the page of every 64 positions; 0 where a window has passed. */
+  /** Per cache group, the page of every 64 positions; 0 for pages that a window has passed. */
   readonly pages: readonly (readonly number[])[];
-  /** How many refer to it. Without any, its memory is given back. */
+  /** Number of references. At 0 its memory is freed. */
   holders: number;
 }
 
-/** Where states have their memory. */
+/** The memory of a model's states. */
 export interface StateMemory {
   readonly arena: Arena;
   readonly pages: PagePool;
@@ -29,7 +33,7 @@ export interface StateMemory {
 
 interface PageTable {
   pages: number[];
-  /** The same numbers in the arena, where kernels look them up. */
+  /** Address of the same numbers in the arena, for kernels. */
   address: number;
   capacity: number;
 }
@@ -39,29 +43,32 @@ export class SessionState {
   readonly #memory: StateMemory;
   readonly #tables: PageTable[];
   #position = 0;
-  /** The block to advance, once there is one. */
+  /** The recurrent block to advance; null until one is needed. */
   #block: number | null = null;
-  /** A snapshot that equals this state, if there is one. It may have been given back since. */
-  #equal: StateSnapshot | null = null;
-  /** Whether the recurrent part is the snapshot's, not yet the block's. The state is one of its holders then. */
-  #behind = false;
+  /**
+   * A snapshot with the contents of this state, if there is one. It may have been freed since, unless it is
+   * the source.
+   */
+  #snapshot: StateSnapshot | null = null;
+  /** Whether that snapshot is the copy-on-write source: the state holds it, and the block is out of date. */
+  #copyPending = false;
 
   /** The state before the first token. */
   constructor(layout: StateLayout, memory: StateMemory) {
     this.layout = layout;
     this.#memory = memory;
     this.#tables = layout.groups.map(() => ({ pages: [], address: 0, capacity: 0 }));
-    this.#follow(this.#beginning());
+    this.#setSource(this.#empty());
   }
 
-  /** A state from elsewhere: the caller has filled the block and the pages, which were allocated in the same memory. */
+  /** A state whose block and pages the caller has allocated in the same memory and filled. */
   static of(
     layout: StateLayout,
     memory: StateMemory,
     contents: { position: number; block: number; pages: number[][] },
   ): SessionState {
     const state = new SessionState(layout, memory);
-    state.#leave();
+    state.#dropSource();
     state.#block = contents.block;
     state.#position = contents.position;
     contents.pages.forEach((list, g) => {
@@ -71,7 +78,7 @@ export class SessionState {
     return state;
   }
 
-  /** Whether both lie in the memory of the same model, so that one can be put into the place of the other. */
+  /** Whether both belong to the same loaded model, so that one can be restored from the other. */
   sharesMemoryWith(other: SessionState): boolean {
     return this.#memory === other.#memory;
   }
@@ -81,17 +88,17 @@ export class SessionState {
     return this.#position;
   }
 
-  /** Address of the recurrent block of a state that was prepared. */
+  /** Address of the recurrent block. Only after `prepare`. */
   get recurrent(): number {
-    if (this.#block === null || this.#behind) throw new Error('state: expected one that was prepared');
+    if (this.#block === null || this.#copyPending) throw new Error('state: read before prepare()');
     return this.#block;
   }
 
-  /** The recurrent part as it is now, not to be written. */
+  /** The recurrent part, read-only. A view: not valid after an allocation. */
   get recurrentBytes(): Uint8Array {
     const { recurrent } = this.#memory;
-    if (!this.#behind) return recurrent.bytesAt(this.recurrent);
-    const copy = this.#equal?.recurrent;
+    if (!this.#copyPending) return recurrent.bytesAt(this.recurrent);
+    const copy = this.#snapshot?.recurrent;
     return copy ? recurrent.bytesOf(copy) : new Uint8Array(recurrent.byteLength);
   }
 
@@ -100,10 +107,13 @@ export class SessionState {
     return this.#tables.map((table) => table.address);
   }
 
-  /** Makes room for `count` more positions: block and pages exist, and only this session holds those that will be written. */
+  /**
+   * Makes room for `count` more positions: allocates block and pages, and copies what is shared and will be
+   * written.
+   */
   prepare(count: number): void {
-    this.#catchUp();
-    this.#equal = null;
+    this.#copySource();
+    this.#snapshot = null;
     const first = this.#position >> PAGE_SHIFT;
     const last = (this.#position + count - 1) >> PAGE_SHIFT;
     this.layout.groups.forEach((group, g) => {
@@ -118,7 +128,7 @@ export class SessionState {
     });
   }
 
-  /** Counts `count` positions as consumed and lets go of pages that no window reaches any more. */
+  /** Counts `count` positions as consumed and releases pages that no window reaches any more. */
   advance(count: number): void {
     this.#position += count;
     this.layout.groups.forEach((group, g) => {
@@ -132,18 +142,21 @@ export class SessionState {
     });
   }
 
-  /** Back to the state before the first token. */
+  /** Returns to the state before the first token. */
   reset(): void {
     this.#releasePages();
     this.#position = 0;
-    this.#follow(this.#beginning());
+    this.#setSource(this.#empty());
   }
 
-  /** Costs a copy of the recurrent part, unless nothing has changed since the last one. To be discarded. */
+  /**
+   * Copies the recurrent part, unless nothing has changed since the last snapshot. The caller must `discard`
+   * it.
+   */
   snapshot(): StateSnapshot {
-    if (this.#equal && this.#equal.holders > 0) {
-      this.#equal.holders++;
-      return this.#equal;
+    if (this.#snapshot && this.#snapshot.holders > 0) {
+      this.#snapshot.holders++;
+      return this.#snapshot;
     }
     const snapshot = {
       position: this.#position,
@@ -152,11 +165,11 @@ export class SessionState {
       holders: 1,
     };
     this.#retainPages(snapshot.pages);
-    this.#equal = snapshot;
+    this.#snapshot = snapshot;
     return snapshot;
   }
 
-  /** Becomes what the snapshot recorded. The snapshot stays valid. */
+  /** Restores what the snapshot recorded. The snapshot stays valid. */
   restore(snapshot: StateSnapshot): void {
     this.#retainPages(snapshot.pages);
     this.#releasePages();
@@ -166,10 +179,10 @@ export class SessionState {
     for (const table of this.#tables) this.#publish(table, 0);
     this.#position = snapshot.position;
     snapshot.holders++;
-    this.#follow(snapshot);
+    this.#setSource(snapshot);
   }
 
-  /** A state of its own that goes on from here. */
+  /** An independent state that continues from here. */
   fork(): SessionState {
     const fork = new SessionState(this.layout, this.#memory);
     const here = this.snapshot();
@@ -184,14 +197,14 @@ export class SessionState {
     }
   }
 
-  /** Lets go of a snapshot; the caller must not use it again. */
+  /** Releases a snapshot; the caller must not use it again. */
   discard(snapshot: StateSnapshot): void {
     if (--snapshot.holders > 0) return;
     if (snapshot.recurrent) this.#memory.recurrent.discard(snapshot.recurrent);
-    this.#letGoOf(snapshot.pages);
+    this.#releaseAll(snapshot.pages);
   }
 
-  /** What it occupies: its recurrent block, where it has one of its own, and its cache pages. */
+  /** Bytes of its own recurrent block (0 without one) and of its cache pages. */
   memory(): { recurrentBytes: number; ownPageBytes: number; sharedPageBytes: number } {
     let [ownPageBytes, sharedPageBytes] = [0, 0];
     this.layout.groups.forEach(({ pageBytes }, g) => {
@@ -205,7 +218,10 @@ export class SessionState {
     return { recurrentBytes, ownPageBytes, sharedPageBytes };
   }
 
-  /** Bytes of the pages of group `g`, in order, with 0 for those that a window has passed. For saving and inspection. */
+  /**
+   * Addresses of the pages of group `g` in order; 0 for those that a window has passed. For saving and
+   * inspection.
+   */
   pages(g: number): readonly number[] {
     return this.#tables[g]!.pages;
   }
@@ -215,40 +231,40 @@ export class SessionState {
     return this.#memory.arena.staysInPlace;
   }
 
-  /** A page of group `g`. Not to be kept across an allocation. */
+  /** The bytes of a page of group `g`. A view: not valid after an allocation. */
   pageBytes(g: number, page: number): Uint8Array {
     return this.#memory.arena.views.u8.subarray(page, page + this.layout.groups[g]!.pageBytes);
   }
 
   dispose(): void {
-    this.#leave();
+    this.#dropSource();
     this.#releasePages();
     for (const table of this.#tables) if (table.address) this.#memory.arena.free(table.address);
     if (this.#block !== null) this.#memory.recurrent.giveBack(this.#block);
   }
 
-  #beginning(): StateSnapshot {
+  #empty(): StateSnapshot {
     return { position: 0, recurrent: null, pages: this.#tables.map(() => []), holders: 1 };
   }
 
-  /** From here on the recurrent part is that of a snapshot which this state was made a holder of. */
-  #follow(snapshot: StateSnapshot): void {
-    this.#leave();
-    this.#equal = snapshot;
-    this.#behind = true;
+  /** Takes the recurrent part from `snapshot`, of which this state already counts as a holder. */
+  #setSource(snapshot: StateSnapshot): void {
+    this.#dropSource();
+    this.#snapshot = snapshot;
+    this.#copyPending = true;
   }
 
-  #leave(): void {
-    if (this.#behind) this.discard(this.#equal!);
-    this.#behind = false;
-    this.#equal = null;
+  #dropSource(): void {
+    if (this.#copyPending) this.discard(this.#snapshot!);
+    this.#copyPending = false;
+    this.#snapshot = null;
   }
 
-  /** Brings the recurrent part into the state's own block. */
-  #catchUp(): void {
-    if (!this.#behind) return;
+  /** Copies the source's recurrent part into the state's own block, or takes over its block. */
+  #copySource(): void {
+    if (!this.#copyPending) return;
     const { recurrent } = this.#memory;
-    const snapshot = this.#equal!;
+    const snapshot = this.#snapshot!;
     const copy = snapshot.recurrent;
     const block = copy && snapshot.holders === 1 ? recurrent.takeOver(copy) : null;
     if (block !== null) {
@@ -260,23 +276,23 @@ export class SessionState {
       if (copy) recurrent.bytesAt(this.#block).set(recurrent.bytesOf(copy));
       else recurrent.bytesAt(this.#block).fill(0);
     }
-    this.#leave();
+    this.#dropSource();
   }
 
   #retainPages(pages: StateSnapshot['pages']): void {
     for (const list of pages) for (const page of list) if (page) this.#memory.pages.retain(page);
   }
 
-  #letGoOf(pages: StateSnapshot['pages']): void {
+  #releaseAll(pages: StateSnapshot['pages']): void {
     for (const list of pages) for (const page of list) if (page) this.#memory.pages.release(page);
   }
 
   #releasePages(): void {
-    this.#letGoOf(this.#tables.map((table) => table.pages));
+    this.#releaseAll(this.#tables.map((table) => table.pages));
     for (const table of this.#tables) table.pages = [];
   }
 
-  /** Writes the table's entries from index `first` on into the arena. */
+  /** Writes the table's entries into the arena, from index `first`. */
   #publish(table: PageTable, first: number): void {
     if (table.pages.length > table.capacity) {
       const capacity = Math.max(16, table.capacity * 2, table.pages.length);

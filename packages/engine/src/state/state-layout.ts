@@ -1,5 +1,5 @@
-// Where a session's state lies: one recurrent block of fixed size (f32; the parts of every layer that has some), and pages of
-// attention cache, one table for each cache group (the layers that share a window).
+// Where a session's state lies: one recurrent block of fixed size (f32, the recurrent parts of all layers),
+// and pages of attention cache with one table per cache group (the layers that share a window).
 
 import type { ModelSpec } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';

@@ -1,6 +1,6 @@
-// Which model this is, in 16 hex digits: its layers and sizes, its tensors' names and shapes, and a sample of their bytes.
-// Saved sessions carry it, so that the state of one model is never fed to another. It is the same on every machine and
-// backend; quantising a model gives another one.
+// Identifies a model by 16 hex digits: a checksum of its layers and sizes, its tensors' roles and formats,
+// and samples of their bytes. Saved sessions carry it, so that no model ever restores the state of another.
+// It is the same on every machine and backend, and changes when a model is quantised.
 import { crc32 } from '#platform';
 import type { ModelSpec } from '../architecture/spec.ts';
 import type { Checkpoint, TensorEntry } from '../formats/types.ts';

@@ -1,5 +1,5 @@
-// Brings a model's weights into a backend's arena: chooses layouts, reserves memory, and streams the files straight into
-// place, so that peak memory stays close to the final size.
+// Brings a model's weights into a backend's arena: chooses layouts, reserves memory, and streams the files
+// straight into place, so that peak memory stays close to the final size.
 
 import type { Family } from '../architecture/family.ts';
 import type { Role } from '../architecture/roles.ts';
@@ -35,20 +35,22 @@ export interface LoadOptions {
 export interface ModelWeights extends PlacedWeights {
   readonly byteLength: number;
   readonly list: readonly (FoundWeight & { readonly placed: PlacedWeight })[];
-  /** Brings the weights into their places: the backend's threads the matrices, the calling thread the vectors. */
+  /**
+   * Loads the weights into their places: matrices on the backend's threads, vectors on the calling thread.
+   */
   load(): Promise<void>;
 }
 
-/** Rows of one job: large enough to stream, small enough to share between threads and to stage. */
+/** Bytes per job: large enough to stream, small enough to stage and to share between threads. */
 const JOB_BYTES = 4 * 2 ** 20;
-/** Each read of a Blob waits some milliseconds for the browser: 4 MiB come at half the speed. */
+/** Browsers take some milliseconds per read of a Blob: jobs of 4 MiB load at half the speed. */
 const BLOB_JOB_BYTES = 16 * 2 ** 20;
 /** Packed layouts interleave rows in groups; jobs start at multiples of this. */
 const ROW_GROUP = 64;
 
 /**
- * Finds every weight in the files and reserves its memory, which is all that a plan needs to know. Nothing of the weights is
- * read before `load` is called.
+ * Finds every weight in the files and reserves its memory, which is all that a plan needs. `load` then reads
+ * them. Throws ModelError when a weight is missing or has another shape.
  */
 export function placeWeights(
   checkpoint: Checkpoint,
@@ -90,7 +92,7 @@ export function placeWeights(
 /** Reads one vector to its place. */
 type Fill = (scratch: Scratch) => Promise<void> | void;
 
-/** What vectors pass through, one after the other: a hundred buffers would be a hundred times as much memory. */
+/** One buffer for all vectors, one after the other: a buffer each would take a hundred times the memory. */
 class Scratch {
   #raw = new ArrayBuffer(0);
   #values = new Float32Array(0);
@@ -135,7 +137,7 @@ async function load(
       await fill(scratch);
     }
   };
-  // Both are over before this is, also when one fails: whoever closes the files next must find nobody reading.
+  // Waits for both, even if one fails: the caller closes the files next.
   const results = await Promise.allSettled([backend.load(jobs, done, signal), fillAll()]);
   for (const result of results) if (result.status === 'rejected') throw result.reason;
   loadedBytes = totalBytes;
@@ -226,7 +228,7 @@ function placeVector(
   return { address, layout: { type: 'F32', packed: false }, rows, columns, byteLength: count * 4 };
 }
 
-/** In the scratch, until the next one. */
+/** The values, valid until the next call. */
 async function readVector(
   entry: TensorEntry,
   interleavedHead: number,
@@ -241,7 +243,7 @@ async function readVector(
   return new Float32Array(separateHalves(bytes, 4, interleavedHead).buffer);
 }
 
-/** A vector that the model needs and no file holds. */
+/** Allocates a vector and fills it at once. */
 function placeFloats(values: Float32Array, backend: Backend, what: string): PlacedWeight {
   const address = backend.arena.allocate(values.byteLength, what);
   floatsAt(backend.arena.views, address, values.length).set(values);
@@ -254,7 +256,10 @@ function placeFloats(values: Float32Array, backend: Backend, what: string): Plac
   };
 }
 
-/** Places what no file holds as such; what is made from a vector of the file takes that one's place in the table. */
+/**
+ * Places the vectors that no file holds as such. One that is made from a vector of the file replaces it in
+ * the table.
+ */
 function placeDerived(
   spec: ModelSpec,
   table: Map<string, PlacedWeight>,
@@ -267,7 +272,7 @@ function placeDerived(
     const placed = placeFloats(values(null), backend, `layer ${layer} ${role}`);
     table.set(key, placed);
     if (!stored) continue;
-    // After the stored vector itself, whose own fill is earlier in the list.
+    // Fills run in order: the stored vector has been read by then.
     fills.push(() => {
       const { views } = backend.arena;
       const found = floatsAt(views, stored.address, stored.columns);

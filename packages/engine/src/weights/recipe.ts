@@ -1,7 +1,8 @@
-// Which format each weight gets, for the type names that users of llama.cpp know. One rule for quantising while loading
-// and for writing files, so that both give the same model. The K mixes follow llama.cpp's _M ones (src/llama-quant.cpp:
-// Q6_K for the embedding and head, and for attn_v and ffn_down where errors travel furthest), with one difference: the two
-// narrow state-space matrices stay at 8 bits, since they steer the recurrence and weigh next to nothing.
+// Chooses the format of each weight, by the type names that users of llama.cpp know. The same rule serves
+// quantising while loading and writing files, so both give the same model. The K mixes follow llama.cpp's _M
+// ones (src/llama-quant.cpp: Q6_K for the embedding and head, and for attn_v and ffn_down where errors travel
+// furthest), with one difference: the two narrow state-space matrices stay at 8 bits: they steer the
+// recurrence and take almost no memory.
 
 import { TENSOR_TYPES } from '../formats/tensor-types.ts';
 import type { TensorType } from '../formats/types.ts';
@@ -24,17 +25,17 @@ export const QUANTIZE_TYPES = [
 /** A format that weights can be quantised to while they load. */
 export type QuantizeType = (typeof QUANTIZE_TYPES)[number];
 
-/** Formats of files. */
+/** Formats of files that `quantize` writes. */
 export const FILE_TYPES = [...QUANTIZE_TYPES, 'bf16', 'f32'] as const;
 export type FileType = (typeof FILE_TYPES)[number];
 
 /** What the rule looks at. */
 export interface RecipeWeight extends Pick<LayerTensor, 'shape' | 'precision'> {
-  /** Of the weights that a mix gives more bits: see `wantsMoreBits`. */
+  /** Gets more bits in a K mix: see `wantsMoreBits`. */
   readonly moreBits: boolean;
 }
 
-/** What `moreBits` weights get in a K mix. */
+/** The format of `moreBits` weights in a K mix. */
 const MORE_BITS: { readonly [type in TensorType]?: TensorType } = {
   Q2_K: 'Q4_K',
   Q3_K: 'Q5_K',
@@ -42,7 +43,10 @@ const MORE_BITS: { readonly [type in TensorType]?: TensorType } = {
   Q5_K: 'Q6_K',
 };
 
-/** For rows that are not whole blocks of 256. Q8_0 for 5 bits too: its kernels are fast, those of Q5_1 are not. */
+/**
+ * Formats for rows that are not whole blocks of 256. Q8_0 for 5 bits too: its kernels are fast, those of Q5_1
+ * are not.
+ */
 const NARROW: { readonly [type in TensorType]?: TensorType } = {
   Q2_K: 'Q4_0',
   Q3_K: 'Q4_0',
@@ -51,7 +55,7 @@ const NARROW: { readonly [type in TensorType]?: TensorType } = {
   Q6_K: 'Q8_0',
 };
 
-/** Bits a weight takes, scales included. */
+/** Bits per weight, scales included. */
 export const bitsPerWeight = (type: TensorType): number =>
   (TENSOR_TYPES[type].blockBytes * 8) / TENSOR_TYPES[type].blockLength;
 

@@ -1,5 +1,5 @@
-// Which weights a model needs, where a checkpoint has them, and in which layout each will lie in the arena. Nothing is
-// read here: this is the plan that load.ts carries out, checked in full before the first byte is loaded.
+// Which weights a model needs, where a checkpoint has them, and which layout each gets in the arena. Reads no
+// weights: place.ts loads them, after everything here has been checked.
 
 import type { Family } from '../architecture/family.ts';
 import { GGUF_NAMES, type NormRole, type Role, withLayer } from '../architecture/roles.ts';
@@ -18,14 +18,14 @@ export interface NeededWeight extends LayerTensor<Role> {
   /** -1 for the model's own. */
   readonly layer: number;
   readonly part: Part;
-  /** Gets more bits than others when quantised to a mix. */
+  /** Gets more bits than others in a K mix. */
   readonly moreBits: boolean;
 }
 
 /** What a weight belongs to. */
 export type Part = 'embedding' | 'head' | 'norm' | LayerKind;
 
-/** The same with its place in the checkpoint: one tensor, or one for each expert. */
+/** The same with its place in the checkpoint: one tensor, or one per expert. */
 export interface FoundWeight extends NeededWeight {
   readonly tensors: readonly TensorEntry[];
 }
@@ -35,8 +35,16 @@ export { QUANTIZE_TYPES, type QuantizeType };
 export function neededWeights(spec: ModelSpec): NeededWeight[] {
   const { hiddenSize, vocabularySize } = spec;
   const needed: NeededWeight[] = [];
-  const add = (layer: number, part: Part, tensor: LayerTensor<Role>) =>
+  const seen = new Set<string>();
+  const add = (layer: number, part: Part, tensor: LayerTensor<Role>) => {
+    const name = `${layer}.${tensor.role}`;
+    if (seen.has(name))
+      throw new ModelError(
+        `model: layer ${layer}: expected mixers of different kinds side by side, found two with a weight ${tensor.role}`,
+      );
+    seen.add(name);
     needed.push({ layer, part, moreBits: wantsMoreBits(tensor, layer, spec.layers.length), ...tensor });
+  };
   const norm = (layer: number, role: NormRole | 'finalNorm') =>
     add(layer, 'norm', vector(role, [hiddenSize], { initial: 'ones' }));
   add(-1, 'embedding', matrix('embedding', [vocabularySize, hiddenSize], { precision: 'atLeast6Bits' }));
@@ -56,7 +64,7 @@ export function neededWeights(spec: ModelSpec): NeededWeight[] {
   return needed;
 }
 
-/** Vectors that the model's ops need and that no file holds as such, with their layer. */
+/** Vectors that the ops need and that no file holds as such, with their layers. */
 export function derivedVectors(spec: ModelSpec): (DerivedVector<Role> & { readonly layer: number })[] {
   return spec.layers.flatMap((layer, index) =>
     partsOf(layer).flatMap((part) =>
@@ -110,7 +118,10 @@ export function targetType(weight: FoundWeight, quantize: QuantizeType | null): 
   return storedType(weight, quantize);
 }
 
-/** `auto` keeps f32 activations in models narrower than this: they are fast anyway, and rounding weighs most in them. */
+/**
+ * `auto` keeps f32 activations in models narrower than this: they are fast anyway, and rounding weighs most
+ * in them.
+ */
 export const INT8_MIN_HIDDEN = 512;
 
 export function resolveActivations(precision: ActivationPrecision, hiddenSize: number): 'f32' | 'int8' {

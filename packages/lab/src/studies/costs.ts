@@ -1,5 +1,6 @@
-// What a model costs, from the same recorded plan that runs it: operations and bytes for each op, and the layout of its state.
-// Weights and attention cache count as f16 (2 bytes), recurrent state as f32, which is how such models are served.
+// What a model costs, from the same recorded plan that runs it: operations and bytes for each op, and the
+// layout of its state. Weights and attention cache count as f16 (2 bytes), recurrent state as f32, which is
+// how such models are served.
 import type { ModelSpec } from '@marimba/engine';
 import { arrangedShape, derivedVectors, neededWeights, type Role } from '@marimba/engine/architecture';
 import {
@@ -46,7 +47,10 @@ export function modelCost(spec: ModelSpec, contexts: readonly number[]): ModelCo
   };
 }
 
-/** Floating-point operations of training on `tokens` tokens in sequences of `length`: forward, and twice that backward. */
+/**
+ * Floating-point operations of training on `tokens` tokens in sequences of `length`: forward, and twice that
+ * backward.
+ */
 export function trainingFlops(spec: ModelSpec, tokens: number, length: number): number {
   const plan = recordPlan(spec);
   const perToken = sum(plan, (c) => {

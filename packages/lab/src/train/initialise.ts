@@ -1,6 +1,6 @@
-// First weights from a seed. Each kind of layer says what its tensors start from (`initial` in engine: layers/). Matrices are
-// normal with deviation 0.02 (or another), those that write to the residual stream divided by sqrt(2 layers) (Radford et al.
-// 2019).
+// First weights from a seed. Each kind of layer says what its tensors start from (`initial` in engine:
+// layers/). Matrices are normal with deviation 0.02 (or another), those that write to the residual stream
+// divided by sqrt(2 layers) (Radford et al. 2019).
 
 import type { ModelSpec } from '@marimba/engine';
 import { sizeOf } from '@marimba/engine/architecture';
@@ -10,8 +10,8 @@ import type { Parameter, ParameterStore } from './parameters.ts';
 const DEVIATION = 0.02;
 
 /**
- * "Small init" (Nguyen & Salazar 2019): 0.02 at a hidden size of 1000, more in narrower models, which learn far slower from 0.02
- * (docs/log/2026-11-training-small-models.md).
+ * "Small init" (Nguyen & Salazar 2019): 0.02 at a hidden size of 1000, more in narrower models, which learn
+ * far slower from 0.02 (docs/log/2026-11-training-small-models.md).
  */
 export const smallDeviation = (hidden: number): number => Math.sqrt(2 / (5 * hidden));
 
@@ -21,7 +21,8 @@ export function initialise(
   seed: number,
   deviation = DEVIATION,
 ): void {
-  // A parameter's numbers depend on the seed and its own name only, so models that share layers share their first weights.
+  // A parameter's numbers depend on the seed and its own name only, so models that share layers share their
+  // first weights.
   for (const parameter of store.list) {
     const random = createRandom(nameSeed(seed, `${parameter.layer}.${parameter.role}`));
     const value = firstValue(parameter, spec.layers.length, random, deviation);

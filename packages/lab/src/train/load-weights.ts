@@ -1,4 +1,5 @@
-// Reads the weights of a Hugging Face folder into a parameter store, and knows what each part of a parameter is called there.
+// Reads the weights of a Hugging Face folder into a parameter store, and knows what each part of a parameter
+// is called there.
 import { type HuggingFaceCheckpoint, ModelError, type ModelSpec } from '@marimba/engine';
 import { type Family, findWeights, sizeOf, withLayer } from '@marimba/engine/architecture';
 import { dequantize } from '@marimba/engine/formats';

@@ -1,9 +1,10 @@
-// The trainable parameters of a model, in the arena: four blocks of the same layout, one behind the other in the order of
-// `list`: the weights, their gradients, and AdamW's two moments. A parameter's gradient lies at a fixed distance from it,
-// so the recorder needs no table; the optimiser and the gradient's norm are ops over whole blocks.
+// The trainable parameters of a model, in the arena: four blocks of the same layout, one behind the other in
+// the order of `list`: the weights, their gradients, and AdamW's two moments. A parameter's gradient lies at
+// a fixed distance from it, so the recorder needs no table; the optimiser and the gradient's norm are ops
+// over whole blocks.
 //
-// Kept as the kernels read them: convolutions as [width][channels], and log(-A) in blocks of four channels, from which an
-// op makes the decay `a` that the scan reads.
+// Kept as the kernels read them: convolutions as [width][channels], and log(-A) in blocks of four channels,
+// from which an op makes the decay `a` that the scan reads.
 import { type ModelSpec, UsageError } from '@marimba/engine';
 import {
   arrange,
@@ -26,7 +27,10 @@ export interface Parameter extends NeededWeight {
 export const BLOCKS = ['weights', 'gradients', 'firstMoments', 'secondMoments'] as const;
 export type Block = (typeof BLOCKS)[number];
 
-/** Which parameters AdamW's decay pulls towards 0: every one, or only matrices (not norms, biases, A, D, convolutions). */
+/**
+ * Which parameters AdamW's decay pulls towards 0: every one, or only matrices (not norms, biases, A, D,
+ * convolutions).
+ */
 export type DecayedParameters = 'all' | 'matrices';
 
 /** log(-A) and its decay. */
@@ -123,7 +127,10 @@ export class ParameterStore {
     return negated;
   };
 
-  /** A parameter's values in the order of a Hugging Face checkpoint: [out][in], convolutions [channels][width], A_log. */
+  /**
+   * A parameter's values in the order of a Hugging Face checkpoint: [out][in], convolutions
+   * [channels][width], A_log.
+   */
   read(parameter: Parameter, block: Block = 'weights'): Float32Array {
     const stored = floatsAt(
       this.#arena.views,

@@ -1,4 +1,4 @@
-// All families. Adding one: its file here, its line below (see CONTRIBUTING.md).
+// All families. To add one: a file here, and a line below (see CONTRIBUTING.md).
 import { ModelError } from '../../errors.ts';
 import { ConfigReader } from '../../formats/config-reader.ts';
 import type { Checkpoint } from '../../formats/types.ts';

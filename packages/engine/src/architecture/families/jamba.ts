@@ -1,5 +1,6 @@
-// Jamba (Lieber et al. 2024; AI21's Jamba 1.5, Mini, Reasoning 3B, Jamba2 3B): Mamba-1 layers with an attention layer every
-// `attn_layer_period`, experts every `expert_layer_period`, no positions. Field names are those of its config.json.
+// Jamba (Lieber et al. 2024; AI21's Jamba 1.5, Mini, Reasoning 3B, Jamba2 3B): Mamba-1 layers with an
+// attention layer every `attn_layer_period`, experts every `expert_layer_period`, no positions. Field names
+// are those of its config.json.
 import type { ConfigReader } from '../../formats/config-reader.ts';
 import { plainAttention } from '../../layers/attention.ts';
 import { denseFromGguf } from '../../layers/dense.ts';

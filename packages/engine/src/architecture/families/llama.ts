@@ -1,5 +1,5 @@
-// Llama-style transformers (Touvron et al. 2023): attention with RoPE and a gated feed-forward. Covers Llama 1–3, Mistral
-// (sliding window), Qwen 2 (biases on q, k, v) and Qwen 3 (head norms).
+// Llama-style transformers (Touvron et al. 2023): attention with RoPE and a gated feed-forward. Covers Llama
+// 1–3, Mistral (sliding window), Qwen 2 (biases on q, k, v) and Qwen 3 (head norms).
 import type { ConfigReader } from '../../formats/config-reader.ts';
 import { attentionFromGguf, plainAttention } from '../../layers/attention.ts';
 import { denseFromGguf } from '../../layers/dense.ts';
@@ -78,7 +78,10 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
   };
 }
 
-/** The window of each layer: as `layer_types` lists them, else Mistral's in all, Qwen's above `max_window_layers`. */
+/**
+ * The window of each layer: as `layer_types` lists them, else Mistral's in all, Qwen's above
+ * `max_window_layers`.
+ */
 function layerWindows(c: ConfigReader, type: string, count: number): (number | null)[] {
   const qwen = type.startsWith('qwen');
   const slides = c.flag('use_sliding_window', !qwen) && c.has('sliding_window');

@@ -1,5 +1,5 @@
-// Mamba-1 (Gu & Dao 2023) as Hugging Face's `mamba` and `falcon_mamba`: every layer a Mamba mixer, no feed-forward.
-// FalconMamba adds RMS norms without weights on dt, B and C.
+// Mamba-1 (Gu & Dao 2023) as Hugging Face's `mamba` and `falcon_mamba`: every layer a Mamba mixer, no
+// feed-forward. FalconMamba adds RMS norms without weights on dt, B and C.
 import type { ConfigReader } from '../../formats/config-reader.ts';
 import { type MambaSpec, mambaFromGguf } from '../../layers/mamba.ts';
 import type { Family, TensorShapes } from '../family.ts';

@@ -1,9 +1,11 @@
-// This project's own form: any mix of layer kinds, described layer by layer, which the lab trains when no published family can
-// express it. config.json: `"model_type": "marimba"`, Jamba's size fields, and
-//   layer_types         one word per layer, or several joined by + for mixers side by side ("mamba+full_attention"), or none
-//   feed_forward_types  "dense", "experts" or "none", one per layer (optional: all dense)
+// This project's own form: any mix of layer kinds, described layer by layer. The lab trains models in it that no
+// published family can express. config.json: `"model_type": "marimba"`, Jamba's size fields, and
+//   layer_types         per layer: a word, several joined by + for mixers side by side, or none
+//                       ("mamba", "mamba+full_attention", "none")
+//   feed_forward_types  per layer: "dense", "experts" or "none" (optional: all dense)
 //   rope_theta          a number, or null for no positions (optional: null)
 //   mamba_inner_norms   true (Jamba) or false (optional: true)
+//   ema_expand          channels of a moving average / hidden size (optional: 1)
 // The words and their fields are those of each kind in layers/ (`ownWords`, `fromOwn`).
 import type { ConfigReader } from '../../formats/config-reader.ts';
 import { FEED_FORWARDS, MIXERS } from '../../layers/index.ts';
