@@ -1,4 +1,5 @@
-// Bytes that are read from front to back: a file, a Blob, or a stream, which cannot be asked for anything else.
+// Bytes that are read from front to back: a file, a Blob, or a stream, which cannot be asked for anything
+// else.
 import { StateError } from '../errors.ts';
 import type { ByteSource } from '../formats/types.ts';
 

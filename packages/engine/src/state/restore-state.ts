@@ -1,5 +1,6 @@
-// Reads a saved session into the memory where its state will be: from a file, a Blob, a file handle of a browser, or a
-// stream. No copy of the whole is made. Where memory may move while bytes arrive, two pieces of a mebibyte are in between.
+// Reads a saved session into the memory where its state will be: from a file, a Blob, a file handle of a
+// browser, or a stream. No copy of the whole is made. Where memory may move while bytes arrive, two pieces of
+// a mebibyte are in between.
 import { crc32, openHandle } from '#platform';
 import { UsageError } from '../errors.ts';
 import { blobSource, sourceFrom } from '../formats/byte-source.ts';
@@ -20,14 +21,19 @@ import {
 } from './state-file.ts';
 import { allocate, heldTokens, joinNeighbours, PIECE_BYTES, type RestoredState } from './state-transfer.ts';
 
-/** What `model.restoreSessionFrom` reads: a path (Node), a Blob or File, a file handle, or a stream of bytes. */
+/**
+ * What `model.restoreSessionFrom` reads: a path (Node), a Blob or File, a file handle, or a stream of bytes.
+ */
 export type RestoreSource = string | Blob | FileHandleLike | ReadableStream<Uint8Array>;
 
 /** Options of `model.restoreSessionFrom`. */
 export interface RestoreOptions {
   /** Where the session begins: the length of the preface that it was saved with. Default 0. */
   readonly offset?: number | undefined;
-  /** Stops reading; nothing of the session stays in memory, and a stream is cancelled with the signal's reason. */
+  /**
+   * Stops reading; nothing of the session stays in memory, and a stream is cancelled with the signal's
+   * reason.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -101,7 +107,10 @@ interface Piece {
   readonly byteLength: number;
 }
 
-/** Reads everything after the head into its place; the checksum of one piece is computed while the next is read. */
+/**
+ * Reads everything after the head into its place; the checksum of one piece is computed while the next is
+ * read.
+ */
 async function fill(
   state: SessionState,
   sequence: ByteSequence,

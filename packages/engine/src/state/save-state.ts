@@ -1,6 +1,6 @@
-// Writes the state of a session to a file, a file handle of a browser, or a stream. Shared memory never moves, so a file
-// is written from where the state lies; streams and handles get copies of a mebibyte each, since browsers do not take
-// views of shared memory there.
+// Writes the state of a session to a file, a file handle of a browser, or a stream. Shared memory never
+// moves, so a file is written from where the state lies; streams and handles get copies of a mebibyte each,
+// since browsers do not take views of shared memory there.
 import { crc32, writeParts } from '#platform';
 import { UsageError } from '../errors.ts';
 import type { Arena } from '../memory/arena.ts';
@@ -8,7 +8,10 @@ import type { SessionState } from './session-state.ts';
 import { encodeChecksum, encodeHead, type HeldTokens, type StateOwner } from './state-file.ts';
 import { contentsOf, joinNeighbours, PIECE_BYTES, stateToBytes } from './state-transfer.ts';
 
-/** A file of a browser's own file system, or one that the user picked: `FileSystemFileHandle`, spelled out for Node. */
+/**
+ * A file of a browser's own file system, or one that the user picked: `FileSystemFileHandle`, spelled out for
+ * Node.
+ */
 export interface FileHandleLike {
   /** The file as it is now. */
   getFile(): Promise<Blob>;
@@ -16,7 +19,10 @@ export interface FileHandleLike {
   createWritable(): Promise<WritableStream>;
 }
 
-/** Where `session.saveTo` writes: a path (Node), a file handle, or a stream of bytes, which is closed at the end. */
+/**
+ * Where `session.saveTo` writes: a path (Node), a file handle, or a stream of bytes, which is closed at the
+ * end.
+ */
 export type SaveTarget = string | FileHandleLike | WritableStream<Uint8Array>;
 
 /** Options of `session.saveTo`. */
@@ -97,7 +103,10 @@ function placeOf(
   };
 }
 
-/** Writes and closes, or aborts the stream with the error. An abort does not wait for a write that is under way. */
+/**
+ * Writes and closes, or aborts the stream with the error. An abort does not wait for a write that is under
+ * way.
+ */
 async function writeStream(
   stream: WritableStream<Uint8Array>,
   signal: AbortSignal | undefined,

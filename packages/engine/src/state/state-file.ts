@@ -1,15 +1,16 @@
-// The portable form of a session: save in Node, restore in a browser, or the other way round. Version 1, little-endian:
+// The portable form of a session: save in Node, restore in a browser, or the other way round. Version 1,
+// little-endian:
 //
 //   8 bytes   "MRBSTATE"
 //   u32       version
 //   u32       byte length of the header, a JSON object (StateHeader) in UTF-8
 //   header
-//   u32 × n   the tokens that the state has taken in; one more may be pending, in the header
+//   u32 × n   the tokens that the state has consumed; one more may be pending, in the header
 //   …         the recurrent block
-//   …         for each cache group, the pages that are still in reach, oldest first
+//   …         per cache group, the pages that a token can still see, oldest first
 //   u32       CRC-32 of everything before it
 //
-// A file is refused, with the reason, unless every byte is as it was written and the model is the one that wrote it.
+// A file is refused, with the reason, unless every byte is as written and the model is the one that wrote it.
 import { crc32 } from '#platform';
 import { StateError } from '../errors.ts';
 import { PAGE_SHIFT } from '../plan/cache-layout.ts';
@@ -24,12 +25,12 @@ export const CHECKSUM_BYTES = 4;
 export interface StateHeader {
   readonly fingerprint: string;
   readonly cacheType: string;
-  /** Tokens that the state has taken in. */
+  /** Number of tokens that the state has consumed. */
   readonly position: number;
-  /** The token after them that was sampled and not read. Left out when there is none. */
+  /** The next token, sampled but not consumed. Left out when there is none. */
   readonly pending?: number;
   readonly recurrentBytes: number;
-  /** Bytes of a page and index of the first page kept, for each cache group. */
+  /** Per cache group: bytes of a page, and index of the first page kept. */
   readonly groups: readonly { readonly pageBytes: number; readonly firstPage: number }[];
 }
 
@@ -51,7 +52,7 @@ export interface StateContents {
   readonly header: StateHeader;
   readonly tokens: readonly number[];
   readonly recurrent: Uint8Array;
-  /** For each group, its kept pages in order. */
+  /** Per group, its kept pages in order. */
   readonly pages: readonly (readonly Uint8Array[])[];
 }
 
@@ -60,7 +61,7 @@ export interface StateHead {
   readonly header: StateHeader;
   /** Where the tokens begin. */
   readonly byteLength: number;
-  /** Pages in the file, for each group. */
+  /** Per group, the number of pages in the file. */
   readonly pageCounts: readonly number[];
 }
 
@@ -99,7 +100,7 @@ export function encodeState({ header, tokens, recurrent, pages }: StateContents)
   return out;
 }
 
-/** Checks the bytes against this model and takes them apart; views into `bytes`, nothing is copied. */
+/** Checks the bytes against this model and splits them into views; nothing is copied. */
 export function decodeState(bytes: Uint8Array, owner: StateOwner): StateContents {
   const headEnd = headByteLength(bytes.subarray(0, PREFIX_BYTES), bytes.byteLength);
   const end = bytes.byteLength - CHECKSUM_BYTES;
@@ -131,7 +132,7 @@ export function headByteLength(prefix: Uint8Array, byteLength: number | null): n
   return PREFIX_BYTES + length;
 }
 
-/** Checks a header against this model and against the file's length (null for a stream), before anything is made room for. */
+/** Checks a header against this model and the file's length (null for a stream), before allocating. */
 export function decodeHead(head: Uint8Array, byteLength: number | null, owner: StateOwner): StateHead {
   const { layout, fingerprint, contextLength } = owner;
   const header = parseHeader(head.subarray(PREFIX_BYTES));

@@ -1,5 +1,5 @@
-// Session states between the arena and bytes in memory, and what saving and restoring in pieces share (save-state.ts,
-// restore-state.ts).
+// Session states between the arena and bytes in memory, and what saving and restoring in pieces share
+// (save-state.ts, restore-state.ts).
 import { PAGE_TOKENS } from '../plan/cache-layout.ts';
 import { SessionState, type StateMemory } from './session-state.ts';
 import {
@@ -13,7 +13,7 @@ import {
   stateHeader,
 } from './state-file.ts';
 
-/** Bytes that are read or written at once; the checksum of those before is computed meanwhile. */
+/** Bytes per read or write; the checksum of the bytes before is computed meanwhile. */
 export const PIECE_BYTES = 2 ** 20;
 
 export interface RestoredState extends HeldTokens {
