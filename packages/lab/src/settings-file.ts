@@ -1,10 +1,13 @@
-// Files that hold settings: JSON, or a module whose default export they are. Says what helps where one cannot be loaded.
+// Files that hold settings: JSON, or a module whose default export they are. Says what helps where one cannot
+// be loaded.
 import { readFileSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UsageError } from '@marimba/engine';
 
-/** The content of a .json, .mjs, .js or .ts file. Throws UsageError, with what to do, where it cannot be read. */
+/**
+ * The content of a .json, .mjs, .js or .ts file. Throws UsageError, with what to do, where it cannot be read.
+ */
 export async function readSettings(path: string, what: string): Promise<unknown> {
   const full = resolve(path);
   try {

@@ -1,5 +1,5 @@
-// The few statistics that reports state: intervals for means and proportions, and paired tests of two systems on the same
-// items. All deterministic; the bootstrap takes its seed.
+// The few statistics that reports state: intervals for means and proportions, and paired tests of two systems
+// on the same items. All deterministic; the bootstrap takes its seed.
 import { createRandom } from '@marimba/engine/measure';
 
 export interface Interval {
@@ -28,7 +28,9 @@ export function meanInterval(values: readonly number[], confidence = 0.95): Mean
   return { mean, deviation, count, low: mean - half, high: mean + half };
 }
 
-/** Wilson's score interval for a proportion (Wilson 1927): sound for few items and for shares near 0 and 1. */
+/**
+ * Wilson's score interval for a proportion (Wilson 1927): sound for few items and for shares near 0 and 1.
+ */
 export function wilson(successes: number, trials: number, z = 1.959_963_984_540_054): Interval {
   if (trials === 0) return { low: 0, high: 1 };
   const p = successes / trials;
@@ -43,8 +45,8 @@ export function wilson(successes: number, trials: number, z = 1.959_963_984_540_
 }
 
 /**
- * McNemar's exact test: of the items that only one of two systems got right, `onlyFirst` were the first's. The probability of
- * a split at least this uneven when both are equally good (two-sided).
+ * McNemar's exact test: of the items that only one of two systems got right, `onlyFirst` were the first's.
+ * The probability of a split at least this uneven when both are equally good (two-sided).
  */
 export function mcNemarExact(onlyFirst: number, onlySecond: number): number {
   const n = onlyFirst + onlySecond;
@@ -83,7 +85,9 @@ function logGamma(x: number): number {
   return shift + (x - 0.5) * Math.log(x) - x + Math.log(2 * Math.PI) / 2 + series;
 }
 
-/** The value that Student's t with `freedom` degrees of freedom stays below with this probability (0.5 … 1). */
+/**
+ * The value that Student's t with `freedom` degrees of freedom stays below with this probability (0.5 … 1).
+ */
 export function studentQuantile(probability: number, freedom: number): number {
   let low = 0;
   let high = 1;
@@ -100,7 +104,10 @@ function studentBelow(t: number, freedom: number): number {
   return 1 - incompleteBeta(freedom / (freedom + t * t), freedom / 2, 0.5) / 2;
 }
 
-/** Regularised incomplete beta function by its continued fraction (Abramowitz & Stegun 26.5.8), Lentz's method. */
+/**
+ * Regularised incomplete beta function by its continued fraction (Abramowitz & Stegun 26.5.8), Lentz's
+ * method.
+ */
 function incompleteBeta(x: number, a: number, b: number): number {
   if (x <= 0) return 0;
   if (x >= 1) return 1;

@@ -1,4 +1,5 @@
-// The short version of the finished study, trained for real over processes: every model, task, claim and figure is gone through.
+// The short version of the finished study, trained for real over processes: every model, task, claim and
+// figure is gone through.
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,5 @@
-// A tiny training run in a process of its own, to be killed: resume-child.ts FOLDER. Prints a line after every step.
+// A tiny training run in a process of its own, to be killed: resume-child.ts FOLDER. Prints a line after
+// every step.
 import { createBackend } from '@marimba/engine/plan';
 import { attention, dense, experts, mamba, model, randomBatch } from '../src/gradient/testing.ts';
 import { initialise } from '../src/train/initialise.ts';

@@ -12,7 +12,10 @@ const KILLS = 10;
 const root = mkdtempSync(join(tmpdir(), 'marimba-resume-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-/** Runs the child; kills it `delayMs` after it has printed `lines` lines. Resolves to whether it came to its end. */
+/**
+ * Runs the child; kills it `delayMs` after it has printed `lines` lines. Resolves to whether it came to its
+ * end.
+ */
 function runChild(folder: string, kill: { lines: number; delayMs: number } | null): Promise<boolean> {
   const child = spawn(
     process.execPath,

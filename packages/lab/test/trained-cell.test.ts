@@ -1,4 +1,5 @@
-// A cell's model, saved and loaded by the engine, answers as it did in training's own test: the two run the same model.
+// A cell's model, saved and loaded by the engine, answers as it did in training's own test: the two run the
+// same model.
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
-// From tokenised documents to training batches: which documents are held out, and packed sequences whose document
-// boundaries are marked, so that state is reset there. Everything follows from a seed and the step's number alone: a run that
-// is resumed at step n sees what it would have seen.
+// From tokenised documents to training batches: which documents are held out, and packed sequences whose
+// document boundaries are marked, so that state is reset there. Everything follows from a seed and the step's
+// number alone: a run that is resumed at step n sees what it would have seen.
 import { UsageError } from '@marimba/engine';
 import { createRandom } from '@marimba/engine/measure';
 import type { TokenData } from './token-file.ts';
@@ -13,11 +13,16 @@ export interface TrainingBatch {
   readonly tokens: Uint32Array;
   /** The token that should follow each one; -1: not scored. */
   readonly targets: Int32Array;
-  /** Positions in `tokens` where a new document starts and nothing before may be seen. Each row's start is always one. */
+  /**
+   * Positions in `tokens` where a new document starts and nothing before may be seen. Each row's start is
+   * always one.
+   */
   readonly documentStarts: Uint32Array;
 }
 
-/** A range of tokens that begins and ends with whole documents (or, for a single document, is a part of it). */
+/**
+ * A range of tokens that begins and ends with whole documents (or, for a single document, is a part of it).
+ */
 export interface TextPart {
   readonly tokens: Uint16Array | Uint32Array;
   readonly starts: readonly number[];
@@ -31,8 +36,9 @@ export interface TextSplit {
 }
 
 /**
- * Sets about `fraction` of the tokens aside, by whole documents: those whose number, mixed with `seed`, comes first.
- * Of a single document the last part is held out. Throws UsageError when there is too little text for both.
+ * Sets about `fraction` of the tokens aside, by whole documents: those whose number, mixed with `seed`, comes
+ * first. Of a single document the last part is held out. Throws UsageError when there is too little text for
+ * both.
  */
 export function splitDocuments(data: TokenData, fraction = 0.1, seed = 0): TextSplit {
   if (!(fraction > 0 && fraction < 1))
@@ -112,7 +118,10 @@ export interface TextBatchOptions {
   readonly seed: number;
 }
 
-/** Step n's batch: epochs over the text in windows that do not overlap, in a new order and from a new offset each time. */
+/**
+ * Step n's batch: epochs over the text in windows that do not overlap, in a new order and from a new offset
+ * each time.
+ */
 export function textBatches(part: TextPart, options: TextBatchOptions): (step: number) => TrainingBatch {
   const { sequences, length, seed } = options;
   checkFits(part, length);

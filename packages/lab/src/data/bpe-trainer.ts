@@ -1,11 +1,14 @@
-// Learns the merges of a byte-level BPE vocabulary (Sennrich, Haddow & Birch 2016; bytes as in GPT-2). Words are counted
-// once; each merge then touches only the words that contain the pair, so that the time follows the number of changes
-// and not vocabulary × text. Deterministic: of two pairs that are equally frequent, the one with the smaller symbol
-// numbers is merged first, which is also the rule of Hugging Face's trainer.
+// Learns the merges of a byte-level BPE vocabulary (Sennrich, Haddow & Birch 2016; bytes as in GPT-2). Words
+// are counted once; each merge then touches only the words that contain the pair, so that the time follows
+// the number of changes and not vocabulary × text. Deterministic: of two pairs that are equally frequent, the
+// one with the smaller symbol numbers is merged first, which is also the rule of Hugging Face's trainer.
 import { UsageError } from '@marimba/engine';
 import { PairHeap } from './pair-heap.ts';
 
-/** Symbols 0–255 are bytes, the others in the order they were made. Two merges that spell the same text make one symbol. */
+/**
+ * Symbols 0–255 are bytes, the others in the order they were made. Two merges that spell the same text make
+ * one symbol.
+ */
 export interface BpeMerges {
   readonly merges: readonly (readonly [number, number])[];
   /** The bytes that each symbol stands for. */

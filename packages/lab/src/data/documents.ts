@@ -1,6 +1,6 @@
-// Training text from disk: a plain text file is one document, a JSONL file one document a line (field `text`), a folder all
-// the .txt, .md and .jsonl files below it in the order of their names. Everything is checked as UTF-8: a broken byte is an
-// error with its place, not a silent U+FFFD in the middle of a corpus.
+// Training text from disk: a plain text file is one document, a JSONL file one document a line (field
+// `text`), a folder all the .txt, .md and .jsonl files below it in the order of their names. Everything is
+// checked as UTF-8: a broken byte is an error with its place, not a silent U+FFFD in the middle of a corpus.
 import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,7 +16,10 @@ const EXTENSIONS = /\.(txt|text|md|jsonl)$/i;
 /** Strings of V8 end near 512 MB; a document this large is a mistake anyway. */
 const MAX_DOCUMENT_BYTES = 256 * 2 ** 20;
 
-/** Every file that `paths` stand for, folders opened. Throws UsageError for a path that does not exist or an empty folder. */
+/**
+ * Every file that `paths` stand for, folders opened. Throws UsageError for a path that does not exist or an
+ * empty folder.
+ */
 export async function listFiles(paths: readonly string[]): Promise<string[]> {
   if (!paths.length)
     throw new UsageError('input: expected at least one text file, JSONL file or folder, found none');
@@ -36,7 +39,9 @@ export async function listFiles(paths: readonly string[]): Promise<string[]> {
   return files;
 }
 
-/** All documents of files and folders, one after the other. Throws FormatError naming file and line, or byte. */
+/**
+ * All documents of files and folders, one after the other. Throws FormatError naming file and line, or byte.
+ */
 export async function* readDocuments(paths: readonly string[]): AsyncGenerator<TextDocument> {
   for (const file of await listFiles(paths)) {
     let documents = 0;

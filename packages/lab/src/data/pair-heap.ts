@@ -1,5 +1,6 @@
-// A max-heap of pairs by their present count, ties to the smaller key. Counts change while pairs wait, so entries remember
-// the count they were pushed with, and stale ones are dropped when they come up: whoever changes a count pushes it again.
+// A max-heap of pairs by their present count, ties to the smaller key. Counts change while pairs wait, so
+// entries remember the count they were pushed with, and stale ones are dropped when they come up: whoever
+// changes a count pushes it again.
 
 export class PairHeap {
   readonly #counts: ReadonlyMap<number, number>;

@@ -1,7 +1,7 @@
-// Tokenised text on disk, so that a corpus is tokenised once. Two files in the cache folder, named after a hash of the texts
-// and the tokenizer: NAME.tokens (little-endian u16, or u32 for vocabularies beyond 65,536, every document followed by the
-// end token) and NAME.json (counts and where documents start). Written under another name first and then renamed, so
-// that a full disk or a kill never leaves a cache that is half there.
+// Tokenised text on disk, so that a corpus is tokenised once. Two files in the cache folder, named after a
+// hash of the texts and the tokenizer: NAME.tokens (little-endian u16, or u32 for vocabularies beyond 65,536,
+// every document followed by the end token) and NAME.json (counts and where documents start). Written under
+// another name first and then renamed, so that a full disk or a kill never leaves a cache that is half there.
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -33,7 +33,10 @@ const VERSION = 1;
 export const hashText = (text: string | Uint8Array): string =>
   createHash('sha256').update(text).digest('hex');
 
-/** The tokens of files and folders, from the cache when the same texts were tokenised with the same tokenizer before. */
+/**
+ * The tokens of files and folders, from the cache when the same texts were tokenised with the same tokenizer
+ * before.
+ */
 export async function tokenise(paths: readonly string[], options: TokeniseOptions): Promise<TokenData> {
   const hash = await contentHash(paths, options.tokenizerHash);
   const { cacheFolder } = options;

@@ -1,6 +1,7 @@
-// A trained byte-level BPE as `tokenizer.json`, in the form that Hugging Face tokenizers (and this engine) read: model
-// BPE, pre-tokenizer and decoder ByteLevel with GPT-2's expression, special tokens first. Format: the serialisation of
-// huggingface/tokenizers 0.15 and later (merges as pairs would need 0.20; "a b" strings are read by all).
+// A trained byte-level BPE as `tokenizer.json`, in the form that Hugging Face tokenizers (and this engine)
+// read: model BPE, pre-tokenizer and decoder ByteLevel with GPT-2's expression, special tokens first. Format:
+// the serialisation of huggingface/tokenizers 0.15 and later (merges as pairs would need 0.20; "a b" strings
+// are read by all).
 import { FormatError, type Tokenizer, UsageError } from '@marimba/engine';
 import { byteCharacters, gpt2Words, tokenizerFromJson } from '@marimba/engine/formats';
 import { type BpeMerges, trainBpe, WordCounter } from './bpe-trainer.ts';

@@ -1,5 +1,6 @@
-// How a model is asked, several items at a time: all sessions of a batch share each pass over the weights. Results do not depend
-// on what else is in the batch (the engine's promise), so neither does an evaluation on its batch size.
+// How a model is asked, several items at a time: all sessions of a batch share each pass over the weights.
+// Results do not depend on what else is in the batch (the engine's promise), so neither does an evaluation on
+// its batch size.
 import type { Model, Session } from '@marimba/engine';
 import type { ChoiceItem, FreeItem, Outcome, SequenceItem, TextItem } from './items.ts';
 import { likeliest, logSumExp } from './probabilities.ts';
@@ -10,7 +11,10 @@ export interface AskOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Tokens whose logits are asked for at once, of all sessions together: bounds memory (65,536 logits a token are 256 KiB). */
+/**
+ * Tokens whose logits are asked for at once, of all sessions together: bounds memory (65,536 logits per token
+ * are 256 KiB).
+ */
 const LOGIT_ROWS = 64;
 const SHOWN_CHARACTERS = 400;
 
@@ -114,8 +118,8 @@ export async function askTexts(
 }
 
 /**
- * Which continuation is likeliest, by its log-likelihood divided by its length in bytes (as lm-evaluation-harness's acc_norm), and
- * without that (acc).
+ * Which continuation is likeliest, by its log-likelihood divided by its length in bytes (as
+ * lm-evaluation-harness's acc_norm), and without that (acc).
  */
 export async function askChoices(
   model: Model,

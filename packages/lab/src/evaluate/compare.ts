@@ -1,5 +1,6 @@
-// Two models on the same items. Right or wrong is compared with McNemar's exact test, scores with a paired bootstrap; both look
-// only at how each item differs, so that what is hard for both does not blur the comparison.
+// Two models on the same items. Right or wrong is compared with McNemar's exact test, scores with a paired
+// bootstrap; both look only at how each item differs, so that what is hard for both does not blur the
+// comparison.
 import { UsageError } from '@marimba/engine';
 import { mcNemarExact, pairedBootstrap } from '../statistics.ts';
 import type { Evaluation } from './run.ts';
@@ -7,13 +8,17 @@ import type { Evaluation } from './run.ts';
 export interface SuiteComparison {
   readonly name: string;
   readonly items: number;
-  /** Of the second model minus the first: share of right answers, or minus the loss in nats a token. */
+  /** Of the second model minus the first: share of right answers, or minus the loss in nats per token. */
   readonly difference: { readonly mean: number; readonly low: number; readonly high: number };
-  /** Items that only one of the two got right, and the probability of such a split by chance; null for text. */
+  /**
+   * Items that only one of the two got right, and the probability of such a split by chance; null for text.
+   */
   readonly mcNemar: { readonly onlyFirst: number; readonly onlySecond: number; readonly p: number } | null;
 }
 
-/** Suites whose items are the same for both. Text cut by different tokenizers is not: compare its bits a byte. */
+/**
+ * Suites whose items are the same for both. Text cut by different tokenizers is not: compare its bits a byte.
+ */
 
 export function compareEvaluations(first: Evaluation, second: Evaluation): SuiteComparison[] {
   return first.suites.flatMap((a) => {

@@ -1,8 +1,10 @@
-// How far a model (quantised, say) has moved from its original: both read the same tokens, and their next-token distributions are
-// compared at every position. Mean KL divergence in nats, and how often the likeliest token is the same.
+// How far a model (quantised, say) has moved from its original: both read the same tokens, and their
+// next-token distributions are compared at every position. Mean KL divergence in nats, and how often the
+// likeliest token is the same.
 //
-// Without a text the original writes one itself, by plain sampling at temperature 1: then the mean is an estimate of the
-// divergence where the model actually goes, and models without a tokenizer can be compared too.
+// Without a text the original writes one itself, by plain sampling at temperature 1: then the mean is an
+// estimate of the divergence where the model actually goes, and models without a tokenizer can be compared
+// too.
 import { type Model, UsageError } from '@marimba/engine';
 import { createRandom, type Random } from '@marimba/engine/measure';
 import { type Interval, meanInterval, wilson } from '../statistics.ts';

@@ -1,5 +1,5 @@
-// What an evaluation asks: items of four kinds, each with an id that stays the same from run to run, and what is kept of each
-// answer. A suite is a named list of items with the rule that sums them up.
+// What an evaluation asks: items of four kinds, each with an id that stays the same from run to run, and what
+// is kept of each answer. A suite is a named list of items with the rule that sums them up.
 import type { Tokenizer } from '@marimba/engine';
 
 interface ItemBase {
@@ -22,7 +22,10 @@ export interface FreeItem extends ItemBase {
   readonly kind: 'free';
   readonly prompt: string;
   readonly answers: readonly string[];
-  /** `any`: one of them is what was said (articles, case and punctuation aside). `all`: they all occur in it as words. */
+  /**
+   * `any`: one of them is what was said (articles, case and punctuation aside). `all`: they all occur in it
+   * as words.
+   */
   readonly match: 'any' | 'all';
   readonly maxTokens: number;
 }
@@ -52,7 +55,9 @@ export interface Outcome {
   readonly group?: string;
   /** Right or wrong as a whole; null for text. */
   readonly correct: boolean | null;
-  /** What paired comparisons use, larger is better: share of right answers, or minus the loss in nats a token. */
+  /**
+   * What paired comparisons use, larger is better: share of right answers, or minus the loss in nats per token.
+   */
   readonly score: number;
   /** Right among scored, for items with several answers. */
   readonly right?: number;

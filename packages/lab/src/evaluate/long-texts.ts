@@ -1,13 +1,16 @@
-// Long-context tests in plain text, made to a length in the model's own tokens: a number hidden among sentences that say nothing
-// (needle), and chains of variable assignments strewn among them (variable tracking). Sources: Kamradt 2023
-// (LLMTest_NeedleInAHaystack); Hsieh et al. 2024, RULER, sections 3.1 and 3.2. Sentences and wording are our own.
+// Long-context tests in plain text, made to a length in the model's own tokens: a number hidden among
+// sentences that say nothing (needle), and chains of variable assignments strewn among them (variable
+// tracking). Sources: Kamradt 2023 (LLMTest_NeedleInAHaystack); Hsieh et al. 2024, RULER, sections 3.1 and
+// 3.2. Sentences and wording are our own.
 import { type Tokenizer, UsageError } from '@marimba/engine';
 import { createRandom, type Random } from '@marimba/engine/measure';
 import { below, pick, sample } from '../tasks/task.ts';
 import type { FreeItem, Suite, SuiteOptions, SuiteTarget } from './items.ts';
 
 const DEFAULT_LENGTHS = [256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536, 131_072, 262_144];
-/** Without asking for more, nothing longer than this is tried: a long haystack takes minutes to read on a CPU. */
+/**
+ * Without asking for more, nothing longer than this is tried: a long haystack takes minutes to read on a CPU.
+ */
 const DEFAULT_LONGEST = 4096;
 
 const SUBJECTS = [

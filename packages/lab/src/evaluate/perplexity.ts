@@ -1,6 +1,6 @@
-// Perplexity on text: every token of a text predicted from those before it in its window. Each window starts from an empty
-// state, after the begin token where the model's texts have one; else its first token is not scored. Losses are also given
-// in bits a byte of UTF-8, which do not depend on the tokenizer.
+// Perplexity on text: every token of a text predicted from those before it in its window. Each window starts
+// from an empty state, after the begin token where the model's texts have one; else its first token is not
+// scored. Losses are also given in bits a byte of UTF-8, which do not depend on the tokenizer.
 import { UsageError } from '@marimba/engine';
 import { readDocuments } from '../data/documents.ts';
 import type { Suite, SuiteOptions, SuiteTarget, TextItem } from './items.ts';

@@ -1,5 +1,5 @@
-// Suites of items from what a user types: NAME or NAME:LEVEL for the synthetic tasks, text-needle and text-variables for any
-// model with a tokenizer, perplexity:FILE, questions:FILE.
+// Suites of items from what a user types: NAME or NAME:LEVEL for the synthetic tasks, text-needle and
+// text-variables for any model with a tokenizer, perplexity:FILE, questions:FILE.
 import { UsageError } from '@marimba/engine';
 import { testExamples } from '../tasks/batches.ts';
 import { findTask, TASKS } from '../tasks/index.ts';

@@ -1,8 +1,12 @@
-// What a suite's outcomes add up to, with 95 % intervals: Wilson's for shares of right answers, Student's over windows for losses.
+// What a suite's outcomes add up to, with 95 % intervals: Wilson's for shares of right answers, Student's
+// over windows for losses.
 import { type Interval, meanInterval, wilson } from '../statistics.ts';
 import type { Outcome, Suite } from './items.ts';
 
-/** RULER calls a length effective when the model keeps the score that Llama 2 7B has at 4K, 85.6 %; we round down. */
+/**
+ * RULER calls a length effective when the model keeps the score that Llama 2 7B has at 4K, 85.6 %; we round
+ * down.
+ */
 export const EFFECTIVE_ACCURACY = 0.85;
 
 export interface Share extends Interval {
@@ -32,7 +36,7 @@ export interface SuiteSummary {
 export interface TextSummary {
   readonly tokens: number;
   readonly bytes: number;
-  /** Nats a token, with its interval over windows. */
+  /** Nats per token, with its interval over windows. */
   readonly loss: number;
   readonly lossInterval: Interval;
   readonly perplexity: number;
@@ -63,7 +67,10 @@ export function summariseSuite(suite: Suite, outcomes: readonly Outcome[]): Suit
   };
 }
 
-/** Answers within an item are not independent; the interval takes items as the units, so that it is not too narrow. */
+/**
+ * Answers within an item are not independent; the interval takes items as the units, so that it is not too
+ * narrow.
+ */
 function answersOf(outcomes: readonly Outcome[]): Share {
   const value = outcomes.reduce((sum, o) => sum + o.score, 0) / outcomes.length;
   const right = outcomes.reduce((sum, o) => sum + (o.right ?? (o.correct ? 1 : 0)), 0);

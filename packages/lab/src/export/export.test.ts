@@ -1,6 +1,6 @@
-// A trained model, written as a Hugging Face folder and as GGUF and loaded by the engine again, gives the logits of the
-// training forward; a layer list that a published family can express becomes that family. The GGUF file is the one that
-// `quantize` makes of the folder.
+// A trained model, written as a Hugging Face folder and as GGUF and loaded by the engine again, gives the
+// logits of the training forward; a layer list that a published family can express becomes that family. The
+// GGUF file is the one that `quantize` makes of the folder.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -50,7 +50,10 @@ const hybrid = (layers: string[], forwards: string[], changes: JsonObject = {}):
 });
 const repeat = (value: string, count: number): string[] => Array.from({ length: count }, () => value);
 
-/** `architecture`: of config.json, null for this project's own form. `gguf`: why no GGUF file holds the model, or null. */
+/**
+ * `architecture`: of config.json, null for this project's own form. `gguf`: why no GGUF file holds the model,
+ * or null.
+ */
 const CASES: Readonly<
   Record<string, { config: JsonObject; architecture: string | null; gguf: RegExp | null }>
 > = {

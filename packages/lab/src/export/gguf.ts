@@ -1,5 +1,6 @@
-// A trained model as a GGUF file for llama.cpp, f32; quantise it with `marimba quantize`. The engine writes it, as it does
-// for `quantize`: the file is what `quantize --type f32` makes of the exported Hugging Face folder.
+// A trained model as a GGUF file for llama.cpp, f32; quantise it with `marimba quantize`. The engine writes
+// it, as it does for `quantize`: the file is what `quantize --type f32` makes of the exported Hugging Face
+// folder.
 import { ModelError, type ModelSpec } from '@marimba/engine';
 import {
   type FoundWeight,
@@ -36,7 +37,10 @@ export async function exportGguf(
 
 const labelOf = ({ layer, role }: NeededWeight): string => `${layer}.${role}`;
 
-/** Throws ModelError when no GGUF architecture holds the model, or llama.cpp would not run it as it was trained. */
+/**
+ * Throws ModelError when no GGUF architecture holds the model, or llama.cpp would not run it as it was
+ * trained.
+ */
 export function checkGguf(spec: ModelSpec, name: string): void {
   const limits = llamaCppLimits(spec, ggufArchitecture(spec, name));
   if (limits.length)

@@ -1,4 +1,5 @@
-// A trained model as a Hugging Face folder for transformers and this engine, f32; quantise it with `marimba quantize`.
+// A trained model as a Hugging Face folder for transformers and this engine, f32; quantise it with `marimba
+// quantize`.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelSpec } from '@marimba/engine';

@@ -1,5 +1,6 @@
-// Which published family can hold a model: Hugging Face's Jamba, Mamba and Llama each describe their layers by a rule, and a
-// layer list that follows none of them stays in this project's own form (model_type marimba), with the reason.
+// Which published family can hold a model: Hugging Face's Jamba, Mamba and Llama each describe their layers
+// by a rule, and a layer list that follows none of them stays in this project's own form (model_type
+// marimba), with the reason.
 import type { AttentionSpec, LayerSpec, MambaSpec, ModelSpec } from '@marimba/engine';
 import { allOfKind, hasKind } from '@marimba/engine/architecture';
 import type { JsonObject } from '@marimba/engine/formats';

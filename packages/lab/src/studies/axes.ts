@@ -1,5 +1,5 @@
-// Ready-made axes: lists of models that differ in one choice only. A study concatenates those it wants; models with the same
-// layers and sizes are trained once, whatever they are called (see cells.ts).
+// Ready-made axes: lists of models that differ in one choice only. A study concatenates those it wants;
+// models with the same layers and sizes are trained once, whatever they are called (see cells.ts).
 import type { ModelSizes, StudyModel } from './model.ts';
 
 const place = (count: number, where: string) =>
@@ -50,7 +50,9 @@ export function windows(pattern: string, widths: readonly number[]): StudyModel[
   ];
 }
 
-/** All-attention stacks with so many windowed layers to each full one: "0:1" is all full, "1:0" all windowed. */
+/**
+ * All-attention stacks by windowed layers per full one: "0:1" is all full, "1:0" all windowed.
+ */
 export function localToGlobal(
   depth: number,
   mixes: readonly string[] = ['0:1', '1:1', '3:1', '1:0'],

@@ -1,5 +1,6 @@
-// A study's cells: every model on every task with every seed. A cell's id follows from what is trained and how, not from
-// what it is called, so that models that turn out equal are trained once and finished cells are known again.
+// A study's cells: every model on every task with every seed. A cell's id follows from what is trained and
+// how, not from what it is called, so that models that turn out equal are trained once and finished cells are
+// known again.
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { findTask } from '../tasks/index.ts';
@@ -73,7 +74,10 @@ export function studyCells(study: Study): PlacedCell[] {
   return cells;
 }
 
-/** Each cell once, in an order that finishes whole seeds first: a study that is stopped early still compares all models. */
+/**
+ * Each cell once, in an order that finishes whole seeds first: a study that is stopped early still compares
+ * all models.
+ */
 export function distinctCells(placed: readonly PlacedCell[]): Cell[] {
   const seeds = [...new Set(placed.map((p) => p.seed))];
   const bySeed = seeds.flatMap((seed) => placed.filter((p) => p.seed === seed));

@@ -13,7 +13,10 @@ interface PartBase {
   readonly metric: string;
   /** Larger values are better (accuracy) or smaller ones (loss). Default: larger. */
   readonly smallerIsBetter?: boolean;
-  /** When the best of these models stays closer to chance than this, the task was not learned and decides nothing. */
+  /**
+   * When the best of these models stays closer to chance than this, the task was not learned and decides
+   * nothing.
+   */
   readonly solvable?: { readonly by: readonly string[]; readonly aboveChance: number };
 }
 

@@ -1,5 +1,5 @@
-// The trainer that studies use: the lab's own training runtime behind the interface of trainer.ts. Everything stays in memory;
-// a cell is short enough to be started again when it is cut off.
+// The trainer that studies use: the lab's own training runtime behind the interface of trainer.ts. Everything
+// stays in memory; a cell is short enough to be started again when it is cut off.
 import { type LoadModelOptions, ModelError } from '@marimba/engine';
 import type { JsonObject } from '@marimba/engine/formats';
 import { createBackend } from '@marimba/engine/plan';

@@ -1,4 +1,5 @@
-// From a study's few words about a model to a configuration that the engine's marimba family reads, and its layer list.
+// From a study's few words about a model to a configuration that the engine's marimba family reads, and its
+// layer list.
 import type { ModelSpec } from '@marimba/engine';
 import { ConfigReader, marimba, neededWeights } from '@marimba/engine/architecture';
 import { parsePattern } from './pattern.ts';

@@ -1,6 +1,6 @@
-// Plots as SVG text, drawn for a phone first: 360 units wide with type of 11, so that it stays readable at that width and grows
-// on wider screens. Colours are CSS variables of the page (--series-0 … --series-7); every point also carries its number, so
-// nothing depends on telling colours apart.
+// Plots as SVG text, drawn for a phone first: 360 units wide with type of 11, so that it stays readable at
+// that width and grows on wider screens. Colours are CSS variables of the page (--series-0 … --series-7);
+// every point also carries its number, so nothing depends on telling colours apart.
 
 export interface PlotPoint {
   /** Number shown beside it, and index of its colour. */

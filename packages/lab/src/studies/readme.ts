@@ -1,5 +1,5 @@
-// The README beside a study's results: verdicts and numbers between two markers are the tool's, written anew each time; what people
-// write around them stays.
+// The README beside a study's results: verdicts and numbers between two markers are the tool's, written anew
+// each time; what people write around them stays.
 import { type ClaimVerdict, judgeClaims } from './claims.ts';
 import { short } from './plots.ts';
 import type { CellResult } from './results.ts';

@@ -1,4 +1,5 @@
-// The look of reports: one column on a phone, plots side by side where there is room, light or dark as the reader's system is.
+// The look of reports: one column on a phone, plots side by side where there is room, light or dark as the
+// reader's system is.
 export const REPORT_STYLE = `
 :root{color-scheme:light dark;--page:#fff;--text:#1c2127;--soft:#5c6670;--rule:#d9dee3;--panel:#f5f7f9;--good:#1a7f37;--bad:#b42318;--open:#8a6100;
 --series-0:#1f6feb;--series-1:#d1242f;--series-2:#1a7f37;--series-3:#8250df;--series-4:#bc4c00;--series-5:#0b7285;--series-6:#bf3989;--series-7:#57606a}

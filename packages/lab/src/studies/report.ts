@@ -1,5 +1,5 @@
-// A study as one HTML page that needs nothing else: no network, no scripts. Verdicts first, then quality against cost, then the
-// axes, then every number.
+// A study as one HTML page that needs nothing else: no network, no scripts. Verdicts first, then quality
+// against cost, then the axes, then every number.
 import { DEFAULT_CONTEXTS } from './cells.ts';
 import { type ClaimVerdict, judgeClaims, RULE, type Verdict } from './claims.ts';
 import { dotPlot, escapeXml, linePlot, scatterPlot, short } from './plots.ts';
@@ -67,7 +67,7 @@ const figure = (plot: string, caption: string): string =>
 const COST_CONTEXTS = [256, 1024, 4096, 16_384, 65_536, 262_144];
 const bytes = { label: 'bytes', log: true, format: (v: number) => `${short(v)}B` };
 
-/** What a session of each model occupies, and what a token costs it, as the context grows. */
+/** What a session of each model occupies, and what each token adds, as the context grows. */
 function costFigures({ study, series }: Page): string {
   const models = summariseModels(study, COST_CONTEXTS);
   const over = (label: string, of: (model: (typeof models)[number], c: number) => number) =>

@@ -1,5 +1,5 @@
-// Finished cells, one JSON line each, appended as they finish. A run that is killed leaves at most half a line at the end,
-// which the next run cuts off; every whole line stays and is never computed again.
+// Finished cells, one JSON line each, appended as they finish. A run that is killed leaves at most half a
+// line at the end, which the next run cuts off; every whole line stays and is never computed again.
 import { appendFile, mkdir, open, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FormatError, UsageError } from '@marimba/engine';
@@ -11,7 +11,10 @@ export interface CellResult {
   readonly seed: number;
   /** M, A, W and e: which layers it had. */
   readonly layers: string;
-  /** accuracy, format, loss (nats a token), bitsPerByte, "accuracy at length=256" …; and of training: finalLoss, spikes … */
+  /**
+   * accuracy, format, loss (nats per token), bitsPerByte, "accuracy at length=256" …; and of training:
+   * finalLoss, spikes …
+   */
   readonly metrics: Readonly<Record<string, number>>;
   /** What guessing scores; null where there is no such thing. */
   readonly chance: number | null;
@@ -38,7 +41,10 @@ export class ResultStore {
     this.#results = results;
   }
 
-  /** Opens the results in a folder for adding to them. Only one process may: throws UsageError when another does. */
+  /**
+   * Opens the results in a folder for adding to them. Only one process may: throws UsageError when another
+   * does.
+   */
   static async open(folder: string): Promise<ResultStore> {
     try {
       await mkdir(folder, { recursive: true });

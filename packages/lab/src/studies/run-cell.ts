@@ -187,7 +187,10 @@ async function textAssignment(
   };
 }
 
-/** Tokens of a text. The vocabulary is learned from all of it, once for all models and seeds, so that losses compare. */
+/**
+ * Tokens of a text. The vocabulary is learned from all of it, once for all models and seeds, so that losses
+ * compare.
+ */
 async function readText(task: Extract<CellTask, { kind: 'text' }>, cacheFolder?: string): Promise<TextSplit> {
   const texts: string[] = [];
   for await (const { text } of readDocuments(task.text)) texts.push(text);

@@ -1,4 +1,5 @@
-// A study: a small typed file that names models, tasks, a budget and seeds. `export default defineStudy({ … })`.
+// A study: a small typed file that names models, tasks, a budget and seeds. `export default defineStudy({ …
+// })`.
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { UsageError } from '@marimba/engine';
@@ -10,7 +11,7 @@ import { type ModelSizes, modelConfig, type StudyModel } from './model.ts';
 
 export interface Budget {
   readonly steps: number;
-  /** Sequences of a step. */
+  /** Sequences per step. */
   readonly sequences: number;
   readonly learningRate: number;
   readonly warmupSteps: number;
@@ -39,7 +40,7 @@ interface TaskChoices {
   readonly budget?: Partial<Budget>;
   /** Only these models; default: all. */
   readonly models?: readonly string[];
-  /** Only the first so many seeds; default: all. */
+  /** How many seeds to use, from the first on. Default: all. */
   readonly seedCount?: number;
 }
 
@@ -48,7 +49,10 @@ export interface SyntheticStudyTask extends TaskChoices {
   /** Under which results are listed; default: the task's. Needed when a task is in a study twice. */
   readonly name?: string;
   readonly size?: TaskSize;
-  /** Further sizes that the trained model is tested at (longer contexts, say). Their vocabularies must be the same. */
+  /**
+   * Further sizes that the trained model is tested at (longer contexts, say). Their vocabularies must be the
+   * same.
+   */
   readonly alsoTest?: readonly Exclude<TaskSize, string>[];
   readonly testExamples?: number;
 }
@@ -147,7 +151,10 @@ function checkBudget(b: Budget, fail: (field: string, expected: string, found: u
     fail('warmupSteps', `a whole number from 0 to the ${b.steps} steps`, b.warmupSteps);
 }
 
-/** Loads a study from its file (.ts, .mjs, .js or .json), from a folder that holds study.ts, or by its name under studies/. */
+/**
+ * Loads a study from its file (.ts, .mjs, .js or .json), from a folder that holds study.ts, or by its name
+ * under studies/.
+ */
 export async function loadStudy(where: string, options: { short?: boolean } = {}): Promise<Study> {
   const file = await studyFile(where);
   const definition = (await readSettings(file, 'a study')) as StudyDefinition | null | undefined;

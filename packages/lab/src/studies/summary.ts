@@ -1,5 +1,5 @@
-// A study's results model by model and task by task: means over seeds with their spread. The table in the terminal, results.csv
-// and the report all show these rows.
+// A study's results model by model and task by task: means over seeds with their spread. The table in the
+// terminal, results.csv and the report all show these rows.
 import { layerStrip } from '@marimba/engine';
 import { average, type Mean, meanInterval } from '../statistics.ts';
 import { studyCells } from './cells.ts';
@@ -12,7 +12,7 @@ export interface SummaryRow {
   readonly model: string;
   readonly task: string;
   readonly layers: string;
-  /** What the task is judged by: accuracy, or loss in nats a token on text. */
+  /** What the task is judged by: accuracy, or loss in nats per token on text. */
   readonly metric: string;
   readonly smallerIsBetter: boolean;
   readonly quality: Mean;

@@ -1,5 +1,6 @@
-// A trainer that learns nothing and guesses by a fixed rule, for tests of what surrounds training: it predicts the right token
-// for a share of positions that grows with the number of attention layers, so that results differ from model to model.
+// A trainer that learns nothing and guesses by a fixed rule, for tests of what surrounds training: it
+// predicts the right token for a share of positions that grows with the number of attention layers, so that
+// results differ from model to model.
 import { appendFileSync } from 'node:fs';
 import { allOfKind } from '@marimba/engine/architecture';
 import type { TrainCell } from './trainer.ts';

@@ -1,5 +1,5 @@
-// What a study needs of training. The loop itself lives in ../train; this is the seam, so that everything around it can be
-// tested with a trainer that learns nothing.
+// What a study needs of training. The loop itself lives in ../train; this is the seam, so that everything
+// around it can be tested with a trainer that learns nothing.
 import type { ModelSpec } from '@marimba/engine';
 import type { TrainingBatch } from '../data/batches.ts';
 import type { ModelConfig } from './model.ts';

@@ -1,5 +1,6 @@
-// A process that computes one cell: told what by the first message, it reports steps and ends with the result. One process a
-// cell costs a fraction of a second and gives all memory back; a crash takes one cell with it and nothing else.
+// A process that computes one cell: told what by the first message, it reports steps and ends with the
+// result. One process per cell costs a fraction of a second and gives all memory back; a crash takes one cell
+// with it and nothing else.
 import type { Cell } from './cells.ts';
 import type { CellResult } from './results.ts';
 import { runCell } from './run-cell.ts';

@@ -1,4 +1,5 @@
-// A study's folder after a run: report.html, results.csv, summary.json (rows and verdicts) and README.md beside results.jsonl.
+// A study's folder after a run: report.html, results.csv, summary.json (rows and verdicts) and README.md
+// beside results.jsonl.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWhole } from '../data/token-file.ts';

@@ -1,5 +1,5 @@
-// Examples of a task as training batches, and as the fixed set that a trained model is tested on. The n-th batch follows from
-// the seed and n alone; test examples come from a stream that training never touches.
+// Examples of a task as training batches, and as the fixed set that a trained model is tested on. The n-th
+// batch follows from the seed and n alone; test examples come from a stream that training never touches.
 import { createRandom } from '@marimba/engine/measure';
 import type { TrainingBatch } from '../data/batches.ts';
 import type { Example, TaskInstance } from './task.ts';

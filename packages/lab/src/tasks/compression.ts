@@ -1,6 +1,6 @@
-// Compression: a random sequence must be kept so well that every place of it can be named afterwards. MAD decodes from one
-// aggregation token with a separate network; a model that predicts the next token is asked for places instead, in random
-// order: [sequence] [end] place answer place answer …
+// Compression: a random sequence must be kept so well that every place of it can be named afterwards. MAD
+// decodes from one aggregation token with a separate network; a model that predicts the next token is asked
+// for places instead, in random order: [sequence] [end] place answer place answer …
 import { defineTask, pick, shuffle, Tokens } from './task.ts';
 
 export const compression = defineTask({

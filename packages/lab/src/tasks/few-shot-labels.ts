@@ -1,7 +1,8 @@
-// Few-shot labelling where the format must be followed. Short reviews are judged; in each episode two label words, other ones
-// every time, stand for the two sides, and the examples in the context show which. In training half of the episodes are
-// plain text instead, in which a review is followed by the habitual comment ("very good" or "very bad"). The Jamba paper
-// saw pure Mamba fall back on such habits: it understood the review and answered outside the label set.
+// Few-shot labelling where the format must be followed. Short reviews are judged; in each episode two label
+// words, other ones every time, stand for the two sides, and the examples in the context show which. In
+// training half of the episodes are plain text instead, in which a review is followed by the habitual comment
+// ("very good" or "very bad"). The Jamba paper saw pure Mamba fall back on such habits: it understood the
+// review and answered outside the label set.
 import { below, defineTask, type Example, PAD, pick, sample, shuffle, Tokens } from './task.ts';
 
 const REVIEW_WORDS = 4;

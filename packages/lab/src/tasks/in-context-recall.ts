@@ -1,5 +1,6 @@
-// In-context recall: a dictionary that holds for one sequence only, spoken pair by pair; whenever a key comes again, its value
-// is known. With `noise` above 0 it is the noisy variant: tokens that mean nothing stand between the pairs.
+// In-context recall: a dictionary that holds for one sequence only, spoken pair by pair; whenever a key comes
+// again, its value is known. With `noise` above 0 it is the noisy variant: tokens that mean nothing stand
+// between the pairs.
 import { defineTask, type Level, pick, sample, Tokens } from './task.ts';
 
 const SOURCE =

@@ -1,5 +1,5 @@
-// Induction heads: one special token stands somewhere in random text, followed by some token; when it comes again at the end,
-// the same token must follow. The smallest task of copying by content.
+// Induction heads: one special token stands somewhere in random text, followed by some token; when it comes
+// again at the end, the same token must follow. The smallest task of copying by content.
 import { below, defineTask, pick, Tokens } from './task.ts';
 
 export const induction = defineTask({

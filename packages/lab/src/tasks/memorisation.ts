@@ -1,5 +1,5 @@
-// Memorisation: a dictionary that is the same in every sequence and never explained in one. Only weights can hold it, so it
-// measures knowledge, not recall. A key comes at most once in a sequence.
+// Memorisation: a dictionary that is the same in every sequence and never explained in one. Only weights can
+// hold it, so it measures knowledge, not recall. A key comes at most once in a sequence.
 import { createRandom } from '@marimba/engine/measure';
 import { defineTask, pick, sample, Tokens } from './task.ts';
 

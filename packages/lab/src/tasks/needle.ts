@@ -1,5 +1,6 @@
-// Needle in a haystack: in a long text of a simple made-up language (each word has a few possible successors) a fact is stated
-// once, "mark key value value"; at the end its key is asked. More than one needle makes the others distractors.
+// Needle in a haystack: in a long text of a simple made-up language (each word has a few possible successors)
+// a fact is stated once, "mark key value value"; at the end its key is asked. More than one needle makes the
+// others distractors.
 import { createRandom } from '@marimba/engine/measure';
 import { below, defineTask, pick, sample, Tokens } from './task.ts';
 

@@ -1,8 +1,10 @@
-// Multi-query associative recall. Key-value pairs are stated once, then keys are asked in an order and at distances of their
-// own; the right value follows each. The task on which the gap between attention and fixed-state models was pinned down.
+// Multi-query associative recall. Key-value pairs are stated once, then keys are asked in an order and at
+// distances of their own; the right value follows each. The task on which the gap between attention and
+// fixed-state models was pinned down.
 //
-// Training mixes numbers of pairs, from one up to the task's, as the paper does: with all of them from the start, models this small
-// stay at chance for thousands of steps. And it asks in every slot, so that each sequence teaches more. Tests do neither.
+// Training mixes numbers of pairs, from one up to the task's, as the paper does: with all of them from the
+// start, models this small stay at chance for thousands of steps. And it asks in every slot, so that each
+// sequence teaches more. Tests do neither.
 import type { Random } from '@marimba/engine/measure';
 import { below, defineTask, type Example, PAD, pick, sample, Tokens } from './task.ts';
 

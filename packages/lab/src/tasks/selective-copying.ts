@@ -1,5 +1,5 @@
-// Selective copying: a few tokens are strewn among blanks; after a separator they are to be said again in their order. What
-// lies between has to be skipped, so that a fixed convolution does not do.
+// Selective copying: a few tokens are strewn among blanks; after a separator they must be repeated in
+// their order. What lies between has to be skipped, so that a fixed convolution does not do.
 import { below, defineTask, PAD, pick, sample, Tokens } from './task.ts';
 
 export const selectiveCopying = defineTask({

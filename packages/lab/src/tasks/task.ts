@@ -1,6 +1,6 @@
-// What a synthetic task is: sequences made from a seed whose answers follow from a known rule. All are written for a model
-// that predicts the next token: the answers stand in the sequence, and only they are scored. So the same examples train
-// a model, test it in one pass, and can be asked of any engine.
+// What a synthetic task is: sequences made from a seed whose answers follow from a known rule. All are
+// written for a model that predicts the next token: the answers stand in the sequence, and only they are
+// scored. So the same examples train a model, test it in one pass, and can be asked of any engine.
 //
 // Token 0 is always padding and filler.
 import { UsageError } from '@marimba/engine';
@@ -43,7 +43,10 @@ export interface Task {
   /** Paper and section. */
   readonly source: string;
   readonly sizes: Readonly<Record<Level, Readonly<Record<string, number>>>>;
-  /** A level, or a level's figures with some of them changed. Throws UsageError for figures that it does not have. */
+  /**
+   * A level, or a level's figures with some of them changed. Throws UsageError for figures that it does not
+   * have.
+   */
   at(size: TaskSize): TaskInstance;
 }
 

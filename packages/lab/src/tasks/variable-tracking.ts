@@ -1,5 +1,6 @@
-// Variable tracking: "x1 = 5; x2 = x1; x3 = x2", several such chains and words that mean nothing mixed together; at the end all
-// names that hold a given number are to be listed, in the order in which they were set. Tests multi-hop tracing.
+// Variable tracking: "x1 = 5; x2 = x1; x3 = x2", several such chains and words that mean nothing mixed
+// together; at the end all names that hold a given number are to be listed, in the order in which they were
+// set. Tests multi-hop tracing.
 import { below, defineTask, pick, sample, Tokens } from './task.ts';
 
 export const variableTracking = defineTask({

@@ -61,7 +61,10 @@ const MODELS: Readonly<Record<string, ModelSpec>> = {
   ),
 };
 
-/** Gradients of one batch, then the weights after two steps (which only the same kernels agree on: AdamW divides rounding by rounding). */
+/**
+ * Gradients of one batch, then the weights after two steps (which only the same kernels agree on: AdamW
+ * divides rounding by rounding).
+ */
 async function trainOn(spec: ModelSpec, options: LoadModelOptions, recompute = false) {
   const batch = randomBatch(spec.vocabularySize, [150, 1, 67, 3], 3);
   const backend = await createBackend(options);

@@ -1,5 +1,5 @@
-// How fast training is on this machine, where the time goes, and how near the matrix products are to the machine's f32
-// multiply-add peak, measured by a loop of nothing else on the same threads in the same run.
+// How fast training is on this machine, where the time goes, and how near the matrix products are to the
+// machine's f32 multiply-add peak, measured by a loop of nothing else on the same threads in the same run.
 import type { LoadModelOptions } from '@marimba/engine';
 import type { JsonObject } from '@marimba/engine/formats';
 import { createRandom, measurePeaks } from '@marimba/engine/measure';
@@ -19,7 +19,7 @@ export interface TrainingBench {
   readonly name: string;
   readonly parameters: number;
   readonly tokensPerSecond: number;
-  /** Multiply-adds of the linear layers, forward and backward, as operations a second over the whole step. */
+  /** Multiply-adds of the linear layers, forward and backward, as operations per second over the whole step. */
   readonly gigaflops: number;
   /** The linear layers' operations over their own time, and as a share of the peak. */
   readonly linearGigaflops: number;
@@ -27,7 +27,7 @@ export interface TrainingBench {
   readonly peakGigaflops: number;
   readonly scanShareOfTime: number;
   readonly activationBytes: number;
-  /** Milliseconds of a step by kind of op, largest first. */
+  /** Milliseconds per step by kind of op, largest first. */
   readonly profile: readonly {
     readonly kind: string;
     readonly ms: number;

@@ -1,9 +1,9 @@
-// Checkpoints of a training run: weights and AdamW's moments as they lie in the arena, and where the run was. Data and
-// learning rate follow from the step's number, so nothing else is needed to go on exactly.
+// Checkpoints of a training run: weights and AdamW's moments as they lie in the arena, and where the run was.
+// Data and learning rate follow from the step's number, so nothing else is needed to resume exactly.
 //
-// File: one line of JSON (the header, ended by a newline), then the three blocks, little-endian f32. The header holds
-// their CRC-32. Written under another name, synced and renamed, so a kill at any moment leaves the one before intact; the
-// last two are kept, so one that a disk damaged does not end the run.
+// File: one line of JSON (the header, ended by a newline), then the three blocks, little-endian f32. The
+// header holds their CRC-32. Written under another name, synced and renamed, so a kill at any moment leaves
+// the one before intact; the last two are kept, so one that a disk damaged does not end the run.
 import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -77,8 +77,8 @@ export async function listCheckpoints(folder: string): Promise<string[]> {
 }
 
 /**
- * Puts the newest checkpoint that is whole into the runtime; returns the steps done, 0 when there is none. Throws FormatError
- * when it belongs to another run, or when all are damaged.
+ * Puts the newest checkpoint that is whole into the runtime; returns the steps done, 0 when there is none.
+ * Throws FormatError when it belongs to another run, or when all are damaged.
  */
 export async function restoreCheckpoint(
   folder: string,

@@ -1,5 +1,5 @@
-// From a run's texts to batches: a tokenizer (given, or trained once and kept in the run's folder), tokens (kept too), and
-// the split into training and held-out parts.
+// From a run's texts to batches: a tokenizer (given, or trained once and kept in the run's folder), tokens
+// (kept too), and the split into training and held-out parts.
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,6 @@
-// Documents packed into one row see nothing of each other: the scan's state, the convolution's last inputs and what attention may
-// look at all begin anew. So a packed batch gives the losses and the gradient of its documents trained each on its own.
+// Documents packed into one row see nothing of each other: the scan's state, the convolution's last inputs
+// and what attention may look at all begin anew. So a packed batch gives the losses and the gradient of its
+// documents trained each on its own.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createBackend } from '@marimba/engine/plan';

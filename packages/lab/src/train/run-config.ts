@@ -1,5 +1,5 @@
-// A training run as a file: `export default { … }` in TypeScript or the same as JSON, checked field by field. Paths are
-// relative to the file. Everything but the model and the texts has a default.
+// A training run as a file: `export default { … }` in TypeScript or the same as JSON, checked field by field.
+// Paths are relative to the file. Everything but the model and the texts has a default.
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { UsageError } from '@marimba/engine';
@@ -7,7 +7,10 @@ import type { JsonObject } from '@marimba/engine/formats';
 import { readSettings } from '../settings-file.ts';
 
 export interface RunConfig {
-  /** The content of a config.json: model_type jamba, mamba, llama or marimba (any mix of layers), and its sizes. */
+  /**
+   * The content of a config.json: model_type jamba, mamba, llama or marimba (any mix of layers), and its
+   * sizes.
+   */
   readonly model: JsonObject;
   /** A Hugging Face folder to start from instead of fresh weights. */
   readonly initial: string | null;

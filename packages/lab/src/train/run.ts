@@ -1,4 +1,5 @@
-// A training run from its settings: model, data, backend, first weights, the loop, and the trained model as a folder.
+// A training run from its settings: model, data, backend, first weights, the loop, and the trained model as a
+// folder.
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -33,7 +34,7 @@ export interface RunResult extends TrainerResult {
   readonly model: string | null;
 }
 
-/** Starts a run, or goes on where its folder says it was. */
+/** Starts a run, or resumes where its folder says it stopped. */
 export async function runTraining(config: RunConfig, hooks: RunHooks = {}): Promise<RunResult> {
   const first = specOfConfig('model', config.model);
   if (hooks.gguf) checkGguf(first.spec, '--gguf');
@@ -97,7 +98,9 @@ async function firstWeights(runtime: TrainingRuntime, config: RunConfig): Promis
   }
 }
 
-/** What may change when a run goes on: places, memory and how often it reports. Steps shape the learning rate. */
+/**
+ * What may change when a run resumes: places, memory and how often it reports. Steps shape the learning rate.
+ */
 const CHANGEABLE: ReadonlySet<string> = new Set<keyof RunConfig>([
   'output',
   'texts',

@@ -1,5 +1,5 @@
-// Trains a model on any backend: owns the parameters, the plan and its memory, and runs steps. It knows nothing of data,
-// schedules or files.
+// Trains a model on any backend: owns the parameters, the plan and its memory, and runs steps. It knows
+// nothing of data, schedules or files.
 import { type ModelSpec, UsageError } from '@marimba/engine';
 import { allOfKind } from '@marimba/engine/architecture';
 import {
@@ -24,7 +24,7 @@ export interface TrainingOptions {
   readonly decayed?: DecayedParameters;
   /** Weight of the load-balancing loss of routed layers (`router_aux_loss_coef`). Default 0. */
   readonly balanceLoss?: number;
-  /** Micro-batches of a step: the load-balancing loss is a mean over them. Default 1. */
+  /** Micro-batches per step: the load-balancing loss is a mean over them. Default 1. */
   readonly microBatches?: number;
   /** Compute inner values again in the backward: about a third slower, far less memory. */
   readonly recompute?: boolean;
@@ -139,7 +139,9 @@ export class TrainingRuntime {
     this.#logits = activations + placement.offsets[this.plan.plan.logits.buffer]!;
   }
 
-  /** Loss and gradients of micro-batches together, as if they were one batch. Gradients are left in the store. */
+  /**
+   * Loss and gradients of micro-batches together, as if they were one batch. Gradients are left in the store.
+   */
   gradients(batches: readonly TrainingBatch[]): Promise<Omit<StepReport, 'gradientNorm' | 'updated'>> {
     return this.#pass(batches, this.plan.backward.end);
   }
@@ -158,7 +160,7 @@ export class TrainingRuntime {
     return this.#endUpdate();
   }
 
-  /** Clears the gradients and adds those of all micro-batches; the last one's run goes on to `end`. */
+  /** Clears the gradients and adds those of all micro-batches; the last one's run continues to `end`. */
   async #pass(
     batches: readonly TrainingBatch[],
     end: number,

@@ -1,5 +1,5 @@
-// Learning rates by step: linear warm-up, then cosine (Loshchilov & Hutter 2017), warm-up–stable–decay (Hu et al. 2024,
-// "MiniCPM"), or constant.
+// Learning rates by step: linear warm-up, then cosine (Loshchilov & Hutter 2017), warm-up–stable–decay (Hu et
+// al. 2024, "MiniCPM"), or constant.
 export interface Schedule {
   readonly kind: 'cosine' | 'wsd' | 'constant';
   readonly peak: number;

@@ -1,5 +1,6 @@
-// Writes a batch into the arena for the plan to read: tokens, targets, and one segment for each document, with zero
-// recurrent state and cache pages of its own. Memory grows to what the largest batch needs and is used again.
+// Writes a batch into the arena for the plan to read: tokens, targets, and one segment for each document,
+// with zero recurrent state and cache pages of its own. Memory grows to what the largest batch needs and is
+// used again.
 import { type ModelSpec, UsageError } from '@marimba/engine';
 import { expertsPerToken } from '@marimba/engine/architecture';
 import {
@@ -50,7 +51,9 @@ export class StepData {
     this.#tables = arena.allocate(Math.max(1, state.groups.length) * maxTokens * 4, 'page tables');
   }
 
-  /** Returns the number of rows. Throws UsageError for a batch that does not fit or holds impossible tokens. */
+  /**
+   * Returns the number of rows. Throws UsageError for a batch that does not fit or holds impossible tokens.
+   */
   write(batch: TrainingBatch): number {
     const { tokens, targets } = batch;
     const rows = tokens.length;

@@ -1,7 +1,7 @@
 // The training loop: steps, held-out losses, checkpoints, a record of it all. A run's folder:
 //   log.jsonl          see training-log.ts
 //   checkpoints/       see checkpoint.ts
-// A run that was stopped or killed goes on from its last checkpoint and ends with the same bits as if nothing had happened:
+// A run that was stopped or killed resumes from its last checkpoint and ends with the same bits as if nothing had happened:
 // batches and rates follow from the step's number, and no sum depends on timing.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';

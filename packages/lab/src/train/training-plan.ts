@@ -1,5 +1,6 @@
-// One plan for a training step: the engine's forward as recorded, the loss, the backward, and the optimiser. Sections of it
-// are run on their own: a held-out loss needs no backward, micro-batches share one optimiser step.
+// One plan for a training step: the engine's forward as recorded, the loss, the backward, and the optimiser.
+// Sections of it are run on their own: a held-out loss needs no backward, micro-batches share one optimiser
+// step.
 
 import type { ModelSpec } from '@marimba/engine';
 import {
@@ -122,8 +123,8 @@ function appendOptimizer(tape: Tape, { store, partialSums, optimizerState: state
 const layerOf = (op: RecordedOp): string => /^layer \d+/.exec(op.label)?.[0] ?? op.label;
 
 /**
- * The backward with each layer's inner values computed again right before they are needed (Chen et al. 2016), so that only
- * the values between layers live through the whole plan.
+ * The backward with each layer's inner values computed again right before they are needed (Chen et al. 2016),
+ * so that only the values between layers live through the whole plan.
  */
 function appendRecomputing(tape: Tape, ops: readonly RecordedOp[], layout: StateLayout): void {
   let end = ops.length;
@@ -142,7 +143,9 @@ function appendRecomputing(tape: Tape, ops: readonly RecordedOp[], layout: State
   }
 }
 
-/** Records a layer's ops again with buffers of their own, but for the last ones, whose result is still there. */
+/**
+ * Records a layer's ops again with buffers of their own, but for the last ones, whose result is still there.
+ */
 function replay(
   tape: Tape,
   layer: readonly RecordedOp[],

@@ -1,4 +1,5 @@
-// The golden training runs: first loss, gradient of every tensor and ten AdamW steps of an independent implementation.
+// The golden training runs: first loss, gradient of every tensor and ten AdamW steps of an independent
+// implementation.
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,6 @@
-// Checks training against a golden run: first loss, the gradient's norm for every tensor, and ten AdamW steps, made by an
-// independent implementation (golden-train.json: Hugging Face's forward with torch's autograd and optimiser).
+// Checks training against a golden run: first loss, the gradient's norm for every tensor, and ten AdamW
+// steps, made by an independent implementation (golden-train.json: Hugging Face's forward with torch's
+// autograd and optimiser).
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FormatError, type HuggingFaceCheckpoint, type LoadModelOptions, UsageError } from '@marimba/engine';
@@ -143,8 +144,8 @@ function asBatch(sequences: readonly (readonly number[])[]): TrainingBatch {
 }
 
 /**
- * Jamba's and Llama's embeddings have a padding row that gets no gradient (torch's padding_idx), Mamba's do not. Jamba's
- * configuration has token 0 for it unless it says otherwise.
+ * Jamba's and Llama's embeddings have a padding row that gets no gradient (torch's padding_idx), Mamba's do
+ * not. Jamba's configuration has token 0 for it unless it says otherwise.
  */
 function paddingToken({ config }: HuggingFaceCheckpoint, family: string): number {
   if (family !== 'jamba' && family !== 'llama') return -1;
