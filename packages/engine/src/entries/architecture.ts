@@ -7,7 +7,6 @@ export { marimba } from '../architecture/families/marimba.ts';
 export type { Family } from '../architecture/family.ts';
 export { ggufName, OWN_NAMES, type Role, withLayer } from '../architecture/roles.ts';
 export { allOfKind, expertsPerToken, hasKind, mixerLetters, partsOf } from '../architecture/spec.ts';
-export { codesByteLength } from '../backends/wasm/kernels/layouts/codes.ts';
 export { packingRules } from '../backends/wasm/packing-rules.ts';
 export { ggufArchitecture, llamaCppLimits } from '../export/gguf-architecture.ts';
 export { ggufContents, memoryTensor } from '../export/gguf-model.ts';
@@ -17,6 +16,7 @@ export { arrange, arrangedShape, restore, sizeOf } from '../layers/arrange.ts';
 export { plainAttention } from '../layers/attention.ts';
 export { layerOf, MIXER_WORDS } from '../layers/index.ts';
 export { readText, type TextSide } from '../model/text-side.ts';
+export { codesByteLength } from '../plan/codes.ts';
 export {
   chooseLayout,
   derivedVectors,

@@ -3,29 +3,30 @@
 // For the workspace's own packages: any release may change it. Applications use '@marimba/engine'.
 
 export type { Backend, OpTimes, Program } from '../backends/backend.ts';
-export { referenceKernels } from '../backends/reference/kernels.ts';
-export {
-  attentionBackwardScratchBytes,
-  GEMM_SCRATCH_BYTES,
-  scanBackwardScratchBytes,
-} from '../backends/wasm/training-scratch.ts';
+export { referenceKernelOf, registerReferenceKernel } from '../backends/reference/kernels.ts';
 export { createBackend } from '../load-model.ts';
 export { Arena } from '../memory/arena.ts';
 export { floatsAt, type MemoryViews } from '../memory/memory-views.ts';
 export { PAGE_TOKENS } from '../plan/cache-layout.ts';
 export { encodePlan, placeBuffers } from '../plan/encode.ts';
 export {
-  decodeOp,
-  OPTIMIZER_STATE,
-  OPTIMIZER_STATE_BYTES,
-  type OpFields,
-  type OpKind,
-  SCAN_GROUPS,
-  SUM_CHUNK,
-} from '../plan/ops.ts';
-export {
+  address,
+  defineOp,
+  type Facts,
+  float,
+  integer,
+  matrixFields,
+  type Op,
   type OpCost,
+  ZERO_COST,
+} from '../plan/ops/op.ts';
+export { attentionBackwardScratchBytes, scanBackwardScratchBytes } from '../plan/ops/scratch.ts';
+export { OPTIMIZER_STATE, OPTIMIZER_STATE_BYTES, SCAN_GROUPS, SUM_CHUNK } from '../plan/ops/training.ts';
+export { decodeOp, type OpFields, type OpKind, type OpOf, opOf, registerOp } from '../plan/ops.ts';
+export {
+  matrix,
   type Operand,
+  type OperandsOf,
   type PlacedWeight,
   type Plan,
   type PlanBuffer,
@@ -33,8 +34,8 @@ export {
   type PlanTraits,
   type RecordedOp,
   type RowSet,
+  recorded,
 } from '../plan/plan.ts';
-export { FREE } from '../plan/recorded.ts';
 export { SEGMENT, SEGMENT_WORDS, type StepLayout, stepLayout } from '../plan/step.ts';
 export { forward, type PlacedWeights } from '../runtime/forward.ts';
 export { Runtime } from '../runtime/runtime.ts';

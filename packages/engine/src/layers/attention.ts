@@ -3,6 +3,8 @@
 
 import type { TypedMetadataValue } from '../formats/gguf-values.ts';
 import { f32, text, u32 } from '../formats/gguf-values.ts';
+import { attend, rope } from '../plan/ops/attention.ts';
+import { linear, rmsNorm } from '../plan/ops/dense.ts';
 import { type DerivedVector, type GgufLayer, type Layer, matrix, vector } from './layer.ts';
 import { type RopeScaling, type RopeSpec, ropeInverseFrequencies } from './rope.ts';
 
@@ -92,21 +94,21 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
 
   record({ plan: p, weight, find, cache, normEpsilon }, a, input, hidden) {
     const { heads, kvHeads, headSize, window } = a;
-    let q = p.linear(input, weight('q'), { bias: find('qBias') }); // [T, heads * headSize]
-    let k = p.linear(input, weight('k'), { bias: find('kBias') }); // [T, kvHeads * headSize]
-    const v = p.linear(input, weight('v'), { bias: find('vBias') }); // [T, kvHeads * headSize]
+    let q = linear(p, input, weight('q'), { bias: find('qBias') }); // [T, heads * headSize]
+    let k = linear(p, input, weight('k'), { bias: find('kBias') }); // [T, kvHeads * headSize]
+    const v = linear(p, input, weight('v'), { bias: find('vBias') }); // [T, kvHeads * headSize]
     if (a.headNorms) {
-      q = p.rmsNorm(q, weight('qNorm'), normEpsilon, { groups: heads, into: q });
-      k = p.rmsNorm(k, weight('kNorm'), normEpsilon, { groups: kvHeads, into: k });
+      q = rmsNorm(p, q, weight('qNorm'), normEpsilon, { groups: heads, into: q });
+      k = rmsNorm(p, k, weight('kNorm'), normEpsilon, { groups: kvHeads, into: k });
     }
     if (a.rope) {
       const inverseFrequencies = weight('ropeFactors').address;
       const rotation = { headSize, rotary: a.rope.rotary, inverseFrequencies, attentionScale: 1 };
-      q = p.rope(q, { heads, ...rotation });
-      k = p.rope(k, { heads: kvHeads, ...rotation });
+      q = rope(p, q, { heads, ...rotation });
+      k = rope(p, k, { heads: kvHeads, ...rotation });
     }
-    const y = p.attention(q, k, v, { heads, kvHeads, headSize, window, cache: cache() }); // [T, heads * headSize]
-    return p.linear(y, weight('o'), { bias: find('oBias'), addTo: hidden });
+    const y = attend(p, q, k, v, { heads, kvHeads, headSize, window, cache: cache() }); // [T, heads * headSize]
+    return linear(p, y, weight('o'), { bias: find('oBias'), addTo: hidden });
   },
 
   ggufNames: {

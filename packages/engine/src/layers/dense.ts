@@ -2,6 +2,7 @@
 
 import { u32 } from '../formats/gguf-values.ts';
 import type { Activation } from '../plan/activation.ts';
+import { gatedActivation, linear } from '../plan/ops/dense.ts';
 import { type GgufLayer, type Layer, matrix, vector } from './layer.ts';
 
 /** A gated feed-forward: `down(activation(gate(x)) * up(x))` (SwiGLU where the activation is SiLU). */
@@ -30,10 +31,10 @@ export const dense: Layer<DenseSpec, DenseRole, never> = {
   ],
 
   record({ plan: p, weight, find }, { activation }, input, hidden) {
-    const gate = p.linear(input, weight('gate'), { bias: find('gateBias') }); // [T, size]
-    const up = p.linear(input, weight('up'), { bias: find('upBias') }); // [T, size]
-    const y = p.gatedActivation(gate, up, activation);
-    return p.linear(y, weight('down'), { bias: find('downBias'), addTo: hidden });
+    const gate = linear(p, input, weight('gate'), { bias: find('gateBias') }); // [T, size]
+    const up = linear(p, input, weight('up'), { bias: find('upBias') }); // [T, size]
+    const y = gatedActivation(p, gate, up, activation);
+    return linear(p, y, weight('down'), { bias: find('downBias'), addTo: hidden });
   },
 
   ggufNames: {

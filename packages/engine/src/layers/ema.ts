@@ -10,6 +10,8 @@
 // this project's own form.
 
 import { ModelError } from '../errors.ts';
+import { linear, rmsNorm } from '../plan/ops/dense.ts';
+import { selectiveScan } from '../plan/ops/mamba.ts';
 import { type DerivedVector, type Layer, matrix, vector } from './layer.ts';
 import { initialStep } from './mamba.ts';
 
@@ -46,15 +48,15 @@ export const ema: Layer<EmaSpec, EmaRole, 'average'> = {
   state: ({ innerSize }) => ({ recurrent: { average: Math.ceil(innerSize / 4) * 16 } }),
 
   record({ plan: p, weight, normEpsilon, state }, { innerSize }, input, hidden) {
-    const uz = p.linear(input, weight('emaIn')); // [T, 2 inner]: u, then the gate z
+    const uz = linear(p, input, weight('emaIn')); // [T, 2 inner]: u, then the gate z
     const u = p.slice(uz, 0, innerSize);
     const z = p.slice(uz, innerSize, innerSize);
     const zeros = weight('emaZeros');
-    const one = () => p.linear(u, zeros, { bias: weight('emaOne') }); // [T, 1]
-    const y = p.selectiveScan({
+    const one = () => linear(p, u, zeros, { bias: weight('emaOne') }); // [T, 1]
+    const y = selectiveScan(p, {
       b: one(),
       c: one(),
-      dt: p.rmsNorm(u, zeros, normEpsilon), // [T, inner] of zeros: what remains of dt is its bias
+      dt: rmsNorm(p, u, zeros, normEpsilon), // [T, inner] of zeros: what remains of dt is its bias
       dtBias: weight('emaStep'),
       u,
       z,
@@ -63,7 +65,7 @@ export const ema: Layer<EmaSpec, EmaRole, 'average'> = {
       states: 1,
       stateOffset: state('average'),
     }); // [T, inner]
-    return p.linear(y, weight('emaOut'), { addTo: hidden });
+    return linear(p, y, weight('emaOut'), { addTo: hidden });
   },
 
   ggufNames: {},

@@ -3,6 +3,8 @@
 
 import { u32 } from '../formats/gguf-values.ts';
 import type { Activation } from '../plan/activation.ts';
+import { gatedActivation, linear } from '../plan/ops/dense.ts';
+import { combineExperts, expertLinear, route } from '../plan/ops/experts.ts';
 import { type GgufLayer, type Layer, matrix } from './layer.ts';
 
 /** A mixture of experts: a router sends each token through `topK` of `count` feed-forwards. */
@@ -42,11 +44,11 @@ export const experts: Layer<ExpertsSpec, ExpertsRole, never> = {
   },
 
   record({ plan: p, weight }, { topK, renormalize, activation }, input, hidden) {
-    const routing = p.route(p.linear(input, weight('router')), topK, renormalize); // logits [T, count]
-    const gate = p.expertLinear(input, routing, weight('expertGate')); // [slots, size]
-    const up = p.expertLinear(input, routing, weight('expertUp')); // [slots, size]
-    const y = p.gatedActivation(gate, up, activation);
-    return p.combineExperts(hidden, p.expertLinear(y, routing, weight('expertDown')), routing); // [T, H]
+    const routing = route(p, linear(p, input, weight('router')), topK, renormalize); // logits [T, count]
+    const gate = expertLinear(p, input, routing, weight('expertGate')); // [slots, size]
+    const up = expertLinear(p, input, routing, weight('expertUp')); // [slots, size]
+    const y = gatedActivation(p, gate, up, activation);
+    return combineExperts(p, hidden, expertLinear(p, y, routing, weight('expertDown')), routing); // [T, H]
   },
 
   ggufNames: {

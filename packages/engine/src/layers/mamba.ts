@@ -6,6 +6,8 @@
 
 import type { ConfigReader } from '../formats/config-reader.ts';
 import { flag, u32 } from '../formats/gguf-values.ts';
+import { linear, rmsNorm } from '../plan/ops/dense.ts';
+import { causalConv, selectiveScan } from '../plan/ops/mamba.ts';
 import { type DerivedVector, type GgufLayer, type Initial, type Layer, matrix, vector } from './layer.ts';
 
 /** A selective state-space layer (Mamba-1; Gu and Dao 2023). */
@@ -112,21 +114,21 @@ export const mamba: Layer<MambaSpec, MambaRole, MambaState> = {
   }),
 
   record({ plan: p, weight, find, state }, m, input, hidden) {
-    const xz = p.linear(input, weight('inProj'), { bias: find('inProjBias') }); // [T, 2 inner]: x, then the gate z
+    const xz = linear(p, input, weight('inProj'), { bias: find('inProjBias') }); // [T, 2 inner]: x, then the gate z
     const xIn = p.slice(xz, 0, m.innerSize);
-    const x = p.causalConv(xIn, weight('convWeight'), find('convBias'), state('conv')); // [T, inner]
+    const x = causalConv(p, xIn, weight('convWeight'), find('convBias'), state('conv')); // [T, inner]
     const z = p.slice(xz, m.innerSize, m.innerSize);
-    const dtBC = p.linear(x, weight('xProj')); // [T, dtRank + 2 states]
+    const dtBC = linear(p, x, weight('xProj')); // [T, dtRank + 2 states]
     let dtLow = p.slice(dtBC, 0, m.dtRank);
     let b = p.slice(dtBC, m.dtRank, m.stateSize);
     let c = p.slice(dtBC, m.dtRank + m.stateSize, m.stateSize);
     if (m.innerNorms !== 'none') {
-      dtLow = p.rmsNorm(dtLow, weight('dtNorm'), m.innerNormEpsilon, { into: dtLow });
-      b = p.rmsNorm(b, weight('bNorm'), m.innerNormEpsilon, { into: b });
-      c = p.rmsNorm(c, weight('cNorm'), m.innerNormEpsilon, { into: c });
+      dtLow = rmsNorm(p, dtLow, weight('dtNorm'), m.innerNormEpsilon, { into: dtLow });
+      b = rmsNorm(p, b, weight('bNorm'), m.innerNormEpsilon, { into: b });
+      c = rmsNorm(p, c, weight('cNorm'), m.innerNormEpsilon, { into: c });
     }
-    const dt = p.linear(dtLow, weight('dtProj'), { into: xIn }); // [T, inner]; the scan adds its bias
-    const y = p.selectiveScan({
+    const dt = linear(p, dtLow, weight('dtProj'), { into: xIn }); // [T, inner]; the scan adds its bias
+    const y = selectiveScan(p, {
       u: x,
       dt,
       dtBias: find('dtProjBias'),
@@ -138,7 +140,7 @@ export const mamba: Layer<MambaSpec, MambaRole, MambaState> = {
       states: m.stateSize,
       stateOffset: state('scan'),
     }); // [T, inner]
-    return p.linear(y, weight('outProj'), { bias: find('outProjBias'), addTo: hidden });
+    return linear(p, y, weight('outProj'), { bias: find('outProjBias'), addTo: hidden });
   },
 
   ggufNames: {

@@ -1,12 +1,11 @@
 // The profile of a plan: measured time and planned cost per op, summed over ops of the same kind and size in
 // the same kind of layer. For measurements only.
 import type { OpTimes } from '../backends/backend.ts';
-import type { OpKind } from '../plan/ops.ts';
 import type { Plan, RecordedOp } from '../plan/plan.ts';
 import { type Cost, costOfOp, type Limits, leastSeconds, type Pass, sumOfCosts } from './cost.ts';
 
 export interface OpProfile {
-  readonly kind: OpKind;
+  readonly kind: string;
   /** "mamba", "attention", "dense", "experts", "embedding" or "head". */
   readonly layer: string;
   /** Outputs × columns of a matrix product; null for other ops. */

@@ -24,3 +24,7 @@ export function headPlaneBytes(type: CacheType, headSize: number): number {
 /** Bytes of one plane (keys or values of one layer). */
 export const planeBytes = (type: CacheType, kvHeads: number, headSize: number): number =>
   kvHeads * headPlaneBytes(type, headSize);
+
+/** The type that has this number in op records. */
+export const cacheTypeOf = (id: number): CacheType =>
+  (Object.keys(CACHE_TYPE_ID) as CacheType[]).find((type) => CACHE_TYPE_ID[type] === id)!;

@@ -1,6 +1,6 @@
 // Places a plan in an arena: gives every buffer an address, reusing memory of buffers whose last reader has run, and
 // writes the op records.
-import { encodeOp, type OpFields, type OpKind, wordsOf } from './ops.ts';
+import { encodeRecord, wordsOf } from './ops.ts';
 import type { Operand, Plan, RowSet } from './plan.ts';
 import type { StepLayout } from './step.ts';
 
@@ -69,7 +69,7 @@ function resolve(operand: Operand, where: Addresses): number {
 /** The plan's records as words, and the word at which each op starts. */
 export function encodePlan(plan: Plan, where: Addresses): { words: Uint32Array; starts: number[] } {
   const starts: number[] = [];
-  const words = new Uint32Array(plan.ops.reduce((sum, op) => sum + wordsOf(op.kind), 0));
+  const words = new Uint32Array(plan.ops.reduce((sum, op) => sum + wordsOf(op.definition), 0));
   let end = 0;
   for (const op of plan.ops) {
     starts.push(end);
@@ -77,7 +77,7 @@ export function encodePlan(plan: Plan, where: Addresses): { words: Uint32Array; 
     for (const [name, operand] of Object.entries(op.fields))
       fields[name] = resolve(operand as Operand, where);
     if ('scratchBytes' in fields) fields.scratchBytes = where.scratchBytes;
-    end += encodeOp(op.kind, fields as OpFields<OpKind>, words, end);
+    end += encodeRecord(op.definition, fields, words, end);
   }
   return { words, starts };
 }

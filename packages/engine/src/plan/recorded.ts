@@ -1,7 +1,7 @@
-// What a plan is made of: values, operands, costs, recorded ops. PlanBuilder (plan.ts) makes them, encode.ts places them.
+// What a plan is made of: values, operands, recorded ops. PlanBuilder (plan.ts) makes them, encode.ts places them.
 import type { CacheType } from './cache-layout.ts';
 import type { WeightLayout } from './layouts.ts';
-import type { OpFields, OpKind } from './ops.ts';
+import type { Op, OpCost } from './ops/op.ts';
 
 /** Which row count an activation follows: tokens of the step, rows that want logits, or routed (token, expert) pairs. */
 export type RowSet = 'rows' | 'logitRows' | 'slots';
@@ -42,40 +42,12 @@ export type Operand =
     }
   | { readonly scratch: true };
 
-/** What an op costs: fixed parts, and parts for each live row (and for each cached position that a row attends to). */
-export interface OpCost {
-  readonly weightBytes: number;
-  readonly macsPerRow: number;
-  /** Products of bytes that a multiply-add takes: 1 where both sides are bytes, 2 where one has 16 bits, 0 where it is f32. */
-  readonly byteProductsPerMac: 0 | 1 | 2;
-  /** Recurrent state of a session, read and written once. */
-  readonly stateBytes: number;
-  readonly bytesPerRow: number;
-  readonly exponentialsPerRow: number;
-  readonly cacheBytesPerPosition: number;
-  readonly macsPerPosition: number;
-  /** Positions beyond this are not read; 0: no limit. */
-  readonly window: number;
-}
-
-/** An op that costs nothing. */
-export const FREE: OpCost = {
-  weightBytes: 0,
-  macsPerRow: 0,
-  byteProductsPerMac: 0,
-  stateBytes: 0,
-  bytesPerRow: 0,
-  exponentialsPerRow: 0,
-  cacheBytesPerPosition: 0,
-  macsPerPosition: 0,
-  window: 0,
-};
-
-export interface RecordedOp<K extends OpKind = OpKind> {
+export interface RecordedOp<K extends string = string, F extends string = string> {
   readonly kind: K;
+  readonly definition: Op<K, F>;
   /** For people: "layer 3 inProj". */
   readonly label: string;
-  readonly fields: Record<keyof OpFields<K>, Operand>;
+  readonly fields: Readonly<Record<F, Operand>>;
   readonly reads: readonly number[];
   readonly writes: readonly number[];
   readonly set: RowSet;
@@ -110,32 +82,8 @@ export interface PlanTraits {
   codesByteLength(rows: number, columns: number): number;
 }
 
-export interface ScanOperands {
-  readonly u: Value;
-  readonly dt: Value;
-  readonly dtBias: PlacedWeight | null;
-  readonly b: Value;
-  readonly c: Value;
-  readonly z: Value;
-  readonly a: PlacedWeight;
-  readonly d: PlacedWeight;
-  readonly states: number;
-  readonly stateOffset: number;
-}
-
 export interface CachePlace {
   readonly group: number;
   readonly layerOffset: number;
   readonly type: CacheType;
-  /** Bytes of keys and values that one position of this layer occupies. */
-  readonly bytesPerPosition: number;
-}
-
-export interface Routing {
-  readonly offsets: Value;
-  readonly slotRows: Value;
-  readonly slotOf: Value;
-  readonly weights: Value;
-  readonly experts: number;
-  readonly topK: number;
 }

@@ -5,6 +5,7 @@
 import type { NormRole, Role } from '../architecture/roles.ts';
 import type { LayerSpec, ModelSpec } from '../architecture/spec.ts';
 import { layerOf, type PartSpec } from '../layers/index.ts';
+import { embed, gatherLogitRows, linear, rmsNorm } from '../plan/ops/dense.ts';
 import type { PlacedWeight, Plan, PlanBuilder, Value } from '../plan/plan.ts';
 import type { PartState, StateLayout } from '../state/state-layout.ts';
 
@@ -16,13 +17,13 @@ export interface PlacedWeights {
 
 export function forward(p: PlanBuilder, spec: ModelSpec, weights: PlacedWeights, state: StateLayout): Plan {
   p.label('embedding');
-  let hidden = p.embed(weights.get(-1, 'embedding'), spec.embeddingScale); // [T, H]
+  let hidden = embed(p, weights.get(-1, 'embedding'), spec.embeddingScale); // [T, H]
   spec.layers.forEach((layer, index) => {
     hidden = block({ p, spec, weights, state, index }, layer, hidden); // [T, H]
   });
   p.label('head');
-  const last = p.rmsNorm(p.gatherLogitRows(hidden), weights.get(-1, 'finalNorm'), spec.normEpsilon); // [wanted, H]
-  return p.finish(p.linear(last, weights.get(-1, spec.tiedHead ? 'embedding' : 'head'))); // [wanted, vocabulary]
+  const last = rmsNorm(p, gatherLogitRows(p, hidden), weights.get(-1, 'finalNorm'), spec.normEpsilon); // [wanted, H]
+  return p.finish(linear(p, last, weights.get(-1, spec.tiedHead ? 'embedding' : 'head'))); // [wanted, vocabulary]
 }
 
 interface Here {
@@ -37,7 +38,7 @@ interface Here {
 function block(here: Here, { mixers, feedForward }: LayerSpec, hidden: Value): Value {
   const { p, spec, weights, state, index } = here;
   const label = (part: PartSpec) => p.label(`layer ${index} ${part.kind}`);
-  const norm = (role: NormRole) => p.rmsNorm(hidden, weights.get(index, role), spec.normEpsilon);
+  const norm = (role: NormRole) => rmsNorm(p, hidden, weights.get(index, role), spec.normEpsilon);
   if (mixers[0]) {
     label(mixers[0]);
     const x = norm('inputNorm'); // [T, H]

@@ -4,7 +4,7 @@
 import type { ModelSpec } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
 import { layerOf } from '../layers/index.ts';
-import { type CacheType, PAGE_TOKENS, planeBytes } from '../plan/cache-layout.ts';
+import { type CacheType, planeBytes } from '../plan/cache-layout.ts';
 import type { CachePlace } from '../plan/plan.ts';
 import { MAX_CACHE_GROUPS } from '../plan/step.ts';
 
@@ -60,7 +60,6 @@ export function stateLayout(spec: ModelSpec, cacheType: CacheType): StateLayout 
         group: groups.indexOf(group),
         layerOffset: group.pageBytes,
         type: cacheType,
-        bytesPerPosition: bytes / PAGE_TOKENS,
       };
       group.pageBytes += bytes;
       group.members.push({ place, kvHeads: cache.kvHeads, headSize: cache.headSize });

@@ -1,7 +1,6 @@
 // Conformance of rope, cacheStore and attention: cache types, grouped heads, windows, several sessions in a
 // step, and deep contexts whose cache is split over threads.
 import { after, before, describe, it } from 'node:test';
-import { attentionScratchBytes } from '../../src/backends/wasm/scratch.ts';
 import { f32ToF16 } from '../../src/formats/half.ts';
 import {
   CACHE_TYPE_ID,
@@ -10,6 +9,7 @@ import {
   PAGE_TOKENS,
   planeBytes,
 } from '../../src/plan/cache-layout.ts';
+import { attentionScratchBytes } from '../../src/plan/ops/scratch.ts';
 import {
   BUILDS,
   checkOp,

@@ -1,7 +1,7 @@
 // Conformance of the gradients of linear maps with the reference: sizes around those of tiles, panels and
 // blocks.
 import { after, before, describe, it } from 'node:test';
-import { GEMM_SCRATCH_BYTES } from '../../src/backends/wasm/training-scratch.ts';
+import { GEMM_SCRATCH_BYTES } from '../../src/plan/ops/scratch.ts';
 import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';
 
 const THREADS = [1, 3];

@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { rawLinearScratchBytes } from '../../src/backends/wasm/scratch.ts';
 import { dequantize } from '../../src/formats/dequantize.ts';
 import { byteLengthOf, TENSOR_TYPES } from '../../src/formats/tensor-types.ts';
 import type { TensorType } from '../../src/formats/types.ts';
 import { layoutId, rawTypeOf } from '../../src/plan/layouts.ts';
+import { rawLinearScratchBytes } from '../../src/plan/ops/scratch.ts';
 import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';
 
 const THREADS = [1, 3];

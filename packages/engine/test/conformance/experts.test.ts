@@ -1,9 +1,9 @@
 // Conformance of routed feed-forwards: route, expertLinear over every kind of occupancy, combineExperts.
 import { after, before, describe, it } from 'node:test';
-import { rawLinearScratchBytes } from '../../src/backends/wasm/scratch.ts';
 import { byteLengthOf } from '../../src/formats/tensor-types.ts';
 import type { TensorType } from '../../src/formats/types.ts';
 import { layoutId } from '../../src/plan/layouts.ts';
+import { rawLinearScratchBytes } from '../../src/plan/ops/scratch.ts';
 import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';
 
 const THREADS = [1, 3];

@@ -12,7 +12,7 @@ import {
   type KernelExports,
 } from '../../src/backends/wasm/load-kernels.ts';
 import { viewsOf } from '../../src/memory/memory-views.ts';
-import { encodeOp, type OpFields, type OpKind, wordsOf } from '../../src/plan/ops.ts';
+import { encodeOp, type OpFields, type OpKind, opOf, wordsOf } from '../../src/plan/ops.ts';
 import { SEGMENT, SEGMENT_WORDS, stepLayout } from '../../src/plan/step.ts';
 
 /** Every compiled file, on every machine: where a build's int8 dot is emulated it is slow, not wrong. */
@@ -199,7 +199,7 @@ export function checkOp<K extends OpKind>(
 ): void {
   const { image, kind, fields } = check;
   const op = Math.ceil(image.end / 64) * 64;
-  const end = op + wordsOf(kind) * 4;
+  const end = op + wordsOf(opOf(kind)) * 4;
   const before = image.bytes.slice(0, end);
   const expected = viewsOf(before.slice().buffer);
   const reference = referenceKernels[kind as keyof typeof referenceKernels] as (

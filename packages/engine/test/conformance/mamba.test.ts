@@ -2,8 +2,8 @@
 // into steps, in any company, gives the same outputs and the same state.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { scanScratchBytes } from '../../src/backends/wasm/scratch.ts';
-import { encodeOp, type OpFields, wordsOf } from '../../src/plan/ops.ts';
+import { scanScratchBytes } from '../../src/plan/ops/scratch.ts';
+import { encodeOp, type OpFields, opOf, wordsOf } from '../../src/plan/ops.ts';
 import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';
 
 const THREADS = [1, 3];
@@ -242,7 +242,7 @@ function runCut<K extends StateOp>(
   const words = new Uint32Array(machine.memory.buffer);
   encodeOp(kind, fields, words, op >>> 2);
   const { rows: rowsAt, segments, y: yAt, yStride } = fields as OpFields<StateOp>;
-  assert.ok(op + wordsOf(kind) * 4 < memory.byteLength);
+  assert.ok(op + wordsOf(opOf(kind)) * 4 < memory.byteLength);
   let start = 0;
   for (const rows of cuts) {
     words[rowsAt >>> 2] = rows;

@@ -1,8 +1,8 @@
 // What a rule is: see rules.ts.
-import type { Operand, OpKind, RecordedOp } from '@marimba/engine/plan';
+import type { Operand, OpKind, OpOf } from '@marimba/engine/plan';
 import type { Tape } from './tape.ts';
 
-export type Rule<K extends OpKind> = (op: RecordedOp<K>, tape: Tape) => void;
+export type Rule<K extends OpKind> = (op: OpOf<K>, tape: Tape) => void;
 
 /** A field that is a number or an address, known when recorded. */
 export function numberOf(operand: Operand): number {

@@ -1,11 +1,11 @@
 // Rules of attention. The forward records it as two ops, cacheStore (k and v into the cache) and attention (q over the
 // cache); the gradient is one op over q, k and v, recorded when the walk arrives at cacheStore.
-import { attentionBackwardScratchBytes, type RecordedOp } from '@marimba/engine/plan';
+import { attentionBackwardScratchBytes, type OpOf } from '@marimba/engine/plan';
 import { numberOf, type Rule } from './rule.ts';
 import type { Tape } from './tape.ts';
 
 /** The attention op whose cacheStore comes next. */
-const waiting = new WeakMap<Tape, RecordedOp<'attention'>>();
+const waiting = new WeakMap<Tape, OpOf<'attention'>>();
 
 export const attention: Rule<'attention'> = (op, tape) => {
   waiting.set(tape, op);
@@ -24,37 +24,31 @@ export const cacheStore: Rule<'cacheStore'> = ({ fields: store, set }, tape) => 
   if (!dy) return;
   const { k, kStride, v, vStride } = store;
   const threadBytes = attentionBackwardScratchBytes(tape.context.maxRows);
-  tape.append(
-    'attentionBackward',
-    set,
-    {
-      segments,
-      q,
-      qStride,
-      k,
-      kStride,
-      v,
-      vStride,
-      y,
-      yStride,
-      dy,
-      dyStride: yStride,
-      dq: tape.fresh(q, queries),
-      dqStride: qStride,
-      dk: tape.fresh(k, keys),
-      dkStride: kStride,
-      dv: tape.fresh(v, keys),
-      dvStride: vStride,
-      heads,
-      kvHeads,
-      headSize,
-      scale,
-      window,
-      scratch: tape.scratch(threadBytes),
-      threadBytes,
-    },
-    { macsPerPosition: 5 * queries, bytesPerRow: queries * 16 + keys * 16, window: numberOf(window) },
-  );
+  tape.append('attentionBackward', set, {
+    segments,
+    q,
+    qStride,
+    k,
+    kStride,
+    v,
+    vStride,
+    y,
+    yStride,
+    dy,
+    dyStride: yStride,
+    dq: tape.fresh(q, queries),
+    dqStride: qStride,
+    dk: tape.fresh(k, keys),
+    dkStride: kStride,
+    dv: tape.fresh(v, keys),
+    dvStride: vStride,
+    heads,
+    kvHeads,
+    headSize,
+    scale,
+    window,
+    threadBytes,
+  });
 };
 
 /** A rotation's gradient is the opposite rotation, in the gradient's place. */
@@ -62,19 +56,14 @@ export const rope: Rule<'rope'> = ({ fields, set }, tape) => {
   const columns = numberOf(fields.heads) * numberOf(fields.headSize);
   const x = tape.gradient(fields.x, columns);
   if (!x) return;
-  tape.append(
-    'rope',
-    set,
-    {
-      positions: fields.positions,
-      x,
-      xStride: fields.xStride,
-      heads: fields.heads,
-      headSize: fields.headSize,
-      rotary: fields.rotary,
-      inverseFrequencies: tape.context.negatedFrequencies(numberOf(fields.inverseFrequencies)),
-      attentionScale: fields.attentionScale,
-    },
-    { macsPerRow: 2 * columns, bytesPerRow: columns * 8 },
-  );
+  tape.append('rope', set, {
+    positions: fields.positions,
+    x,
+    xStride: fields.xStride,
+    heads: fields.heads,
+    headSize: fields.headSize,
+    rotary: fields.rotary,
+    inverseFrequencies: tape.context.negatedFrequencies(numberOf(fields.inverseFrequencies)),
+    attentionScale: fields.attentionScale,
+  });
 };

@@ -1,6 +1,6 @@
 // Rules of routed feed-forwards. Gradients of rows that several experts read are collected per slot and then summed in the
 // order of a row's choices, never by several threads at once.
-import { GEMM_SCRATCH_BYTES, type Operand, type RecordedOp } from '@marimba/engine/plan';
+import type { Operand, OpOf } from '@marimba/engine/plan';
 import { numberOf, type Rule } from './rule.ts';
 import type { Tape } from './tape.ts';
 
@@ -19,24 +19,19 @@ export const combineExperts: Rule<'combineExperts'> = ({ fields, set }, tape) =>
   const dy = tape.gradient(fields.y, columns);
   if (!dy) return;
   const dWeights = tape.temporary('rows', (rows) => rows * topK * 4);
-  tape.append(
-    'combineExpertsBackward',
-    set,
-    {
-      topK,
-      slotOf,
-      weights,
-      x,
-      xStride,
-      dy,
-      dyStride: fields.yStride,
-      columns,
-      dx: tape.fresh(x, columns),
-      dxStride: xStride,
-      dWeights,
-    },
-    { bytesPerRow: columns * 12 * topK },
-  );
+  tape.append('combineExpertsBackward', set, {
+    topK,
+    slotOf,
+    weights,
+    x,
+    xStride,
+    dy,
+    dyStride: fields.yStride,
+    columns,
+    dx: tape.fresh(x, columns),
+    dxStride: xStride,
+    dWeights,
+  });
   routedLayer.set(tape, { slotOf, topK, dWeights });
 };
 
@@ -48,7 +43,9 @@ export const expertLinear: Rule<'expertLinear'> = (op, tape) => {
   const dy = tape.gradient(op.fields.y, numberOf(outputs));
   if (!dy) return;
   const common = { offsets, experts, dy, dyStride: op.fields.yStride, outputs, columns, expertBytes };
-  const work = { macsPerRow: op.cost.macsPerRow, bytesPerRow: op.cost.bytesPerRow };
+  const layer = routedLayer.get(tape);
+  if (!layer) throw new Error('gradient: expected combineExperts after expertLinear');
+  const { topK } = layer;
   tape.append(
     'expertLinearBackwardWeight',
     'rows',
@@ -58,47 +55,35 @@ export const expertLinear: Rule<'expertLinear'> = (op, tape) => {
       x,
       xStride,
       dWeight: tape.context.weightGradient(numberOf(weight)),
-      scratch: tape.scratch(GEMM_SCRATCH_BYTES),
     },
-    work,
+    { topK },
   );
   const input = (dx: Operand, dxStride: Operand) =>
-    tape.append(
-      'expertLinearBackwardInput',
-      'rows',
-      { ...common, weight, dx, dxStride, scratch: tape.scratch(GEMM_SCRATCH_BYTES) },
-      work,
-    );
+    tape.append('expertLinearBackwardInput', 'rows', { ...common, weight, dx, dxStride }, { topK });
   if (slotRows === 0) input(tape.fresh(x, columns), xStride);
-  else intoRows(op, tape, columns, input);
+  else intoRows(op, tape, columns, layer, input);
 };
 
 function intoRows(
-  op: RecordedOp<'expertLinear'>,
+  op: OpOf<'expertLinear'>,
   tape: Tape,
   columns: number,
+  layer: Routed,
   input: (dx: Operand, stride: Operand) => void,
 ): void {
-  const layer = routedLayer.get(tape);
-  if (!layer) throw new Error('gradient: expected combineExperts after expertLinear');
   const slots = tape.temporary('slots', (rows) => rows * columns * 4);
   input(slots, columns);
   const { at, accumulate } = tape.target(op.fields.x, columns);
-  tape.append(
-    'sumSlots',
-    'rows',
-    {
-      topK: layer.topK,
-      slotOf: layer.slotOf,
-      x: slots,
-      xStride: columns,
-      y: at,
-      yStride: op.fields.xStride,
-      columns,
-      accumulate,
-    },
-    { bytesPerRow: columns * 4 * (layer.topK + 2) },
-  );
+  tape.append('sumSlots', 'rows', {
+    topK: layer.topK,
+    slotOf: layer.slotOf,
+    x: slots,
+    xStride: columns,
+    y: at,
+    yStride: op.fields.xStride,
+    columns,
+    accumulate,
+  });
 }
 
 export const route: Rule<'route'> = ({ fields, set }, tape) => {
@@ -108,23 +93,18 @@ export const route: Rule<'route'> = ({ fields, set }, tape) => {
   const { x, xStride, topK, renormalize, ids, offsets } = fields;
   const experts = numberOf(fields.experts);
   const { scale, lossesOfLayer } = tape.context.balance;
-  tape.append(
-    'routeBackward',
-    set,
-    {
-      x,
-      xStride,
-      experts,
-      topK,
-      renormalize,
-      ids,
-      offsets,
-      dWeights: layer.dWeights,
-      dx: tape.fresh(x, experts),
-      dxStride: xStride,
-      scale,
-      losses: lossesOfLayer(),
-    },
-    { bytesPerRow: experts * 8, exponentialsPerRow: experts },
-  );
+  tape.append('routeBackward', set, {
+    x,
+    xStride,
+    experts,
+    topK,
+    renormalize,
+    ids,
+    offsets,
+    dWeights: layer.dWeights,
+    dx: tape.fresh(x, experts),
+    dxStride: xStride,
+    scale,
+    losses: lossesOfLayer(),
+  });
 };

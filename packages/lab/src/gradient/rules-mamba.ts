@@ -7,26 +7,21 @@ export const causalConv: Rule<'causalConv'> = ({ fields, set }, tape) => {
   const channels = numberOf(fields.channels);
   const dy = tape.gradient(fields.y, channels);
   if (!dy) return;
-  tape.append(
-    'causalConvBackward',
-    set,
-    {
-      segments,
-      x,
-      xStride,
-      weight,
-      bias,
-      channels,
-      width,
-      dy,
-      dyStride: fields.yStride,
-      dx: tape.fresh(x, channels),
-      dxStride: xStride,
-      dWeight: tape.context.weightGradient(numberOf(weight)),
-      dBias: numberOf(bias) ? tape.context.weightGradient(numberOf(bias)) : 0,
-    },
-    { macsPerRow: 3 * channels * numberOf(width), bytesPerRow: channels * 16, exponentialsPerRow: channels },
-  );
+  tape.append('causalConvBackward', set, {
+    segments,
+    x,
+    xStride,
+    weight,
+    bias,
+    channels,
+    width,
+    dy,
+    dyStride: fields.yStride,
+    dx: tape.fresh(x, channels),
+    dxStride: xStride,
+    dWeight: tape.context.weightGradient(numberOf(weight)),
+    dBias: numberOf(bias) ? tape.context.weightGradient(numberOf(bias)) : 0,
+  });
 };
 
 export const selectiveScan: Rule<'selectiveScan'> = ({ fields, set }, tape) => {
@@ -40,58 +35,43 @@ export const selectiveScan: Rule<'selectiveScan'> = ({ fields, set }, tape) => {
   const padded = (states + 3) & ~3;
   const partials = tape.temporary(set, (rows) => groups * rows * 2 * padded * 4);
   const threadBytes = scanBackwardScratchBytes(context.maxRows, states);
-  tape.append(
-    'selectiveScanBackward',
-    set,
-    {
-      segments,
-      u,
-      uStride,
-      dt,
-      dtStride,
-      dtBias,
-      b,
-      c,
-      bcStride,
-      z,
-      zStride,
-      a,
-      d,
-      channels,
-      states,
-      dy,
-      dyStride: fields.yStride,
-      du: tape.fresh(u, channels),
-      duStride: uStride,
-      ddt: tape.fresh(dt, channels),
-      ddtStride: dtStride,
-      dz: tape.fresh(z, channels),
-      dzStride: zStride,
-      dALog: context.decayGradient(numberOf(a)),
-      dD: context.weightGradient(numberOf(d)),
-      dDtBias: numberOf(dtBias) ? context.weightGradient(numberOf(dtBias)) : 0,
-      partials,
-      groups,
-      scratch: tape.scratch(threadBytes),
-      threadBytes,
-    },
-    {
-      macsPerRow: 12 * channels * states,
-      bytesPerRow: channels * 32,
-      exponentialsPerRow: 2 * channels * (states + 2),
-    },
-  );
-  tape.append(
-    'scanReduce',
-    set,
-    {
-      partials,
-      groups,
-      states,
-      db: tape.fresh(b, states),
-      dc: tape.fresh(c, states),
-      bcStride,
-    },
-    { bytesPerRow: groups * padded * 8 },
-  );
+  tape.append('selectiveScanBackward', set, {
+    segments,
+    u,
+    uStride,
+    dt,
+    dtStride,
+    dtBias,
+    b,
+    c,
+    bcStride,
+    z,
+    zStride,
+    a,
+    d,
+    channels,
+    states,
+    dy,
+    dyStride: fields.yStride,
+    du: tape.fresh(u, channels),
+    duStride: uStride,
+    ddt: tape.fresh(dt, channels),
+    ddtStride: dtStride,
+    dz: tape.fresh(z, channels),
+    dzStride: zStride,
+    dALog: context.decayGradient(numberOf(a)),
+    dD: context.weightGradient(numberOf(d)),
+    dDtBias: numberOf(dtBias) ? context.weightGradient(numberOf(dtBias)) : 0,
+    partials,
+    groups,
+    threadBytes,
+  });
+  tape.append('scanReduce', set, {
+    partials,
+    groups,
+    states,
+    db: tape.fresh(b, states),
+    dc: tape.fresh(c, states),
+    bcStride,
+  });
 };

@@ -1,6 +1,6 @@
 // The rule of every op of the forward: which ops compute the gradients of its operands. Each rule is given the op as
 // recorded, and appends to the tape.
-import { GEMM_SCRATCH_BYTES, type OpKind, type RecordedOp } from '@marimba/engine/plan';
+import type { OpKind, RecordedOp } from '@marimba/engine/plan';
 import { numberOf, type Rule } from './rule.ts';
 import { attention, cacheStore, rope } from './rules-attention.ts';
 import { combineExperts, expertLinear, route } from './rules-experts.ts';
@@ -40,21 +40,16 @@ const embed: Rule<'embed'> = ({ fields, set }, tape) => {
   const columns = numberOf(fields.columns);
   const dy = tape.gradient(fields.y, columns);
   if (!dy) return;
-  tape.append(
-    'embedBackward',
-    set,
-    {
-      tokens: fields.tokens,
-      dy,
-      dyStride: fields.yStride,
-      columns,
-      vocabulary: fields.vocabulary,
-      scale: fields.scale,
-      skipToken: tape.context.skipToken < 0 ? 0xffff_ffff : tape.context.skipToken,
-      dTable: tape.context.weightGradient(numberOf(fields.table)),
-    },
-    { bytesPerRow: columns * 12 },
-  );
+  tape.append('embedBackward', set, {
+    tokens: fields.tokens,
+    dy,
+    dyStride: fields.yStride,
+    columns,
+    vocabulary: fields.vocabulary,
+    scale: fields.scale,
+    skipToken: tape.context.skipToken < 0 ? 0xffff_ffff : tape.context.skipToken,
+    dTable: tape.context.weightGradient(numberOf(fields.table)),
+  });
 };
 
 const rmsNorm: Rule<'rmsNorm'> = ({ fields, set }, tape) => {
@@ -65,57 +60,42 @@ const rmsNorm: Rule<'rmsNorm'> = ({ fields, set }, tape) => {
   const inverse = tape.temporary(set, (rows) => rows * numberOf(groups) * 4);
   const dx = tape.target(x, width);
   const common = { x, xStride, columns, groups, dy, dyStride: fields.yStride, inverse };
-  tape.append(
-    'rmsNormBackward',
-    set,
-    { ...common, weight, epsilon: fields.epsilon, dx: dx.at, dxStride: xStride, accumulate: dx.accumulate },
-    {
-      bytesPerRow: width * 16,
-    },
-  );
-  tape.append(
-    'rmsNormWeightBackward',
-    set,
-    { ...common, dWeight: tape.context.weightGradient(numberOf(weight)) },
-    { bytesPerRow: width * 8 },
-  );
+  tape.append('rmsNormBackward', set, {
+    ...common,
+    weight,
+    epsilon: fields.epsilon,
+    dx: dx.at,
+    dxStride: xStride,
+    accumulate: dx.accumulate,
+  });
+  tape.append('rmsNormWeightBackward', set, {
+    ...common,
+    dWeight: tape.context.weightGradient(numberOf(weight)),
+  });
 };
 
-const linear: Rule<'linear'> = ({ fields, set, cost }, tape) => {
+const linear: Rule<'linear'> = ({ fields, set }, tape) => {
   const { x, xStride, weight, outputs, columns, bias } = fields;
   if (numberOf(fields.layout) !== 0)
     throw new Error('gradient: expected weights in f32, found another format');
   const dy = tape.gradient(fields.y, numberOf(outputs));
   if (!dy) return;
   const common = { dy, dyStride: fields.yStride, outputs, columns };
-  const work = { macsPerRow: cost.macsPerRow, bytesPerRow: cost.bytesPerRow };
-  tape.append(
-    'linearBackwardWeight',
-    set,
-    {
-      ...common,
-      x,
-      xStride,
-      dWeight: tape.context.weightGradient(numberOf(weight)),
-      scratch: tape.scratch(GEMM_SCRATCH_BYTES),
-      dBias: numberOf(bias) ? tape.context.weightGradient(numberOf(bias)) : 0,
-    },
-    work,
-  );
+  tape.append('linearBackwardWeight', set, {
+    ...common,
+    x,
+    xStride,
+    dWeight: tape.context.weightGradient(numberOf(weight)),
+    dBias: numberOf(bias) ? tape.context.weightGradient(numberOf(bias)) : 0,
+  });
   const dx = tape.target(x, numberOf(columns));
-  tape.append(
-    'linearBackwardInput',
-    set,
-    {
-      ...common,
-      weight,
-      dx: dx.at,
-      dxStride: xStride,
-      accumulate: dx.accumulate,
-      scratch: tape.scratch(GEMM_SCRATCH_BYTES),
-    },
-    work,
-  );
+  tape.append('linearBackwardInput', set, {
+    ...common,
+    weight,
+    dx: dx.at,
+    dxStride: xStride,
+    accumulate: dx.accumulate,
+  });
 };
 
 const gatedActivation: Rule<'gatedActivation'> = ({ fields, set }, tape) => {
@@ -123,45 +103,35 @@ const gatedActivation: Rule<'gatedActivation'> = ({ fields, set }, tape) => {
   const columns = numberOf(fields.columns);
   const dy = tape.gradient(fields.y, columns);
   if (!dy) return;
-  tape.append(
-    'gatedActivationBackward',
-    set,
-    {
-      gate,
-      gateStride,
-      up,
-      upStride,
-      dy,
-      dyStride: fields.yStride,
-      columns,
-      activation,
-      dGate: tape.fresh(gate, columns),
-      dGateStride: gateStride,
-      dUp: tape.fresh(up, columns),
-      dUpStride: upStride,
-    },
-    { bytesPerRow: columns * 20, exponentialsPerRow: columns },
-  );
+  tape.append('gatedActivationBackward', set, {
+    gate,
+    gateStride,
+    up,
+    upStride,
+    dy,
+    dyStride: fields.yStride,
+    columns,
+    activation,
+    dGate: tape.fresh(gate, columns),
+    dGateStride: gateStride,
+    dUp: tape.fresh(up, columns),
+    dUpStride: upStride,
+  });
 };
 
 const gatherRows: Rule<'gatherRows'> = ({ fields }, tape) => {
   const columns = numberOf(fields.columns);
   const dy = tape.gradient(fields.y, columns);
   if (!dy) return;
-  tape.append(
-    'gatherRowsBackward',
-    'rows',
-    {
-      indexCount: { step: 'logitRows' },
-      indices: fields.indices,
-      dy,
-      dyStride: fields.yStride,
-      dx: tape.fresh(fields.x, columns),
-      dxStride: fields.xStride,
-      columns,
-    },
-    { bytesPerRow: columns * 8 },
-  );
+  tape.append('gatherRowsBackward', 'rows', {
+    indexCount: { step: 'logitRows' },
+    indices: fields.indices,
+    dy,
+    dyStride: fields.yStride,
+    dx: tape.fresh(fields.x, columns),
+    dxStride: fields.xStride,
+    columns,
+  });
 };
 
 const RULES: { readonly [K in OpKind]?: Rule<K> } = {
@@ -182,10 +152,19 @@ const RULES: { readonly [K in OpKind]?: Rule<K> } = {
   combineExperts,
 };
 
+type AnyRule = (op: RecordedOp, tape: Tape) => void;
+
+const others = new Map<string, AnyRule>();
+
+/** Gives an op of one's own its rule. */
+export function registerRule(kind: string, rule: AnyRule): void {
+  others.set(kind, rule);
+}
+
 /** Appends the backward of recorded ops, last first. */
 export function appendBackward(tape: Tape, ops: readonly RecordedOp[]): void {
   for (const op of [...ops].reverse()) {
-    const rule = RULES[op.kind] as Rule<OpKind> | undefined;
+    const rule = (RULES as Partial<Record<string, AnyRule>>)[op.kind] ?? others.get(op.kind);
     if (!rule) throw new Error(`gradient: op ${op.kind} has no rule`);
     tape.label(`${op.label} backward`);
     rule(op, tape);

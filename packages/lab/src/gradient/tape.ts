@@ -4,14 +4,17 @@
 // The gradient of a buffer is a buffer of the same layout, so that a slice's gradient is the same slice of it. The first
 // rule that reaches a slice writes it, later ones add; the tape keeps account of that, so nothing has to be cleared.
 import {
-  FREE,
-  type OpCost,
+  type Facts,
+  type Op,
   type Operand,
+  type OperandsOf,
   type OpFields,
   type OpKind,
+  opOf,
   type PlanBuffer,
   type RecordedOp,
   type RowSet,
+  recorded,
 } from '@marimba/engine/plan';
 
 /** What the rules have to know about the world beyond the plan. */
@@ -22,8 +25,6 @@ export interface GradientContext {
   decayGradient(address: number): number;
   /** Address of the same inverse frequencies with the other sign. */
   negatedFrequencies(address: number): number;
-  /** Threads that will run the plan, each with scratch of its own. */
-  readonly threads: number;
   readonly maxRows: number;
   /** A token whose embedding is not trained (padding), or -1. */
   readonly skipToken: number;
@@ -116,29 +117,28 @@ export class Tape {
     return { buffer: this.buffers.push({ set, byteLength }) - 1, byteOffset: 0 };
   }
 
-  /** Scratch for every thread. */
-  scratch(bytesPerThread: number): Operand {
-    return this.temporary('rows', () => bytesPerThread * this.context.threads);
-  }
-
   append<K extends OpKind>(
     kind: K,
     set: RowSet,
-    fields: Record<Exclude<keyof OpFields<K>, 'rows'>, Operand>,
-    cost: Partial<OpCost> = {},
+    operands: OperandsOf<keyof OpFields<K> & string>,
+    facts: Partial<Facts> = {},
   ): void {
-    const touched = Object.values<Operand>(fields).flatMap((operand) =>
+    this.appendOp(opOf(kind), set, operands, facts);
+  }
+
+  /** The same for an op of one's own. */
+  appendOp<F extends string>(
+    op: Op<string, F>,
+    set: RowSet,
+    operands: OperandsOf<F>,
+    facts: Partial<Facts> = {},
+  ): void {
+    const touched = Object.values<Operand>(operands).flatMap((operand) =>
       typeof operand === 'object' && 'buffer' in operand ? [operand.buffer] : [],
     );
-    this.ops.push({
-      kind,
-      set,
-      label: this.#label,
-      fields: { rows: { step: set }, ...fields } as unknown as Record<keyof OpFields<K>, Operand>,
-      reads: touched,
-      writes: touched,
-      cost: { ...FREE, ...cost },
-    } as unknown as RecordedOp);
+    this.ops.push(
+      recorded(op, { set, label: this.#label, operands, reads: touched, writes: touched, facts }),
+    );
   }
 
   #covers(gradient: number, from: number, columns: number): boolean {

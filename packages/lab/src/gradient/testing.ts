@@ -10,10 +10,8 @@ import {
   type Backend,
   decodeOp,
   type MemoryViews,
-  type OpFields,
-  type OpKind,
   type Program,
-  referenceKernels,
+  referenceKernelOf,
 } from '@marimba/engine/plan';
 import type { TrainingBatch } from '../data/batches.ts';
 import type { ParameterStore } from '../train/parameters.ts';
@@ -29,8 +27,6 @@ class DoubleArena extends Arena {
     return { ...views, f32: this.#shadow as unknown as Float32Array };
   }
 }
-
-type AnyKernel = (m: MemoryViews, op: OpFields<OpKind>) => void;
 
 /** The reference backend with doubles for floats. */
 export class DoubleBackend implements Backend {
@@ -57,7 +53,7 @@ export class DoubleBackend implements Backend {
     const { views } = this.arena;
     for (let i = start; i < end; i++) {
       const { kind, fields } = decodeOp(views.u32, this.#program.records[i]! >>> 2);
-      (referenceKernels as unknown as Record<string, AnyKernel>)[kind]!(views, fields as OpFields<OpKind>);
+      referenceKernelOf(kind)!(views, fields);
     }
   }
 

@@ -106,7 +106,6 @@ export class TrainingRuntime {
       optimizerState: this.#optimizerState,
       context: {
         ...pick(this.store),
-        threads: backend.threads,
         maxRows: maxTokens,
         skipToken: options.skipToken ?? -1,
         balance: {

@@ -77,15 +77,12 @@ export function buildTrainingPlan(parts: TrainingPlanParts): TrainingPlan {
     }),
     loss: section(() => {
       tape.label('loss');
-      tape.append(
-        'crossEntropy',
-        logits.set,
-        { x: at, xStride: logits.stride, columns: logits.columns, ...context.loss },
-        {
-          bytesPerRow: logits.columns * 8,
-          exponentialsPerRow: logits.columns,
-        },
-      );
+      tape.append('crossEntropy', logits.set, {
+        x: at,
+        xStride: logits.stride,
+        columns: logits.columns,
+        ...context.loss,
+      });
       tape.seed(at, logits.columns);
     }),
     backward: section(() => {

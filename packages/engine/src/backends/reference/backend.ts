@@ -2,16 +2,13 @@
 // between ops so that timers, aborts and painting go on.
 import { openHandle } from '#platform';
 import { Arena } from '../../memory/arena.ts';
-import type { MemoryViews } from '../../memory/memory-views.ts';
-import { decodeOp, type OpFields, type OpKind } from '../../plan/ops.ts';
+import { decodeOp } from '../../plan/ops.ts';
 import { TurnClock } from '../../platform/turn-clock.ts';
 import type { Backend, OpTimes, Program } from '../backend.ts';
 import { jobBytes, type LoadJob, OpenSources, runLoadJob } from '../load/load-job.ts';
-import { referenceKernels } from './kernels.ts';
+import { referenceKernelOf } from './kernels.ts';
 
 const MAX_ROWS = 64;
-
-type AnyKernel = (m: MemoryViews, op: OpFields<OpKind>) => void;
 
 export class ReferenceBackend implements Backend {
   readonly name = 'reference';
@@ -62,9 +59,9 @@ export class ReferenceBackend implements Backend {
       const { views } = this.arena; // anew for each op: memory may grow during a pause
       const { kind, fields } = decodeOp(views.u32, this.#program.records[i]! >>> 2);
       const began = this.#times ? performance.now() : 0;
-      const kernel = (referenceKernels as Partial<Record<OpKind, unknown>>)[kind] as AnyKernel | undefined;
+      const kernel = referenceKernelOf(kind);
       if (!kernel) throw new Error(`reference: no kernel for op ${kind}`);
-      kernel(views, fields as OpFields<OpKind>);
+      kernel(views, fields);
       if (this.#times) this.#times[i] = this.#times[i]! + performance.now() - began;
       const pause = this.#turns.pause();
       if (pause !== null) await pause;

@@ -2,7 +2,8 @@
 // of torch.optim.AdamW).
 
 import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
-import { type OpFields, OPTIMIZER_STATE as STATE, SUM_CHUNK } from '../../plan/ops.ts';
+import { OPTIMIZER_STATE as STATE, SUM_CHUNK } from '../../plan/ops/training.ts';
+import type { OpFields } from '../../plan/ops.ts';
 
 export function crossEntropy(m: MemoryViews, op: OpFields<'crossEntropy'>): void {
   const rows = liveRows(m, op.rows);

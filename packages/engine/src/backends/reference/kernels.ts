@@ -58,3 +58,15 @@ export const referenceKernels: KernelTable = {
   clipGradient: training.clipGradient,
   adamW: training.adamW,
 };
+
+type AnyKernel = (m: MemoryViews, op: Record<string, number>) => void;
+
+const others = new Map<string, AnyKernel>();
+
+/** Gives an op of one's own (registerOp) its kernel in this backend. */
+export function registerReferenceKernel(kind: string, kernel: AnyKernel): void {
+  others.set(kind, kernel);
+}
+
+export const referenceKernelOf = (kind: string): AnyKernel | undefined =>
+  ((referenceKernels as Partial<Record<string, unknown>>)[kind] as AnyKernel | undefined) ?? others.get(kind);

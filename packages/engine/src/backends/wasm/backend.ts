@@ -3,14 +3,14 @@
 import { allowWideSimd, canShareMemory, openHandle, processorCount, startWorker } from '#platform';
 import { ModelError, reviveError, UsageError } from '../../errors.ts';
 import { Arena } from '../../memory/arena.ts';
+import { codesByteLength } from '../../plan/codes.ts';
 import { OP_KINDS } from '../../plan/ops.ts';
-import type { RecordedOp } from '../../plan/plan.ts';
+import { numbersOf, type RecordedOp } from '../../plan/plan.ts';
 import { TurnClock } from '../../platform/turn-clock.ts';
 import type { WorkerThread } from '../../platform/worker-thread.ts';
 import type { Backend, BackendOptions, OpTimes, Program, StepLoad } from '../backend.ts';
 import { jobBytes, type LoadJob, OpenSources, runLoadJob, stageBytes } from '../load/load-job.ts';
 import { CLOSED, COMMAND, CONTROL, CONTROL_BYTES, MAX_OPS, progress } from './control.ts';
-import { codesByteLength } from './kernels/layouts/codes.ts';
 import { packStage } from './kernels/layouts/packer.ts';
 import {
   ARENA_BASE,
@@ -19,7 +19,6 @@ import {
   instantiateKernels,
   type KernelVariant,
 } from './load-kernels.ts';
-import { opScratchBytes } from './op-scratch.ts';
 import { packingRules } from './packing-rules.ts';
 import { Schedule } from './schedule.ts';
 import { type InstalledProgram, KernelThread, sharedNow } from './thread.ts';
@@ -105,7 +104,7 @@ export class WasmBackend implements Backend {
   }
 
   scratchBytes(op: RecordedOp): number {
-    return opScratchBytes(op, this.threads);
+    return op.definition.scratchBytes(numbersOf(op.fields), this.threads);
   }
 
   async #adopt(workers: readonly WorkerThread[], onStart: BackendOptions['onStart']): Promise<void> {

@@ -5,10 +5,10 @@
 import { Arena } from '../../memory/arena.ts';
 import { CACHE_TYPE_ID, headPlaneBytes, PAGE_TOKENS, planeBytes } from '../../plan/cache-layout.ts';
 import { layoutId } from '../../plan/layouts.ts';
+import { attentionScratchBytes, rawLinearScratchBytes, scanScratchBytes } from '../../plan/ops/scratch.ts';
 import { encodeOp, type OpFields, type OpKind } from '../../plan/ops.ts';
 import { SEGMENT, SEGMENT_WORDS, stepLayout } from '../../plan/step.ts';
 import { ARENA_BASE, compileKernels, instantiateKernels, type KernelVariant } from './load-kernels.ts';
-import { attentionScratchBytes, rawLinearScratchBytes, scanScratchBytes } from './scratch.ts';
 
 const variant: KernelVariant = process.argv[2] === 'baseline' ? 'baseline' : 'relaxed';
 const pattern = process.argv[3] ?? '';

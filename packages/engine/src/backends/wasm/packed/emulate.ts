@@ -2,7 +2,7 @@
 import { dequantize } from '../../../formats/dequantize.ts';
 import { TENSOR_TYPES } from '../../../formats/tensor-types.ts';
 import type { TensorType } from '../../../formats/types.ts';
-import { CODE_BLOCK_COLUMNS } from '../kernels/layouts/codes.ts';
+import { CODE_BLOCK_COLUMNS } from '../../../plan/codes.ts';
 
 /** One row of activations as the kernels see it: codes and one scale per 32 columns. */
 export interface RowCodes {

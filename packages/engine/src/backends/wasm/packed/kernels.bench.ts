@@ -11,9 +11,9 @@ import { parseArgs } from 'node:util';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { allowWideSimd } from '#platform';
 import type { TensorType } from '../../../formats/types.ts';
+import { codesByteLength, packedScratchBytes } from '../../../plan/codes.ts';
 import { layoutId } from '../../../plan/layouts.ts';
 import { encodeOp } from '../../../plan/ops.ts';
-import { codesByteLength, packedScratchBytes } from '../kernels/layouts/codes.ts';
 import { packedByteLength } from '../kernels/layouts/tile.ts';
 import { ARENA_BASE, buildFor, instantiateKernels, type KernelExports } from '../load-kernels.ts';
 

@@ -1,6 +1,6 @@
 // Writes the classes through which kernels read op records: one `@unmanaged class` per op of plan/ops.ts, its fields in the
 // order of the record's words. A kernel is handed a record's address as an instance: `op.columns` is one load.
-import { fieldsOf, fieldTypeOf, OP_KINDS, type OpKind } from '../../../../plan/ops.ts';
+import { OP_KINDS, type OpKind, opOf } from '../../../../plan/ops.ts';
 
 const HEADER = `// Generated from plan/ops.ts by build/records.ts.
 
@@ -21,9 +21,9 @@ const HEADER = `// Generated from plan/ops.ts by build/records.ts.
 const classOf = (kind: OpKind): string => kind[0]!.toUpperCase() + kind.slice(1);
 
 function record(kind: OpKind): string {
-  const fields = fieldsOf(kind);
-  const hasRows = fields[0] === 'rows';
-  const lines = fields.slice(hasRows ? 1 : 0).map((name) => `  ${name}: ${fieldTypeOf(name)};`);
+  const fields = Object.entries(opOf(kind).fields);
+  const hasRows = fields[0]![0] === 'rows';
+  const lines = fields.slice(hasRows ? 1 : 0).map(([name, type]) => `  ${name}: ${type};`);
   return [
     `@unmanaged export class ${classOf(kind)} extends ${hasRows ? 'RowsOp' : 'Op'} {`,
     ...lines,

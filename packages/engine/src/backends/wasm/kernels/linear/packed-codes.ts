@@ -1,4 +1,4 @@
-// Activations for the packed kernels: int8 with one f32 scale per 32 columns. See layouts/codes.ts for the picture:
+// Activations for the packed kernels: int8 with one f32 scale per 32 columns. See plan/codes.ts for the picture:
 // tiles of up to 4 rows; a tile of K rows holds, for each block of 32 columns, 56 K bytes:
 //
 //   8 steps x K rows x 4 bytes     step s is columns 4s…4s+3

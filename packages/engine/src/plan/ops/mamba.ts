@@ -1,0 +1,142 @@
+// Ops of the Mamba mixers: the short convolution and the selective scan. Both carry state of their session from step to step.
+import { addressOf, matrix, type PlanBuilder } from '../plan.ts';
+import type { PlacedWeight, Value } from '../recorded.ts';
+import { address, defineOp, integer, matrixFields } from './op.ts';
+import { scanScratchBytes } from './scratch.ts';
+
+/** Depthwise causal convolution of width `width` over the rows of each segment, then SiLU. Carries its last width-1 inputs. */
+export const causalConvOp = defineOp(
+  'causalConv',
+  {
+    rows: address,
+    segments: address,
+    ...matrixFields('x'),
+    ...matrixFields('y'),
+    weight: address,
+    bias: address,
+    channels: integer,
+    width: integer,
+    stateOffset: address,
+  },
+  {
+    cost: (op, { weightBytes }) => ({
+      weightBytes,
+      macsPerRow: op.width * op.channels,
+      stateBytes: (op.width - 1) * op.channels * 4,
+      bytesPerRow: op.channels * 8,
+      exponentialsPerRow: op.channels,
+    }),
+  },
+);
+
+/** `weight` is [width][channels], the oldest input's taps first. */
+export function causalConv(
+  p: PlanBuilder,
+  x: Value,
+  weight: PlacedWeight,
+  bias: PlacedWeight | null,
+  stateOffset: number,
+): Value {
+  const y = p.value(x.columns);
+  p.record(
+    causalConvOp,
+    {
+      set: x.set,
+      reads: [x],
+      writes: [y],
+      weightBytes: weight.byteLength + (bias?.byteLength ?? 0),
+    },
+    {
+      segments: { step: 'segments' },
+      ...matrix('x', x),
+      ...matrix('y', y),
+      weight: weight.address,
+      bias: bias?.address ?? 0,
+      channels: x.columns,
+      width: weight.rows,
+      stateOffset,
+    },
+  );
+  return y;
+}
+
+/**
+ * Mamba-1: dt = softplus(dtRaw + dtBias); h = exp(dt A) h + dt B u; y = (C h + D u) * silu(z).
+ * `a` is -exp(A_log) and h the state, both in blocks of 4 channels: [ceil(channels/4)][states][4].
+ */
+export const selectiveScanOp = defineOp(
+  'selectiveScan',
+  {
+    rows: address,
+    segments: address,
+    ...matrixFields('u'),
+    ...matrixFields('dt'),
+    dtBias: address,
+    b: address,
+    c: address,
+    bcStride: address,
+    ...matrixFields('z'),
+    a: address,
+    d: address,
+    ...matrixFields('y'),
+    channels: integer,
+    states: integer,
+    stateOffset: address,
+    scratch: address,
+  },
+  {
+    cost: (op, { weightBytes }) => ({
+      weightBytes,
+      macsPerRow: 3 * op.channels * op.states,
+      stateBytes: op.channels * op.states * 4,
+      bytesPerRow: op.channels * 16,
+      exponentialsPerRow: op.channels * (op.states + 2),
+    }),
+    scratchBytes: (op, threads) => scanScratchBytes(op.states) * threads,
+  },
+);
+
+export interface ScanOperands {
+  readonly u: Value;
+  readonly dt: Value;
+  readonly dtBias: PlacedWeight | null;
+  readonly b: Value;
+  readonly c: Value;
+  readonly z: Value;
+  readonly a: PlacedWeight;
+  readonly d: PlacedWeight;
+  readonly states: number;
+  readonly stateOffset: number;
+}
+
+/** Overwrites `u`. */
+export function selectiveScan(p: PlanBuilder, operands: ScanOperands): Value {
+  const { u, dt, dtBias, b, c, z, a, d, states, stateOffset } = operands;
+  const y = p.overwrite(u, u.columns, u.set);
+  p.record(
+    selectiveScanOp,
+    {
+      set: u.set,
+      reads: [u, dt, b, c, z],
+      writes: [y],
+      weightBytes: a.byteLength + d.byteLength + (dtBias?.byteLength ?? 0),
+    },
+    {
+      segments: { step: 'segments' },
+      ...matrix('u', u),
+      ...matrix('dt', dt),
+      dtBias: dtBias?.address ?? 0,
+      b: addressOf(b),
+      c: addressOf(c),
+      bcStride: b.stride,
+      ...matrix('z', z),
+      a: a.address,
+      d: d.address,
+      ...matrix('y', y),
+      channels: u.columns,
+      states,
+      stateOffset,
+    },
+  );
+  return y;
+}
