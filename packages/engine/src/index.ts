@@ -22,6 +22,8 @@ export type {
   Checkpoint,
   GgufCheckpoint,
   HuggingFaceCheckpoint,
+  JsonObject,
+  JsonValue,
   TensorEntry,
   TensorType,
 } from './formats/types.ts';
@@ -44,9 +46,16 @@ export type { DenseSpec } from './layers/dense.ts';
 export type { ExpertsSpec } from './layers/experts.ts';
 export type { MambaSpec } from './layers/mamba.ts';
 export { type LoadModelOptions, loadModel } from './load-model.ts';
+export type { Chat, ChatOptions } from './model/chat.ts';
 export type { Prompt } from './model/core.ts';
 export type { LoadTimes, Model, ModelDescription, ModelMemory } from './model/model.ts';
-export type { AbortOptions, Session, SessionMemory, StepRequest, StepResult } from './model/session.ts';
+export type {
+  AbortOptions,
+  Session,
+  SessionMemory,
+  StepRequest,
+  StepResult,
+} from './model/session.ts';
 export type { Snapshot } from './model/snapshot.ts';
 export type { SessionCheckpoint } from './model/timeline.ts';
 export type { CacheType } from './plan/cache-layout.ts';

@@ -129,7 +129,13 @@ describe('session files', () => {
           assert.deepEqual(restored.save(), session.save());
           const next = text.slice(length, length + 10);
           await same(model, text.slice(0, length + 10), await restored.prefill(next), `${length} tokens`);
-          const preface = new TextEncoder().encode('what the application keeps with it');
+          const data = { note: 'what the application keeps with it', list: [1, null, 'x'.repeat(100_000)] };
+          await session.saveTo(path, { data });
+          assert.deepEqual(new Uint8Array(readFileSync(path)), session.save({ data }));
+          const withData = await model.restoreSessionFrom(path);
+          assert.deepEqual(withData.data, data);
+          assert.deepEqual(withData.save(), session.save(), 'data are not carried along by themselves');
+          const preface = new TextEncoder().encode('what the application keeps beside it');
           await session.saveTo(path, { preface });
           assert.deepEqual(
             new Uint8Array(readFileSync(path)),

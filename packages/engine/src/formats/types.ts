@@ -64,7 +64,9 @@ export interface TensorEntry {
   readonly byteLength: number;
 }
 
+/** Anything that JSON can hold. */
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
+/** A JSON object. */
 export type JsonObject = { [key: string]: JsonValue };
 
 /** An opened model: checked headers, no weights read yet. */

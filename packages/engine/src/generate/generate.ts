@@ -35,8 +35,8 @@ export interface ReadySession {
   readonly reuse: ReuseReport;
   /** Tokens that the session has read: grows while a prompt is read. */
   readLength(): number;
-  /** Called once, whichever way the generation ended. */
-  release(): void;
+  /** Called once, whichever way the generation ended, with what it generated. */
+  release(generated: { readonly tokens: readonly number[]; readonly text: string }): void;
 }
 
 /**
@@ -164,7 +164,7 @@ class TokenLoop implements EventSource {
     try {
       checkPrompt(session, this.#model, promptTokens);
     } catch (error) {
-      ready.release();
+      ready.release({ tokens: [], text: '' });
       throw error;
     }
     this.#ready = ready;
@@ -205,7 +205,7 @@ class TokenLoop implements EventSource {
     try {
       await ready.session.end(this.#pending);
     } finally {
-      ready.release();
+      ready.release({ tokens: this.#tokens, text: this.#text });
     }
   }
 

@@ -36,6 +36,12 @@ export interface ReadRequest {
   readonly into?: Float32Array | undefined;
 }
 
+/** For whoever keeps something in step with a generation. */
+export interface GenerationWatch {
+  readonly begun?: () => void;
+  readonly ended?: ReadySession['release'];
+}
+
 export interface CoreParts {
   readonly name: string;
   readonly spec: ModelSpec;
@@ -176,7 +182,12 @@ export class ModelCore {
     if (timeline.readLength) this.prefixes?.add(timeline.snapshotOfRead());
   }
 
-  generate(timeline: Timeline, prompt: Prompt, options: GenerateOptions): Generation {
+  generate(
+    timeline: Timeline,
+    prompt: Prompt,
+    options: GenerateOptions,
+    watch: GenerationWatch = {},
+  ): Generation {
     this.assertOpen();
     timeline.assertFree();
     const encoded = this.#encodePrompt(prompt, timeline.length);
@@ -188,19 +199,26 @@ export class ModelCore {
         timeline.withPending(encoded.tokens),
       );
     const { speculate = 'auto' } = options ?? {};
+    const release: ReadySession['release'] = (generated) => {
+      timeline.release();
+      watch.ended?.(generated);
+    };
     const begin = (): ReadySession => {
+      timeline.assertFree();
+      watch.begun?.();
       timeline.claim(BUSY_GENERATING);
-      const { promptTokens, reuse } = bringInLine(timeline, encoded, this.prefixes);
-      const session = new LookaheadSession(
-        new ReadingSession(this, timeline),
-        speculate === false ? noDraft : createNgramDraft(),
-        { always: speculate === true, contextLength: this.contextLength },
-      );
-      const release = () => {
-        timeline.release();
-        this.share(timeline);
-      };
-      return { session, promptTokens, reuse, readLength: () => timeline.readLength, release };
+      try {
+        const aligned = bringInLine(timeline, encoded, this.prefixes);
+        const session = new LookaheadSession(
+          new ReadingSession(this, timeline),
+          speculate === false ? noDraft : createNgramDraft(),
+          { always: speculate === true, contextLength: this.contextLength },
+        );
+        return { session, ...aligned, readLength: () => timeline.readLength, release };
+      } catch (error) {
+        release({ tokens: [], text: '' });
+        throw error;
+      }
     };
     return generate(begin, this, options);
   }
@@ -361,6 +379,7 @@ class ReadingSession implements RewindableSession {
   }
 
   async end(pending: number | null): Promise<void> {
+    this.#core.share(this.#timeline);
     if (pending !== null) this.#timeline.hold(pending);
   }
 }

@@ -9,6 +9,7 @@ import { type RestoreOptions, type RestoreSource, restoreState } from '../state/
 import { type RestoredState, stateFromBytes } from '../state/state-transfer.ts';
 import type { ChatTemplate } from '../tokenizer/chat-template.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
+import { Chat, type ChatOptions, chatOf, checkChatOptions } from './chat.ts';
 import { type CoreParts, ModelCore } from './core.ts';
 import {
   type AbortOptions,
@@ -208,6 +209,31 @@ export class Model implements AsyncDisposable {
   }
 
   /**
+   * A conversation through the model's chat template. Throws UsageError when the model has none.
+   *
+   * @example
+   * const chat = model.createChat({ system: 'Answer in one sentence.' });
+   * const { text } = await chat.send('Why do marimbas have resonators?').result;
+   */
+  createChat(options: ChatOptions = {}): Chat {
+    checkChatOptions(options);
+    this.#core.needTemplate();
+    const { system, messages = [], tools = [], defaults = {} } = options;
+    const opening = system === undefined ? [] : [{ role: 'system' as const, content: system }];
+    return new Chat(this.createSession(), { messages: [...opening, ...messages], tools, defaults });
+  }
+
+  /** A chat from what `chat.save()` returned. Throws StateError for anything else. */
+  restoreChat(bytes: Uint8Array, { defaults = {} }: Pick<ChatOptions, 'defaults'> = {}): Chat {
+    return chatOf(this.restoreSession(bytes), defaults);
+  }
+
+  /** A chat from a file that `chat.saveTo` wrote. Throws StateError for anything else. Not in a browser. */
+  async restoreChatFrom(path: string, { defaults = {} }: Pick<ChatOptions, 'defaults'> = {}): Promise<Chat> {
+    return chatOf(await this.restoreSessionFrom(path), defaults);
+  }
+
+  /**
    * Reads tokens into several sessions with shared passes over the weights. Results never depend on what else is in the step.
    * Throws UsageError for sessions of another model, for one that appears twice and for token ids outside the vocabulary;
    * no session has changed then. When aborted, each session holds the tokens that it says it holds.
@@ -239,9 +265,9 @@ export class Model implements AsyncDisposable {
     await this.close();
   }
 
-  #session({ state, tokens, pendingToken }: RestoredState): Session {
+  #session({ state, tokens, pendingToken, data }: RestoredState): Session {
     const moment = { tokens, pending: pendingToken !== null, logits: null };
-    return new Session(this.#core, new Timeline(state, moment));
+    return new Session(this.#core, new Timeline(state, moment), data);
   }
 
   #checkSessions(requests: readonly StepRequest[]): void {

@@ -2,10 +2,12 @@
 // earlier position, saved and restored; always exactly.
 
 import { StateError } from '../errors.ts';
+import type { JsonValue } from '../formats/types.ts';
 import type { Generation } from '../generate/generation.ts';
 import type { GenerateOptions, GenerateResult, ReuseReport } from '../generate/types.ts';
 import type { LogitsWanted } from '../runtime/runtime.ts';
 import { type SaveOptions, type SaveTarget, saveState } from '../state/save-state.ts';
+import type { HeldTokens } from '../state/state-file.ts';
 import { stateToBytes } from '../state/state-transfer.ts';
 import type { ModelCore, Prompt } from './core.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -73,11 +75,14 @@ export class Session implements Disposable {
 
   readonly #core: ModelCore;
   readonly #timeline: Timeline;
+  /** What was saved with it, if it was restored; otherwise null. */
+  readonly data: JsonValue | null;
 
   /** Made by `model.createSession()`. */
-  constructor(core: ModelCore, timeline: Timeline) {
+  constructor(core: ModelCore, timeline: Timeline, data: JsonValue | null = null) {
     this.#core = core;
     this.#timeline = timeline;
+    this.data = data;
   }
 
   /**
@@ -190,10 +195,10 @@ export class Session implements Disposable {
     return this.#core.alone(this.#timeline, () => this.#core.align(this.#timeline, tokens, signal));
   }
 
-  /** The session as bytes, for `model.restoreSession`. */
-  save(): Uint8Array {
+  /** The session as bytes, for `model.restoreSession`, in Node or in a browser. */
+  save({ data }: Pick<SaveOptions, 'data'> = {}): Uint8Array {
     this.#timeline.assertFree();
-    return stateToBytes(this.#timeline.state, this.#timeline, this.#core.stateOwner);
+    return stateToBytes(this.#timeline.state, this.#held(data), this.#core.stateOwner);
   }
 
   /**
@@ -201,11 +206,11 @@ export class Session implements Disposable {
    * `FileSystemFileHandle` (browsers, also of the origin private file system), or to a stream, which is closed at the end. A
    * file is replaced once all is written. Rejects with the signal's reason when aborted, and with the target's own error.
    */
-  async saveTo(target: SaveTarget, options: SaveOptions = {}): Promise<void> {
-    const timeline = this.#timeline;
+  async saveTo(target: SaveTarget, { data, ...options }: SaveOptions = {}): Promise<void> {
+    const { state } = this.#timeline;
     const { stateOwner, runtime } = this.#core;
-    await this.#core.alone(timeline, () =>
-      saveState(timeline.state, timeline, stateOwner, runtime.stateMemory.arena, target, options),
+    await this.#core.alone(this.#timeline, () =>
+      saveState(state, this.#held(data), stateOwner, runtime.stateMemory.arena, target, options),
     );
   }
 
@@ -217,6 +222,11 @@ export class Session implements Disposable {
   /** `close()`, for `using`. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #held(data: JsonValue | undefined): HeldTokens {
+    const { tokens, pendingToken } = this.#timeline;
+    return { tokens, pendingToken, data: data ?? null };
   }
 }
 

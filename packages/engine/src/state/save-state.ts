@@ -3,6 +3,7 @@
 // since browsers do not take views of shared memory there.
 import { crc32, writeParts } from '#platform';
 import { UsageError } from '../errors.ts';
+import type { JsonValue } from '../formats/types.ts';
 import type { Arena } from '../memory/arena.ts';
 import type { SessionState } from './session-state.ts';
 import { encodeChecksum, encodeHead, type HeldTokens, type StateOwner } from './state-file.ts';
@@ -27,6 +28,8 @@ export type SaveTarget = string | FileHandleLike | WritableStream<Uint8Array>;
 
 /** Options of `session.saveTo`. */
 export interface SaveOptions {
+  /** Anything of the application's own that JSON can hold; the restored session has it as `data`. */
+  readonly data?: JsonValue | undefined;
   /** Bytes of yours in front; pass their number as `offset` to restore. */
   readonly preface?: Uint8Array | undefined;
   /** Stops writing; a file of that name is then as it was, a stream is aborted with the signal's reason. */
@@ -42,7 +45,7 @@ export async function saveState(
   owner: StateOwner,
   arena: Arena,
   target: SaveTarget,
-  { preface = NOTHING, signal }: SaveOptions,
+  { preface = NOTHING, signal }: Omit<SaveOptions, 'data'>,
 ): Promise<void> {
   signal?.throwIfAborted();
   if (typeof target === 'string') return saveToPath(state, held, owner, target, preface, signal);

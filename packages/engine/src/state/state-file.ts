@@ -4,7 +4,7 @@
 //   8 bytes   "MRBSTATE"
 //   u32       version
 //   u32       byte length of the header, a JSON object (StateHeader) in UTF-8
-//   header
+//   header, which may end with data of the application's own
 //   u32 × n   the tokens that the state has consumed; one more may be pending, in the header
 //   …         the recurrent block
 //   …         per cache group, the pages that a token can still see, oldest first
@@ -13,13 +13,14 @@
 // A file is refused, with the reason, unless every byte is as written and the model is the one that wrote it.
 import { crc32 } from '#platform';
 import { StateError } from '../errors.ts';
+import type { JsonValue } from '../formats/types.ts';
 import { PAGE_SHIFT } from '../plan/cache-layout.ts';
 import type { StateLayout } from './state-layout.ts';
 
 const MAGIC = 'MRBSTATE';
 const VERSION = 1;
 export const PREFIX_BYTES = 16;
-const MAX_HEADER = 65_536;
+const MAX_HEADER = 2 ** 26;
 export const CHECKSUM_BYTES = 4;
 
 export interface StateHeader {
@@ -32,13 +33,18 @@ export interface StateHeader {
   readonly recurrentBytes: number;
   /** Per cache group: bytes of a page, and index of the first page kept. */
   readonly groups: readonly { readonly pageBytes: number; readonly firstPage: number }[];
+  /** What the application keeps with the session. Left out when there is none. */
+  readonly data?: JsonValue;
 }
 
-/** What a session holds: the tokens that its state has taken in, and one after them that it has not. */
+/** What is saved beside the state. */
 export interface HeldTokens {
+  /** The tokens that the state has taken in, and perhaps one after them that it has not. */
   readonly tokens: readonly number[];
-  /** Also the last of `tokens`. */
+  /** That one; null when there is none. */
   readonly pendingToken: number | null;
+  /** The application's own; null when there is none. */
+  readonly data: JsonValue | null;
 }
 
 /** The model that a file must be of, and the longest context that it allows. */
@@ -118,17 +124,17 @@ export function decodeState(bytes: Uint8Array, owner: StateOwner): StateContents
 
 /** From the first bytes of a file of `byteLength` bytes (null for a stream): where its header ends. */
 export function headByteLength(prefix: Uint8Array, byteLength: number | null): number {
-  if (byteLength !== null && byteLength < PREFIX_BYTES + CHECKSUM_BYTES)
-    refuse('length', `at least ${PREFIX_BYTES + CHECKSUM_BYTES} bytes`, byteLength);
   const magic = String.fromCharCode(...prefix.subarray(0, 8));
-  if (magic !== MAGIC) refuse('start', `"${MAGIC}"`, JSON.stringify(magic));
+  if (magic !== MAGIC) refuse('start', `"${MAGIC}"`, `${JSON.stringify(magic)} (another kind of file)`);
+  if (byteLength !== null && byteLength < PREFIX_BYTES + CHECKSUM_BYTES)
+    refuse('length', `at least ${PREFIX_BYTES + CHECKSUM_BYTES} bytes`, `${byteLength} (cut short)`);
   const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.byteLength);
   const version = view.getUint32(8, true);
   if (version !== VERSION) refuse('version', `${VERSION}`, version);
   const length = view.getUint32(12, true);
   const room = byteLength === null ? MAX_HEADER : byteLength - PREFIX_BYTES - CHECKSUM_BYTES;
   const most = Math.min(room, MAX_HEADER);
-  if (length > most) refuse('header length', `at most ${most}`, length);
+  if (length > most) refuse('header length', `at most ${most}`, `${length} (cut short or damaged)`);
   return PREFIX_BYTES + length;
 }
 
@@ -147,7 +153,7 @@ export function decodeHead(head: Uint8Array, byteLength: number | null, owner: S
     !(Number.isInteger(pending) && pending >= 0 && pending < layout.spec.vocabularySize)
   )
     refuse('pending token', `an id below ${layout.spec.vocabularySize}`, JSON.stringify(pending));
-  const expected = stateHeader(layout, fingerprint, header.position, pending ?? null);
+  const expected = stateHeader(layout, fingerprint, header.position, pending ?? null, header.data ?? null);
   if (JSON.stringify(expected) !== JSON.stringify(header))
     refuse('layout', JSON.stringify(expected), JSON.stringify(header));
   const pageCounts = header.groups.map((group) => pageCount(header.position) - group.firstPage);
@@ -182,6 +188,7 @@ export function stateHeader(
   fingerprint: string,
   position: number,
   pending: number | null,
+  data: JsonValue | null,
 ): StateHeader {
   return {
     fingerprint,
@@ -193,6 +200,7 @@ export function stateHeader(
       pageBytes,
       firstPage: window === null ? 0 : Math.max(0, position - window + 1) >> PAGE_SHIFT,
     })),
+    ...(data === null ? {} : { data }),
   };
 }
 

@@ -20,10 +20,10 @@ export interface RestoredState extends HeldTokens {
   readonly state: SessionState;
 }
 
-export const heldTokens = (read: readonly number[], { pending }: StateHeader): HeldTokens =>
+export const heldTokens = (read: readonly number[], { pending, data = null }: StateHeader): HeldTokens =>
   pending === undefined
-    ? { tokens: read, pendingToken: null }
-    : { tokens: [...read, pending], pendingToken: pending };
+    ? { tokens: read, pendingToken: null, data }
+    : { tokens: [...read, pending], pendingToken: pending, data };
 
 export const stateToBytes = (state: SessionState, held: HeldTokens, owner: StateOwner): Uint8Array =>
   encodeState(contentsOf(state, held, owner));
@@ -31,7 +31,7 @@ export const stateToBytes = (state: SessionState, held: HeldTokens, owner: State
 /** Views into the arena: not to be kept across an allocation where it may move. */
 export function contentsOf(state: SessionState, held: HeldTokens, owner: StateOwner): StateContents {
   const { layout, fingerprint } = owner;
-  const header = stateHeader(layout, fingerprint, state.position, held.pendingToken);
+  const header = stateHeader(layout, fingerprint, state.position, held.pendingToken, held.data);
   const pages = layout.groups.map((_, g) =>
     state.pages(g).slice(header.groups[g]!.firstPage, Math.ceil(state.position / PAGE_TOKENS)),
   );

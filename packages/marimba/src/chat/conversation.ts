@@ -1,165 +1,187 @@
-// A conversation with a model and the session that holds its state. With a chat template the messages are the truth and
-// the session is brought in line with them, reusing what it has read; without one, turns are appended as they are.
+// What the chat loop talks to: a chat through the model's template, or a text that grows line by line where there is none.
 import {
-  type ChatMessage,
-  type GenerateEvent,
+  type Chat,
   type GenerateOptions,
-  type GenerateResult,
   type Generation,
+  type JsonValue,
   type Model,
   type Session,
+  StateError,
   UsageError,
 } from '@marimba/engine';
-import { encodeHeader, readHeader } from './file.ts';
 
-/** Where a turn without template began, so that it can be taken back. */
+export interface Conversation {
+  readonly model: Model;
+  /** Text through a template, text as it is, or bare token ids. */
+  readonly mode: 'chat' | 'text' | 'tokens';
+  /** Tokens that its session holds. */
+  readonly position: number;
+  readonly turnCount: number;
+  /** The latest answer; null before the first, and after anything that takes it back. */
+  readonly last: Generation | null;
+  setSystem(text: string): void;
+  /** Answers a line of input. */
+  send(input: string, options: GenerateOptions): Promise<Generation>;
+  /** Another answer to the last input. */
+  regenerate(options: GenerateOptions): Promise<Generation>;
+  /** Takes back the last `count` turns. */
+  rewind(count: number): Promise<void>;
+  /** Forgets everything but the system message. */
+  startAnew(): void;
+  save(path: string): Promise<void>;
+  /** Replaces everything by what `save` wrote. Throws, and changes nothing, for a file of another model or a damaged one. */
+  load(path: string): Promise<void>;
+}
+
+/** `startsAnew`: lines that, continued as text, have nothing to do with the text before them. */
+export function createConversation(model: Model, startsAnew: (line: string) => boolean): Conversation {
+  return model.chatTemplate ? new ChatConversation(model) : new TextConversation(model, startsAnew);
+}
+
+class ChatConversation implements Conversation {
+  readonly model: Model;
+  readonly mode = 'chat';
+  last: Generation | null = null;
+  #chat: Chat;
+
+  constructor(model: Model) {
+    this.model = model;
+    this.#chat = model.createChat();
+  }
+
+  get position(): number {
+    return this.#chat.session.position;
+  }
+
+  get turnCount(): number {
+    return this.#chat.turns;
+  }
+
+  setSystem(text: string): void {
+    this.#chat.system = text || null;
+  }
+
+  async send(input: string, options: GenerateOptions): Promise<Generation> {
+    return (this.last = this.#chat.send(input, options));
+  }
+
+  async regenerate(options: GenerateOptions): Promise<Generation> {
+    return (this.last = this.#chat.regenerate(options));
+  }
+
+  async rewind(count: number): Promise<void> {
+    this.#chat.rewind(count);
+    this.last = null;
+  }
+
+  startAnew(): void {
+    this.#replace(this.model.createChat({ system: this.#chat.system ?? undefined }));
+  }
+
+  save(path: string): Promise<void> {
+    return this.#chat.saveTo(path);
+  }
+
+  async load(path: string): Promise<void> {
+    this.#replace(await this.model.restoreChatFrom(path));
+  }
+
+  #replace(chat: Chat): void {
+    this.#chat.close();
+    this.#chat = chat;
+    this.last = null;
+  }
+}
+
+/** Where a turn began, so that it can be taken back, and what was put in. */
 interface Turn {
   readonly position: number;
   readonly input: readonly number[];
 }
 
-export class Conversation {
+class TextConversation implements Conversation {
   readonly model: Model;
-  #session: Session;
-  #messages: ChatMessage[] = [];
-  #turns: Turn[] = [];
-  #last: GenerateResult | null = null;
+  last: Generation | null = null;
   readonly #startsAnew: (line: string) => boolean;
+  #session: Session;
+  #turns: Turn[] = [];
 
-  /** `startsAnew`: lines that, continued as text, have nothing to do with the text before them. */
-  constructor(model: Model, startsAnew: (line: string) => boolean = () => false) {
+  constructor(model: Model, startsAnew: (line: string) => boolean) {
     this.model = model;
     this.#startsAnew = startsAnew;
     this.#session = model.createSession();
   }
 
-  /** Text through a template, text as it is, or bare token ids. */
-  get mode(): 'chat' | 'text' | 'tokens' {
-    if (!this.model.tokenizer) return 'tokens';
-    return this.model.chatTemplate ? 'chat' : 'text';
+  get mode(): 'text' | 'tokens' {
+    return this.model.tokenizer ? 'text' : 'tokens';
   }
 
   get position(): number {
     return this.#session.position;
   }
 
-  get last(): GenerateResult | null {
-    return this.#last;
-  }
-
   get turnCount(): number {
-    return this.mode === 'chat'
-      ? this.#messages.filter(({ role }) => role === 'user').length
-      : this.#turns.length;
+    return this.#turns.length;
   }
 
-  setSystem(text: string): void {
-    if (this.mode !== 'chat')
-      throw new UsageError('/system: expected a model with a chat template, found none');
-    const rest = this.#messages.filter(({ role }) => role !== 'system');
-    this.#messages = text ? [{ role: 'system', content: text }, ...rest] : rest;
+  setSystem(): void {
+    throw new UsageError('/system: this model has no chat template, so there is no system message');
   }
 
-  /** Answers a line of input. Events as in `session.generate`. */
-  async *send(input: string, options: GenerateOptions): AsyncGenerator<GenerateEvent> {
-    if (this.mode === 'chat') {
-      this.#messages.push({ role: 'user', content: input });
-      return yield* this.#answer(options);
-    }
+  async send(input: string, options: GenerateOptions): Promise<Generation> {
     const tokens = this.mode === 'text' ? this.#textTokens(input) : parseTokens(input);
-    this.#turns.push({ position: this.position, input: tokens });
-    return yield* this.#append(tokens, options);
+    const turn = { position: this.position, input: tokens };
+    const generation = this.#session.generate(tokens, options);
+    this.#turns.push(turn);
+    return (this.last = generation);
   }
 
-  /** Another answer to the last input. */
-  async *regenerate(options: GenerateOptions): AsyncGenerator<GenerateEvent> {
-    if (this.turnCount === 0)
-      throw new UsageError('/regenerate: expected an answer to replace, found none yet');
-    if (this.mode === 'chat') {
-      while (this.#messages.at(-1)?.role !== 'user') this.#messages.pop();
-      return yield* this.#answer(options);
-    }
-    const turn = this.#turns.at(-1)!;
-    await this.#backTo(turn);
-    return yield* this.#append(turn.input, options);
+  async regenerate(options: GenerateOptions): Promise<Generation> {
+    const turn = this.#turns.at(-1);
+    if (!turn) throw new UsageError('/regenerate: there is no answer to replace yet');
+    await this.#session.rewind(turn.position);
+    return (this.last = this.#session.generate(turn.input, options));
   }
 
-  /** Takes back the last `count` turns. */
   async rewind(count: number): Promise<void> {
-    if (count < 1 || count > this.turnCount)
-      throw new UsageError(`/rewind: expected 1 to ${this.turnCount} turns, found ${count}`);
-    for (let i = 0; i < count; i++) {
-      if (this.mode === 'chat') {
-        while (this.#messages.at(-1)?.role !== 'user') this.#messages.pop();
-        this.#messages.pop();
-      } else {
-        await this.#backTo(this.#turns.pop()!);
-      }
-    }
-    this.#last = null;
+    const [first] = this.#turns.slice(-count);
+    if (first) await this.#session.rewind(first.position);
+    this.#turns = this.#turns.slice(0, -count);
+    this.last = null;
   }
 
-  /** Forgets everything but the system message. */
   startAnew(): void {
-    this.#session.close();
-    this.#session = this.model.createSession();
-    this.#messages = this.#messages.filter(({ role }) => role === 'system');
-    this.#turns = [];
-    this.#last = null;
+    this.#replace(this.model.createSession(), []);
   }
 
   async save(path: string): Promise<void> {
-    const header = {
-      model: this.model.name,
-      messages: this.#messages,
-      turns: this.#turns,
-    };
-    await this.#session.saveTo(path, { preface: encodeHeader(header) });
+    const turns = this.#turns.map(({ position, input }) => ({ position, input: [...input] }));
+    await this.#session.saveTo(path, { data: { turns } });
   }
 
-  /** Replaces everything by what `save` wrote. Throws, and changes nothing, for a file of another model or a damaged one. */
   async load(path: string): Promise<void> {
-    const { header, offset } = await readHeader(path);
-    const session = await this.model.restoreSessionFrom(path, { offset });
-    this.#session.close();
-    this.#session = session;
-    this.#messages = [...header.messages];
-    this.#turns = [...header.turns];
-    this.#last = null;
-  }
-
-  async *#answer(options: GenerateOptions): AsyncGenerator<GenerateEvent> {
-    const before = this.#messages.length;
-    const generation = this.#session.generate({ messages: this.#messages }, options);
+    const session = await this.model.restoreSessionFrom(path);
     try {
-      yield* this.#follow(generation);
-    } finally {
-      // A failed answer leaves no question behind.
-      if (generation.tokens.length) this.#messages.push({ role: 'assistant', content: generation.text });
-      else this.#messages.length = before - 1;
+      this.#replace(session, parseTurns(session.data, session.position, path));
+    } catch (error) {
+      session.close();
+      throw error;
     }
   }
 
-  /** The events of an answer; afterwards its result is the last one, or null where it was stopped. */
-  async *#follow(generation: Generation): AsyncGenerator<GenerateEvent> {
-    this.#last = null;
-    yield* generation;
-    this.#last = await generation.result.catch(() => null);
+  #replace(session: Session, turns: Turn[]): void {
+    this.#session.close();
+    this.#session = session;
+    this.#turns = turns;
+    this.last = null;
   }
 
-  /** A line that goes on with the text, as another word. After an end token it is another text. */
-  #textTokens(line: string): number[] {
-    if (this.#last?.stopToken !== undefined || this.#startsAnew(line)) this.startAnew();
+  /** A line that continues the text, as another word. After an end token it is another text. */
+  #textTokens(line: string): readonly number[] {
+    const end = this.#session.tokens.at(-1);
+    if ((end !== undefined && this.model.endTokens.includes(end)) || this.#startsAnew(line)) this.startAnew();
     const follows = this.#turns.length > 0 && /^[\p{L}\p{N}]/u.test(line);
-    return [...this.model.encode(follows ? ` ${line}` : line, this.position)];
-  }
-
-  async *#append(tokens: readonly number[], options: GenerateOptions): AsyncGenerator<GenerateEvent> {
-    yield* this.#follow(this.#session.generate(tokens, options));
-  }
-
-  async #backTo(turn: Turn): Promise<void> {
-    await this.#session.rewind(turn.position);
+    return this.model.encode(follows ? ` ${line}` : line, this.position);
   }
 }
 
@@ -171,3 +193,18 @@ function parseTokens(input: string): number[] {
     );
   return parts.map(Number);
 }
+
+function parseTurns(data: JsonValue | null, length: number, path: string): Turn[] {
+  const turns = typeof data === 'object' && data !== null && 'turns' in data ? data.turns : null;
+  if (!Array.isArray(turns))
+    throw new StateError(`${path}: expected a text that /save wrote, found another kind of saved session`);
+  return turns.map((turn) => {
+    const { position, input } = { ...(turn as object) } as Record<string, unknown>;
+    if (!isCount(position) || position > length || !Array.isArray(input) || !input.every(isCount))
+      throw new StateError(`${path}: expected turns with a position and token ids, found others`);
+    return { position, input };
+  });
+}
+
+const isCount = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;

@@ -1,10 +1,10 @@
 // The conversation loop: a prompt, an answer as it comes, and commands that begin with a slash.
 import { stat } from 'node:fs/promises';
-import { type GenerateEvent, type GenerateOptions, type Model, UsageError } from '@marimba/engine';
+import { type GenerateOptions, type Generation, type Model, UsageError } from '@marimba/engine';
 import { EXIT, explain } from '../exit.ts';
 import { bold, bytes, cyan, dim, duration, plural, threeDigits, yellow } from '../terminal.ts';
 import { createWrapper, lineWidth } from '../wrap.ts';
-import { Conversation } from './conversation.ts';
+import { type Conversation, createConversation } from './conversation.ts';
 import { type LineReader, readLines } from './lines.ts';
 
 const HELP: readonly (readonly [string, string])[] = [
@@ -43,7 +43,7 @@ class ChatLoop {
   #ended = false;
 
   constructor(model: Model, settings: ChatSettings, lines: LineReader) {
-    this.#conversation = new Conversation(model, settings.startsAnew);
+    this.#conversation = createConversation(model, settings.startsAnew ?? (() => false));
     this.#settings = settings;
     this.#lines = lines;
     if (settings.system !== undefined) this.#conversation.setSystem(settings.system);
@@ -130,20 +130,20 @@ class ChatLoop {
   }
 
   /** Prints an answer as it comes; Ctrl-C ends it and keeps what is there. */
-  async #show(answer: (options: GenerateOptions) => AsyncIterable<GenerateEvent>): Promise<void> {
+  async #show(answer: (options: GenerateOptions) => Promise<Generation>): Promise<void> {
     const controller = (this.#running = new AbortController());
     const ids = this.#conversation.mode === 'tokens';
     const wrapper = !ids && process.stdout.isTTY ? createWrapper(lineWidth()) : null;
     try {
-      const events = answer({ ...this.#settings.options, signal: controller.signal });
-      for await (const { token, text } of events) {
+      const generation = await answer({ ...this.#settings.options, signal: controller.signal });
+      for await (const { token, text } of generation) {
         process.stdout.write(ids ? `${token} ` : (wrapper?.push(text) ?? text));
         await new Promise((resolve) => setImmediate(resolve));
       }
       process.stdout.write(`${wrapper?.end() ?? ''}\n`);
-      const { last } = this.#conversation;
-      if (controller.signal.aborted) say(dim('(stopped)'));
-      if (last?.finishReason === 'context') say(yellow('The context is full. /rewind makes room.'));
+      if (controller.signal.aborted) return say(dim('(stopped)'));
+      const { finishReason } = await generation.result;
+      if (finishReason === 'context') say(yellow('The context is full. /rewind makes room.'));
     } finally {
       this.#running = null;
     }
