@@ -55,10 +55,10 @@ export function addSamplingOptions(command: Command): Command {
     .option('--speculate', 'look up likely continuations in the text so far, always')
     .option('--no-speculate', 'never (default: where it pays; the tokens are the same)')
     .optionsGroup('Stopping:')
-    .option('--max-tokens <N>', 'stop after so many tokens', wholeNumber(0))
+    .option('--max-tokens <N>', 'maximum number of tokens, including an end token', wholeNumber(0))
     .option('--stop <TEXT>', 'stop before this text (repeatable)', collect)
     .option('--stop-tokens <IDS>', 'further end tokens, such as 2,519', tokenList)
-    .option('--ignore-eos', 'carry on after the model’s own end tokens');
+    .option('--ignore-eos', 'continue after the model’s own end tokens');
 }
 
 /**
@@ -108,4 +108,14 @@ export function promptFrom(
       `${command}: expected --prompt, --file, --tokens or text on standard input, found none`,
     );
   return readFileSync(0, 'utf8');
+}
+
+/** Refuses a prompt without any token, in the words of the command line. A start token is one. */
+export function assertTokens(tokens: readonly number[], command: string): void {
+  if (tokens.length) return;
+  const more = command === 'generate' ? ', --file or text on standard input' : '';
+  throw new UsageError(
+    `${command}: expected a prompt, found an empty one, and this model begins texts with no token of its own. ` +
+      `Give --prompt${more}, or --tokens.`,
+  );
 }

@@ -75,6 +75,12 @@ const WRONG: readonly (readonly [string, string[], RegExp])[] = [
   ],
   ['a name for plan', ['inspect', 'jamba-3b'], /a name for "marimba plan"\. The model itself is ai21labs\//],
   ['a text as MODEL', ['generate', 'Once upon a time'], /generate --prompt "Once upon a time"/],
+  ['an empty prompt', ['generate', '--prompt', ''], /expected a prompt, found an empty one.*standard input/],
+  [
+    'nothing to compute',
+    ['logits', '--prompt', ''],
+    /expected a prompt, found an empty one.*Give --prompt, or/,
+  ],
   ['help for no command', ['help', 'nosuch'], /unknown command 'nosuch'/],
   ['pull without a name', ['pull'], /expected the name of a model, or --list/],
 ];

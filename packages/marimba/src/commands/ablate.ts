@@ -5,9 +5,22 @@ import type { StudyProgress, StudySummary } from '@marimba/lab';
 import type { Command } from 'commander';
 import { EXIT } from '../exit.ts';
 import { watchInterrupt } from '../interrupt.ts';
+import { commandLine } from '../invocation.ts';
 import { collect, wholeNumber } from '../options.ts';
 import { StatusLine } from '../status-line.ts';
-import { bold, bytes, count, dim, duration, green, printJson, red, table, yellow } from '../terminal.ts';
+import {
+  bold,
+  bytes,
+  count,
+  dim,
+  duration,
+  green,
+  plural,
+  printJson,
+  red,
+  table,
+  yellow,
+} from '../terminal.ts';
 import { examples } from './examples.ts';
 
 interface AblateFlags {
@@ -28,11 +41,11 @@ export function register(program: Command): void {
     .description(
       'Run a study: train each of its models on each of its tasks with each seed, and report quality against cost.',
     )
-    .argument('<STUDY>', 'a study file, a folder with study.ts, or a name under studies/')
+    .argument('<STUDY>', 'a study file, or a folder with study.ts, .mjs, .js or .json')
     .option('--out <FOLDER>', 'where results and the report go (default: results/NAME)')
-    .option('--processes <N>', 'cells at a time', wholeNumber(1, 256), availableParallelism())
+    .option('--processes <N>', 'cells that are trained at once', wholeNumber(1, 256), availableParallelism())
     .option('--only <TEXT>', 'only cells whose "model / task / seed" contains this; may be repeated', collect)
-    .option('--short', "the study's short version: does everything run?")
+    .option('--short', "run the study's short version, to see that everything works")
     .option('--keep-models', 'keep every trained model as a folder that other commands load')
     .option('--list', 'list the cells and whether they are finished, run nothing')
     .option('--report-only', 'write the report from what is finished, run nothing')
@@ -41,11 +54,12 @@ export function register(program: Command): void {
       'after',
       examples(
         [
-          ['marimba ablate jamba-claims', 'the claims of the Jamba paper, at small scale'],
-          ['marimba ablate jamba-claims --short', 'the same in three minutes, to see that it works'],
-          ['marimba ablate my-study.ts --only recall --processes 4', 'a part of a study of your own'],
+          ['marimba ablate study.json', 'a study of your own'],
+          ['marimba ablate study.json --only recall --processes 4', 'a part of it, over four processes'],
+          ['marimba ablate study.json --report-only', 'the report from what is finished'],
         ],
-        'A study that is stopped goes on where it was: run the same command again. Finished cells are never run twice.',
+        'The same command resumes a study that was stopped; finished cells are never run twice. A study is a .ts, .mjs, .js ' +
+          'or .json file: see docs/training.md.',
       ),
     )
     .action(run);
@@ -77,7 +91,7 @@ async function run(where: string, flags: AblateFlags): Promise<void> {
       failures = outcome.failures;
     }
   } catch (error) {
-    if (interrupt.signal.aborted) status.note('Stopped. Run the same command again to go on.');
+    if (interrupt.signal.aborted) status.note(`Stopped. Resume with: ${commandLine()}`);
     throw error;
   } finally {
     status.clear();
@@ -158,7 +172,8 @@ function show({ rows, verdicts, reportPath }: StudySummary, out: string, json: b
   });
   process.stdout.write(`${table([heading, ...lines])}\n`);
   const context = rows[0]?.cost.contexts.at(-1)?.context;
-  if (context) process.stdout.write(dim(`Decode, state and cache at ${context} tokens of context.\n`));
+  if (context)
+    process.stdout.write(dim(`Decode, state and cache at ${plural(context, 'token')} of context.\n`));
   for (const { claim, verdict, parts } of verdicts) {
     const colour = verdict === 'confirmed' ? green : verdict === 'not confirmed' ? red : yellow;
     process.stdout.write(`\n${bold(`(${claim.id}) ${claim.statement}`)}\n  ${colour(verdict)}\n`);

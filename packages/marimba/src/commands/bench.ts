@@ -18,13 +18,13 @@ export function register(program: Command): void {
     .command('bench')
     .summary('measure load, prompt and decoding speed, with a profile')
     .description(
-      'Measures how fast a model runs here: loading, reading a prompt, decoding. Compares with the speed of bare ' +
-        'memory reads on as many threads, and shows which operations the time goes to. The tokens are random.',
+      'Measure how fast a model runs here: loading, reading a prompt, decoding. Compare with the speed of bare ' +
+        'memory reads on as many threads, and show which operations the time goes to. The tokens are random.',
     )
     .argument(...OPTIONAL_MODEL)
     .option('--prompt <N>', 'tokens of the prompt', wholeNumber(1), 256)
     .option('--new <N>', 'tokens to decode', wholeNumber(1), 48)
-    .option('--sessions <N>', 'sessions that decode at once', wholeNumber(1, 64), 1)
+    .option('--sessions <N>', 'sessions that decode together', wholeNumber(1, 64), 1)
     .option(
       '--depth <N>',
       'context before the prompt, such as 64K; filled with random values, not read',

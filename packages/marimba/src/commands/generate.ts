@@ -6,8 +6,14 @@ import { watchInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../open.ts';
 import { addModelOptions, loadOptions, type ModelFlags, tokenList } from '../options.ts';
 import { showReading } from '../prompt-progress.ts';
-import { addSamplingOptions, generateOptions, promptFrom, type SamplingFlags } from '../sampling.ts';
-import { dim, duration, printJson, threeDigits } from '../terminal.ts';
+import {
+  addSamplingOptions,
+  assertTokens,
+  generateOptions,
+  promptFrom,
+  type SamplingFlags,
+} from '../sampling.ts';
+import { dim, duration, plural, printJson, threeDigits } from '../terminal.ts';
 import { createWrapper, lineWidth } from '../wrap.ts';
 import { examples } from './examples.ts';
 
@@ -67,6 +73,7 @@ async function run(source: string, flags: GenerateFlags): Promise<void> {
   const model = await loadForCommand(source, loadOptions(flags), interrupt);
   try {
     const prompt = layOut(text, flags);
+    if (typeof prompt === 'string' && model.tokenizer) assertTokens(model.encode(prompt), 'generate');
     const greedy = flags.tokens !== undefined && flags.temperature === undefined;
     const options = { ...generateOptions(flags, model, greedy), signal: interrupt.signal };
     const generation = model.createSession().generate(prompt, options);
@@ -123,8 +130,8 @@ type Figures = Pick<GenerateResult, 'usage' | 'timings' | 'seed'> & { readonly f
 function figures({ usage, finishReason, timings, seed }: Figures): void {
   if (!process.stderr.isTTY) return;
   const parts = [
-    `prompt ${usage.promptTokens} tokens in ${duration(timings.promptMs)}`,
-    `${usage.generatedTokens} tokens${timings.tokensPerSecond > 0 ? ` at ${threeDigits(timings.tokensPerSecond)}/s` : ''}`,
+    `prompt ${plural(usage.promptTokens, 'token')} in ${duration(timings.promptMs)}`,
+    `${plural(usage.generatedTokens, 'token')}${timings.tokensPerSecond > 0 ? ` at ${threeDigits(timings.tokensPerSecond)}/s` : ''}`,
     `ended by ${finishReason}`,
     `seed ${seed}`,
   ];

@@ -6,6 +6,7 @@ import { OPTIONAL_MODEL } from '../bundled.ts';
 import { type Interrupt, watchInterrupt } from '../interrupt.ts';
 import { loadForCommand } from '../open.ts';
 import { addModelOptions, loadOptions, type ModelFlags, tokenList } from '../options.ts';
+import { assertTokens } from '../sampling.ts';
 import { dim, printJson, table } from '../terminal.ts';
 import { examples } from './examples.ts';
 
@@ -26,7 +27,7 @@ export function register(program: Command): void {
     .option('--tokens <IDS>', 'token ids, such as 1,2,3', tokenList)
     .option('--prompt <TEXT>', 'text instead of token ids')
     .option('--all', 'the logits after every token, not only after the last (needs --output)')
-    .option('--output <FILE>', 'write raw little-endian float32, one row of the vocabulary a token')
+    .option('--output <FILE>', 'write raw little-endian float32, one row of the vocabulary per token')
     .option('--json', 'print an object instead');
   addModelOptions(command, { cacheType: 'f32', activations: 'f32' })
     .addHelpText(
@@ -59,6 +60,7 @@ async function run(source: string, flags: LogitsFlags): Promise<void> {
   const model = await loadForCommand(source, exact, interrupt);
   try {
     const tokens = flags.tokens ?? model.encode(flags.prompt ?? '');
+    assertTokens(tokens, 'logits');
     const session = model.createSession();
     if (flags.output) await writeLogits(model, session, tokens, flags.output, flags.all === true, interrupt);
     const last = flags.output ? null : await session.prefill(tokens, { signal: interrupt.signal });

@@ -11,7 +11,7 @@ import type { Command } from 'commander';
 import { watchInterrupt } from '../interrupt.ts';
 import { addHubOptions } from '../options.ts';
 import { loadReporter, Progress } from '../progress.ts';
-import { bold, bytes, dim, printJson, table } from '../terminal.ts';
+import { bold, bytes, dim, plural, printJson, table } from '../terminal.ts';
 import { examples } from './examples.ts';
 
 interface PullFlags {
@@ -25,12 +25,12 @@ interface PullFlags {
 export function register(program: Command): void {
   const command = program
     .command('pull')
-    .summary('fetch a model from the hub, list or remove')
+    .summary('download a model from the hub, list or remove')
     .description(
-      'Fetch a model from the hub into the cache; interrupted downloads continue where they stopped.',
+      'Download a model from the hub into the cache. An interrupted download resumes where it stopped.',
     )
     .argument('[NAME]', 'owner/name, owner/name@revision, owner/name:Q4_K_M or owner/name/file.gguf')
-    .option('--list', 'show what is in the cache')
+    .option('--list', 'list what is in the cache')
     .option('--remove', 'delete NAME from the cache')
     .option('--json', 'print an object instead');
   addHubOptions(command)
@@ -38,9 +38,9 @@ export function register(program: Command): void {
       'after',
       examples(
         [
-          ['marimba pull ai21labs/AI21-Jamba2-3B', 'all that this model needs'],
+          ['marimba pull ai21labs/AI21-Jamba2-3B', 'everything that this model needs'],
           ['marimba pull owner/name-GGUF:Q4_K_M', 'one quantisation of a GGUF repository'],
-          ['marimba pull --list', 'what is here, and how large'],
+          ['marimba pull --list', 'what is in the cache, and how large'],
         ],
         `The cache is ${defaultCacheFolder()} (MARIMBA_CACHE changes it).`,
       ),
@@ -76,11 +76,10 @@ async function pull(name: string, flags: PullFlags): Promise<void> {
     if (flags.json) printJson(pulled);
     else
       process.stdout.write(
-        `${bold(pulled.repository)}  ${pulled.files.length} files, ${bytes(size)}\n${pulled.modelPath}\n`,
+        `${bold(pulled.repository)}  ${plural(pulled.files.length, 'file')}, ${bytes(size)}\n${pulled.modelPath}\n`,
       );
   } catch (error) {
-    if (interrupt.signal.aborted)
-      process.stderr.write('\nStopped. Run the command again to continue the download.\n');
+    if (interrupt.signal.aborted) process.stderr.write('\nStopped. The same command resumes the download.\n');
     interrupt.check();
     throw error;
   } finally {

@@ -15,6 +15,7 @@ import { type Interrupt, watchInterrupt } from '../interrupt.ts';
 import { addHubOptions, type ModelFlags, threadsOption, wholeNumber } from '../options.ts';
 import { loadReporter, Progress } from '../progress.ts';
 import { formatQuantizeReport } from '../quantize/print.ts';
+import { plural } from '../terminal.ts';
 import { examples } from './examples.ts';
 
 interface QuantizeFlags extends ModelFlags {
@@ -32,8 +33,8 @@ export function register(program: Command): void {
     .command('quantize')
     .summary('write a model as GGUF with fewer bits, with a damage report')
     .description(
-      'Writes a model as a GGUF file with fewer bits a weight, and reports the damage: the error of every tensor,\n' +
-        'and how far the predictions of the whole model are from the original’s on a text.',
+      'Write a model as a GGUF file with fewer bits per weight, and report the damage: the error of every tensor, and ' +
+        'how far the predictions of the whole model are from the original’s on a text.',
     )
     .argument('<IN>', 'Hugging Face folder, GGUF file or hub name')
     .argument('<OUT>', 'GGUF file to write')
@@ -46,7 +47,7 @@ export function register(program: Command): void {
     .option('--force', 'replace OUT when it exists')
     .optionsGroup('Damage report:')
     .option('--text <FILE>', 'measure on this text (default: a short built-in passage)')
-    .option('--tokens <N>', 'at most so many tokens of it', wholeNumber(2, 1 << 20), 256)
+    .option('--tokens <N>', 'maximum number of its tokens', wholeNumber(2, 1 << 20), 256)
     .option('--no-compare', 'tensor errors only; do not run the models')
     .option('--json', 'print an object instead')
     .optionsGroup('Running:')
@@ -138,7 +139,7 @@ function quantizeOptions(
         doneTokens,
         totalTokens,
         '',
-        (count) => `${count} tokens`,
+        (count) => plural(count, 'token'),
       ),
   };
 }

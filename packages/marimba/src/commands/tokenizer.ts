@@ -6,7 +6,7 @@ import { FormatError, UsageError } from '@marimba/engine';
 import type { Command } from 'commander';
 import { collect, wholeNumber } from '../options.ts';
 import { StatusLine } from '../status-line.ts';
-import { printJson } from '../terminal.ts';
+import { plural, printJson } from '../terminal.ts';
 import { examples } from './examples.ts';
 
 interface TrainFlags {
@@ -36,7 +36,7 @@ export function register(program: Command): void {
         ],
         [
           'marimba tokenizer count book.txt --tokenizer model/tokenizer.json',
-          'how well it fits another text',
+          'how well a vocabulary fits another text',
         ],
       ]),
     );
@@ -46,14 +46,14 @@ export function register(program: Command): void {
       'Learn a vocabulary and write tokenizer.json, in the form that Hugging Face tokenizers read.',
     )
     .argument('<INPUT...>', 'text files, JSONL files (field "text") or folders of them')
-    .option('--vocabulary <N>', 'tokens in all', wholeNumber(257, 1_000_000), 8192)
-    .option('--out <FOLDER>', 'where tokenizer.json and tokenizer_config.json go', '.')
+    .option('--vocabulary <N>', 'size of the vocabulary', wholeNumber(257, 1_000_000), 8192)
+    .option('--out <FOLDER>', 'folder for tokenizer.json and tokenizer_config.json', '.')
     .option(
       '--special <TOKEN>',
       'a special token; the first one ends documents; may be repeated (default: <|endoftext|>)',
       collect,
     )
-    .option('--min-frequency <N>', 'rarer pairs are not merged', wholeNumber(1), 2)
+    .option('--min-frequency <N>', 'merge no pair that occurs less often', wholeNumber(1), 2)
     .option('--json', 'print an object instead')
     .addHelpText(
       'after',
@@ -79,7 +79,7 @@ async function train(inputs: string[], flags: TrainFlags): Promise<void> {
   for await (const { text } of lab.readDocuments(inputs)) {
     texts.push(text);
     bytes += Buffer.byteLength(text);
-    status.show(`Reading: ${texts.length} documents, ${bytes} bytes`);
+    status.show(`Reading: ${plural(texts.length, 'document')}, ${plural(bytes, 'byte')}`);
   }
   const trained = lab.trainTokenizer(texts, {
     vocabularySize: flags.vocabulary,
@@ -107,7 +107,7 @@ async function train(inputs: string[], flags: TrainFlags): Promise<void> {
   if (flags.json) printJson(report);
   else
     process.stdout.write(
-      `${path}: ${report.vocabularySize} tokens, ${report.bytesPerToken.toFixed(2)} bytes a token on this text\n`,
+      `${path}: ${plural(report.vocabularySize, 'token')}, ${report.bytesPerToken.toFixed(2)} bytes per token on this text\n`,
     );
   if (report.vocabularySize < flags.vocabulary)
     process.stderr.write(
@@ -130,7 +130,8 @@ async function count(inputs: string[], flags: CountFlags): Promise<void> {
   if (flags.json) printJson({ documents, bytes, tokens, bytesPerToken: bytes / tokens });
   else
     process.stdout.write(
-      `${documents} documents, ${bytes} bytes, ${tokens} tokens: ${(bytes / tokens).toFixed(2)} bytes a token\n`,
+      `${plural(documents, 'document')}, ${plural(bytes, 'byte')}, ${plural(tokens, 'token')}: ` +
+        `${(bytes / tokens).toFixed(2)} bytes per token\n`,
     );
 }
 

@@ -185,7 +185,7 @@ async function start(path: string, flags: Flags): Promise<void> {
   }
 }
 
-/** One line that is rewritten on a terminal; elsewhere a line now and then; with --json every event. */
+/** One line that is rewritten on a terminal; elsewhere a line every 50 steps; with --json every event. */
 class TrainingScreen {
   readonly #steps: number;
   readonly #json: boolean;
