@@ -29,7 +29,10 @@ export interface LoadModelOptions {
   readonly threads?: number | undefined;
   /** Which build of the kernels. Default: `relaxed` where the JavaScript engine has relaxed SIMD, `baseline` elsewhere. */
   readonly variant?: 'relaxed' | 'baseline' | undefined;
-  /** Quantise the matrices of a 16- or 32-bit checkpoint while they are read. */
+  /**
+   * Quantise the matrices of a 16- or 32-bit checkpoint while they are read. Those that are quantised already stay as they
+   * are; a `note` of `onProgress` says so.
+   */
   readonly quantize?: QuantizeType | undefined;
   /**
    * How activations meet quantised weights: `f32` is exact for the weights as stored; `int8` rounds activations to 8 bits

@@ -18,7 +18,10 @@ interface Amount {
   readonly loaded: number;
   /** All there is to do, in `unit`; 0 where a server does not say. */
   readonly total: number;
-  /** A sentence for the user about waiting or starting over; null when all is well. Says the same as `retry`, if set. */
+  /**
+   * A sentence for the user about waiting, starting over or an option without effect; null when all is well. Says the same
+   * as `retry`, if set.
+   */
   readonly note: string | null;
   /** Set when this event reports a failed attempt. */
   readonly retry: Retry | null;

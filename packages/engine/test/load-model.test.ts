@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { HubError, type LoadProgress, loadModel, type MarimbaError, UsageError } from '../src/index.ts';
+import { ggufFile } from './golden.ts';
 
 const FILE = join(import.meta.dirname, '../../../fixtures/golden/gguf/llama-tiny.q8_0.gguf');
 
@@ -63,6 +64,25 @@ describe('loadModel', () => {
     const last = of('load').at(-1)!;
     assert.equal(last.loaded, last.total);
     assert.deepEqual([...new Set(events.map(({ phase }) => phase))], ['start', 'load']);
+  });
+
+  it('notes an option quantize that a quantised file leaves without effect, once', async () => {
+    const cases = [
+      ['llama-tiny', 'q8_0', ['quantize q4_0 changes nothing: the model is already quantised (Q8_0)']],
+      // Its narrow matrices are F16.
+      ['jamba-moe', 'q8_0', ['quantize q4_0 leaves 22 of 58 matrices as they are: already quantised (Q8_0)']],
+      ['llama-tiny', 'f16', []],
+    ] as const;
+    for (const [name, type, expected] of cases) {
+      const notes: string[] = [];
+      const model = await loadModel(ggufFile(name, type), {
+        threads: 1,
+        quantize: 'q4_0',
+        onProgress: ({ note }) => void (note !== null && notes.push(note)),
+      });
+      await model.close();
+      assert.deepEqual(notes, expected, `${name} ${type}`);
+    }
   });
 
   it('says why an address cannot be fetched, with a code and the cause', async () => {

@@ -24,6 +24,7 @@ export {
   findWeights,
   type NeededWeight,
   neededWeights,
+  quantizeNote,
   resolveActivations,
   targetType,
 } from '../weights/weights.ts';

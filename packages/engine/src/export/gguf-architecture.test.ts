@@ -67,6 +67,17 @@ test('all Mamba, and the rotary transformers', () => {
   });
 });
 
+test('a size for which GGUF has one key cannot differ between layers', () => {
+  const { layers, ...rest } = llamaLike({ model_type: 'llama' });
+  const wider = {
+    ...layers[1]!,
+    feedForward: { kind: 'dense', size: 97, activation: 'silu', bias: false },
+  } as const;
+  const spec: ModelSpec = { ...rest, layers: [layers[0]!, wider] };
+  assert.throws(() => ggufArchitecture(spec, 'x'), /different layers in different layers/);
+  assert.throws(() => architectureMetadata(spec, 'llama'), /feed_forward_length: expected one value/);
+});
+
 test('what llama.cpp reads otherwise is said', () => {
   assert.deepEqual(llamaCppLimits(lab(), 'jamba'), []);
   assert.match(llamaCppLimits(lab({ mamba_expand: 3 }), 'jamba').join(), /inner size/);

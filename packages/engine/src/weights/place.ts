@@ -21,6 +21,7 @@ import {
   type FoundWeight,
   findWeights,
   type QuantizeType,
+  quantizeNote,
   resolveActivations,
   targetType,
 } from './weights.ts';
@@ -113,19 +114,20 @@ async function load(
   jobs: readonly LoadJob[],
   fills: readonly Fill[],
   backend: Backend,
-  { onProgress, signal }: LoadOptions,
+  { quantize = null, onProgress, signal }: LoadOptions,
 ): Promise<void> {
   const totalBytes = found.reduce((sum, w) => sum + w.tensors.reduce((s, t) => s + t.byteLength, 0), 0);
   let loadedBytes = 0;
-  const report = () =>
+  const report = (note: string | null = null) =>
     onProgress?.({
       phase: 'load',
       unit: 'bytes',
       loaded: loadedBytes,
       total: totalBytes,
-      note: null,
+      note,
       retry: null,
     });
+  report(quantizeNote(found, quantize));
   const done = (bytes: number) => {
     loadedBytes += bytes;
     report();

@@ -111,11 +111,25 @@ function need(checkpoint: Checkpoint, name: string, shape: readonly number[]): T
   return tensor;
 }
 
+const fileType = (weight: FoundWeight): TensorType => weight.tensors[0]!.type;
+const isFloat = (type: TensorType): boolean => type === 'F32' || type === 'F16' || type === 'BF16';
+
 /** The format a matrix will have in memory. */
 export function targetType(weight: FoundWeight, quantize: QuantizeType | null): TensorType {
-  const source = weight.tensors[0]!.type;
-  if (!quantize || weight.precision === 'f32' || !['F32', 'F16', 'BF16'].includes(source)) return source;
+  const source = fileType(weight);
+  if (!quantize || weight.precision === 'f32' || !isFloat(source)) return source;
   return storedType(weight, quantize);
+}
+
+/** A sentence about matrices that `quantize` leaves as they are, being quantised already; null when there are none. */
+export function quantizeNote(weights: readonly FoundWeight[], quantize: QuantizeType | null): string | null {
+  const matrices = weights.filter(({ kind, precision }) => kind === 'matrix' && precision !== 'f32');
+  const kept = matrices.map(fileType).filter((type) => !isFloat(type));
+  if (!quantize || !kept.length) return null;
+  const types = [...new Set(kept)].join(', ');
+  return kept.length === matrices.length
+    ? `quantize ${quantize} changes nothing: the model is already quantised (${types})`
+    : `quantize ${quantize} leaves ${kept.length} of ${matrices.length} matrices as they are: already quantised (${types})`;
 }
 
 /**

@@ -1,6 +1,6 @@
 // marimba inspect MODEL: what a model is, from its headers alone.
 import { type CacheType, type Checkpoint, layerStrip, type ModelSpec, type Tokenizer } from '@marimba/engine';
-import { readText } from '@marimba/engine/architecture';
+import { quantizeNote, readText } from '@marimba/engine/architecture';
 import { stateLayout } from '@marimba/engine/plan';
 import type { Command } from 'commander';
 import { OPTIONAL_MODEL } from '../bundled.ts';
@@ -54,6 +54,8 @@ async function run(source: string, flags: ModelFlags & { json?: boolean }): Prom
   try {
     const { spec, weights: found } = describeCheckpoint(checkpoint);
     const weights = describeWeights(found, { quantize: flags.quantize });
+    const note = quantizeNote(found, flags.quantize ?? null);
+    if (note) process.stderr.write(`${note}\n`);
     const data = await inspect(checkpoint, spec, weights);
     if (flags.json) printJson(data);
     else process.stdout.write(render(data, spec, weights));
