@@ -107,7 +107,7 @@ async function trainOne({ work, models, training, say, signal }: Recipe, name: M
       output,
     }),
     {
-      ...(signal ? { signal } : {}),
+      signal,
       onNote: say,
       onEvent: (event) => {
         if (event.kind === 'heldOut')

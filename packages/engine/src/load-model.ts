@@ -156,16 +156,16 @@ function stopwatch(): () => number {
 }
 
 export async function createBackend(options: LoadModelOptions): Promise<Backend> {
-  const maxRows = options.batchTokens === undefined ? {} : { maxRows: options.batchTokens };
-  if (options.backend === 'reference') return new ReferenceBackend(maxRows);
+  const { threads, variant, batchTokens: maxRows } = options;
+  if (options.backend === 'reference') return new ReferenceBackend({ maxRows });
   const { onProgress } = options;
   return WasmBackend.create({
     wideSimd: options.wideSimd ?? 'auto',
     onStart: (loaded, total) =>
       onProgress?.({ phase: 'start', unit: 'threads', loaded, total, note: null, retry: null }),
-    ...(options.threads === undefined ? {} : { threads: options.threads }),
-    ...(options.variant === undefined ? {} : { variant: options.variant }),
-    ...maxRows,
+    threads,
+    variant,
+    maxRows,
   });
 }
 

@@ -58,11 +58,11 @@ export interface Backend {
 }
 
 export interface BackendOptions {
-  readonly threads?: number;
-  readonly variant?: 'relaxed' | 'baseline';
-  readonly precision?: ActivationPrecision;
-  readonly maxRows?: number;
-  readonly wideSimd?: WideSimd;
+  readonly threads?: number | undefined;
+  readonly variant?: 'relaxed' | 'baseline' | undefined;
+  readonly precision?: ActivationPrecision | undefined;
+  readonly maxRows?: number | undefined;
+  readonly wideSimd?: WideSimd | undefined;
   /** Called with the threads that are ready so far, from 0 on, and how many there will be. */
-  readonly onStart?: (ready: number, threads: number) => void;
+  readonly onStart?: ((ready: number, threads: number) => void) | undefined;
 }

@@ -34,7 +34,7 @@ const MIN_TENSOR_BYTES = 8 + 1 + 4 + 8 + 4 + 8;
 
 export interface GgufOptions {
   /** Opens another part of a split model, by the name that belongs beside the first. */
-  readonly openSplit?: (fileName: string) => Promise<ByteSource>;
+  readonly openSplit?: ((fileName: string) => Promise<ByteSource>) | undefined;
 }
 
 interface GgufFile {
@@ -66,6 +66,7 @@ export async function readGguf(source: ByteSource, options: GgufOptions = {}): P
       typedMetadata,
       tensors: mergeTensors(parts),
       close,
+      [Symbol.asyncDispose]: close,
     };
   } catch (error) {
     await close();

@@ -44,6 +44,7 @@ export async function openHuggingFace(folder: ModelFolder, weights?: string): Pr
       chatTemplate: async () =>
         (await readText(folder, 'chat_template.jinja', MAX_TEMPLATE)) ?? templateOf(await tokenizerConfig()),
       close,
+      [Symbol.asyncDispose]: close,
     };
   } catch (error) {
     await close();

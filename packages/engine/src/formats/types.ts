@@ -66,16 +66,18 @@ export interface TensorEntry {
 
 /** Anything that JSON can hold. */
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
+
 /** A JSON object. */
 export type JsonObject = { [key: string]: JsonValue };
 
 /** An opened model: checked headers, no weights read yet. */
 export type Checkpoint = GgufCheckpoint | HuggingFaceCheckpoint;
 
-interface OpenedFiles {
+interface OpenedFiles extends AsyncDisposable {
   /** For messages: the folder, file or hub name that was opened. */
   readonly name: string;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** Closes the files. Also what `await using` does. */
   close(): Promise<void>;
 }
 

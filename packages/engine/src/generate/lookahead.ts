@@ -29,9 +29,9 @@ const MAX_PAUSE = 128;
 
 export interface LookaheadOptions {
   /** Draft whenever the text repeats itself; otherwise only while that proves faster. */
-  readonly always?: boolean;
-  readonly contextLength?: number;
-  readonly now?: () => number;
+  readonly always?: boolean | undefined;
+  readonly contextLength?: number | undefined;
+  readonly now?: (() => number) | undefined;
 }
 
 export interface LookaheadStatistics {

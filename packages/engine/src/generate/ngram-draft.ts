@@ -9,11 +9,11 @@ import { UsageError } from '../errors.ts';
 
 export interface NgramDraftOptions {
   /** The longest match that is tried, and tried first. Default 4. */
-  maxNgram?: number;
+  maxNgram?: number | undefined;
   /** Shorter matches draft nothing. Default 2. */
-  minNgram?: number;
+  minNgram?: number | undefined;
   /** The longest draft. Default 8. */
-  maxDraft?: number;
+  maxDraft?: number | undefined;
 }
 
 export interface NgramDraft {

@@ -15,9 +15,9 @@ export interface ScriptedOptions {
   /** The logits that follow a sequence of tokens. */
   predict: (tokens: readonly number[]) => Float32Array;
   /** Tokens that the session carries from before. */
-  carried?: readonly number[];
+  carried?: readonly number[] | undefined;
   /** Called before each prompt token is taken in: a place to abort at. */
-  onToken?: (position: number) => void;
+  onToken?: ((position: number) => void) | undefined;
 }
 
 /** Takes tokens in one at a time and gives way to timers in between, so that an abort can come at any of them. */

@@ -283,7 +283,7 @@ async function requestJson(
   onRetry: ((retry: Retry) => void) | undefined,
 ): Promise<{ body: unknown; link: string | null }> {
   const remedy = 'Check the connection and the endpoint (HF_ENDPOINT).';
-  const options = { pacing: hub.pacing, signal, subject, remedy, ...(onRetry ? { onRetry } : {}) };
+  const options = { pacing: hub.pacing, signal, subject, remedy, onRetry };
   return withRetries(options, async () => {
     const answer = await request(hub, url, { accept: 'application/json' }, subject, signal);
     const body = await readJson(answer, MAX_PAGE_BYTES, subject);

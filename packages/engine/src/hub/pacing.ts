@@ -65,7 +65,7 @@ export interface RetryOptions {
   readonly remedy: string;
   /** Bytes that are safe so far. */
   readonly progress?: () => number;
-  readonly onRetry?: (retry: Retry) => void;
+  readonly onRetry?: ((retry: Retry) => void) | undefined;
 }
 
 /**

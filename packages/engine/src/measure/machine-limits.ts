@@ -17,7 +17,7 @@ import type { WorkerThread } from '../platform/worker-thread.ts';
 export interface ReadLimitOptions {
   readonly threads: number;
   /** Bytes read in one pass, by all threads together. Far larger than any cache: default 1 GiB. */
-  readonly byteLength?: number;
+  readonly byteLength?: number | undefined;
 }
 
 export interface ReadLimit {

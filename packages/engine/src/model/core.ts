@@ -268,7 +268,7 @@ export class ModelCore {
     const template = this.needTemplate();
     const { tokens } = template.encode(messages, this.needTokenizer(), {
       addGenerationPrompt: true,
-      ...(tools ? { tools } : {}),
+      tools,
     });
     return { kind: 'whole', tokens };
   }

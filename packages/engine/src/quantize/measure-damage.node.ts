@@ -13,7 +13,7 @@ export interface DamageOptions {
   readonly text?: string | undefined;
   /** At most so many of it. Default 256. */
   readonly maxTokens?: number | undefined;
-  readonly load?: Pick<LoadModelOptions, 'threads' | 'token' | 'endpoint' | 'backend'>;
+  readonly load?: Pick<LoadModelOptions, 'threads' | 'token' | 'endpoint' | 'backend'> | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: DamageProgress) => void) | undefined;
 }
@@ -84,7 +84,7 @@ const exact = ({ load, signal, maxTokens = 256 }: DamageOptions): LoadModelOptio
   batchTokens: CHUNK,
   prefixCacheBytes: 0,
   contextLength: maxTokens,
-  ...(signal ? { signal } : {}),
+  signal,
 });
 
 async function loadOriginal(

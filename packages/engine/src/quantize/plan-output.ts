@@ -20,7 +20,7 @@ import { applyKeepRules, type KeepRule } from './keep-rules.ts';
 
 export interface OutputOptions {
   readonly type: FileType;
-  readonly keep?: readonly KeepRule[];
+  readonly keep?: readonly KeepRule[] | undefined;
 }
 
 /** Throws ModelError for a model that GGUF cannot express, UsageError for rules that match nothing. */

@@ -28,10 +28,10 @@ import {
 export interface QuantizeModelOptions
   extends Pick<LoadModelOptions, 'token' | 'endpoint' | 'threads' | 'backend' | 'onProgress'> {
   readonly type: FileType;
-  readonly keep?: readonly KeepRule[];
+  readonly keep?: readonly KeepRule[] | undefined;
   readonly overwrite?: boolean | undefined;
   /** Compare the models on a text afterwards; `false` leaves that out. */
-  readonly compare?: Pick<DamageOptions, 'text' | 'maxTokens'> | false;
+  readonly compare?: Pick<DamageOptions, 'text' | 'maxTokens'> | false | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onWrite?: ((progress: WriteProgress) => void) | undefined;
   readonly onCompare?: ((progress: DamageProgress) => void) | undefined;

@@ -11,7 +11,7 @@ import type { Tokenizer } from './types.ts';
 /** A call of a tool that an assistant asked for. */
 export interface ChatToolCall {
   /** Repeated by the tool's answer as `toolCallId`, where a model tells calls apart. */
-  readonly id?: string;
+  readonly id?: string | undefined;
   /** The function to call. */
   readonly name: string;
   /** An object, or JSON text of one. */
@@ -25,30 +25,30 @@ export interface ChatMessage {
   /** The text; empty for an assistant message that only calls tools. */
   readonly content: string;
   /** What the assistant asked to be called. */
-  readonly toolCalls?: readonly ChatToolCall[];
+  readonly toolCalls?: readonly ChatToolCall[] | undefined;
   /** Of a tool's answer: the call it belongs to, and the tool. */
-  readonly toolCallId?: string;
+  readonly toolCallId?: string | undefined;
   /** Of a tool's answer: the tool. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Of an assistant message: its thoughts, for templates that keep them apart (`reasoning_content`). */
-  readonly reasoning?: string;
+  readonly reasoning?: string | undefined;
 }
 
 export interface ChatTemplateOptions {
   /** JSON schemas of functions, as in OpenAI's API. */
-  readonly tools?: readonly JsonObject[];
+  readonly tools?: readonly JsonObject[] | undefined;
   /** Ends with the opening of the assistant's turn. Default: true. */
-  readonly addGenerationPrompt?: boolean;
+  readonly addGenerationPrompt?: boolean | undefined;
   /** Further variables of the template, such as `enable_thinking`. */
   readonly [variable: string]: unknown;
 }
 
 /** Texts of the tokens that templates name. */
 export interface TemplateTokens {
-  readonly bos?: string | null;
-  readonly eos?: string | null;
-  readonly unknown?: string | null;
-  readonly pad?: string | null;
+  readonly bos?: string | null | undefined;
+  readonly eos?: string | null | undefined;
+  readonly unknown?: string | null | undefined;
+  readonly pad?: string | null | undefined;
 }
 
 /** Writes conversations the way the model was trained to read them. */

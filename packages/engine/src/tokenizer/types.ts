@@ -4,19 +4,19 @@
 
 export interface EncodeOptions {
   /** How markers such as <|im_end|> inside the text are read: as plain text (default), or as their tokens. */
-  readonly specialTokens?: 'text' | 'parse';
+  readonly specialTokens?: 'text' | 'parse' | undefined;
   /** Default: the model's own convention (`addBos`). */
-  readonly addBos?: boolean;
+  readonly addBos?: boolean | undefined;
   /**
    * With `specialTokens: 'parse'`: a string that keeps a marker plain text when it stands inside or right in
    * front of it, and that is dropped afterwards. Chat templates use it to defuse what users wrote.
    */
-  readonly guard?: string;
+  readonly guard?: string | undefined;
 }
 
 export interface DecodeOptions {
   /** Leaves special tokens out. Default: false. */
-  readonly skipSpecial?: boolean;
+  readonly skipSpecial?: boolean | undefined;
 }
 
 export interface StreamDecoderOptions extends DecodeOptions {
@@ -24,7 +24,7 @@ export interface StreamDecoderOptions extends DecodeOptions {
    * The tokens continue a text that was already shown, so a leading space is kept. Default: false, as
    * `decode`.
    */
-  readonly continues?: boolean;
+  readonly continues?: boolean | undefined;
 }
 
 /** The pieces of a stream, joined, equal `decode` of all its tokens. */

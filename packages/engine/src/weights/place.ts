@@ -27,10 +27,10 @@ import {
 } from './weights.ts';
 
 export interface LoadOptions {
-  readonly quantize?: QuantizeType | null;
-  readonly activations?: ActivationPrecision;
+  readonly quantize?: QuantizeType | null | undefined;
+  readonly activations?: ActivationPrecision | undefined;
   readonly onProgress?: ((progress: WeightsProgress) => void) | undefined;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ModelWeights extends PlacedWeights {

@@ -19,10 +19,10 @@ export interface BpeOptions {
   /** Symbols wanted, the 256 bytes included. Fewer are made when the text has no more pairs that repeat. */
   readonly symbolCount: number;
   /** A pair that occurs fewer times is not merged. Default 2. */
-  readonly minFrequency?: number;
+  readonly minFrequency?: number | undefined;
   /** Longer words are cut for counting, so that one endless line cannot stall training. Default 256 bytes. */
-  readonly maxWordBytes?: number;
-  readonly onProgress?: (made: number, wanted: number) => void;
+  readonly maxWordBytes?: number | undefined;
+  readonly onProgress?: ((made: number, wanted: number) => void) | undefined;
 }
 
 /** Pairs are keys of a Map: left * RADIX + right stays exact far beyond any vocabulary. */

@@ -24,8 +24,8 @@ export interface TokeniseOptions {
   /** Identifies the tokenizer in the cache: a hash of its file. */
   readonly tokenizerHash: string;
   /** No folder: nothing is kept. */
-  readonly cacheFolder?: string;
-  readonly onProgress?: (documents: number, tokens: number) => void;
+  readonly cacheFolder?: string | undefined;
+  readonly onProgress?: ((documents: number, tokens: number) => void) | undefined;
 }
 
 const VERSION = 1;

@@ -12,9 +12,9 @@ export interface TokenizerTraining {
   /** Size of the vocabulary, special tokens and the 256 bytes included. */
   readonly vocabularySize: number;
   /** First ones of the vocabulary; the first of all ends documents. Default: <|endoftext|>. */
-  readonly specialTokens?: readonly string[];
-  readonly minFrequency?: number;
-  readonly onProgress?: (made: number, wanted: number) => void;
+  readonly specialTokens?: readonly string[] | undefined;
+  readonly minFrequency?: number | undefined;
+  readonly onProgress?: ((made: number, wanted: number) => void) | undefined;
 }
 
 export interface TrainedTokenizer {
@@ -38,8 +38,8 @@ export function trainTokenizer(texts: Iterable<string>, options: TokenizerTraini
   if (!words.counts.size) throw new UsageError('tokenizer: expected text to learn from, found none');
   const merges = trainBpe(words.counts, {
     symbolCount: options.vocabularySize - specials.length,
-    ...(options.minFrequency === undefined ? {} : { minFrequency: options.minFrequency }),
-    ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+    minFrequency: options.minFrequency,
+    onProgress: options.onProgress,
   });
   const json = tokenizerJson(merges, specials);
   const config = {

@@ -7,8 +7,8 @@ import { likeliest, logSumExp } from './probabilities.ts';
 
 export interface AskOptions {
   /** Put prompts of free answers into the model's chat template. */
-  readonly chat?: boolean;
-  readonly signal?: AbortSignal;
+  readonly chat?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**

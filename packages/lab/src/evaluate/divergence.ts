@@ -25,13 +25,13 @@ export interface DivergenceReport {
 
 export interface DivergenceOptions {
   /** Token sequences to read. Default: written by the original. */
-  readonly sequences?: readonly (readonly number[])[];
+  readonly sequences?: readonly (readonly number[])[] | undefined;
   /** Of what the original writes. Default 4 of 128 tokens. */
-  readonly count?: number;
-  readonly length?: number;
-  readonly seed?: number;
-  readonly onProgress?: (done: number, total: number) => void;
-  readonly signal?: AbortSignal;
+  readonly count?: number | undefined;
+  readonly length?: number | undefined;
+  readonly seed?: number | undefined;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const CHUNK = 32;

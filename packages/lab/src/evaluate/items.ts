@@ -96,14 +96,14 @@ export interface SuiteTarget {
 
 export interface SuiteOptions {
   /** Items of a synthetic or long-text suite (for each length). Default 100, or 10 for each length. */
-  readonly items?: number;
-  readonly seed?: number;
+  readonly items?: number | undefined;
+  readonly seed?: number | undefined;
   /** Lengths in tokens of text-needle and text-variables. */
-  readonly lengths?: readonly number[];
+  readonly lengths?: readonly number[] | undefined;
   /** Tokens of a perplexity window. Default 1024. */
-  readonly window?: number;
+  readonly window?: number | undefined;
   /** Stop reading a text after this many tokens. */
-  readonly maxTokens?: number;
+  readonly maxTokens?: number | undefined;
   /** Worked examples in front of each question, taken from the file's first lines. */
-  readonly shots?: number;
+  readonly shots?: number | undefined;
 }

@@ -13,10 +13,10 @@ export interface EvaluateOptions extends AskOptions {
   /** Where transcripts are kept; null: nowhere. */
   readonly out: string | null;
   /** Items asked at a time. Default 8. */
-  readonly batch?: number;
+  readonly batch?: number | undefined;
   /** How the model was loaded, when that changes its answers: "q4_K". */
-  readonly variant?: string;
-  readonly onProgress?: (done: number, total: number, suite: string) => void;
+  readonly variant?: string | undefined;
+  readonly onProgress?: ((done: number, total: number, suite: string) => void) | undefined;
 }
 
 export interface Evaluation {

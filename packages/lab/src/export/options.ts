@@ -8,6 +8,6 @@ export interface ExportedText {
 
 export interface ExportOptions {
   /** Default: marimba. */
-  readonly name?: string;
-  readonly text?: ExportedText;
+  readonly name?: string | undefined;
+  readonly text?: ExportedText | undefined;
 }

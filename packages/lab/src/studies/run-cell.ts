@@ -24,11 +24,11 @@ import type { TrainCell, TrainedCell } from './trainer.ts';
 export interface RunOptions {
   readonly train: TrainCell;
   /** Where tokenised texts are kept. */
-  readonly cacheFolder?: string;
+  readonly cacheFolder?: string | undefined;
   /** Where the trained model goes; default: nowhere. */
-  readonly modelFolder?: string;
-  readonly onStep?: (step: number, loss: number) => void;
-  readonly signal?: AbortSignal;
+  readonly modelFolder?: string | undefined;
+  readonly onStep?: ((step: number, loss: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What to train on and how to test it. */
@@ -57,8 +57,8 @@ export async function runCell(cell: Cell, options: RunOptions): Promise<CellResu
     largest: assignment.largest,
     budget,
     seed,
-    ...(options.onStep ? { onStep: options.onStep } : {}),
-    ...(options.signal ? { signal: options.signal } : {}),
+    onStep: options.onStep,
+    signal: options.signal,
   });
   try {
     const trainingMs = performance.now() - began;
@@ -199,7 +199,7 @@ async function readText(task: Extract<CellTask, { kind: 'text' }>, cacheFolder?:
   const data = await tokenise(task.text, {
     tokenizer,
     tokenizerHash,
-    ...(cacheFolder ? { cacheFolder } : {}),
+    cacheFolder,
   });
   return splitDocuments(data);
 }

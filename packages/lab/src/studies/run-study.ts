@@ -30,14 +30,14 @@ export interface StudyOptions {
   readonly processes: number;
   readonly threadsEach: number;
   /** Keep every trained model, in models/ID of the folder. */
-  readonly keepModels?: boolean;
+  readonly keepModels?: boolean | undefined;
   /** Parts of "model / task / seed"; only cells that contain one of them are run. */
-  readonly only?: readonly string[];
-  readonly onProgress?: (progress: StudyProgress) => void;
-  readonly onFinished?: (label: string, result: CellResult) => void;
-  readonly signal?: AbortSignal;
+  readonly only?: readonly string[] | undefined;
+  readonly onProgress?: ((progress: StudyProgress) => void) | undefined;
+  readonly onFinished?: ((label: string, result: CellResult) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** Where `createTrainCell` is; for tests. */
-  readonly trainer?: string;
+  readonly trainer?: string | undefined;
 }
 
 export interface StudyOutcome {

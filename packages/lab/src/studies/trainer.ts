@@ -16,8 +16,8 @@ export interface TrainingRequest {
   readonly budget: Budget;
   /** For the first weights. */
   readonly seed: number;
-  readonly onStep?: (step: number, loss: number) => void;
-  readonly signal?: AbortSignal;
+  readonly onStep?: ((step: number, loss: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface BatchEvaluation {

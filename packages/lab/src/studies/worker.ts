@@ -36,7 +36,7 @@ async function work({ cell, cacheFolder, trainer, threads, modelFolder }: Worker
     const result = await runCell(cell, {
       train: createTrainCell(threads),
       cacheFolder,
-      ...(modelFolder ? { modelFolder } : {}),
+      modelFolder: modelFolder ?? undefined,
       onStep(step, loss) {
         const now = performance.now();
         if (now - reported < REPORT_EVERY_MS) return;

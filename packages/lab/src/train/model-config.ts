@@ -15,6 +15,7 @@ export function specOfConfig(name: string, config: JsonObject): ReadSpec {
     tokenizerConfig: none,
     chatTemplate: none,
     close: async () => {},
+    [Symbol.asyncDispose]: async () => {},
   };
   return readSpec(empty);
 }

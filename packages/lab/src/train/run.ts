@@ -21,11 +21,11 @@ import { type TrainerResult, type TrainerSettings, train } from './trainer.ts';
 import type { TrainingEvent } from './training-log.ts';
 
 export interface RunHooks extends Pick<LoadModelOptions, 'backend' | 'threads' | 'variant'> {
-  readonly onEvent?: (event: TrainingEvent) => void;
-  readonly onNote?: (text: string) => void;
+  readonly onEvent?: ((event: TrainingEvent) => void) | undefined;
+  readonly onNote?: ((text: string) => void) | undefined;
   /** Also write the trained model as GGUF, for llama.cpp. Refused at once when no architecture fits. */
-  readonly gguf?: boolean;
-  readonly signal?: AbortSignal;
+  readonly gguf?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RunResult extends TrainerResult {
@@ -65,8 +65,8 @@ export async function runTraining(config: RunConfig, hooks: RunHooks = {}): Prom
       identity: identityOf(config, corpus.hash),
       settings: trainerSettings(config),
       data: corpus.data,
-      ...(hooks.onEvent ? { onEvent: hooks.onEvent } : {}),
-      ...(hooks.signal ? { signal: hooks.signal } : {}),
+      onEvent: hooks.onEvent,
+      signal: hooks.signal,
     });
     const folder = result.finished ? join(config.output, 'model') : null;
     if (folder && hooks.gguf)

@@ -21,15 +21,15 @@ import { buildTrainingPlan, type TrainingPlan } from './training-plan.ts';
 export interface TrainingOptions {
   /** Tokens of one micro-batch at most: sequences × length. */
   readonly maxTokens: number;
-  readonly decayed?: DecayedParameters;
+  readonly decayed?: DecayedParameters | undefined;
   /** Weight of the load-balancing loss of routed layers (`router_aux_loss_coef`). Default 0. */
-  readonly balanceLoss?: number;
+  readonly balanceLoss?: number | undefined;
   /** Micro-batches per step: the load-balancing loss is a mean over them. Default 1. */
-  readonly microBatches?: number;
+  readonly microBatches?: number | undefined;
   /** Compute inner values again in the backward: about a third slower, far less memory. */
-  readonly recompute?: boolean;
+  readonly recompute?: boolean | undefined;
   /** A token whose embedding is not trained (Hugging Face's padding_idx), or -1. */
-  readonly skipToken?: number;
+  readonly skipToken?: number | undefined;
 }
 
 export interface OptimizerSettings {

@@ -36,9 +36,9 @@ export interface TrainerRun {
   readonly identity: string;
   readonly settings: TrainerSettings;
   readonly data: TrainerData;
-  readonly onEvent?: (event: TrainingEvent) => void;
+  readonly onEvent?: ((event: TrainingEvent) => void) | undefined;
   /** Stops after the step under way, with a checkpoint. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface TrainerResult {

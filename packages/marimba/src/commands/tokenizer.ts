@@ -84,7 +84,7 @@ async function train(inputs: string[], flags: TrainFlags): Promise<void> {
   const trained = lab.trainTokenizer(texts, {
     vocabularySize: flags.vocabulary,
     minFrequency: flags.minFrequency,
-    ...(flags.special ? { specialTokens: flags.special } : {}),
+    specialTokens: flags.special,
     onProgress: (made, wanted) => status.show(`Merging: ${made} of ${wanted} symbols`),
   });
   status.clear();

@@ -53,6 +53,7 @@ function imaginaryTensor(name: string, type: TensorType, shape: readonly number[
     handle: null,
     read: () => Promise.reject(new Error(`${name}: a configuration has no weights to read`)),
     close: async () => {},
+    [Symbol.asyncDispose]: async () => {},
   };
   return { name, type, shape, source, offset: 0, byteLength };
 }
@@ -80,6 +81,7 @@ export function configOnly(name: string, config: JsonObject): Checkpoint {
     tokenizerConfig: async () => null,
     chatTemplate: async () => null,
     close: async () => {},
+    [Symbol.asyncDispose]: async () => {},
   };
 }
 

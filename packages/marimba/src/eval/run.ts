@@ -111,11 +111,11 @@ async function ask(
 
 const suiteOptions = ({ items, lengths, seed, window, maxTokens, shots }: EvalFlags): SuiteOptions => ({
   seed,
-  ...(items === undefined ? {} : { items }),
-  ...(lengths ? { lengths } : {}),
-  ...(window === undefined ? {} : { window }),
-  ...(maxTokens === undefined ? {} : { maxTokens }),
-  ...(shots === undefined ? {} : { shots }),
+  items,
+  lengths,
+  window,
+  maxTokens,
+  shots,
 });
 
 /** Token by token, where the two share a vocabulary. */

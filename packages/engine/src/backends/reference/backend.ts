@@ -22,7 +22,7 @@ export class ReferenceBackend implements Backend {
   #program: Program = { records: [], headStart: 0 };
   #times: Float64Array | null = null;
 
-  constructor(options: { maxRows?: number } = {}) {
+  constructor(options: { maxRows?: number | undefined } = {}) {
     this.maxRows = options.maxRows ?? MAX_ROWS;
   }
 
