@@ -108,7 +108,6 @@ function writeManifest(folder: string): void {
   const { exports = {}, imports = {}, private: _, devDependencies, scripts, ...rest } = readManifest(folder);
   const manifest = {
     ...rest,
-    engines: { node: '>=22.12' },
     ...(Object.keys(exports).length
       ? {
           exports: Object.fromEntries(
@@ -139,8 +138,7 @@ function copyAssets(folder: string): void {
   for (const assets of ['bin', 'model'])
     if (existsSync(join(folder, assets)))
       cpSync(join(folder, assets), join(dist, assets), { recursive: true });
-  const readme = join(folder, 'README.md');
-  cpSync(existsSync(readme) ? readme : join(root, 'README.md'), join(dist, 'README.md'));
+  cpSync(join(folder, 'README.md'), join(dist, 'README.md'));
   cpSync(join(root, 'LICENSE'), join(dist, 'LICENSE'));
 }
 

@@ -136,6 +136,17 @@ function packageSteps(packages: readonly BuiltPackage[], installed: string): Ste
   ];
 }
 
+/** The Node that npm runs under, where it is another than this one: packages must mean what their `engines` say. */
+function otherNodeSteps(installed: string): Step[] {
+  const node = process.env.npm_node_execpath;
+  if (!node || node === process.execPath) return [];
+  const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim();
+  if (version === process.version) return [];
+  const program = join(installed, 'node_modules/marimba/bin/marimba.mjs');
+  const args = [program, 'generate', '--prompt', 'Abraham Lincoln, 1862', '--max-tokens', '4'];
+  return [{ name: `marimba, installed: generate with Node ${version}`, command: node, args, cwd: installed }];
+}
+
 const wanted = ({ name }: Step): boolean => name.includes(process.argv[2] ?? '');
 let passed = true;
 for (const step of SOURCE_STEPS.filter(wanted)) passed = run(step) && passed;
@@ -143,7 +154,8 @@ if (packageSteps([{ name: '', dist: '' }], '').some(wanted)) {
   const packages = await build();
   const installed = installedCopy(packages);
   try {
-    for (const step of packageSteps(packages, installed).filter(wanted)) passed = run(step) && passed;
+    const steps = [...packageSteps(packages, installed), ...otherNodeSteps(installed)];
+    for (const step of steps.filter(wanted)) passed = run(step) && passed;
   } finally {
     rmSync(installed, { recursive: true });
   }

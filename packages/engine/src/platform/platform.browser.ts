@@ -1,5 +1,5 @@
 // What differs between Node and browsers, the browser's half. Node's half has the same exports.
-import { UsageError } from '../errors.ts';
+import { ModelError, UsageError } from '../errors.ts';
 import type { WorkerThread } from './worker-thread.ts';
 
 export { openHandle } from '../formats/byte-source.ts';
@@ -7,10 +7,39 @@ export { crc32 } from './crc32.ts';
 
 /** A file that ships with this package. */
 export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await fetch(url);
-  if (!response.ok)
-    throw new Error(`${url}: expected the kernels of this package, the server answered ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
+  const response = await fetch(url).catch((cause: unknown) => {
+    throw new ModelError(`${url}: the kernels of @marimba/engine cannot be fetched. ${remedy(url)}`, {
+      code: 'missing-kernels',
+      cause,
+    });
+  });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  if (response.ok && isWebAssembly(bytes)) return bytes;
+  // Development servers answer with a page and 200 for files that they do not have.
+  const found = response.ok ? 'found another file' : `the server answered ${response.status}`;
+  throw new ModelError(`${url}: expected the kernels of @marimba/engine, ${found}. ${remedy(url)}`, {
+    code: 'missing-kernels',
+  });
+}
+
+const isWebAssembly = (bytes: Uint8Array): boolean =>
+  bytes[0] === 0 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;
+
+/**
+ * The line to add to the bundler's configuration; the package's README says the same. `kernels` is where the compiled
+ * kernels were asked for; what else a bundler must put into place lies relative to that.
+ */
+function remedy(kernels: URL | null): string {
+  if (kernels?.pathname.includes('/.vite/'))
+    return "Add to Vite's configuration: optimizeDeps: { exclude: ['@marimba/engine'] }.";
+  const [folder, worker] = kernels
+    ? [new URL('./', kernels), new URL('../../backends/wasm/worker.js', kernels)]
+    : ['build/ beside your script', '../backends/wasm/worker.js beside it'];
+  return (
+    'For bundlers that leave new URL(…, import.meta.url) alone, as esbuild does: copy ' +
+    `node_modules/@marimba/engine/backends/wasm/build to ${folder} and bundle ` +
+    `node_modules/@marimba/engine/backends/wasm/worker.js to ${worker}.`
+  );
 }
 
 export async function writeParts(
@@ -48,23 +77,41 @@ export const canShareMemory = (): boolean => globalThis.crossOriginIsolated === 
 
 export function startWorker(): WorkerThread {
   const worker = new Worker(new URL('../backends/wasm/worker.ts', import.meta.url), { type: 'module' });
+  // A script that cannot be loaded fails before anyone listens for messages.
+  let failure: Error | null = null;
+  const heard = new Set<(error: Error) => void>();
+  worker.addEventListener('error', (event) => {
+    failure ??= event.message ? new Error(event.message) : scriptMissing();
+    for (const listener of heard) listener(failure);
+  });
+  const onFailure = (listener: (error: Error) => void) => {
+    if (failure) listener(failure);
+    else heard.add(listener);
+  };
   return {
     post: (message) => worker.postMessage(message),
     onNext(listener, failed) {
-      const ended = new AbortController();
       const settle = (act: () => void) => {
-        ended.abort();
+        heard.delete(onError);
+        worker.removeEventListener('message', onNext);
         act();
       };
-      const { signal } = ended;
-      worker.addEventListener('message', (event) => settle(() => listener(event.data)), { signal });
-      worker.addEventListener('error', (event) => settle(() => failed(new Error(event.message))), { signal });
+      const onNext = (event: MessageEvent) => settle(() => listener(event.data));
+      const onError = (error: Error) => settle(() => failed(error));
+      worker.addEventListener('message', onNext);
+      onFailure(onError);
     },
-    onFailure: (listener) => worker.addEventListener('error', (event) => listener(new Error(event.message))),
+    onFailure,
     hold: () => {},
     terminate: async () => worker.terminate(),
   };
 }
+
+/** Browsers say no more than that a worker's script did not load. */
+const scriptMissing = (): ModelError =>
+  new ModelError(`The worker script of @marimba/engine cannot be loaded. ${remedy(null)}`, {
+    code: 'missing-kernels',
+  });
 
 /** Inside a worker: messages from whoever started it, and back. */
 export const onMessage = (listener: (message: unknown) => void): void =>

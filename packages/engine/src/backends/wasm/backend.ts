@@ -335,10 +335,13 @@ export class WasmBackend implements Backend {
   }
 
   #broken(error: Error): void {
-    this.#failure = new ModelError(`worker thread: ${error.message}. Load the model again.`, {
-      code: 'worker-failed',
-      cause: error,
-    });
+    this.#failure =
+      error instanceof ModelError
+        ? error
+        : new ModelError(`worker thread: ${error.message}. Load the model again.`, {
+            code: 'worker-failed',
+            cause: error,
+          });
     this.#fail(this.#failure);
     for (const worker of this.#workers.splice(0)) void worker.terminate();
     this.#serving = false;
