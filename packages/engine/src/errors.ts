@@ -1,7 +1,7 @@
-// Every error that this package throws on purpose. A message about a file, a number or an option names the subject, what
-// was expected, what was found and the remedy: "model.gguf: tensor blk.0.ssm_in.weight: offset 99999 + 4096 bytes lies
-// outside the file (12345 bytes). The file is truncated; download it again." A message about a state is a plain sentence:
-// "session is busy: await the running step first".
+// Every error that this package throws on purpose. A message about a file, a number or an option names the
+// subject, what was expected, what was found and the remedy: "model.gguf: tensor blk.0.ssm_in.weight: offset
+// 99999 + 4096 bytes lies outside the file (12345 bytes). The file is truncated; download it again." A
+// message about a state is a plain sentence: "session is busy: await the running step first".
 
 /** Why a `FormatError` was thrown. */
 export type FormatErrorCode =
@@ -25,7 +25,9 @@ export type ModelErrorCode =
 export type StateErrorCode =
   /** The saved session is damaged or cut short. */
   | 'damaged-state'
-  /** The state is whole, but of another model, cache type or context length, or does not reach that position. */
+  /**
+   * The state is whole, but of another model, cache type or context length, or does not reach that position.
+   */
   | 'state-mismatch';
 
 /** Why a `UsageError` was thrown. */
@@ -68,8 +70,9 @@ export interface ErrorDetails<Code extends ErrorCode = ErrorCode> {
 }
 
 /**
- * The base of every error that this package throws on purpose, also of those that began in a worker thread. Aborts are
- * none: they reject with the signal's own reason. Anything else that is thrown is a bug of the package.
+ * The base of every error that this package throws on purpose, also of those that began in a worker thread.
+ * Aborts are none: they reject with the signal's own reason. Anything else that is thrown is a bug of the
+ * package.
  */
 export abstract class MarimbaError extends Error {
   /** The class's own name, also across copies of this package. */
@@ -94,7 +97,9 @@ export class FormatError extends MarimbaError {
   }
 }
 
-/** The model cannot be run: unknown architecture, missing tensor, wrong shape, too large, or its threads died. */
+/**
+ * The model cannot be run: unknown architecture, missing tensor, wrong shape, too large, or its threads died.
+ */
 export class ModelError extends MarimbaError {
   override readonly name = 'ModelError';
   declare readonly code: ModelErrorCode;
@@ -104,7 +109,9 @@ export class ModelError extends MarimbaError {
   }
 }
 
-/** A saved or live session does not fit what is asked of it: another model's state, a position beyond its end. */
+/**
+ * A saved or live session does not fit what is asked of it: another model's state, a position beyond its end.
+ */
 export class StateError extends MarimbaError {
   override readonly name = 'StateError';
   declare readonly code: StateErrorCode;

@@ -25,18 +25,25 @@ import { QUANTIZE_TYPES, type QuantizeType } from './weights/weights.ts';
 export interface LoadModelOptions {
   /** `wasm` (default) is fast; `reference` is plain TypeScript with double accumulation. */
   readonly backend?: 'wasm' | 'reference' | undefined;
-  /** Worker threads of the wasm backend, 1 to 64. Default: one per logical CPU, at most 8. Pages without isolation have none. */
+  /**
+   * Worker threads of the wasm backend, 1 to 64. Default: one per logical CPU, at most 8. Pages without
+   * isolation have none.
+   */
   readonly threads?: number | undefined;
-  /** Which build of the kernels. Default: `relaxed` where the JavaScript engine has relaxed SIMD, `baseline` elsewhere. */
+  /**
+   * Which build of the kernels. Default: `relaxed` where the JavaScript engine has relaxed SIMD, `baseline`
+   * elsewhere.
+   */
   readonly variant?: 'relaxed' | 'baseline' | undefined;
   /**
-   * Quantise the matrices of a 16- or 32-bit checkpoint while they are read. Those that are quantised already stay as they
-   * are; a `note` of `onProgress` says so.
+   * Quantise the matrices of a 16- or 32-bit checkpoint while they are read. Those that are quantised already
+   * stay as they are; a `note` of `onProgress` says so.
    */
   readonly quantize?: QuantizeType | undefined;
   /**
-   * How activations meet quantised weights: `f32` is exact for the weights as stored; `int8` rounds activations to 8 bits
-   * with a scale for every 32, several times faster; `auto` (default) takes int8 in models with a hidden size of 512 or more.
+   * How activations meet quantised weights: `f32` is exact for the weights as stored; `int8` rounds
+   * activations to 8 bits with a scale for every 32, several times faster; `auto` (default) takes int8 in
+   * models with a hidden size of 512 or more.
    */
   readonly activations?: ActivationPrecision | undefined;
   /** Format of the attention cache. Default f16. */
@@ -46,25 +53,32 @@ export interface LoadModelOptions {
   /** Tokens of a prompt that are read in one pass, 1 to 4096. Default 256 (wasm), 64 (reference). */
   readonly batchTokens?: number | undefined;
   /**
-   * Called at once with the first thing that takes time, then as it goes on: `resolve` and `download` for hub names and
-   * addresses, `start` for threads, `load` for weights. At most some ten times per second and phase, and at every retry.
+   * Called at once with the first thing that takes time, then as it goes on: `resolve` and `download` for hub
+   * names and addresses, `start` for threads, `load` for weights. At most some ten times per second and
+   * phase, and at every retry.
    */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-  /** Bytes for prefixes that sessions of this model share with each other. Default 256 MiB; 0 switches it off. */
+  /**
+   * Bytes for prefixes that sessions of this model share with each other. Default 256 MiB; 0 switches it off.
+   */
   readonly prefixCacheBytes?: number | undefined;
   /**
-   * For private and gated models of the hub; sent to the endpoint only, never to where it redirects. Default: HF_TOKEN in
-   * Node, none in browsers.
+   * For private and gated models of the hub; sent to the endpoint only, never to where it redirects. Default:
+   * HF_TOKEN in Node, none in browsers.
    */
   readonly token?: string | undefined;
   /** Another hub or a mirror. Default: HF_ENDPOINT in Node, else https://huggingface.co. */
   readonly endpoint?: string | undefined;
-  /** Stops downloading and loading; `loadModel` then rejects with the signal's reason. What was downloaded is kept. */
+  /**
+   * Stops downloading and loading; `loadModel` then rejects with the signal's reason. What was downloaded is
+   * kept.
+   */
   readonly signal?: AbortSignal | undefined;
   /**
-   * `auto` (default) sets V8's flag `--experimental-wasm-revectorize` where all tests pass with it: Node 24 on x86, prompts
-   * about 1.5 times faster. Flags of V8 hold for the whole process, so for every other WebAssembly module in it too;
-   * `false`, or MARIMBA_WIDE_SIMD=0, leaves the flag alone. The first model that sets it sets it for good.
+   * `auto` (default) sets V8's flag `--experimental-wasm-revectorize` where all tests pass with it: Node 24
+   * on x86, prompts about 1.5 times faster. Flags of V8 hold for the whole process, so for every other
+   * WebAssembly module in it too; `false`, or MARIMBA_WIDE_SIMD=0, leaves the flag alone. The first model
+   * that sets it sets it for good.
    */
   readonly wideSimd?: 'auto' | false | undefined;
 }

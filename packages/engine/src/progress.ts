@@ -1,5 +1,6 @@
-// One kind of event for everything that `loadModel` may take long over: looking a name up, downloading, starting threads,
-// reading weights. A page or a command line needs only `phase`, `loaded`, `total` and `unit`; the rest is for details.
+// One kind of event for everything that `loadModel` may take long over: looking a name up, downloading,
+// starting threads, reading weights. A page or a command line needs only `phase`, `loaded`, `total` and
+// `unit`; the rest is for details.
 
 /** A failed attempt that is made again. */
 export interface Retry {
@@ -19,15 +20,18 @@ interface Amount {
   /** All there is to do, in `unit`; 0 where a server does not say. */
   readonly total: number;
   /**
-   * A sentence for the user about waiting, starting over or an option without effect; null when all is well. Says the same
-   * as `retry`, if set.
+   * A sentence for the user about waiting, starting over or an option without effect; null when all is well.
+   * Says the same as `retry`, if set.
    */
   readonly note: string | null;
   /** Set when this event reports a failed attempt. */
   readonly retry: Retry | null;
 }
 
-/** Asking the hub which commit a name means and which files it has. Reported at once, before the first request. */
+/**
+ * Asking the hub which commit a name means and which files it has. Reported at once, before the first
+ * request.
+ */
 export interface ResolveProgress extends Amount {
   /** Tag of the union. */
   readonly phase: 'resolve';
@@ -69,8 +73,9 @@ export interface WeightsProgress extends Amount {
 export type PullProgress = ResolveProgress | DownloadProgress;
 
 /**
- * What `onProgress` of `loadModel` is called with. Phases come in the order resolve, download, start, load; those that a
- * source does not need are left out. Close an exhaustive `switch (event.phase)` with a default: phases may be added.
+ * What `onProgress` of `loadModel` is called with. Phases come in the order resolve, download, start, load;
+ * those that a source does not need are left out. Close an exhaustive `switch (event.phase)` with a default:
+ * phases may be added.
  */
 export type LoadProgress = PullProgress | StartProgress | WeightsProgress;
 

@@ -1,5 +1,5 @@
-// Chats: the messages decide, the session only saves work. A tiny golden model speaks through a tokenizer whose tokens are
-// characters, so every answer, however senseless, encodes to the tokens that it was made of.
+// Chats: the messages decide, the session only saves work. A tiny golden model speaks through a tokenizer
+// whose tokens are characters, so every answer, however senseless, encodes to the tokens that it was made of.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -14,7 +14,9 @@ export interface CutPrompts {
   readonly len33: readonly number[];
 }
 
-/** For the reference, which is slow: as many cuts of half the text, which still reaches into a second page. */
+/**
+ * For the reference, which is slow: as many cuts of half the text, which still reaches into a second page.
+ */
 export const halved = (prompts: CutPrompts): CutPrompts => ({
   ...prompts,
   len200: prompts.len200.slice(0, 100),

@@ -1,5 +1,5 @@
-// The bundled model: a small Jamba, trained by this project (recipes/speeches) and shipped with the command line, so that
-// commands without a MODEL have something to run, offline. Its card: model/README.md.
+// The bundled model: a small Jamba, trained by this project (recipes/speeches) and shipped with the command
+// line, so that commands without a MODEL have something to run, offline. Its card: model/README.md.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { GenerateOptions } from '@marimba/engine';

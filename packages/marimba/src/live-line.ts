@@ -1,4 +1,5 @@
-// The one line of a terminal's stderr that is rewritten in place: progress, status, "stopping …". Silent elsewhere.
+// The one line of a terminal's stderr that is rewritten in place: progress, status, "stopping …". Silent
+// elsewhere.
 import { textWidth } from './terminal.ts';
 
 const ERASE = '\r\u001b[2K';

@@ -1,4 +1,5 @@
-// Options that several commands share, and how their values are read. A value that cannot be right is wrong usage.
+// Options that several commands share, and how their values are read. A value that cannot be right is wrong
+// usage.
 import { availableParallelism } from 'node:os';
 import { type CacheType, type LoadModelOptions, QUANTIZE_TYPES, type QuantizeType } from '@marimba/engine';
 import { type Command, InvalidArgumentError, Option } from 'commander';

@@ -50,7 +50,10 @@ export function createProgram(): Command {
   return program;
 }
 
-/** Arguments as commander takes them: other spellings of --version, and `help NAME` of a command that does not exist. */
+/**
+ * Arguments as commander takes them: other spellings of --version, and `help NAME` of a command that does not
+ * exist.
+ */
 export function spelledOut(program: Command, [first, ...rest]: readonly string[]): string[] {
   if (first === undefined) return [];
   if (first === '-V' || first === 'version') return ['--version', ...rest];

@@ -1,5 +1,5 @@
-// Progress of long work, on stderr so that stdout stays clean: one line that is rewritten on a terminal, a plain line at
-// the start of each part elsewhere.
+// Progress of long work, on stderr so that stdout stays clean: one line that is rewritten on a terminal, a
+// plain line at the start of each part elsewhere.
 import type { LoadProgress } from '@marimba/engine';
 import { liveLine } from './live-line.ts';
 import { bytes, dim, duration } from './terminal.ts';
@@ -15,8 +15,8 @@ export class Progress {
   #due = performance.now() + FIRST_MS;
 
   /**
-   * `part` names what is under way; elsewhere than on a terminal it is printed once. `figure` says how amounts are
-   * written: as bytes, unless they count something else.
+   * `part` names what is under way; elsewhere than on a terminal it is printed once. `figure` says how
+   * amounts are written: as bytes, unless they count something else.
    */
   show(
     part: string,

@@ -7,7 +7,9 @@ import { plural } from './terminal.ts';
 const FIRST_MS = 300;
 const EVERY_MS = 200;
 
-/** Shows how far a prompt is read. Call what it returns when the first token has come, and when none comes. */
+/**
+ * Shows how far a prompt is read. Call what it returns when the first token has come, and when none comes.
+ */
 export function showReading(generation: Pick<Generation, 'usage' | 'promptTokensRead'>): () => void {
   if (!process.stderr.isTTY) return () => {};
   const began = performance.now();

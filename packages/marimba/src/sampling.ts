@@ -62,8 +62,8 @@ export function addSamplingOptions(command: Command): Command {
 }
 
 /**
- * What the flags say. Where they say nothing, the engine takes what the model's files recommend; where these recommend
- * nothing, too, the fallback holds. `greedy` replaces both.
+ * What the flags say. Where they say nothing, the engine takes what the model's files recommend; where these
+ * recommend nothing, too, the fallback holds. `greedy` replaces both.
  */
 export function generateOptions(flags: SamplingFlags, model: Model, greedy = false): GenerateOptions {
   const recommends = Object.keys(model.recommended).length > 0;

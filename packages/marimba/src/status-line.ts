@@ -1,5 +1,5 @@
-// Status on stderr of work that is counted in anything but bytes: the live line on a terminal; elsewhere a new line every 15
-// seconds, so that a log tells how far things are.
+// Status on stderr of work that is counted in anything but bytes: the live line on a terminal; elsewhere a
+// new line every 15 seconds, so that a log tells how far things are.
 import { liveLine } from './live-line.ts';
 
 /** Between two lines where there is no terminal. */

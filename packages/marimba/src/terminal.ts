@@ -87,7 +87,9 @@ export function table(rows: readonly (readonly string[])[], indent = '  '): stri
     .join('\n');
 }
 
-/** A table that drops columns, in the order of `droppable`, until it fits the terminal. Pipes get all columns. */
+/**
+ * A table that drops columns, in the order of `droppable`, until it fits the terminal. Pipes get all columns.
+ */
 export function fitTable(rows: readonly (readonly string[])[], droppable: readonly number[]): string {
   const room = process.stdout.isTTY ? terminalWidth() : Number.POSITIVE_INFINITY;
   for (let dropped = 0; ; dropped++) {

@@ -1,5 +1,5 @@
-// A terminal for tests: keys go in as the bytes that a real one sends, and the screen is what its user would see. Knows
-// the control sequences that the command line writes, and fails on others.
+// A terminal for tests: keys go in as the bytes that a real one sends, and the screen is what its user would
+// see. Knows the control sequences that the command line writes, and fails on others.
 import { EventEmitter } from 'node:events';
 import { PassThrough } from 'node:stream';
 import type { ReadStream, WriteStream } from 'node:tty';

@@ -1,4 +1,5 @@
-// The numbers that leave the command line are the golden ones of Hugging Face's own code, for every model and backend.
+// The numbers that leave the command line are the golden ones of Hugging Face's own code, for every model and
+// backend.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -24,7 +24,8 @@ for (const backend of ['wasm', 'reference']) {
 }
 
 test('with --json, Ctrl-C still prints the object', async () => {
-  // Nothing is printed before the end, so a signal may come before the first token: then the next try waits twice as long.
+  // Nothing is printed before the end, so a signal may come before the first token: then the next try waits
+  // twice as long.
   for (let wait = 500; ; wait *= 2) {
     const child = start([...ENDLESS, '--json', '--backend', 'reference']);
     const outcome = finish(child);

@@ -15,7 +15,10 @@ export interface Program {
   readonly ops?: readonly RecordedOp[];
 }
 
-/** How much there is to do in a run: live rows of each set, and the cached positions that a row attends to at most. */
+/**
+ * How much there is to do in a run: live rows of each set, and the cached positions that a row attends to at
+ * most.
+ */
 export type StepLoad = Readonly<Record<RowSet, number>> & { readonly depth: number };
 
 /** Milliseconds of each op of a program since profiling was switched on. */
@@ -48,8 +51,9 @@ export interface Backend {
   /** Makes a program known to all threads. */
   install(program: Program): Promise<void>;
   /**
-   * Runs the ops from `start` to `end` in order. One call at a time. A backend that computes on the calling thread gives it
-   * back every few tens of milliseconds, also across calls. `load` helps to share the work out well.
+   * Runs the ops from `start` to `end` in order. One call at a time. A backend that computes on the calling
+   * thread gives it back every few tens of milliseconds, also across calls. `load` helps to share the work
+   * out well.
    */
   run(start: number, end: number, load?: StepLoad): Promise<void>;
   /** Switches per-op timing on or off; returns the times so far. */

@@ -1,6 +1,6 @@
-// The tokens that can still be chosen and their unnormalised probabilities, and the stages that cut this set down.
-// Each stage keeps the order of the candidates, keeps at least one, and treats the ones before it as the whole
-// distribution (what is left is renormalised), as llama.cpp and transformers do.
+// The tokens that can still be chosen and their unnormalised probabilities, and the stages that cut this set
+// down. Each stage keeps the order of the candidates, keeps at least one, and treats the ones before it as
+// the whole distribution (what is left is renormalised), as llama.cpp and transformers do.
 
 import { ascendingKey, descendingKey, keyIndex, selectTop } from './select.ts';
 
@@ -46,7 +46,9 @@ export function collect(
   c.count = count;
 }
 
-/** The fewest most likely candidates that hold the fraction `p` of the mass; ties go to the earlier candidate. */
+/**
+ * The fewest most likely candidates that hold the fraction `p` of the mass; ties go to the earlier candidate.
+ */
 export function keepTopP(c: Candidates, p: number): void {
   const target = p * totalWeight(c);
   const { boundary, mass } = boundaryBucket(c, target);
@@ -62,7 +64,10 @@ export function keepTopP(c: Candidates, p: number): void {
   });
 }
 
-/** The candidates whose surprise −ln p lies nearest the entropy, up to the fraction `p` of the mass (arXiv 2202.00666). */
+/**
+ * The candidates whose surprise −ln p lies nearest the entropy, up to the fraction `p` of the mass (arXiv
+ * 2202.00666).
+ */
 export function keepTypical(c: Candidates, p: number): void {
   const total = totalWeight(c);
   let entropy = 0;
@@ -82,8 +87,8 @@ export function keepMinP(c: Candidates, minP: number): void {
 }
 
 /**
- * What "exclude top choices" would take out: every candidate at least `least` heavy but `spared`, the lightest of these
- * (the last among equals). Null when none is that likely.
+ * What "exclude top choices" would take out: every candidate at least `least` heavy but `spared`, the
+ * lightest of these (the last among equals). Null when none is that likely.
  */
 export function excludedTop(c: Candidates, threshold: number): { least: number; spared: number } | null {
   const least = threshold * totalWeight(c);
@@ -126,7 +131,8 @@ function cutoffKey(c: Candidates, keyed: number, target: number): number {
   return Infinity;
 }
 
-// Four buckets an octave: the exponent and two leading fraction bits of the weight as float32; 1 is in bucket 508.
+// Four buckets an octave: the exponent and two leading fraction bits of the weight as float32; 1 is in bucket
+// 508.
 const bucketCount = 509;
 const bucketMass = new Float64Array(bucketCount);
 const floatView = new Float32Array(1);
@@ -137,7 +143,10 @@ function bucketOf(weight: number): number {
   return bitsView[0] >>> 21;
 }
 
-/** The bucket in which the mass, summed from the heaviest down, reaches the target, and the mass above that bucket. */
+/**
+ * The bucket in which the mass, summed from the heaviest down, reaches the target, and the mass above that
+ * bucket.
+ */
 function boundaryBucket(c: Candidates, target: number): { boundary: number; mass: number } {
   bucketMass.fill(0);
   for (let i = 0; i < c.count; i++) bucketMass[bucketOf(c.weights[i])] += c.weights[i];

@@ -1,9 +1,10 @@
 // DRY, "don't repeat yourself": a token that would continue a verbatim repetition of n tokens loses
-// multiplier · base^(n − allowedLength) (text-generation-webui pull request 5677, also in llama.cpp). Repetitions do not
-// reach across sequence breakers, so that the markup of a chat may recur.
+// multiplier · base^(n − allowedLength) (text-generation-webui pull request 5677, also in llama.cpp).
+// Repetitions do not reach across sequence breakers, so that the markup of a chat may recur.
 //
-// A breaker is text, not a token: the position whose token completes a breaker's text ends the sequence, whether the
-// tokenizer makes it one token, part of one, or several, even when it cuts a character. Text is compared as UTF-8 bytes.
+// A breaker is text, not a token: the position whose token completes a breaker's text ends the sequence,
+// whether the tokenizer makes it one token, part of one, or several, even when it cuts a character. Text is
+// compared as UTF-8 bytes.
 
 import { UsageError } from '../errors.ts';
 import type { DrySettings } from './options.ts';
@@ -12,7 +13,9 @@ import type { GenerationTokenizer } from './types.ts';
 
 const defaultBreakers = ['\n', ':', '"', '*'];
 
-/** Beyond this exponent base^n leaves float32 (ln of its largest number), so longer matches need no counting. */
+/**
+ * Beyond this exponent base^n leaves float32 (ln of its largest number), so longer matches need no counting.
+ */
 const largestLog = 88.7;
 
 export type DryTokenizer = Pick<GenerationTokenizer, 'tokenBytes' | 'tokenText' | 'isSpecial'>;

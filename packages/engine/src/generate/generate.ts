@@ -1,13 +1,14 @@
 // The loop: read the prompt, then sample, report, feed back, until something says stop.
 //
-// What the session holds. A token is sampled from the logits of the one before it and fed only when the next one is
-// wanted. So while an event is out the session has read everything except the last sampled token. However a generation
-// ends, that token is left to the session as pending: it counts among the session's tokens and is read with whatever
-// follows. An end token and the tokens of a stop string are no exception.
+// What the session holds. A token is sampled from the logits of the one before it and fed only when the next
+// one is wanted. So while an event is out the session has read everything except the last sampled token.
+// However a generation ends, that token is left to the session as pending: it counts among the session's
+// tokens and is read with whatever follows. An end token and the tokens of a stop string are no exception.
 //
-// What the text holds. The events' texts joined are the result's text. Text that could begin a stop string, or lacks
-// bytes of its last character, is held back, and the last event brings what remains; there is one event per token and
-// none without. After an abort there is no further event, so what was held back then is left out of the text.
+// What the text holds. The events' texts joined are the result's text. Text that could begin a stop string,
+// or lacks bytes of its last character, is held back, and the last event brings what remains; there is one
+// event per token and none without. After an abort there is no further event, so what was held back then is
+// left out of the text.
 
 import { UsageError } from '../errors.ts';
 import { type EventSource, Generation } from './generation.ts';
@@ -40,9 +41,10 @@ export interface ReadySession {
 }
 
 /**
- * Generates with `model` in the session that `begin` makes ready, once the generation starts. Throws UsageError at once for
- * invalid options. The generation fails with UsageError, before anything is read, for an empty prompt where no logits are
- * known, a token outside the vocabulary, and a prompt that does not fit the context.
+ * Generates with `model` in the session that `begin` makes ready, once the generation starts. Throws
+ * UsageError at once for invalid options. The generation fails with UsageError, before anything is read, for
+ * an empty prompt where no logits are known, a token outside the vocabulary, and a prompt that does not fit
+ * the context.
  */
 export function generate(
   begin: () => ReadySession,
@@ -301,7 +303,9 @@ export function checkPrompt(
   }
 }
 
-/** Keeps the consumer's own time, between an event and the request for the next, out of the decoding speed. */
+/**
+ * Keeps the consumer's own time, between an event and the request for the next, out of the decoding speed.
+ */
 function createClock() {
   let start: number | null = null;
   let promptMs = 0;

@@ -1,12 +1,16 @@
-// An answer under way, as an object that can be read in every way callers want: token by token, as text, or as a whole.
+// An answer under way, as an object that can be read in every way callers want: token by token, as text, or
+// as a whole.
 //
-// Nothing runs until somebody asks for something, and then only as far as asked: events are produced when the next one is
-// wanted (a slow consumer slows the model down, one that leaves ends it), `result` runs to the end. Every reader sees all
-// events from the first on, whenever it comes.
+// Nothing runs until somebody asks for something, and then only as far as asked: events are produced when the
+// next one is wanted (a slow consumer slows the model down, one that leaves ends it), `result` runs to the
+// end. Every reader sees all events from the first on, whenever it comes.
 
 import type { GenerateEvent, GenerateResult, GenerateTimings, GenerateUsage } from './types.ts';
 
-/** Text as it is generated: a ReadableStream (for `Response`, `pipeTo`) that can also be iterated in every browser. */
+/**
+ * Text as it is generated: a ReadableStream (for `Response`, `pipeTo`) that can also be iterated in every
+ * browser.
+ */
 export type TextStream = ReadableStream<string> & AsyncIterable<string>;
 
 /** What produces the events. Told to end at most once, and not asked for more after that. */
@@ -81,8 +85,9 @@ export class Generation implements AsyncIterable<GenerateEvent>, AsyncDisposable
   }
 
   /**
-   * Tokens of the prompt that have been read so far, reused ones included; `usage.promptTokens` is how many there are. For
-   * showing progress: it moves with each pass over the weights, some 256 tokens, while the first event is awaited.
+   * Tokens of the prompt that have been read so far, reused ones included; `usage.promptTokens` is how many
+   * there are. For showing progress: it moves with each pass over the weights, some 256 tokens, while the
+   * first event is awaited.
    */
   get promptTokensRead(): number {
     return this.#source.promptTokensRead;
@@ -98,13 +103,18 @@ export class Generation implements AsyncIterable<GenerateEvent>, AsyncDisposable
     return this.#source.seed;
   }
 
-  /** Runs the generation to its end, whether anybody reads its events or not, and resolves to what it came to. */
+  /**
+   * Runs the generation to its end, whether anybody reads its events or not, and resolves to what it came to.
+   */
   get result(): Promise<GenerateResult> {
     void this.#drive();
     return this.#result;
   }
 
-  /** The text alone, piece by piece, from the start. Cancelling it ends the generation. Each use gives a new stream. */
+  /**
+   * The text alone, piece by piece, from the start. Cancelling it ends the generation. Each use gives a new
+   * stream.
+   */
   get textStream(): TextStream {
     const events = this.#read();
     const next = async () => {
@@ -137,7 +147,10 @@ export class Generation implements AsyncIterable<GenerateEvent>, AsyncDisposable
     };
   }
 
-  /** Ends the generation here. What was generated stays readable, and `result` resolves with finish reason `cancel`. */
+  /**
+   * Ends the generation here. What was generated stays readable, and `result` resolves with finish reason
+   * `cancel`.
+   */
   async close(): Promise<void> {
     if (this.#ended) return;
     this.#source.cancel();

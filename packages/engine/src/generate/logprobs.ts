@@ -1,5 +1,6 @@
-// Log-probabilities under the unprocessed logits (log-softmax at temperature 1): what the model thinks, whatever the
-// sampling options made of it, as the OpenAI API and transformers' `compute_transition_scores` on raw logits report.
+// Log-probabilities under the unprocessed logits (log-softmax at temperature 1): what the model thinks,
+// whatever the sampling options made of it, as the OpenAI API and transformers' `compute_transition_scores`
+// on raw logits report.
 
 import { keyIndex, selectTop } from './select.ts';
 

@@ -1,8 +1,9 @@
-// Speculation that cannot change the answer: a draft of the next tokens is evaluated together with the sampled one, in one
-// pass over the weights, and the logits after each drafted token are kept. When the sampler then asks for just that token, its
-// logits are there already; when it asks for another, the state goes back to before the draft. The sampler never sees
-// anything but the logits of the tokens that it chose (Leviathan et al. 2023 verify with probabilities; with a fixed
-// draft, sampling first and comparing is the same thing).
+// Speculation that cannot change the answer: a draft of the next tokens is evaluated together with the
+// sampled one, in one pass over the weights, and the logits after each drafted token are kept. When the
+// sampler then asks for just that token, its logits are there already; when it asks for another, the state
+// goes back to before the draft. The sampler never sees anything but the logits of the tokens that it chose
+// (Leviathan et al. 2023 verify with probabilities; with a fixed draft, sampling first and comparing is the
+// same thing).
 //
 // Going back costs no extra pass: the confirmed tokens are read again as part of the next one.
 import type { NgramDraft } from './ngram-draft.ts';
@@ -10,7 +11,9 @@ import type { TokenSession } from './types.ts';
 
 /** The real session, as far as drafting needs it. */
 export interface RewindableSession extends Omit<TokenSession, 'next' | 'position'> {
-  /** Reads tokens and returns the logits after each of the last `logitRows`; the next call may overwrite them. */
+  /**
+   * Reads tokens and returns the logits after each of the last `logitRows`; the next call may overwrite them.
+   */
   read(tokens: readonly number[], logitRows: number): Promise<Float32Array>;
   snapshot(): StatePoint;
   restore(point: StatePoint): void;
@@ -50,7 +53,9 @@ export class LookaheadSession implements TokenSession {
   readonly #known: number[];
   /** State before the last drafted pass; null when none can be wrong. */
   #before: StatePoint | null = null;
-  /** What that pass read, and how many of it are confirmed. Rows of `#logits` are those of the last tokens. */
+  /**
+   * What that pass read, and how many of it are confirmed. Rows of `#logits` are those of the last tokens.
+   */
   #read: number[] = [];
   #confirmed = 0;
   #logits: Float32Array = new Float32Array(0);
@@ -125,7 +130,9 @@ export class LookaheadSession implements TokenSession {
     return this.#logits.subarray(0, this.#logits.length / this.#rows);
   }
 
-  /** Undoes a draft that was not followed to its end; returns the confirmed tokens that must be read again. */
+  /**
+   * Undoes a draft that was not followed to its end; returns the confirmed tokens that must be read again.
+   */
   #goBack(): number[] {
     const { length } = this.#read;
     if (!this.#before) return [];
@@ -191,7 +198,9 @@ class Pace {
     else if (rows === 1) this.#single = blend(this.#single, elapsed);
   }
 
-  /** What became of a draft: `accepted` of `drafted` tokens. Pauses when drafting has been slower than not. */
+  /**
+   * What became of a draft: `accepted` of `drafted` tokens. Pauses when drafting has been slower than not.
+   */
   outcome(accepted: number, drafted: number): void {
     if (drafted === 0) return;
     this.#perDraft = blend(this.#perDraft, accepted + 1);

@@ -1,9 +1,10 @@
-// Drafts by looking up: where did the latest tokens occur before, and what followed? Free of cost where a text quotes
-// itself: code edits, summaries, tool results ("prompt lookup decoding", A. Saxena 2023; in llama.cpp `lookup`, in
-// transformers `prompt_lookup_num_tokens`).
+// Drafts by looking up: where did the latest tokens occur before, and what followed? Free of cost where a
+// text quotes itself: code edits, summaries, tool results ("prompt lookup decoding", A. Saxena 2023; in
+// llama.cpp `lookup`, in transformers `prompt_lookup_num_tokens`).
 //
-// For every length n an index holds, by the hash of n tokens, the latest position after them, and remembers the one
-// before. It follows the history as it grows; after a rewind it is cut back to where the histories part.
+// For every length n an index holds, by the hash of n tokens, the latest position after them, and remembers
+// the one before. It follows the history as it grows; after a rewind it is cut back to where the histories
+// part.
 
 import { UsageError } from '../errors.ts';
 
@@ -17,7 +18,10 @@ export interface NgramDraftOptions {
 }
 
 export interface NgramDraft {
-  /** What followed the latest earlier occurrence of the last tokens; empty when there is none. `tokens` is the whole history. */
+  /**
+   * What followed the latest earlier occurrence of the last tokens; empty when there is none. `tokens` is the
+   * whole history.
+   */
   draft(tokens: readonly number[]): number[];
 }
 

@@ -1,5 +1,5 @@
-// Checks the options of a caller once and fills in the defaults that `types.ts` documents with their sources. Everything
-// after this file works with complete, valid settings.
+// Checks the options of a caller once and fills in the defaults that `types.ts` documents with their sources.
+// Everything after this file works with complete, valid settings.
 
 import { UsageError } from '../errors.ts';
 import { randomSeed } from './random.ts';
@@ -93,8 +93,8 @@ const dryNames: Record<keyof DryOptions, true> = {
 const xtcNames: Record<keyof XtcOptions, true> = { probability: true, threshold: true };
 
 /**
- * The options with the model's recommended sampling under them, unless they ask for neutral sampling. Throws UsageError
- * for anything but an object.
+ * The options with the model's recommended sampling under them, unless they ask for neutral sampling. Throws
+ * UsageError for anything but an object.
  */
 export function withRecommended(options: GenerateOptions, recommended: SamplingOptions): GenerateOptions {
   const { sampling, ...given } = object('options', options, '');
@@ -105,7 +105,10 @@ export function withRecommended(options: GenerateOptions, recommended: SamplingO
   return { ...recommended, ...Object.fromEntries(said) };
 }
 
-/** Throws UsageError for a value that is out of range or of the wrong type, and for an option that does not exist. */
+/**
+ * Throws UsageError for a value that is out of range or of the wrong type, and for an option that does not
+ * exist.
+ */
 export function resolveSampling(options: SamplingOptions, vocabularySize: number): SamplingSettings {
   refuseUnknown('option', options, generateNames);
   return {

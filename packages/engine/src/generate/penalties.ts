@@ -1,6 +1,6 @@
-// Repetition, frequency and presence penalties over a window of the latest tokens, prompt included, as llama.cpp applies
-// them: the repetition penalty (CTRL, arXiv 1909.05858 §4.1: positive logits divided, negative ones multiplied), then
-// count · frequency + presence subtracted (OpenAI API).
+// Repetition, frequency and presence penalties over a window of the latest tokens, prompt included, as
+// llama.cpp applies them: the repetition penalty (CTRL, arXiv 1909.05858 §4.1: positive logits divided,
+// negative ones multiplied), then count · frequency + presence subtracted (OpenAI API).
 
 import type { PenaltySettings } from './options.ts';
 

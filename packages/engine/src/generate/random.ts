@@ -1,6 +1,7 @@
-// Seeded random numbers, the same on every platform: xoshiro128** (Blackman & Vigna, "Scrambled linear pseudorandom
-// number generators", 2018) in 32-bit integer arithmetic. Its state is filled from the seed by SplitMix32 (the finaliser
-// of MurmurHash3 over a Weyl sequence), so that neighbouring seeds give unrelated streams.
+// Seeded random numbers, the same on every platform: xoshiro128** (Blackman & Vigna, "Scrambled linear
+// pseudorandom number generators", 2018) in 32-bit integer arithmetic. Its state is filled from the seed by
+// SplitMix32 (the finaliser of MurmurHash3 over a Weyl sequence), so that neighbouring seeds give unrelated
+// streams.
 
 /** Uniform in [0, 1) with 53 random bits. */
 export type Random = () => number;

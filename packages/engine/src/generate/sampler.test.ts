@@ -1,4 +1,5 @@
-// The sampler against plain reference implementations of each stage, written from the definitions over full sorts.
+// The sampler against plain reference implementations of each stage, written from the definitions over full
+// sorts.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -17,7 +18,9 @@ function distribution(options: SamplingOptions, logits: Float32Array): Float32Ar
   return out;
 }
 
-/** Definitions in doubles: probabilities of all tokens after temperature, then each cut on the sorted list. */
+/**
+ * Definitions in doubles: probabilities of all tokens after temperature, then each cut on the sorted list.
+ */
 function reference(options: SamplingOptions, logits: Float32Array): number[] {
   const { temperature = 1, topK = 0, typicalP = 1, topP = 1, minP = 0 } = options;
   const max = Math.max(...logits);

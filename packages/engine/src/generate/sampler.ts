@@ -39,11 +39,14 @@ export interface Sampler {
   readonly seed: number;
   /** Adds a token of the prompt or of the answer to the history that penalties and DRY look at. */
   accept(token: number): void;
-  /** Draws a token and leaves the logits as they are. Does not accept it. Throws ModelError when nothing can be chosen. */
+  /**
+   * Draws a token and leaves the logits as they are. Does not accept it. Throws ModelError when nothing can
+   * be chosen.
+   */
   sample(logits: Float32Array): SampledToken;
   /**
-   * Writes the exact distribution that `sample` draws from. With XTC, which acts on chance, it is the mixture of both
-   * outcomes. Uses no random number.
+   * Writes the exact distribution that `sample` draws from. With XTC, which acts on chance, it is the mixture
+   * of both outcomes. Uses no random number.
    */
   probabilities(logits: Float32Array, out: Float32Array): void;
 }

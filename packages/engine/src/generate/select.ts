@@ -1,12 +1,15 @@
 // The best k of a vocabulary without sorting it, and a total order of candidates that is the same everywhere.
 //
-// A value and an index are packed into one double that sorts ascending as "larger value first, then lower index": 32 bits
-// of the float's order, 21 bits of index, 53 in all, exact. Such keys are sorted by Float64Array's own sort, without a
-// comparator: 3x faster than indices with one (65,536 and 262,144 of them, Node 24).
+// A value and an index are packed into one double that sorts ascending as "larger value first, then lower
+// index": 32 bits of the float's order, 21 bits of index, 53 in all, exact. Such keys are sorted by
+// Float64Array's own sort, without a comparator: 3x faster than indices with one (65,536 and 262,144 of them,
+// Node 24).
 
 const indexLimit = 2 ** 21;
 
-/** More tokens than this do not fit the packed keys; the largest vocabularies in use have a quarter million. */
+/**
+ * More tokens than this do not fit the packed keys; the largest vocabularies in use have a quarter million.
+ */
 export const vocabularyLimit = indexLimit;
 
 const floatView = new Float32Array(1);
@@ -31,8 +34,9 @@ export function keyIndex(key: number): number {
 }
 
 /**
- * Fills `keys` with the keys of the `k` largest logits, best first, and returns how many there are: fewer than `k` when
- * the rest is −Infinity. A heap of the k best, its worst on top: one comparison for nearly every logit.
+ * Fills `keys` with the keys of the `k` largest logits, best first, and returns how many there are: fewer
+ * than `k` when the rest is −Infinity. A heap of the k best, its worst on top: one comparison for nearly
+ * every logit.
  */
 export function selectTop(logits: Float32Array, k: number, keys: Float64Array): number {
   let count = 0;

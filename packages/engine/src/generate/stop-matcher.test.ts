@@ -16,7 +16,10 @@ function feed(stops: readonly string[], pieces: readonly string[]) {
   return { shown, text: shown.join(''), stop };
 }
 
-/** The definition, in plain: cut at the stop string that is complete first, the longest of those complete at once. */
+/**
+ * The definition, in plain: cut at the stop string that is complete first, the longest of those complete at
+ * once.
+ */
 function reference(stops: readonly string[], text: string) {
   for (let end = 1; end <= text.length; end++) {
     const ending = stops

@@ -1,10 +1,12 @@
-// Finds stop strings in text that arrives in pieces, and lets through everything that cannot become part of one.
+// Finds stop strings in text that arrives in pieces, and lets through everything that cannot become part of
+// one.
 //
-// An Aho–Corasick automaton (Aho & Corasick 1975, CACM 18(6)) over UTF-16 units: its state is the longest end of the text
-// that begins some stop string, so its depth is exactly what must be held back. Of several stop strings the one that is
-// complete first wins, and of those complete at once the longest; where the pieces were cut makes no difference.
-// A surrogate pair is never cut: its first half waits for the second, and since stop strings are well-formed none
-// begins in the middle of a pair. Halves without a partner come out as U+FFFD.
+// An Aho–Corasick automaton (Aho & Corasick 1975, CACM 18(6)) over UTF-16 units: its state is the longest end
+// of the text that begins some stop string, so its depth is exactly what must be held back. Of several stop
+// strings the one that is complete first wins, and of those complete at once the longest; where the pieces
+// were cut makes no difference. A surrogate pair is never cut: its first half waits for the second, and since
+// stop strings are well-formed none begins in the middle of a pair. Halves without a partner come out as
+// U+FFFD.
 
 export interface StopMatch {
   /** What can be shown. */

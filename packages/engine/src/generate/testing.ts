@@ -1,5 +1,5 @@
-// A scripted model for tests: a session that predicts what it is told to, and a tokenizer of byte pieces. Deterministic,
-// without weights.
+// A scripted model for tests: a session that predicts what it is told to, and a tokenizer of byte pieces.
+// Deterministic, without weights.
 
 import type { GenerationTokenizer, TokenModel, TokenSession } from './types.ts';
 
@@ -20,7 +20,9 @@ export interface ScriptedOptions {
   onToken?: ((position: number) => void) | undefined;
 }
 
-/** Takes tokens in one at a time and gives way to timers in between, so that an abort can come at any of them. */
+/**
+ * Takes tokens in one at a time and gives way to timers in between, so that an abort can come at any of them.
+ */
 export function createScriptedSession(options: ScriptedOptions): ScriptedSession {
   const tokens: number[] = [...(options.carried ?? [])];
   const calls: number[] = [];

@@ -1,5 +1,5 @@
-// From sampled tokens to the text that can be shown: whole characters only, special tokens left out, nothing that may
-// yet turn out to be a stop string.
+// From sampled tokens to the text that can be shown: whole characters only, special tokens left out, nothing
+// that may yet turn out to be a stop string.
 
 import { UsageError } from '../errors.ts';
 import { createStopMatcher, type StopMatch } from './stop-matcher.ts';
@@ -7,11 +7,16 @@ import type { GenerationTokenizer } from './types.ts';
 
 export interface TextStream {
   push(token: number): StopMatch;
-  /** The rest: what was held back, and what an unfinished character leaves. May still complete a stop string. */
+  /**
+   * The rest: what was held back, and what an unfinished character leaves. May still complete a stop string.
+   */
   end(): StopMatch;
 }
 
-/** Without a tokenizer every text is ''. Throws UsageError when there are stop strings that nothing could match. */
+/**
+ * Without a tokenizer every text is ''. Throws UsageError when there are stop strings that nothing could
+ * match.
+ */
 export function createTextStream(
   tokenizer: GenerationTokenizer | null,
   stops: readonly string[],

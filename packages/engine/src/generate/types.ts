@@ -1,42 +1,68 @@
-// What generation is asked for, what it reports, and the little that it needs of a model, a session and a tokenizer.
-// The small interfaces are why everything here is tested with a scripted model.
+// What generation is asked for, what it reports, and the little that it needs of a model, a session and a
+// tokenizer. The small interfaces are why everything here is tested with a scripted model.
 
 import type { Tokenizer } from '../tokenizer/types.ts';
 
 /**
- * How the next token is chosen. Options that are left out (or undefined) take the value that the model's files recommend
- * (`model.recommended`), as in transformers and vLLM, and otherwise the neutral default named below: a draw from the
- * model's own distribution. The order of the stages is in `sampler.ts`.
+ * How the next token is chosen. Options that are left out (or undefined) take the value that the model's
+ * files recommend (`model.recommended`), as in transformers and vLLM, and otherwise the neutral default named
+ * below: a draw from the model's own distribution. The order of the stages is in `sampler.ts`.
  */
 export interface SamplingOptions {
-  /** Divides the logits; 0 is greedy: the most likely token, the lowest id among equals. Default 1 (OpenAI, vLLM). */
+  /**
+   * Divides the logits; 0 is greedy: the most likely token, the lowest id among equals. Default 1 (OpenAI,
+   * vLLM).
+   */
   readonly temperature?: number | undefined;
-  /** Keeps the k most likely tokens; 0 (default; vLLM, llama.cpp) keeps all. Fan et al. 2018, arXiv 1805.04833. */
+  /**
+   * Keeps the k most likely tokens; 0 (default; vLLM, llama.cpp) keeps all. Fan et al. 2018, arXiv
+   * 1805.04833.
+   */
   readonly topK?: number | undefined;
   /**
    * Keeps the fewest most likely tokens that hold this much probability. Default 1: off.
    * Holtzman et al. 2019, arXiv 1904.09751.
    */
   readonly topP?: number | undefined;
-  /** Keeps tokens at least this fraction as likely as the most likely one. Default 0: off. Nguyen 2024, arXiv 2407.01082. */
+  /**
+   * Keeps tokens at least this fraction as likely as the most likely one. Default 0: off. Nguyen 2024, arXiv
+   * 2407.01082.
+   */
   readonly minP?: number | undefined;
-  /** Keeps the tokens whose surprise is nearest the entropy, up to this mass. Default 1: off. Meister 2022, arXiv 2202.00666. */
+  /**
+   * Keeps the tokens whose surprise is nearest the entropy, up to this mass. Default 1: off. Meister 2022,
+   * arXiv 2202.00666.
+   */
   readonly typicalP?: number | undefined;
   /** Occasionally drops the most likely tokens (XTC). Off by default. */
   readonly xtc?: XtcOptions | undefined;
-  /** Divides positive logits of recent tokens, multiplies negative ones. Default 1: off. CTRL, arXiv 1909.05858 §4.1. */
+  /**
+   * Divides positive logits of recent tokens, multiplies negative ones. Default 1: off. CTRL, arXiv
+   * 1909.05858 §4.1.
+   */
   readonly repetitionPenalty?: number | undefined;
-  /** How many latest tokens (prompt included) the three penalties look at: default 64 as llama.cpp, 0 none, -1 all. */
+  /**
+   * How many latest tokens (prompt included) the three penalties look at: default 64 as llama.cpp, 0 none, -1
+   * all.
+   */
   readonly repetitionWindow?: number | undefined;
-  /** Subtracted from a token's logit once per occurrence in the window. Default 0; range −2…2 (OpenAI API). */
+  /**
+   * Subtracted from a token's logit once per occurrence in the window. Default 0; range −2…2 (OpenAI API).
+   */
   readonly frequencyPenalty?: number | undefined;
-  /** Subtracted from a token's logit once if it occurs in the window at all. Default 0; range −2…2 (OpenAI API). */
+  /**
+   * Subtracted from a token's logit once if it occurs in the window at all. Default 0; range −2…2 (OpenAI
+   * API).
+   */
   readonly presencePenalty?: number | undefined;
   /** Penalises tokens that would extend a verbatim repetition (DRY). Off by default. */
   readonly dry?: DryOptions | undefined;
   /** Added to the logits of single tokens, by token id, after the penalties; −Infinity forbids a token. */
   readonly logitBias?: Readonly<Record<number, number>> | undefined;
-  /** Same seed, same options, same logits: same tokens on every platform. Default: random, reported in the result. */
+  /**
+   * Same seed, same options, same logits: same tokens on every platform. Default: random, reported in the
+   * result.
+   */
   readonly seed?: number | undefined;
 }
 
@@ -58,39 +84,56 @@ export interface DryOptions {
   readonly allowedLength?: number | undefined;
   /** How many latest tokens are searched: default −1, all. */
   readonly window?: number | undefined;
-  /** Repetitions do not reach across these. Default newline, colon, quote and asterisk; none without a tokenizer. */
+  /**
+   * Repetitions do not reach across these. Default newline, colon, quote and asterisk; none without a
+   * tokenizer.
+   */
   readonly breakers?: readonly string[] | undefined;
 }
 
 /** What `generate` can be told: how to sample, when to stop, what to report. Unknown names are refused. */
 export interface GenerateOptions extends SamplingOptions {
   /**
-   * What holds for the sampling options that are left out: the values of the model's files (`recommended`, the default),
-   * or the neutral defaults of SamplingOptions.
+   * What holds for the sampling options that are left out: the values of the model's files (`recommended`,
+   * the default), or the neutral defaults of SamplingOptions.
    */
   readonly sampling?: 'recommended' | 'neutral' | undefined;
-  /** Maximum number of tokens to generate, including the end token. Default: up to the context length. 0 only reads the prompt. */
+  /**
+   * Maximum number of tokens to generate, including the end token. Default: up to the context length. 0 only
+   * reads the prompt.
+   */
   readonly maxTokens?: number | undefined;
-  /** Stops at the first of these in the text; the text ends before it. Also matches a special token by its name. */
+  /**
+   * Stops at the first of these in the text; the text ends before it. Also matches a special token by its
+   * name.
+   */
   readonly stop?: readonly string[] | undefined;
   /** Further end tokens, by id. They hold even with `ignoreEos`. */
   readonly stopTokens?: readonly number[] | undefined;
-  /** Continues after the model's own end tokens (transformers with `eos_token_id: null`; they are not made less likely). */
+  /**
+   * Continues after the model's own end tokens (transformers with `eos_token_id: null`; they are not made
+   * less likely).
+   */
   readonly ignoreEos?: boolean | undefined;
-  /** Reports log-probabilities, with this many alternatives per token; 0: of the chosen token only. Default: none. */
+  /**
+   * Reports log-probabilities, with this many alternatives per token; 0: of the chosen token only. Default:
+   * none.
+   */
   readonly logprobs?: number | undefined;
   /** Ends the events; `result` rejects with the signal's reason, and what was generated stays readable. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Evaluates guessed tokens (what followed the latest ones earlier in the text) together with the sampled one. The answer
-   * is the same either way; `auto` (default) guesses while that is faster, `true` whenever there is a guess.
+   * Evaluates guessed tokens (what followed the latest ones earlier in the text) together with the sampled
+   * one. The answer is the same either way; `auto` (default) guesses while that is faster, `true` whenever
+   * there is a guess.
    */
   readonly speculate?: boolean | 'auto' | undefined;
 }
 
 /**
- * Why a generation ended. `stop`: an end token or a stop string; `length`: `maxTokens`; `context`: no position is left for
- * another token; `cancel`: its consumer left it (`break`, a cancelled stream, `close()`).
+ * Why a generation ended. `stop`: an end token or a stop string; `length`: `maxTokens`; `context`: no
+ * position is left for another token; `cancel`: its consumer left it (`break`, a cancelled stream,
+ * `close()`).
  */
 export type FinishReason = 'stop' | 'length' | 'context' | 'cancel';
 
@@ -108,11 +151,17 @@ export interface TokenAlternative {
 export interface GenerateEvent {
   /** Token id. */
   readonly token: number;
-  /** What can be shown now: '' while a character is incomplete or a stop string may be starting; later events catch up. */
+  /**
+   * What can be shown now: '' while a character is incomplete or a stop string may be starting; later events
+   * catch up.
+   */
   readonly text: string;
   /** Index of the token in the session's sequence. */
   readonly position: number;
-  /** Natural log of its probability under the unprocessed logits (softmax at temperature 1). With option `logprobs`. */
+  /**
+   * Natural log of its probability under the unprocessed logits (softmax at temperature 1). With option
+   * `logprobs`.
+   */
   readonly logprob?: number;
   /** The most likely tokens under the unprocessed logits, best first. With option `logprobs`. */
   readonly top?: readonly TokenAlternative[];
@@ -124,7 +173,9 @@ export interface GenerateTimings {
   readonly promptMs: number;
   /** From the start to the first sampled token; 0 when there was none. */
   readonly firstTokenMs: number;
-  /** From the first sampled token to the last, without the time between an event and the request for the next. */
+  /**
+   * From the first sampled token to the last, without the time between an event and the request for the next.
+   */
   readonly decodeMs: number;
   /** Of the tokens after the first; 0 when there were none. */
   readonly tokensPerSecond: number;
@@ -198,12 +249,15 @@ export interface TokenSession {
   /** Logits after the last of them, shape [vocabulary]; null while they are not known. */
   readonly logits: Float32Array | null;
   /**
-   * Reads at least one token and returns the logits after the last: a view that the next call may overwrite. Rejects with
-   * the signal's reason when aborted; `tokens` then says how far it came.
+   * Reads at least one token and returns the logits after the last: a view that the next call may overwrite.
+   * Rejects with the signal's reason when aborted; `tokens` then says how far it came.
    */
   prefill(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array>;
   /** The same for a token that was just sampled. */
   next(token: number): Promise<Float32Array>;
-  /** Ends a generation: the session holds exactly what was read, and after it `pending`, which is read with what follows. */
+  /**
+   * Ends a generation: the session holds exactly what was read, and after it `pending`, which is read with
+   * what follows.
+   */
   end(pending: number | null): Promise<void>;
 }

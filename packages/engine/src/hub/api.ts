@@ -188,7 +188,10 @@ export interface Resume {
   readonly etag: string | null;
 }
 
-/** Asks for a file's bytes, from `resume.offset` on if given. The answer may still be the whole file: look at its status. */
+/**
+ * Asks for a file's bytes, from `resume.offset` on if given. The answer may still be the whole file: look at
+ * its status.
+ */
 export async function requestFile(
   hub: HubConnection,
   repository: string,
@@ -229,7 +232,10 @@ function contradiction(answer: HubResponse, commit: string, file: HubFile): stri
   return null;
 }
 
-/** Where the body of an answer begins, once its headers are known to make sense. Throws TransientError where they do not. */
+/**
+ * Where the body of an answer begins, once its headers are known to make sense. Throws TransientError where
+ * they do not.
+ */
 export function bodyOffset(
   answer: HubResponse,
   file: HubFile,

@@ -109,8 +109,8 @@ export function repositoryCache(repositoryPath: string): RepositoryCache {
 }
 
 /**
- * Takes a file from another commit of the same repository when its checksum is the same: a new README must not cost six
- * gigabytes. Returns whether `target` exists now.
+ * Takes a file from another commit of the same repository when its checksum is the same: a new README must
+ * not cost six gigabytes. Returns whether `target` exists now.
  */
 export async function reuseFromOtherCommit(
   repositoryPath: string,
@@ -187,8 +187,9 @@ async function measure(folder: string): Promise<Pick<CachedModel, 'files' | 'par
 }
 
 /**
- * Deletes from the cache: `owner/name` all of it, `owner/name@revision` one commit, with `:quantisation` or `/file.gguf`
- * only those files. Returns what was freed. Throws HubError when nothing is there or a download is using it.
+ * Deletes from the cache: `owner/name` all of it, `owner/name@revision` one commit, with `:quantisation` or
+ * `/file.gguf` only those files. Returns what was freed. Throws HubError when nothing is there or a download
+ * is using it.
  */
 export async function removeCachedModel(
   reference: string | HubReference,

@@ -1,6 +1,6 @@
-// Which files of a repository a model needs. Hugging Face folders: configuration, tokenizer and safetensors weights;
-// GGUF repositories: one quantisation, with all parts of a split file. Nothing else is fetched: no PyTorch pickles, no
-// second copy of the weights (Mistral's consolidated.safetensors), no pictures.
+// Which files of a repository a model needs. Hugging Face folders: configuration, tokenizer and safetensors
+// weights; GGUF repositories: one quantisation, with all parts of a split file. Nothing else is fetched: no
+// PyTorch pickles, no second copy of the weights (Mistral's consolidated.safetensors), no pictures.
 
 import { HubError } from '../errors.ts';
 import type { HubFile } from './api.ts';
@@ -20,7 +20,10 @@ const SHARD = /^(.+)-(\d{5})-of-(\d{5})\.(safetensors|gguf)$/i;
 /** Companions that are not the language model: vision projectors, calibration data. */
 const NOT_A_MODEL = /(^|\/)(mmproj|imatrix)|[-_.](mmproj|imatrix)[-_.]/i;
 
-/** Without a wish: a good balance first, then whatever is closest to it. The llama.cpp and ollama default is Q4_K_M too. */
+/**
+ * Without a wish: a good balance first, then whatever is closest to it. The llama.cpp and ollama default is
+ * Q4_K_M too.
+ */
 // biome-ignore format: one list, read in order
 const PREFERENCE = [
   'Q4_K_M', 'Q4_K_S', 'Q4_K', 'Q4_0', 'IQ4_XS', 'IQ4_NL', 'Q4_1', 'Q5_K_M', 'Q5_K_S', 'Q5_0', 'Q6_K', 'Q8_0', 'Q3_K_M', 'BF16', 'F16', 'F32',
@@ -60,7 +63,9 @@ function chooseDefault(files: readonly HubFile[], reference: HubReference): Choi
   throw nothingToRun(files, weights.length > 0, reference);
 }
 
-/** model.safetensors wins over shards, as in transformers; without either, every safetensors file of the root. */
+/**
+ * model.safetensors wins over shards, as in transformers; without either, every safetensors file of the root.
+ */
 function safetensors(files: readonly HubFile[], reference: HubReference): HubFile[] {
   const single = files.find((file) => file.path === 'model.safetensors');
   if (single !== undefined) return [single];
@@ -98,7 +103,10 @@ interface GgufGroup {
   readonly parts: HubFile[];
 }
 
-/** Split files put together; nearest the root, shortest and first by name at the front, so that a choice is stable. */
+/**
+ * Split files put together; nearest the root, shortest and first by name at the front, so that a choice is
+ * stable.
+ */
 function ggufGroups(files: readonly HubFile[], companions = false): GgufGroup[] {
   const groups = new Map<string, GgufGroup>();
   for (const file of files) {

@@ -1,4 +1,5 @@
-// The browser's pull, run in Node against the same misbehaving hub, with fetch showing no more than a browser would.
+// The browser's pull, run in Node against the same misbehaving hub, with fetch showing no more than a browser
+// would.
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';

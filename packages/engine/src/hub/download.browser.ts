@@ -1,6 +1,6 @@
-// Brings a model from the hub into the browser's own storage and hands it out as named blobs. The same choice of files,
-// checks and fallback to what is stored as in Node; files are kept in pieces, so that a reload continues near the place
-// where it was and nothing larger than a piece is ever in memory.
+// Brings a model from the hub into the browser's own storage and hands it out as named blobs. The same choice
+// of files, checks and fallback to what is stored as in Node; files are kept in pieces, so that a reload
+// continues near the place where it was and nothing larger than a piece is ever in memory.
 
 import { HubError, UsageError } from '../errors.ts';
 import type { PullProgress } from '../progress.ts';
@@ -190,7 +190,8 @@ class BlobDownload {
 
   async #receive(): Promise<void> {
     const { hub, repository, commit, file, signal } = this.#job;
-    // No If-Range: it would cost a preflight request that CDNs refuse. The commit fixes the content, the checksum proves it.
+    // No If-Range: it would cost a preflight request that CDNs refuse. The commit fixes the content, the
+    // checksum proves it.
     const offset = this.receivedBytes;
     const resume = offset > 0 && this.#rangesWork ? { offset, etag: null } : null;
     try {

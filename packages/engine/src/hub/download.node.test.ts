@@ -1,4 +1,5 @@
-// Pulls against a hub on loopback that misbehaves in every way that was thought of. Delays are counted, not waited for.
+// Pulls against a hub on loopback that misbehaves in every way that was thought of. Delays are counted, not
+// waited for.
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';

@@ -1,5 +1,6 @@
-// Brings a model from the hub into the cache folder and says where it lies. What is already there is not fetched again;
-// when the hub cannot be reached, a complete copy in the cache is used instead. See cache.node.ts for the layout.
+// Brings a model from the hub into the cache folder and says where it lies. What is already there is not
+// fetched again; when the hub cannot be reached, a complete copy in the cache is used instead. See
+// cache.node.ts for the layout.
 
 import { mkdir, statfs } from 'node:fs/promises';
 import path from 'node:path';
@@ -22,7 +23,10 @@ import { isRevision } from './names.ts';
 import { ProgressMeter } from './progress.ts';
 import { type HubReference, parseHubReference } from './reference.ts';
 
-/** Endpoint, token and cache folder come from HF_ENDPOINT, HF_TOKEN and MARIMBA_CACHE where they are not given. */
+/**
+ * Endpoint, token and cache folder come from HF_ENDPOINT, HF_TOKEN and MARIMBA_CACHE where they are not
+ * given.
+ */
 export interface PullOptions extends HubOptions, CacheOptions {
   /** A branch, tag or commit; overrides the one in the reference. */
   readonly revision?: string | undefined;
@@ -48,9 +52,10 @@ export interface PulledModel {
 }
 
 /**
- * Fetches what a reference (`owner/name`, `owner/name@revision`, `owner/name:Q4_K_M`, `owner/name/file.gguf`) needs.
- * Throws UsageError for a reference that cannot be one, HubError with the remedy for everything else, and the signal's
- * reason when it is aborted; then and after a failure, what was received stays and is continued by the next call.
+ * Fetches what a reference (`owner/name`, `owner/name@revision`, `owner/name:Q4_K_M`, `owner/name/file.gguf`)
+ * needs. Throws UsageError for a reference that cannot be one, HubError with the remedy for everything else,
+ * and the signal's reason when it is aborted; then and after a failure, what was received stays and is
+ * continued by the next call.
  */
 export async function pullModel(
   reference: string | HubReference,

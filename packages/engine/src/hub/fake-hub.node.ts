@@ -1,5 +1,6 @@
-// A hub on loopback for the tests: it speaks the same few requests, and does on command what networks, proxies and
-// hostile servers do. Large files are redirected to a second server, which stands for the CDN: another origin.
+// A hub on loopback for the tests: it speaks the same few requests, and does on command what networks,
+// proxies and hostile servers do. Large files are redirected to a second server, which stands for the CDN:
+// another origin.
 
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -186,7 +187,9 @@ export function endAfter(byteLength: number): Fault {
   };
 }
 
-/** Sends so many bytes of what was asked for, then breaks the connection; some of what was sent may be lost. */
+/**
+ * Sends so many bytes of what was asked for, then breaks the connection; some of what was sent may be lost.
+ */
 export function cutAfter(byteLength: number): Fault {
   return (delivery) => {
     sendPart(delivery, byteLength, () => delivery.response.destroy());

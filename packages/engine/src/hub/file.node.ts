@@ -1,6 +1,7 @@
-// One file from the hub to disk: continue where the last attempt ended, whoever made it; verify; then name it.
-// The bytes go to `{file}.partial`; `{file}.partial.json` remembers which content they belong to and the server's ETag.
-// The running checksum covers exactly the bytes that were written, so a finished file is not read a second time.
+// One file from the hub to disk: continue where the last attempt ended, whoever made it; verify; then name
+// it. The bytes go to `{file}.partial`; `{file}.partial.json` remembers which content they belong to and the
+// server's ETag. The running checksum covers exactly the bytes that were written, so a finished file is not
+// read a second time.
 
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -43,11 +44,17 @@ interface Partial {
   damagedDownloads: number;
 }
 
-/** Larger writes, fewer of them: a chunk from the network is 16–64 KiB. Also what a killed process loses at most. */
+/**
+ * Larger writes, fewer of them: a chunk from the network is 16–64 KiB. Also what a killed process loses at
+ * most.
+ */
 const WRITE_BYTES = 1 << 20;
 const LOCK_POLL_MS = 200;
 
-/** Returns when the file lies under its final name, verified. What was received stays for the next call otherwise. */
+/**
+ * Returns when the file lies under its final name, verified. What was received stays for the next call
+ * otherwise.
+ */
 export async function fetchFile(job: FileJob): Promise<void> {
   const target = path.join(job.commitFolder, job.file.path);
   await mkdir(path.dirname(target), { recursive: true });

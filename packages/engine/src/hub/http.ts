@@ -1,6 +1,7 @@
-// Requests to a hub: where the token may go, what each refusal means, and how much of an answer is read.
-// The token goes to the endpoint's own origin and nowhere else: files live on a CDN behind a redirect, whose signed URL
-// is all that it needs. Sources: https://huggingface.co/docs/hub/api, /docs/hub/rate-limits; RFC 9110 for ranges.
+// Requests to a hub: where the token may go, what each refusal means, and how much of an answer is read. The
+// token goes to the endpoint's own origin and nowhere else: files live on a CDN behind a redirect, whose
+// signed URL is all that it needs. Sources: https://huggingface.co/docs/hub/api, /docs/hub/rate-limits; RFC
+// 9110 for ranges.
 
 import { HubError } from '../errors.ts';
 import { printable } from './names.ts';
@@ -60,8 +61,8 @@ async function follow(
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const sent = token === null ? headers : { ...headers, authorization: `Bearer ${token}` };
     let response = await send(url, sent, 'manual', guard);
-    // A browser hides redirects. It follows them itself, and drops Authorization on leaving the origin (Fetch standard,
-    // HTTP-redirect fetch, step 13).
+    // A browser hides redirects. It follows them itself, and drops Authorization on leaving the origin (Fetch
+    // standard, HTTP-redirect fetch, step 13).
     const headersHidden = response.type === 'opaqueredirect';
     if (headersHidden) response = await send(url, sent, 'follow', guard);
     linked.linkedSize ??= response.headers.get('x-linked-size');

@@ -1,5 +1,5 @@
-// Which commit a reference means and which of its files: asked of the hub where possible, of the cache where not. The
-// same for the cache folder in Node and for a browser's storage.
+// Which commit a reference means and which of its files: asked of the hub where possible, of the cache where
+// not. The same for the cache folder in Node and for a browser's storage.
 
 import { HubError } from '../errors.ts';
 import type { Retry } from '../progress.ts';

@@ -1,6 +1,7 @@
-// One process at a time writes a file. The lock is a file made with O_EXCL that names its holder; it counts as left
-// behind when that process is gone (same machine) or has not touched it for a minute (another machine, a reused pid).
-// Should two ever hold it together after all, checksums still keep a damaged file from getting its final name.
+// One process at a time writes a file. The lock is a file made with O_EXCL that names its holder; it counts
+// as left behind when that process is gone (same machine) or has not touched it for a minute (another
+// machine, a reused pid). Should two ever hold it together after all, checksums still keep a damaged file
+// from getting its final name.
 
 import { randomUUID } from 'node:crypto';
 import { link, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
@@ -64,7 +65,9 @@ async function create(path: string, content: string): Promise<boolean> {
   }
 }
 
-/** Moves an abandoned lock away. If another process was faster, what was moved is its fresh lock: put it back. */
+/**
+ * Moves an abandoned lock away. If another process was faster, what was moved is its fresh lock: put it back.
+ */
 async function breakLock(path: string, expected: string): Promise<boolean> {
   const aside = `${path}.${randomUUID()}`;
   try {

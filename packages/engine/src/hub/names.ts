@@ -1,6 +1,7 @@
-// Which names may become paths on this machine. Repository and file names come from users and from the network; both
-// end in the cache folder, so everything that could lead out of it, or mean something else on another system, stops here.
-// Rules of repository names: https://huggingface.co/docs/huggingface_hub (validate_repo_id).
+// Which names may become paths on this machine. Repository and file names come from users and from the
+// network; both end in the cache folder, so everything that could lead out of it, or mean something else on
+// another system, stops here. Rules of repository names: https://huggingface.co/docs/huggingface_hub
+// (validate_repo_id).
 
 const REPOSITORY_PART = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,95}$/;
 const REVISION = /^[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}$/;
@@ -31,8 +32,9 @@ export function isCommit(revision: string): boolean {
 }
 
 /**
- * Why a path inside a repository must not be written to disk, or null when it is harmless: relative, `/` between its
- * parts, no `.` or `..`, and nothing that Windows reads differently (backslash, colon, trailing dot, device names).
+ * Why a path inside a repository must not be written to disk, or null when it is harmless: relative, `/`
+ * between its parts, no `.` or `..`, and nothing that Windows reads differently (backslash, colon, trailing
+ * dot, device names).
  */
 export function pathProblem(path: string): string | null {
   if (path.length === 0 || path.length > 1000) return `its length is ${path.length}, expected 1 to 1000`;
@@ -61,7 +63,9 @@ function hasControlCharacter(text: string): boolean {
   return false;
 }
 
-/** Text from the network, fit for an error message: one line, no control characters, at most 200 characters. */
+/**
+ * Text from the network, fit for an error message: one line, no control characters, at most 200 characters.
+ */
 export function printable(text: string): string {
   const cleaned = Array.from(text, (character) => (hasControlCharacter(character) ? ' ' : character)).join(
     '',

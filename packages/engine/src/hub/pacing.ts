@@ -1,6 +1,6 @@
-// When to try again, how long to wait, and when to give up. A download over hours meets cuts, stalls and busy servers:
-// those are transient and repeated with exponential backoff and full jitter (so that many clients do not return at the
-// same moment); everything else is final at once.
+// When to try again, how long to wait, and when to give up. A download over hours meets cuts, stalls and busy
+// servers: those are transient and repeated with exponential backoff and full jitter (so that many clients do
+// not return at the same moment); everything else is final at once.
 
 import { HubError } from '../errors.ts';
 import type { Retry } from '../progress.ts';
@@ -33,8 +33,9 @@ export const DEFAULT_PACING: Pacing = {
 const PROGRESS_BYTES = 1 << 20;
 
 /**
- * `unresolved`: the name of the server has no address. `unreachable`: no answer at all. `interrupted`: an answer that ended early, stalled or was damaged. `busy`: 429, 5xx.
- * `range`: the server cannot be asked for a part of the file. `changed`: what it has is not what it had.
+ * `unresolved`: the name of the server has no address. `unreachable`: no answer at all. `interrupted`: an
+ * answer that ended early, stalled or was damaged. `busy`: 429, 5xx. `range`: the server cannot be asked for
+ * a part of the file. `changed`: what it has is not what it had.
  */
 export type TransientKind = 'unresolved' | 'unreachable' | 'interrupted' | 'busy' | 'range' | 'changed';
 
@@ -69,8 +70,8 @@ export interface RetryOptions {
 }
 
 /**
- * A name without an address is mistyped, or there is no network: waiting does not help someone who has just asked. Once
- * bytes have arrived the name was right, and the network may come back.
+ * A name without an address is mistyped, or there is no network: waiting does not help someone who has just
+ * asked. Once bytes have arrived the name was right, and the network may come back.
  */
 const attemptsFor = (error: TransientError, maxAttempts: number, progress: number): number =>
   error.kind === 'unresolved' && progress === 0 ? 1 : maxAttempts;

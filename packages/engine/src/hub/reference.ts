@@ -31,8 +31,8 @@ const HUB_HOSTS = new Set(['huggingface.co', 'www.huggingface.co', 'hf.co']);
 const QUANTIZATION = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$/;
 
 /**
- * Reads a MODEL string. Something that exists on disk is always a path, so `existsLocally` is asked first; in a browser
- * nothing exists. Throws UsageError for text that can be neither a path nor a hub name.
+ * Reads a MODEL string. Something that exists on disk is always a path, so `existsLocally` is asked first; in
+ * a browser nothing exists. Throws UsageError for text that can be neither a path nor a hub name.
  */
 export function parseReference(
   text: string,

@@ -1,14 +1,21 @@
-// SHA-256 over data that arrives in pieces. A browser's crypto.subtle can only hash what is in memory as a whole, which
-// the weights of a model are not; Node uses its own. Source: FIPS 180-4, sections 4.1.2, 5 and 6.2.
+// SHA-256 over data that arrives in pieces. A browser's crypto.subtle can only hash what is in memory as a
+// whole, which the weights of a model are not; Node uses its own. Source: FIPS 180-4, sections 4.1.2, 5 and
+// 6.2.
 
 const BLOCK_BYTES = 64;
-/** First 32 bits of the fractional parts of the cube roots of the first 64 primes, and of the square roots of 8. */
+/**
+ * First 32 bits of the fractional parts of the cube roots of the first 64 primes, and of the square roots of
+ * 8.
+ */
 const ROUND = Int32Array.from(firstPrimes(64), (prime) => fraction(Math.cbrt(prime)));
 const START = Int32Array.from(firstPrimes(8), (prime) => fraction(Math.sqrt(prime)));
 
 export class Sha256 {
   readonly #state = START.slice();
-  /** Signed words throughout: unsigned ones beyond 2^31 become doubles in V8 (65 instead of 180 MB/s, measured). */
+  /**
+   * Signed words throughout: unsigned ones beyond 2^31 become doubles in V8 (65 instead of 180 MB/s,
+   * measured).
+   */
   readonly #schedule = new Int32Array(64);
   readonly #block = new Uint8Array(BLOCK_BYTES);
   #filled = 0;

@@ -1,6 +1,6 @@
-// Where a browser keeps pieces of models: the Origin Private File System, the Cache API where that cannot be written
-// from here, or memory. A piece is written once and never changed, so an interrupted download loses one piece at most.
-// Blobs that come back are read from disk when they are read, not before.
+// Where a browser keeps pieces of models: the Origin Private File System, the Cache API where that cannot be
+// written from here, or memory. A piece is written once and never changed, so an interrupted download loses
+// one piece at most. Blobs that come back are read from disk when they are read, not before.
 
 /** Keys are `/`-separated names that have been checked (names.ts). */
 export interface PieceStore {

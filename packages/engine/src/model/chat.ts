@@ -1,5 +1,6 @@
-// A conversation: the messages, and the session that holds what was read of them. The messages are the truth; the session
-// is brought in line with them when the next answer begins, and evaluates only what it does not hold yet.
+// A conversation: the messages, and the session that holds what was read of them. The messages are the truth;
+// the session is brought in line with them when the next answer begins, and evaluates only what it does not
+// hold yet.
 
 import { StateError, UsageError } from '../errors.ts';
 import type { JsonObject, JsonValue } from '../formats/types.ts';
@@ -16,7 +17,9 @@ export interface ChatOptions {
   readonly system?: string | undefined;
   /** Messages that have been exchanged before, after the system message. */
   readonly messages?: readonly ChatMessage[] | undefined;
-  /** JSON schemas of functions that the model may call, as in OpenAI's API. Calls come as text of the answer. */
+  /**
+   * JSON schemas of functions that the model may call, as in OpenAI's API. Calls come as text of the answer.
+   */
   readonly tools?: readonly JsonObject[] | undefined;
   /** Options of every answer. Those of a single call win. */
   readonly defaults?: GenerateOptions | undefined;
@@ -61,7 +64,10 @@ export class Chat implements Disposable {
     return this.#tools;
   }
 
-  /** The system message; null when there is none. Setting it holds from the next answer on, which evaluates all messages again. */
+  /**
+   * The system message; null when there is none. Setting it holds from the next answer on, which evaluates
+   * all messages again.
+   */
   get system(): string | null {
     const first = this.#messages[0];
     return first?.role === 'system' ? first.content : null;
@@ -84,14 +90,17 @@ export class Chat implements Disposable {
   }
 
   /**
-   * Appends the user's message (or any messages: results of tools, say) and answers. The messages join the chat when the
-   * generation starts. Throws UsageError for messages that the model's template refuses.
+   * Appends the user's message (or any messages: results of tools, say) and answers. The messages join the
+   * chat when the generation starts. Throws UsageError for messages that the model's template refuses.
    */
   send(input: string | ChatMessage | readonly ChatMessage[], options: GenerateOptions = {}): Generation {
     return this.#answer([...this.#messages, ...messagesOf(input)], options);
   }
 
-  /** Replaces the last answer by another one, without evaluating the conversation again. Throws UsageError when there is none. */
+  /**
+   * Replaces the last answer by another one, without evaluating the conversation again. Throws UsageError
+   * when there is none.
+   */
   regenerate(options: GenerateOptions = {}): Generation {
     const last = this.#messages.findLastIndex(({ role }) => role !== 'assistant');
     if (last < 0 || this.#messages[last]!.role === 'system')
@@ -100,8 +109,8 @@ export class Chat implements Disposable {
   }
 
   /**
-   * Replaces the user's message at `index` of `messages`, drops everything after it, and answers. Evaluates from the first
-   * token that differs, or from the nearest checkpoint before it.
+   * Replaces the user's message at `index` of `messages`, drops everything after it, and answers. Evaluates
+   * from the first token that differs, or from the nearest checkpoint before it.
    */
   edit(index: number, content: string, options: GenerateOptions = {}): Generation {
     const message = this.#messages[index];
@@ -112,7 +121,10 @@ export class Chat implements Disposable {
     return this.#answer([...this.#messages.slice(0, index), { ...message, content }], options);
   }
 
-  /** Takes back the last turns: the user's message and all that follows it. Throws UsageError for more than there are. */
+  /**
+   * Takes back the last turns: the user's message and all that follows it. Throws UsageError for more than
+   * there are.
+   */
   rewind(turns = 1): void {
     this.#assertFree();
     if (!Number.isInteger(turns) || turns < 0 || turns > this.turns)
@@ -132,7 +144,10 @@ export class Chat implements Disposable {
     return new Chat(this.#session.fork(), { messages, tools, defaults: this.#defaults });
   }
 
-  /** Messages, tools and state as bytes, for `model.restoreChat`: a saved session whose `data` are the messages. */
+  /**
+   * Messages, tools and state as bytes, for `model.restoreChat`: a saved session whose `data` are the
+   * messages.
+   */
   save(): Uint8Array {
     return this.#session.save({ data: this.#data() });
   }

@@ -1,8 +1,9 @@
-// What the sessions of one model share: the runtime that reads tokens into their timelines, the prefixes that they may
-// start from, and what is known about text. Knows neither Session nor Model; both are thin faces of it.
+// What the sessions of one model share: the runtime that reads tokens into their timelines, the prefixes that
+// they may start from, and what is known about text. Knows neither Session nor Model; both are thin faces of
+// it.
 //
-// The walk of a prompt: Session.generate → ModelCore.generate → the loop (generate/) → ReadingSession → ModelCore.read →
-// Runtime.step, and back the same way.
+// The walk of a prompt: Session.generate → ModelCore.generate → the loop (generate/) → ReadingSession →
+// ModelCore.read → Runtime.step, and back the same way.
 
 import type { ModelSpec } from '../architecture/spec.ts';
 import { UsageError } from '../errors.ts';
@@ -112,8 +113,8 @@ export class ModelCore {
   }
 
   /**
-   * Reserves the timelines, and reads into all of them with shared passes over the weights. Pending tokens are read first,
-   * and give no logits.
+   * Reserves the timelines, and reads into all of them with shared passes over the weights. Pending tokens
+   * are read first, and give no logits.
    */
   async step(requests: readonly ReadRequest[], signal?: AbortSignal): Promise<(Float32Array | null)[]> {
     const claimed: Timeline[] = [];
@@ -137,14 +138,15 @@ export class ModelCore {
     try {
       return await this.runtime.step(requests.map(piece), signal);
     } finally {
-      // A rejected piece may leave others of the same call under way: they are through once the runtime is idle.
+      // A rejected piece may leave others of the same call under way: they are through once the runtime is
+      // idle.
       if (requests.some(({ timeline }, i) => timeline.readLength !== targets[i])) await this.runtime.idle();
     }
   }
 
   /**
-   * Reads a prompt of any length, with checkpoints on the way. Returns the logits after its last token. Where a token is
-   * pending, `tokens` begin with it.
+   * Reads a prompt of any length, with checkpoints on the way. Returns the logits after its last token. Where
+   * a token is pending, `tokens` begin with it.
    */
   async prefill(timeline: Timeline, tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array> {
     for (let from = 0; ; from += CHECKPOINT_TOKENS) {
@@ -156,7 +158,10 @@ export class ModelCore {
     }
   }
 
-  /** Makes the timeline hold exactly these tokens, reusing as much as they have in common with what it has read. */
+  /**
+   * Makes the timeline hold exactly these tokens, reusing as much as they have in common with what it has
+   * read.
+   */
   async align(timeline: Timeline, tokens: readonly number[], signal?: AbortSignal): Promise<ReuseReport> {
     const report = timeline.alignTo(tokens, tokens.length, this.prefixes);
     if (timeline.length < tokens.length) {
@@ -223,7 +228,9 @@ export class ModelCore {
     return generate(begin, this, options);
   }
 
-  /** The tokens of a text that follows `position` tokens: only the first text of a session gets a start token. */
+  /**
+   * The tokens of a text that follows `position` tokens: only the first text of a session gets a start token.
+   */
   encode(text: string, position: number): number[] {
     return this.needTokenizer().encode(text, position === 0 ? {} : { addBos: false });
   }

@@ -1,6 +1,6 @@
-// Snapshots at message boundaries, shared by all sessions of a model: a conversation that arrives as plain tokens (as over
-// HTTP), or that begins like another one, starts from the longest prefix that was read before. The least recently used
-// snapshots are evicted when the memory budget is exceeded.
+// Snapshots at message boundaries, shared by all sessions of a model: a conversation that arrives as plain
+// tokens (as over HTTP), or that begins like another one, starts from the longest prefix that was read
+// before. The least recently used snapshots are evicted when the memory budget is exceeded.
 import { pagesOf, type Snapshot } from './snapshot.ts';
 
 interface Entry {

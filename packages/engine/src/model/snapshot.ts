@@ -17,9 +17,9 @@ let putBack: (snapshot: Snapshot, state: SessionState) => void;
 let pagesOf: (snapshot: Snapshot) => Iterable<[page: number, byteLength: number]>;
 
 /**
- * A saved position, to restore or branch from: `session.snapshot()` takes it, `session.restore(snapshot)` returns to it, in
- * this session or another of the same model. It shares its cache pages with the session until these are written. Call
- * `close()` when done, or declare it with `using`.
+ * A saved position, to restore or branch from: `session.snapshot()` takes it, `session.restore(snapshot)`
+ * returns to it, in this session or another of the same model. It shares its cache pages with the session
+ * until these are written. Call `close()` when done, or declare it with `using`.
  */
 export class Snapshot implements Disposable {
   static {
@@ -49,7 +49,10 @@ export class Snapshot implements Disposable {
     return this.tokens.length;
   }
 
-  /** Bytes that this snapshot alone occupies; its cache pages are shared with the session. 0 once it is closed. */
+  /**
+   * Bytes that this snapshot alone occupies; its cache pages are shared with the session. 0 once it is
+   * closed.
+   */
   get byteLength(): number {
     if (!this.#snapshot) return 0;
     const recurrent = this.#snapshot.recurrent ? this.#state.layout.recurrentBytes : 0;
@@ -82,5 +85,8 @@ export class Snapshot implements Disposable {
   }
 }
 
-/** `putBack` makes a state what the snapshot recorded; `pagesOf` lists address and size of each cache page it holds. */
+/**
+ * `putBack` makes a state what the snapshot recorded; `pagesOf` lists address and size of each cache page it
+ * holds.
+ */
 export { momentOf, pagesOf, putBack };

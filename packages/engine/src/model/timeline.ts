@@ -1,8 +1,9 @@
-// A sequence of tokens, the state that they led to, and the earlier positions that can be gone back to. Knows neither the
-// session it belongs to nor the model that reads it on.
+// A sequence of tokens, the state that they led to, and the earlier positions that can be gone back to. Knows
+// neither the session it belongs to nor the model that reads it on.
 //
-// The last token may be pending: sampled, so that it belongs to the sequence, but not read. It is read together with
-// whatever follows, so nothing that was generated is ever lost, and nothing is read for an answer that nobody continues.
+// The last token may be pending: sampled, so that it belongs to the sequence, but not read. It is read
+// together with whatever follows, so nothing that was generated is ever lost, and nothing is read for an
+// answer that nobody continues.
 
 import { UsageError } from '../errors.ts';
 import type { ReuseReport } from '../generate/types.ts';
@@ -22,9 +23,15 @@ interface Mark {
 export interface SessionCheckpoint extends Disposable {
   /** Tokens up to there. */
   readonly position: number;
-  /** Bytes that it occupies by itself, without cache pages, which it shares with the session. 0 once it is gone. */
+  /**
+   * Bytes that it occupies by itself, without cache pages, which it shares with the session. 0 once it is
+   * gone.
+   */
   readonly byteLength: number;
-  /** Whether it stays until it is closed. Others are evicted as the session grows: eight are kept, older ones sparser. */
+  /**
+   * Whether it stays until it is closed. Others are evicted as the session grows: eight are kept, older ones
+   * sparser.
+   */
   readonly pinned: boolean;
   /** Lets go of it. */
   close(): void;
@@ -157,7 +164,9 @@ export class Timeline {
     });
   }
 
-  /** Marks the present position; a pinned mark stays until it is closed or the sequence no longer leads there. */
+  /**
+   * Marks the present position; a pinned mark stays until it is closed or the sequence no longer leads there.
+   */
   checkpoint(pinned = false): SessionCheckpoint {
     let mark = this.#checkpoints.at(-1);
     if (mark?.snapshot.position !== this.length) {
@@ -170,8 +179,8 @@ export class Timeline {
   }
 
   /**
-   * Goes back, without reading anything, to the furthest position whose tokens are the first of `tokens` and at most
-   * `limit` of them. What is left of `tokens`, from `length` on, is the caller's to read.
+   * Goes back, without reading anything, to the furthest position whose tokens are the first of `tokens` and
+   * at most `limit` of them. What is left of `tokens`, from `length` on, is the caller's to read.
    */
   alignTo(tokens: readonly number[], limit: number, prefixes: PrefixStore | null): ReuseReport {
     const common = Math.min(commonLength(this.#tokens, tokens), limit);
@@ -193,8 +202,8 @@ export class Timeline {
   }
 
   /**
-   * As alignTo, for tokens that an answer is wanted to: where their last logits are still known, nothing is left to read.
-   * Otherwise what is left is never empty.
+   * As alignTo, for tokens that an answer is wanted to: where their last logits are still known, nothing is
+   * left to read. Otherwise what is left is never empty.
    */
   alignForAnswer(tokens: readonly number[], prefixes: PrefixStore | null): ReuseReport {
     const isAnswerable = (moment: Moment) =>
@@ -244,7 +253,10 @@ export class Timeline {
     };
   }
 
-  /** Evicts the checkpoint whose loss makes the smallest gap relative to its distance from the end: old ones grow sparse. */
+  /**
+   * Evicts the checkpoint whose loss makes the smallest gap relative to its distance from the end: old ones
+   * grow sparse.
+   */
   #thinCheckpoints(): void {
     const free = this.#checkpoints.filter(({ pinned }) => !pinned);
     if (free.length <= MAX_CHECKPOINTS) return;

@@ -8,7 +8,10 @@
 export const PAGE_SHIFT = 6;
 export const PAGE_TOKENS = 1 << PAGE_SHIFT;
 
-/** Format of the attention cache: `f16` halves the memory of `f32`, `q8` (8 bits with a scale per 32 values) halves it again. */
+/**
+ * Format of the attention cache: `f16` halves the memory of `f32`, `q8` (8 bits with a scale per 32 values)
+ * halves it again.
+ */
 export type CacheType = 'f32' | 'f16' | 'q8';
 /** The number in op records. */
 export const CACHE_TYPE_ID = { f32: 0, f16: 1, q8: 2 } as const satisfies Record<CacheType, number>;

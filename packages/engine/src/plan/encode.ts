@@ -1,5 +1,5 @@
-// Places a plan in an arena: gives every buffer an address, reusing memory of buffers whose last reader has run, and
-// writes the op records.
+// Places a plan in an arena: gives every buffer an address, reusing memory of buffers whose last reader has
+// run, and writes the op records.
 import { encodeRecord, wordsOf } from './ops.ts';
 import type { Operand, Plan, RowSet } from './plan.ts';
 import type { StepLayout } from './step.ts';
@@ -14,8 +14,9 @@ const ALIGNMENT = 64;
 const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /**
- * Offsets such that buffers that are alive at the same time do not overlap. A buffer lives from its first writer to its
- * last reader; what the head reads lives to the end, since the head may be replayed. Largest first, lowest free gap.
+ * Offsets such that buffers that are alive at the same time do not overlap. A buffer lives from its first
+ * writer to its last reader; what the head reads lives to the end, since the head may be replayed. Largest
+ * first, lowest free gap.
  */
 export function placeBuffers(plan: Plan, rowsOf: (set: RowSet) => number): BufferPlacement {
   const lives = plan.buffers.map((buffer, id) => ({

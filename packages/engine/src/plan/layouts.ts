@@ -1,6 +1,6 @@
-// How a weight matrix lies in the arena. "Raw" layouts keep a file format's own rows, bytes unchanged: the exact path,
-// f32 activations. "Packed" layouts interleave rows for the int8 dot-product kernels: the fast path (see the files in
-// backends/wasm/assembly for each one's picture).
+// How a weight matrix lies in the arena. "Raw" layouts keep a file format's own rows, bytes unchanged: the
+// exact path, f32 activations. "Packed" layouts interleave rows for the int8 dot-product kernels: the fast
+// path (see the files in backends/wasm/assembly for each one's picture).
 import type { TensorType } from '../formats/types.ts';
 
 const RAW: readonly TensorType[] = [

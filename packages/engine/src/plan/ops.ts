@@ -46,7 +46,10 @@ const numbers = new Map(OPS.map((op, number) => [op.kind, number]));
 export const OP_KINDS = OPS.map((op) => op.kind) as OpKind[];
 export const HEADER_WORDS = 2;
 
-/** Makes an op of one's own known. The reference backend runs it, given a kernel; there is none in WebAssembly. */
+/**
+ * Makes an op of one's own known. The reference backend runs it, given a kernel; there is none in
+ * WebAssembly.
+ */
 export function registerOp(op: Op): void {
   if (numbers.has(op.kind)) throw new Error(`plan: op ${op.kind} is defined already`);
   numbers.set(op.kind, OPS.push(op) - 1);

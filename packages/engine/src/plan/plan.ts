@@ -1,8 +1,8 @@
-// A plan: the model's forward pass, recorded once and replayed for every step. It knows each op's operands, cost and
-// buffers, but no addresses; encode.ts places it in an arena.
+// A plan: the model's forward pass, recorded once and replayed for every step. It knows each op's operands,
+// cost and buffers, but no addresses; encode.ts places it in an arena.
 //
-// The functions that record ops are in ops/, one file per family: `linear(p, x, weight)` records a product in the plan that
-// `p` builds, and returns where its result will be.
+// The functions that record ops are in ops/, one file per family: `linear(p, x, weight)` records a product in
+// the plan that `p` builds, and returns where its result will be.
 import { costOf, type Facts, type Numbers, type Op } from './ops/op.ts';
 import type {
   Operand,
@@ -67,12 +67,17 @@ export class PlanBuilder {
     return { ...value, offset: value.offset + start, columns };
   }
 
-  /** Where a result goes: over `old`, which nobody needs any more, or to a place of its own when values are kept. */
+  /**
+   * Where a result goes: over `old`, which nobody needs any more, or to a place of its own when values are
+   * kept.
+   */
   overwrite(old: Value | undefined, columns: number, set: RowSet): Value {
     return (this.keepsValues ? undefined : old) ?? this.value(columns, set);
   }
 
-  /** The int8 codes of a value. Calls `make` to record the op that writes them, unless they are still there. */
+  /**
+   * The int8 codes of a value. Calls `make` to record the op that writes them, unless they are still there.
+   */
   codesOf(x: Value, make: (codes: Value) => void): Value {
     const key = `${x.buffer}:${x.offset}:${x.columns}`;
     let codes = this.#codes.get(key);

@@ -1,9 +1,13 @@
-// What a plan is made of: values, operands, recorded ops. PlanBuilder (plan.ts) makes them, encode.ts places them.
+// What a plan is made of: values, operands, recorded ops. PlanBuilder (plan.ts) makes them, encode.ts places
+// them.
 import type { CacheType } from './cache-layout.ts';
 import type { WeightLayout } from './layouts.ts';
 import type { Op, OpCost } from './ops/op.ts';
 
-/** Which row count an activation follows: tokens of the step, rows that want logits, or routed (token, expert) pairs. */
+/**
+ * Which row count an activation follows: tokens of the step, rows that want logits, or routed (token, expert)
+ * pairs.
+ */
 export type RowSet = 'rows' | 'logitRows' | 'slots';
 
 /** An activation matrix, or a range of its columns: f32 [rows of set][columns], `stride` floats apart. */
@@ -70,8 +74,8 @@ export interface Plan {
 
 export interface PlanOptions {
   /**
-   * For training: no value that the backward needs is overwritten; ops that would work in place write a fresh value. (Rotary
-   * positions stay in place: their gradient needs no input.)
+   * For training: no value that the backward needs is overwritten; ops that would work in place write a fresh
+   * value. (Rotary positions stay in place: their gradient needs no input.)
    */
   readonly keepValues?: boolean;
 }

@@ -19,8 +19,8 @@ export interface FetchBlobOptions {
 }
 
 /**
- * A single file by its address. Kept as a Blob, which browsers may hold on disk. Throws HubError with the cause, or the
- * signal's reason.
+ * A single file by its address. Kept as a Blob, which browsers may hold on disk. Throws HubError with the
+ * cause, or the signal's reason.
  */
 export async function fetchBlob(
   url: string,

@@ -1,5 +1,6 @@
-// CRC-32 (ISO-HDLC, the one of zlib and PNG; RFC 1952 section 8), eight bytes a round ("slicing by 8", Kounavis & Berry
-// 2005): a state of 40 MB is checked in a few tens of milliseconds. It finds damage, not forgery.
+// CRC-32 (ISO-HDLC, the one of zlib and PNG; RFC 1952 section 8), eight bytes a round ("slicing by 8",
+// Kounavis & Berry 2005): a state of 40 MB is checked in a few tens of milliseconds. It finds damage, not
+// forgery.
 
 const POLYNOMIAL = 0xedb88320;
 const SLICES = 8;

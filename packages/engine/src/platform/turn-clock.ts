@@ -5,8 +5,8 @@ import { nextTurn } from '#platform';
 const HOLD_MS = 25;
 
 /**
- * Knows when the thread was last given back. One per backend, not per step: steps that are each shorter than the hold
- * would otherwise keep the thread for as long as they follow each other through promises alone.
+ * Knows when the thread was last given back. One per backend, not per step: steps that are each shorter than
+ * the hold would otherwise keep the thread for as long as they follow each other through promises alone.
  */
 export class TurnClock {
   readonly #now: () => number;

@@ -56,7 +56,8 @@ export interface Outcome {
   /** Right or wrong as a whole; null for text. */
   readonly correct: boolean | null;
   /**
-   * What paired comparisons use, larger is better: share of right answers, or minus the loss in nats per token.
+   * What paired comparisons use, larger is better: share of right answers, or minus the loss in nats per
+   * token.
    */
   readonly score: number;
   /** Right among scored, for items with several answers. */

@@ -1,6 +1,6 @@
 // Runs suites on a model. Every outcome is appended to a transcript as soon as its batch is done; a run that
-// is stopped resumes where it stopped. A folder belongs to one model: its fingerprint is in run.json, and another
-// model is refused.
+// is stopped resumes where it stopped. A folder belongs to one model: its fingerprint is in run.json, and
+// another model is refused.
 import { appendFile, mkdir, readFile, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Model, UsageError } from '@marimba/engine';

@@ -1,5 +1,5 @@
-// Every backward op against central differences, in double: models small enough to differentiate by hand, with every layer
-// kind and option, sizes that are no multiple of anything, several documents in a batch.
+// Every backward op against central differences, in double: models small enough to differentiate by hand,
+// with every layer kind and option, sizes that are no multiple of anything, several documents in a batch.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ModelSpec } from '@marimba/engine';

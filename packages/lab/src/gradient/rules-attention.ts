@@ -1,5 +1,5 @@
-// Rules of attention. The forward records it as two ops, cacheStore (k and v into the cache) and attention (q over the
-// cache); the gradient is one op over q, k and v, recorded when the walk arrives at cacheStore.
+// Rules of attention. The forward records it as two ops, cacheStore (k and v into the cache) and attention (q
+// over the cache); the gradient is one op over q, k and v, recorded when the walk arrives at cacheStore.
 import { attentionBackwardScratchBytes, type OpOf } from '@marimba/engine/plan';
 import { numberOf, type Rule } from './rule.ts';
 import type { Tape } from './tape.ts';

@@ -1,10 +1,13 @@
-// Rules of routed feed-forwards. Gradients of rows that several experts read are collected per slot and then summed in the
-// order of a row's choices, never by several threads at once.
+// Rules of routed feed-forwards. Gradients of rows that several experts read are collected per slot and then
+// summed in the order of a row's choices, never by several threads at once.
 import type { Operand, OpOf } from '@marimba/engine/plan';
 import { numberOf, type Rule } from './rule.ts';
 import type { Tape } from './tape.ts';
 
-/** What a routed layer's rules leave for those of the ops before them: the walk meets combineExperts first, route last. */
+/**
+ * What a routed layer's rules leave for those of the ops before them: the walk meets combineExperts first,
+ * route last.
+ */
 interface Routed {
   readonly slotOf: Operand;
   readonly topK: number;

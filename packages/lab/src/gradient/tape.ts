@@ -1,8 +1,10 @@
-// The gradient of a recorded plan (reverse-mode differentiation: Griewank & Walther 2008, chapter 3). A tape walks the
-// forward's ops backwards; each op's rule appends the ops that turn the gradient of its result into those of its operands.
+// The gradient of a recorded plan (reverse-mode differentiation: Griewank & Walther 2008, chapter 3). A tape
+// walks the forward's ops backwards; each op's rule appends the ops that turn the gradient of its result into
+// those of its operands.
 //
-// The gradient of a buffer is a buffer of the same layout, so that a slice's gradient is the same slice of it. The first
-// rule that reaches a slice writes it, later ones add; the tape keeps account of that, so nothing has to be cleared.
+// The gradient of a buffer is a buffer of the same layout, so that a slice's gradient is the same slice of
+// it. The first rule that reaches a slice writes it, later ones add; the tape keeps account of that, so
+// nothing has to be cleared.
 import {
   type Facts,
   type Op,
@@ -70,7 +72,10 @@ export class Tape {
     return { buffer: gradient, byteOffset };
   }
 
-  /** Where a rule puts its share of an operand's gradient, and whether something lies there that it must add to. */
+  /**
+   * Where a rule puts its share of an operand's gradient, and whether something lies there that it must add
+   * to.
+   */
   target(operand: Operand, columns: number): { at: Operand; accumulate: 0 | 1 } {
     const { buffer, byteOffset } = bufferOf(operand);
     let gradient = this.#gradients.get(buffer);

@@ -1,8 +1,9 @@
-// Test support: the reference kernels in double precision, and small models with every kind of layer in odd sizes.
+// Test support: the reference kernels in double precision, and small models with every kind of layer in odd
+// sizes.
 //
-// The kernels address f32 by element, so a shadow array of doubles with as many elements takes the place of memory's f32
-// view, while integers stay where they are. (Weights pass through f32 in two forward kernels: tests give them values that
-// f32 holds exactly.)
+// The kernels address f32 by element, so a shadow array of doubles with as many elements takes the place of
+// memory's f32 view, while integers stay where they are. (Weights pass through f32 in two forward kernels:
+// tests give them values that f32 holds exactly.)
 import type { AttentionSpec, DenseSpec, ExpertsSpec, LayerSpec, MambaSpec, ModelSpec } from '@marimba/engine';
 import { createRandom } from '@marimba/engine/measure';
 import {

@@ -1,7 +1,7 @@
 // From results to verdicts. A claim is one or more statements about differences between models, each tested
 // over seeds: models that share a seed saw the same data in the same order, so their difference is taken seed
-// by seed and judged by Student's t interval (95 %). What the interval cannot decide is reported as undecided;
-// a claim fails when one of its parts does.
+// by seed and judged by Student's t interval (95 %). What the interval cannot decide is reported as
+// undecided; a claim fails when one of its parts does.
 import { average, type Interval, meanInterval } from '../statistics.ts';
 import { studyCells } from './cells.ts';
 import type { Claim, ClaimPart } from './claim.ts';

@@ -19,7 +19,9 @@ export interface TrainingBench {
   readonly name: string;
   readonly parameters: number;
   readonly tokensPerSecond: number;
-  /** Multiply-adds of the linear layers, forward and backward, as operations per second over the whole step. */
+  /**
+   * Multiply-adds of the linear layers, forward and backward, as operations per second over the whole step.
+   */
   readonly gigaflops: number;
   /** The linear layers' operations over their own time, and as a share of the peak. */
   readonly linearGigaflops: number;

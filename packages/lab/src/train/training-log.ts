@@ -1,5 +1,5 @@
-// The record of a run, one JSON object per line: steps, held-out losses, checkpoints. When a run resumes from a
-// checkpoint, lines of steps after it are dropped, since those steps are taken again.
+// The record of a run, one JSON object per line: steps, held-out losses, checkpoints. When a run resumes from
+// a checkpoint, lines of steps after it are dropped, since those steps are taken again.
 import { appendFile, readFile } from 'node:fs/promises';
 import { diskError, writeWhole } from '../data/token-file.ts';
 

@@ -1,4 +1,5 @@
-// What `marimba bench` measures, as data: the load, both phases, memory, the limit of memory reads, and where the time went.
+// What `marimba bench` measures, as data: the load, both phases, memory, the limit of memory reads, and where
+// the time went.
 
 import { type LoadModelOptions, loadModel, type Model, type Session, UsageError } from '@marimba/engine';
 import {
@@ -40,11 +41,14 @@ export interface Phase {
   /** Weights and attention cache read, over the time of the fastest repetition. */
   readonly gigabytesPerSecond: number;
   readonly gigamacsPerSecond: number;
-  /** The time that reading those bytes alone would take, over the time taken (medians). 1 is the limit of memory. */
+  /**
+   * The time that reading those bytes alone would take, over the time taken (medians). 1 is the limit of
+   * memory.
+   */
   readonly shareOfReadLimit: number;
   /**
-   * What all ops would take at the machine's limits (reading what they must read, or multiplying, whichever takes longer), over
-   * the time taken (medians).
+   * What all ops would take at the machine's limits (reading what they must read, or multiplying, whichever
+   * takes longer), over the time taken (medians).
    */
   readonly shareOfLimits: number;
   readonly profile: readonly OpProfile[];
@@ -56,7 +60,10 @@ export interface BenchResult {
   readonly options: BenchOptions;
   /** From the file to a model that is ready. */
   readonly loadMs: number;
-  /** Its parts. Page faults are what bounds it on some machines: one for every 4 KiB that is touched for the first time. */
+  /**
+   * Its parts. Page faults are what bounds it on some machines: one for every 4 KiB that is touched for the
+   * first time.
+   */
   readonly load: Model['loadTimes'] & { readonly pageFaults: number };
   /** From the prompt to the first new token; the median. */
   readonly firstTokenMs: number;
@@ -155,7 +162,9 @@ function requireContext({ contextLength }: Model, { depth, prompt, new: steps }:
 interface Measured {
   readonly ms: readonly number[];
   readonly passes: readonly Pass[];
-  /** Of every op, in a repetition of its own, since taking them takes time. Null where the backend keeps none. */
+  /**
+   * Of every op, in a repetition of its own, since taking them takes time. Null where the backend keeps none.
+   */
   readonly times: OpTimes | null;
 }
 
@@ -216,7 +225,10 @@ class Bench {
     return { ms, passes: decodePasses(steps, count, depth + prompt), times: await this.#opTimes(start) };
   }
 
-  /** Sessions of different prompts, as people's are: equal ones would choose the same experts and share their reads. */
+  /**
+   * Sessions of different prompts, as people's are: equal ones would choose the same experts and share their
+   * reads.
+   */
   async #readPrompts(count: number): Promise<{ session: Session; next: number }[]> {
     const read: { session: Session; next: number }[] = [];
     for (let i = 0; i < count; i++) {

@@ -1,4 +1,5 @@
-// What the chat loop talks to: a chat through the model's template, or a text that grows line by line where there is none.
+// What the chat loop talks to: a chat through the model's template, or a text that grows line by line where
+// there is none.
 import {
   type Chat,
   type GenerateOptions,
@@ -29,7 +30,10 @@ export interface Conversation {
   /** Forgets everything but the system message. */
   startAnew(): void;
   save(path: string): Promise<void>;
-  /** Replaces everything by what `save` wrote. Throws, and changes nothing, for a file of another model or a damaged one. */
+  /**
+   * Replaces everything by what `save` wrote. Throws, and changes nothing, for a file of another model or a
+   * damaged one.
+   */
   load(path: string): Promise<void>;
 }
 

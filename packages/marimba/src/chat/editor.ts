@@ -1,8 +1,8 @@
-// The text of a message while it is written: what each key does to it, and how it lies on a terminal's rows. Knows no
-// stream, so that it can be tested key by key; `lines.ts` connects it to a terminal.
+// The text of a message while it is written: what each key does to it, and how it lies on a terminal's rows.
+// Knows no stream, so that it can be tested key by key; `lines.ts` connects it to a terminal.
 //
-// Node's readline edits one line: a newline in pasted text sends it, and text that is typed while something else is
-// printed ends up beside its cursor. Hence an editor of our own, on readline's key decoder.
+// Node's readline edits one line: a newline in pasted text sends it, and text that is typed while something
+// else is printed ends up beside its cursor. Hence an editor of our own, on readline's key decoder.
 import type { Key } from 'node:readline';
 import { textWidth } from '../terminal.ts';
 
@@ -105,7 +105,9 @@ export class Editor {
     return 'edit';
   }
 
-  /** The message before or after this one in the history; what was being written is kept behind the latest. */
+  /**
+   * The message before or after this one in the history; what was being written is kept behind the latest.
+   */
   recall(direction: -1 | 1): EditorAction | null {
     const next = this.#at + direction;
     if (next < 0 || next > this.#history.length) return null;
@@ -133,7 +135,9 @@ export class Editor {
     return 'edit';
   }
 
-  /** Everything between the brackets of a paste is text, newlines too; other control characters are dropped. */
+  /**
+   * Everything between the brackets of a paste is text, newlines too; other control characters are dropped.
+   */
   #paste(characters: string | undefined, key: Key): EditorAction | null {
     if (key.name !== 'paste-end') {
       this.#pasted += characters ?? '';
@@ -242,8 +246,8 @@ export interface Layout {
 }
 
 /**
- * The text on rows of at most `columns` - 1, so that no row wraps by itself: terminals differ in where the cursor stands
- * after a full one. Every row begins after `indent` columns, where the prompt ends.
+ * The text on rows of at most `columns` - 1, so that no row wraps by itself: terminals differ in where the
+ * cursor stands after a full one. Every row begins after `indent` columns, where the prompt ends.
  */
 export function layOut(text: string, cursor: number, columns: number, indent: number): Layout {
   const room = Math.max(1, columns - 1 - indent);

@@ -1,4 +1,5 @@
-// Messages of earlier conversations, for the Up key: one JSON string per line in a file that only its owner can read.
+// Messages of earlier conversations, for the Up key: one JSON string per line in a file that only its owner
+// can read.
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';

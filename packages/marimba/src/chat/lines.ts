@@ -1,6 +1,6 @@
-// Messages from a terminal or a pipe, as something to wait for. On a terminal they are edited (`editor.ts`): a paste is
-// one message, and keys that are pressed while no message is asked for wait and are replayed when one is, so that what
-// is sent is always what was shown.
+// Messages from a terminal or a pipe, as something to wait for. On a terminal they are edited (`editor.ts`):
+// a paste is one message, and keys that are pressed while no message is asked for wait and are replayed when
+// one is, so that what is sent is always what was shown.
 import { createInterface, emitKeypressEvents, type Key } from 'node:readline';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { textWidth } from '../terminal.ts';
@@ -59,7 +59,10 @@ export class TerminalReader implements LineReader {
   #prompt = '';
   #resolve: (text: string | null) => void = () => {};
   #interrupt: () => void = () => {};
-  /** Widths of the rows on the screen down to the cursor's, to find the first again after the window has changed. */
+  /**
+   * Widths of the rows on the screen down to the cursor's, to find the first again after the window has
+   * changed.
+   */
   #drawn: number[] = [];
   #ended = false;
 

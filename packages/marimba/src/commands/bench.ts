@@ -1,5 +1,5 @@
-// `marimba bench MODEL`: how fast a model runs on this machine, how near that is to what memory allows, and which ops the
-// time goes to.
+// `marimba bench MODEL`: how fast a model runs on this machine, how near that is to what memory allows, and
+// which ops the time goes to.
 import type { Command } from 'commander';
 import { type BenchOptions, runBench } from '../bench/measure.ts';
 import { formatBench } from '../bench/print.ts';

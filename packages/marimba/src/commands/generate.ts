@@ -95,7 +95,10 @@ function layOut(text: string | number[], { chat, system }: GenerateFlags): Promp
   return { messages: system === undefined ? messages : [{ role: 'system', content: system }, ...messages] };
 }
 
-/** Prints an answer as it comes, in full or up to an abort. Token ids stand in for text where there is no tokenizer. */
+/**
+ * Prints an answer as it comes, in full or up to an abort. Token ids stand in for text where there is no
+ * tokenizer.
+ */
 async function show(model: Model, generation: Generation, visible: boolean): Promise<void> {
   const reading = showReading(generation);
   const wrapper = model.tokenizer && process.stdout.isTTY ? createWrapper(lineWidth()) : null;

@@ -1,4 +1,5 @@
-// Every subcommand, in the order of the help text. Adding one: a file here that exports `register`, and its line below.
+// Every subcommand, in the order of the help text. Adding one: a file here that exports `register`, and its
+// line below.
 import type { Command } from 'commander';
 import { register as ablate } from './ablate.ts';
 import { register as bench } from './bench.ts';

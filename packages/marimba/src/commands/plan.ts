@@ -1,4 +1,5 @@
-// marimba plan MODEL: what a model needs at each context length and how fast it can be, before loading or even having it.
+// marimba plan MODEL: what a model needs at each context length and how fast it can be, before loading or
+// even having it.
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { BUNDLED } from '../bundled.ts';

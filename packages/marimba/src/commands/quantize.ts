@@ -1,4 +1,5 @@
-// marimba quantize IN OUT: a Hugging Face folder or GGUF file as a GGUF file of fewer bits, and a report of what that did.
+// marimba quantize IN OUT: a Hugging Face folder or GGUF file as a GGUF file of fewer bits, and a report of
+// what that did.
 import { readFile } from 'node:fs/promises';
 import { UsageError } from '@marimba/engine';
 import {

@@ -1,4 +1,5 @@
-// The same curves as an SVG file: log-log, readable on light and dark pages, no scripts and no fonts to fetch.
+// The same curves as an SVG file: log-log, readable on light and dark pages, no scripts and no fonts to
+// fetch.
 import { bytes, tokens } from '../terminal.ts';
 import { type Curve, logShare, rangeOf } from './curves.ts';
 

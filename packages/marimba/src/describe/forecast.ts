@@ -1,5 +1,5 @@
-// What a model costs by its recorded plan: bytes moved and products made for a token at some depth, and from these and
-// two figures of a machine (memory bandwidth, products a second) how long it must take at least.
+// What a model costs by its recorded plan: bytes moved and products made for a token at some depth, and from
+// these and two figures of a machine (memory bandwidth, products a second) how long it must take at least.
 import type { CacheType, ModelSpec } from '@marimba/engine';
 import { codesByteLength } from '@marimba/engine/architecture';
 import { forward, type PlacedWeights, type Plan, PlanBuilder, stateLayout } from '@marimba/engine/plan';
@@ -38,7 +38,10 @@ export function planOf(spec: ModelSpec, weights: readonly DescribedWeight[], cac
   return forward(new PlanBuilder({ codesByteLength }), spec, placed, stateLayout(spec, cacheType));
 }
 
-/** One step that reads `rows` tokens, the first of them at position `depth`, and wants the logits of `logitRows`. */
+/**
+ * One step that reads `rows` tokens, the first of them at position `depth`, and wants the logits of
+ * `logitRows`.
+ */
 export function costOfStep(plan: Plan, depth: number, rows = 1, logitRows = 1): StepCost {
   let bytes = 0;
   let macs = 0;

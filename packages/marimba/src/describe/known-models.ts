@@ -1,6 +1,6 @@
-// Models on the hub that this engine can load, by the sizes in each one's own config.json, so that one can choose and plan
-// before downloading anything. Only families that the engine runs. Adding one: an entry here; the parameter count, from
-// the model's page, is checked against the shapes by a test.
+// Models on the hub that this engine can load, by the sizes in each one's own config.json, so that one can
+// choose and plan before downloading anything. Only families that the engine runs. Adding one: an entry here;
+// the parameter count, from the model's page, is checked against the shapes by a test.
 import type { JsonObject } from '@marimba/engine/formats';
 
 export interface KnownModel {

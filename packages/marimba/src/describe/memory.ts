@@ -1,4 +1,5 @@
-// How much memory a model takes at a context length: weights, the fixed recurrent state, and the attention cache.
+// How much memory a model takes at a context length: weights, the fixed recurrent state, and the attention
+// cache.
 import type { CacheType, ModelSpec } from '@marimba/engine';
 import { PAGE_TOKENS, stateLayout } from '@marimba/engine/plan';
 

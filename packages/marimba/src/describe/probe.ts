@@ -1,5 +1,6 @@
-// What this machine can do, measured with the engine's own kernels: a model of one layer whose weights do not fit any
-// cache is run with one token (bound by memory) and with many (bound by products). Takes about a second.
+// What this machine can do, measured with the engine's own kernels: a model of one layer whose weights do not
+// fit any cache is run with one token (bound by memory) and with many (bound by products). Takes about a
+// second.
 import type { LoadModelOptions, ModelSpec, TensorType } from '@marimba/engine';
 import {
   arrangedShape,
@@ -76,7 +77,8 @@ function placeAll(backend: Backend, type: TensorType, options: LoadModelOptions)
       backend.packing,
     );
     const address = backend.arena.allocate(byteLength, needed.role);
-    // Written, so that the pages exist. Zero scales would do as well, but a page of zeros may be one page for all.
+    // Written, so that the pages exist. Zero scales would do as well, but a page of zeros may be one page for
+    // all.
     backend.arena.views.u8.fill(1, address, address + byteLength);
     weights.set(`${needed.layer}.${needed.role}`, { address, layout, rows, columns, byteLength });
   }

@@ -1,5 +1,5 @@
-// What MODEL means to `inspect` and `plan`: a model's layers and weights by their headers, without loading anything. For
-// `plan` a configuration is enough: the name of a known model, or a config.json by itself.
+// What MODEL means to `inspect` and `plan`: a model's layers and weights by their headers, without loading
+// anything. For `plan` a configuration is enough: the name of a known model, or a config.json by itself.
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -29,8 +29,8 @@ export function describeCheckpoint(checkpoint: Checkpoint): DescribedModel {
 }
 
 /**
- * A model of which only the layers are known: its matrices are taken to be BF16, as checkpoints are published, or of
- * another type where their rows are whole blocks of it.
+ * A model of which only the layers are known: its matrices are taken to be BF16, as checkpoints are
+ * published, or of another type where their rows are whole blocks of it.
  */
 export function describeSpec(name: string, spec: ModelSpec, matrixType: TensorType = 'BF16'): DescribedModel {
   const { blockLength } = TENSOR_TYPES[matrixType];
@@ -92,7 +92,9 @@ async function readConfig(path: string): Promise<Checkpoint> {
   return configOnly(basename(dirname(resolve(path))), parseJsonObject(path, await readFile(path)));
 }
 
-/** The same size as a pure transformer: attention with the model's own heads in place of every other mixer. */
+/**
+ * The same size as a pure transformer: attention with the model's own heads in place of every other mixer.
+ */
 export function asTransformer(spec: ModelSpec): ModelSpec | null {
   const isAttention = (mixer: LayerSpec['mixers'][number]) => mixer.kind === 'attention';
   if (spec.layers.every(({ mixers }) => mixers.every(isAttention))) return null;

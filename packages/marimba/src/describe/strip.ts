@@ -1,4 +1,5 @@
-// A model's layers as a strip of letters: one row of mixers and, where a model has experts, one of feed-forwards.
+// A model's layers as a strip of letters: one row of mixers and, where a model has experts, one of
+// feed-forwards.
 import type { LayerSpec, ModelSpec } from '@marimba/engine';
 import { layerOf, mixerLetters, partsOf } from '@marimba/engine/architecture';
 import { blue, dim, green, magenta, terminalWidth, yellow } from '../terminal.ts';
@@ -44,7 +45,9 @@ export function drawStrip(spec: ModelSpec, indent = '  '): string[] {
   return lines;
 }
 
-/** "26 M Mamba   2 A attention": only what occurs, in the order of appearance; plain feed-forwards go unsaid. */
+/**
+ * "26 M Mamba   2 A attention": only what occurs, in the order of appearance; plain feed-forwards go unsaid.
+ */
 export function countLayers(spec: ModelSpec): string {
   const counts = new Map<string, number>();
   for (const { mixers, feedForward } of spec.layers) {

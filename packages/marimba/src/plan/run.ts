@@ -1,5 +1,5 @@
-// What `marimba plan` computes: the memory of a model and of one to compare it with at each context length, and the speed
-// that a machine allows.
+// What `marimba plan` computes: the memory of a model and of one to compare it with at each context length,
+// and the speed that a machine allows.
 import type { CacheType, TensorType } from '@marimba/engine';
 import { readSpec } from '@marimba/engine/architecture';
 import { locate } from '../bundled.ts';
@@ -34,7 +34,10 @@ export interface PlannedModel {
   readonly weights: string;
   readonly layers: number;
   readonly contextLength: number;
-  /** Of a repository of 16-bit weights; null for a model with files, and for one that exists only to compare with. */
+  /**
+   * Of a repository of 16-bit weights; null for a model with files, and for one that exists only to compare
+   * with.
+   */
   readonly downloadBytes: number | null;
   readonly memory: readonly MemoryAt[];
   readonly speed: readonly ({ readonly context: number } & SpeedForecast)[];

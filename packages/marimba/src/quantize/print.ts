@@ -1,4 +1,5 @@
-// The damage report for people: tensors by kind and format, the worst ones by name, the whole model, what to do.
+// The damage report for people: tensors by kind and format, the worst ones by name, the whole model, what to
+// do.
 import type { QuantizeReport, TensorDamage } from '@marimba/engine/node';
 import { bold, bytes, cyan, dim, duration, table, threeDigits, yellow } from '../terminal.ts';
 

@@ -1,5 +1,6 @@
-// `marimba train --init`: a run's file to begin with, a small hybrid that learns from some hundred kilobytes of text in
-// minutes. As a module it carries comments; as JSON a line that says where the settings are documented.
+// `marimba train --init`: a run's file to begin with, a small hybrid that learns from some hundred kilobytes
+// of text in minutes. As a module it carries comments; as JSON a line that says where the settings are
+// documented.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, extname, relative, resolve } from 'node:path';
 import { UsageError } from '@marimba/engine';

@@ -1,5 +1,6 @@
-// One piece of loading: some rows of one matrix, from a file into the arena in their run-time layout. Jobs survive
-// structured cloning, so that worker threads carry them out in parallel; each touches only its own rows.
+// One piece of loading: some rows of one matrix, from a file into the arena in their run-time layout. Jobs
+// survive structured cloning, so that worker threads carry them out in parallel; each touches only its own
+// rows.
 import { FormatError } from '../../errors.ts';
 import type { WritableTensorType } from '../../formats/quantize.ts';
 import { byteLengthOf } from '../../formats/tensor-types.ts';
@@ -155,8 +156,8 @@ async function packPieces(
 }
 
 /**
- * GGUF's llama converter stores row 2j + t of each head where Hugging Face has row t * half + j (rotated pairs side by
- * side). Puts the rows back into halves.
+ * GGUF's llama converter stores row 2j + t of each head where Hugging Face has row t * half + j (rotated
+ * pairs side by side). Puts the rows back into halves.
  */
 export function separateHalves(raw: Uint8Array, rowBytes: number, headSize: number): Uint8Array {
   const out = new Uint8Array(raw.length);

@@ -1,8 +1,9 @@
-// How rows get from a file of the page cache into memory that nobody has touched yet. Copying them there takes a page fault for
-// every 4 KiB: nothing on bare metal (0.3 us), most of loading in some virtual machines (12 us). A direct read (O_DIRECT) has the
-// device write into the rows' own place; the system then provides its pages all at once, 3 to 4 times as fast in such a machine.
-// Elsewhere, and wherever the device is slow, the page cache is faster, and what is read past it is not there the next time. So each
-// thread measures first, and reads directly only where page faults are what takes the time.
+// How rows get from a file of the page cache into memory that nobody has touched yet. Copying them there
+// takes a page fault for every 4 KiB: nothing on bare metal (0.3 us), most of loading in some virtual
+// machines (12 us). A direct read (O_DIRECT) has the device write into the rows' own place; the system then
+// provides its pages all at once, 3 to 4 times as fast in such a machine. Elsewhere, and wherever the device
+// is slow, the page cache is faster, and what is read past it is not there the next time. So each thread
+// measures first, and reads directly only where page faults are what takes the time.
 import type { ByteSource } from '../../formats/types.ts';
 
 /** Offsets, lengths and addresses of direct reads are multiples of this, which every disk accepts. */
@@ -62,9 +63,10 @@ export class ReadingChoice {
 }
 
 /**
- * Reads `place.byteLength` bytes from `offset` directly into their place, as far as whole pages go, none of them ahead of where
- * they belong: whoever rewrites the place from its beginning never meets what it has written. Returns a function that copies
- * any of these bytes (by file offset) from there, or from the file where they are not; null when there is no reading directly.
+ * Reads `place.byteLength` bytes from `offset` directly into their place, as far as whole pages go, none of
+ * them ahead of where they belong: whoever rewrites the place from its beginning never meets what it has
+ * written. Returns a function that copies any of these bytes (by file offset) from there, or from the file
+ * where they are not; null when there is no reading directly.
  */
 export function readInPlace(
   source: ByteSource,

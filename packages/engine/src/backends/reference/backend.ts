@@ -1,5 +1,5 @@
-// The backend that is right rather than fast: every op in plain TypeScript on the calling thread, which is given back
-// between ops so that timers, aborts and painting go on.
+// The backend that is right rather than fast: every op in plain TypeScript on the calling thread, which is
+// given back between ops so that timers, aborts and painting go on.
 import { openHandle } from '#platform';
 import { Arena } from '../../memory/arena.ts';
 import { decodeOp } from '../../plan/ops.ts';

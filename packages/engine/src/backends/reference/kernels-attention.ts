@@ -1,4 +1,5 @@
-// Reference kernels of attention over a paged cache, and rotary positions (Su et al. 2021, in the rotate-halves form).
+// Reference kernels of attention over a paged cache, and rotary positions (Su et al. 2021, in the
+// rotate-halves form).
 import { f16ToF32, f32ToF16 } from '../../formats/half.ts';
 import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import {

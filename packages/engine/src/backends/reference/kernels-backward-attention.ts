@@ -1,5 +1,6 @@
-// Reference kernel for training: the backward of softmax attention within each segment. With p the probabilities and
-// delta = dy . y for each query:  dv += p dy;  ds = p (dy . v - delta) scale;  dq += ds k;  dk += ds q.
+// Reference kernel for training: the backward of softmax attention within each segment. With p the
+// probabilities and delta = dy . y for each query:  dv += p dy;  ds = p (dy . v - delta) scale;  dq += ds k;
+// dk += ds q.
 
 import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields } from '../../plan/ops.ts';

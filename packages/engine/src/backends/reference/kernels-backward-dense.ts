@@ -1,5 +1,5 @@
-// Reference kernels for training: the backward of embedding, norms, linear maps and gated activations. Formulas are the
-// derivatives of kernels-dense.ts, term by term; sums are kept in double.
+// Reference kernels for training: the backward of embedding, norms, linear maps and gated activations.
+// Formulas are the derivatives of kernels-dense.ts, term by term; sums are kept in double.
 
 import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields } from '../../plan/ops.ts';

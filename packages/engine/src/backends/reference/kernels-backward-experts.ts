@@ -1,5 +1,6 @@
 // Reference kernels for training: the backward of routed feed-forwards (their matrix products are in
-// kernels-backward-dense.ts), and the load-balancing loss of the Switch Transformer (Fedus et al. 2022, equations 4-6).
+// kernels-backward-dense.ts), and the load-balancing loss of the Switch Transformer (Fedus et al. 2022,
+// equations 4-6).
 
 import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields } from '../../plan/ops.ts';

@@ -84,7 +84,10 @@ export function expertLinear(m: MemoryViews, op: OpFields<'expertLinear'>): void
 
 export const silu = (x: number): number => x / (1 + Math.exp(-x));
 
-/** Abramowitz & Stegun 7.1.26 is too coarse here; this is the series/continued fraction of Numerical Recipes' erfc (1.2e-7). */
+/**
+ * Abramowitz & Stegun 7.1.26 is too coarse here; this is the series/continued fraction of Numerical Recipes'
+ * erfc (1.2e-7).
+ */
 function erf(x: number): number {
   const z = Math.abs(x);
   const t = 1 / (1 + 0.5 * z);

@@ -1,4 +1,5 @@
-// Reference kernels of routed feed-forwards: softmax over all experts, then the top k (Jamba does not renormalise).
+// Reference kernels of routed feed-forwards: softmax over all experts, then the top k (Jamba does not
+// renormalise).
 
 import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields } from '../../plan/ops.ts';

@@ -1,4 +1,5 @@
-// Reference kernels of the Mamba-1 mixer (Gu & Dao 2023, section 3; Algorithm 2), with the state carried between steps.
+// Reference kernels of the Mamba-1 mixer (Gu & Dao 2023, section 3; Algorithm 2), with the state carried
+// between steps.
 
 import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields } from '../../plan/ops.ts';
@@ -13,7 +14,10 @@ export interface Segment {
   readonly pageTables: readonly number[];
 }
 
-/** The live segments of a step. `segments` is the address of the step block's segment table; its count lies 12 bytes before. */
+/**
+ * The live segments of a step. `segments` is the address of the step block's segment table; its count lies 12
+ * bytes before.
+ */
 export function segmentsOf(m: MemoryViews, segments: number): Segment[] {
   const count = m.u32[(segments >>> 2) - 3]!;
   return Array.from({ length: count }, (_, s) => {

@@ -1,5 +1,5 @@
-// Reference kernels for training: the loss, and the optimiser AdamW (Loshchilov & Hutter 2019, Algorithm 2, in the form
-// of torch.optim.AdamW).
+// Reference kernels for training: the loss, and the optimiser AdamW (Loshchilov & Hutter 2019, Algorithm 2,
+// in the form of torch.optim.AdamW).
 
 import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import { OPTIMIZER_STATE as STATE, SUM_CHUNK } from '../../plan/ops/training.ts';

@@ -26,12 +26,14 @@ export const CONTROL = {
 export const COMMAND = { run: 0, pause: 1 } as const;
 export const CONTROL_BYTES = 64;
 
-/** How long an idle worker watches for the next command before it sleeps: about the time that sampling takes. */
+/**
+ * How long an idle worker watches for the next command before it sleeps: about the time that sampling takes.
+ */
 export const IDLE_SPINS = 3000;
 
 /**
- * Progress in one word, so that it changes atomically: the run it belongs to (7 bits), the op that is open (16), and how many
- * threads are inside that op (8).
+ * Progress in one word, so that it changes atomically: the run it belongs to (7 bits), the op that is open
+ * (16), and how many threads are inside that op (8).
  */
 export const progress = (run: number, op: number, inside: number): number =>
   ((run & 127) << 24) | (op << 8) | inside;

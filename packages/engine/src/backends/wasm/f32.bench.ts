@@ -1,6 +1,7 @@
-// Speed of the f32 kernels on one thread: node src/backends/wasm/f32.bench.ts [relaxed|baseline] [PATTERN] [cold]
-// `cold` reads so much else before each run that operands come from memory, as a layer's own do when a token is decoded.
-// Sizes are those of the 3B Jamba. GMAC/s are multiply-adds; the scan counts one exponential per state and row.
+// Speed of the f32 kernels on one thread: node src/backends/wasm/f32.bench.ts [relaxed|baseline] [PATTERN]
+// [cold] `cold` reads so much else before each run that operands come from memory, as a layer's own do when a
+// token is decoded. Sizes are those of the 3B Jamba. GMAC/s are multiply-adds; the scan counts one
+// exponential per state and row.
 
 import { Arena } from '../../memory/arena.ts';
 import { CACHE_TYPE_ID, headPlaneBytes, PAGE_TOKENS, planeBytes } from '../../plan/cache-layout.ts';
@@ -52,7 +53,10 @@ const elsewhere = cold ? arena.allocate(ELSEWHERE_BYTES, 'what evicts operands')
 // Pages that nobody wrote are all the same one.
 if (cold) arena.views.u8.fill(1, elsewhere, elsewhere + ELSEWHERE_BYTES);
 
-/** Milliseconds of a run whose operands are in no cache: the median, as such a run is too short for the clock of processor time. */
+/**
+ * Milliseconds of a run whose operands are in no cache: the median, as such a run is too short for the clock
+ * of processor time.
+ */
 function timeCold(run: () => void): number {
   run();
   const times: number[] = [];
@@ -65,7 +69,10 @@ function timeCold(run: () => void): number {
   return times.sort((a, b) => a - b)[times.length >> 1]!;
 }
 
-/** Milliseconds of this thread's processor time in the best of several batches of runs: others may be using the machine. */
+/**
+ * Milliseconds of this thread's processor time in the best of several batches of runs: others may be using
+ * the machine.
+ */
 function best<K extends OpKind>(kind: K, fields: OpFields<K>): number {
   const op = arena.allocate(256, 'op');
   encodeOp(kind, fields, arena.views.u32, op >>> 2);

@@ -12,7 +12,10 @@ export type KernelExports = Record<string, (...args: number[]) => number>;
 /** Static data of the kernels lies below this address; the arena starts here. */
 export const ARENA_BASE = 65_536;
 
-/** A module of three instructions: an engine that accepts it has relaxed SIMD (i32x4.relaxed_dot_i8x16_i7x16_add_s). */
+/**
+ * A module of three instructions: an engine that accepts it has relaxed SIMD
+ * (i32x4.relaxed_dot_i8x16_i7x16_add_s).
+ */
 const RELAXED_PROBE = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 8, 1, 96, 3, 123, 123, 123, 1, 123, 3, 2, 1, 0, 10, 13, 1, 11, 0, 32, 0, 32,
   1, 32, 2, 253, 147, 2, 11,
@@ -20,15 +23,18 @@ const RELAXED_PROBE = new Uint8Array([
 
 export const hasRelaxedSimd = (): boolean => WebAssembly.validate(RELAXED_PROBE);
 
-/** Returns i32x4.relaxed_dot_i8x16_i7x16_add_s of bytes 127 and 255: what an engine makes of operands outside the definition. */
+/**
+ * Returns i32x4.relaxed_dot_i8x16_i7x16_add_s of bytes 127 and 255: what an engine makes of operands outside
+ * the definition.
+ */
 const DOT_PROBE = new Uint8Array([
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 7, 5, 1, 1, 112, 0, 0, 10, 23, 1, 21, 0,
   65, 255, 0, 253, 15, 65, 127, 253, 15, 65, 0, 253, 17, 253, 147, 2, 253, 27, 0, 11,
 ]);
 
 /**
- * Whether the int8 dot product is emulated through saturated i16 pairs (x86 without AVX-VNNI): 2 * 32,767 then, where
- * a processor with the instruction gives 4 * 127 * 255 (x86) or 4 * 127 * -1 (ARM).
+ * Whether the int8 dot product is emulated through saturated i16 pairs (x86 without AVX-VNNI): 2 * 32,767
+ * then, where a processor with the instruction gives 4 * 127 * 255 (x86) or 4 * 127 * -1 (ARM).
  */
 function emulatesByteDot(): boolean {
   const { p } = new WebAssembly.Instance(new WebAssembly.Module(DOT_PROBE)).exports;
@@ -51,8 +57,8 @@ export function compileKernels(
 }
 
 /**
- * Compiles a build once per process: models that are loaded later share its machine code, and V8 optimises its functions
- * once (loading a tiny model: 120 → 20 ms of processor time).
+ * Compiles a build once per process: models that are loaded later share its machine code, and V8 optimises
+ * its functions once (loading a tiny model: 120 → 20 ms of processor time).
  */
 export function compileBuild(
   build: KernelBuild,
@@ -72,7 +78,10 @@ async function readAndCompile(build: KernelBuild, shared: boolean): Promise<WebA
   return WebAssembly.compile(bytes);
 }
 
-/** Clears the "shared" bit in the limits of the import env.memory (WebAssembly core specification, 5.5.5 and 5.3.7). */
+/**
+ * Clears the "shared" bit in the limits of the import env.memory (WebAssembly core specification, 5.5.5 and
+ * 5.3.7).
+ */
 function unshareMemory(bytes: Uint8Array): void {
   const name = [3, 101, 110, 118, 6, 109, 101, 109, 111, 114, 121, 2]; // "env" "memory", kind memory
   const at = bytes.findIndex((_, i) => name.every((byte, k) => bytes[i + k] === byte));

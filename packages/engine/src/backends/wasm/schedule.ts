@@ -1,5 +1,6 @@
-// Which ops of a step are worth sharing between threads. An op that takes a few microseconds is left to whichever thread comes
-// first; a step that is small altogether is left to thread 0, and the others are not woken.
+// Which ops of a step are worth sharing between threads. An op that takes a few microseconds is left to
+// whichever thread comes first; a step that is small altogether is left to thread 0, and the others are not
+// woken.
 import { PACKED_BASE } from '../../plan/layouts.ts';
 import type { Operand, RecordedOp } from '../../plan/plan.ts';
 import type { StepLoad } from '../backend.ts';

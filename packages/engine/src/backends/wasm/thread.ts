@@ -1,6 +1,7 @@
-// One thread's part in running programs. Threads do not wait for each other to *arrive*: an op is over when every chunk of it
-// was claimed and everyone who entered it has left, and whoever is awake goes on. So a thread that the system has put aside, or
-// that is slow to wake, delays nobody unless it holds a chunk; when it comes back it joins the op that is open by then.
+// One thread's part in running programs. Threads do not wait for each other to *arrive*: an op is over when
+// every chunk of it was claimed and everyone who entered it has left, and whoever is awake goes on. So a
+// thread that the system has put aside, or that is slow to wake, delays nobody unless it holds a chunk; when
+// it comes back it joins the op that is open by then.
 import type { LinearMemory } from '../../memory/arena.ts';
 import { OP_KINDS } from '../../plan/ops.ts';
 import { COMMAND, CONTROL, IDLE_SPINS, openOp, progress, threadsInside } from './control.ts';
@@ -15,13 +16,17 @@ export interface InstalledProgram {
   readonly threads: number;
   /** Address of the control block. */
   readonly control: number;
-  /** Address of one f64 for each op, milliseconds spent while profiling, and one more: when the last op ended. */
+  /**
+   * Address of one f64 for each op, milliseconds spent while profiling, and one more: when the last op ended.
+   */
   readonly times: number;
   /** Address of one byte for each op: its flags in the present run (schedule.ts). */
   readonly flags: number;
 }
 
-/** Looks at the progress word before sleeping: tens of microseconds, which other threads usually need less of. */
+/**
+ * Looks at the progress word before sleeping: tens of microseconds, which other threads usually need less of.
+ */
 const SPINS = 4000;
 
 /** Milliseconds on a clock that all threads share. */

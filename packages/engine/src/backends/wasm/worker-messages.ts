@@ -5,7 +5,10 @@ import type { LinearMemory } from '../../memory/arena.ts';
 import type { LoadJob } from '../load/load-job.ts';
 import type { InstalledProgram } from './thread.ts';
 
-/** What a probe does: read `count` bytes in one stream, or in four; or multiply bytes or f32 for `count` rounds. */
+/**
+ * What a probe does: read `count` bytes in one stream, or in four; or multiply bytes or f32 for `count`
+ * rounds.
+ */
 export type ProbeKernel = 'readBytes' | 'readQuarters' | 'multiplyBytes' | 'multiplyFloats';
 
 export type ToWorker =

@@ -1,4 +1,5 @@
-// A worker thread of the backend: loads weights when asked to, then serves programs. Runs in Node and in browsers.
+// A worker thread of the backend: loads weights when asked to, then serves programs. Runs in Node and in
+// browsers.
 
 import { onMessage, openHandle, postToOwner } from '#platform';
 import { recordError } from '../../errors.ts';

@@ -101,7 +101,9 @@ export function linearInput(p: PlanBuilder, x: Value, weight: PlacedWeight): Val
   );
 }
 
-/** y = (accumulate ? y : 0) + x W^T + bias. `x` is f32 for raw layouts, codes of quantizeRows for packed ones. */
+/**
+ * y = (accumulate ? y : 0) + x W^T + bias. `x` is f32 for raw layouts, codes of quantizeRows for packed ones.
+ */
 export const linearOp = defineOp(
   'linear',
   {
@@ -134,7 +136,10 @@ export function linearScratchBytes(op: { layout: number; columns: number }, thre
     : rawLinearScratchBytes(op.columns) * threads;
 }
 
-/** x W^T + bias; with `into`, written there; with `addTo`, the sum with it (in its place unless values are kept). */
+/**
+ * x W^T + bias; with `into`, written there; with `addTo`, the sum with it (in its place unless values are
+ * kept).
+ */
 export function linear(
   p: PlanBuilder,
   x: Value,

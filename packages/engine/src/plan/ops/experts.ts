@@ -16,8 +16,8 @@ export interface Routing {
 }
 
 /**
- * Softmax over expert logits, top-k, and the rows sorted by expert: slots offsets[e]…offsets[e+1] are expert e's,
- * slotRows[slot] the row, slotOf[row * topK + k] the slot, weights[row * topK + k] the routing weight.
+ * Softmax over expert logits, top-k, and the rows sorted by expert: slots offsets[e]…offsets[e+1] are expert
+ * e's, slotRows[slot] the row, slotOf[row * topK + k] the slot, weights[row * topK + k] the routing weight.
  */
 export const routeOp = defineOp(
   'route',
@@ -62,8 +62,8 @@ export function route(p: PlanBuilder, logits: Value, topK: number, renormalize: 
 }
 
 /**
- * For every slot of every expert: y[slot] = W_expert x[slotRows ? slotRows[slot] : slot]. Expert e's weight lies at
- * weight + e * expertBytes. `x` as in linear.
+ * For every slot of every expert: y[slot] = W_expert x[slotRows ? slotRows[slot] : slot]. Expert e's weight
+ * lies at weight + e * expertBytes. `x` as in linear.
  */
 export const expertLinearOp = defineOp(
   'expertLinear',

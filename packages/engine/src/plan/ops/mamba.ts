@@ -1,10 +1,14 @@
-// Ops of the Mamba mixers: the short convolution and the selective scan. Both carry state of their session from step to step.
+// Ops of the Mamba mixers: the short convolution and the selective scan. Both carry state of their session
+// from step to step.
 import { addressOf, matrix, type PlanBuilder } from '../plan.ts';
 import type { PlacedWeight, Value } from '../recorded.ts';
 import { address, defineOp, integer, matrixFields } from './op.ts';
 import { scanScratchBytes } from './scratch.ts';
 
-/** Depthwise causal convolution of width `width` over the rows of each segment, then SiLU. Carries its last width-1 inputs. */
+/**
+ * Depthwise causal convolution of width `width` over the rows of each segment, then SiLU. Carries its last
+ * width-1 inputs.
+ */
 export const causalConvOp = defineOp(
   'causalConv',
   {

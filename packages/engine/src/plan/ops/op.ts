@@ -1,11 +1,14 @@
-// What an op is: the fields of its record, what it costs, and how much scratch memory its kernel wants. The families beside
-// this file define the ops, each with the function that records it.
+// What an op is: the fields of its record, what it costs, and how much scratch memory its kernel wants. The
+// families beside this file define the ops, each with the function that records it.
 
 /** What an op costs: fixed parts, and parts per live row (and per cached position that a row attends to). */
 export interface OpCost {
   readonly weightBytes: number;
   readonly macsPerRow: number;
-  /** Products of bytes that a multiply-add takes: 1 where both sides are bytes, 2 where one has 16 bits, 0 where it is f32. */
+  /**
+   * Products of bytes that a multiply-add takes: 1 where both sides are bytes, 2 where one has 16 bits, 0
+   * where it is f32.
+   */
   readonly byteProductsPerMac: 0 | 1 | 2;
   /** Recurrent state of a session, read and written once. */
   readonly stateBytes: number;
@@ -72,7 +75,10 @@ export function defineOp<const K extends string, F extends string>(
   return { kind, fields, cost: () => ({}), scratchBytes: () => 0, ...options };
 }
 
-/** The cost of an op with these fields. NaN as a result of an operand that is placed later is a mistake of the op's. */
+/**
+ * The cost of an op with these fields. NaN as a result of an operand that is placed later is a mistake of the
+ * op's.
+ */
 export function costOf<F extends string>(
   op: Op<string, F>,
   numbers: Numbers<F>,

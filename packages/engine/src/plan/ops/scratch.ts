@@ -1,6 +1,6 @@
-// How much scratch memory the WebAssembly kernels want, in bytes. The kernels compute the same sizes from their records:
-// where they write past them, the conformance suite's canaries show it. The constants are written into the kernels
-// (kernels/build/constants.ts).
+// How much scratch memory the WebAssembly kernels want, in bytes. The kernels compute the same sizes from
+// their records: where they write past them, the conformance suite's canaries show it. The constants are
+// written into the kernels (kernels/build/constants.ts).
 import { PAGE_TOKENS } from '../cache-layout.ts';
 
 const roundUp = (value: number, unit: number) => Math.ceil(value / unit) * unit;
@@ -17,7 +17,10 @@ export function rawLinearScratchBytes(columns: number): number {
 /** Channels that selectiveScan prepares at a time. */
 export const SCAN_CHANNELS = 128;
 
-/** One thread's share for `selectiveScan`: four prepared values per channel, b and c of a row with each state four times, two vectors. */
+/**
+ * One thread's share for `selectiveScan`: four prepared values per channel, b and c of a row with each state
+ * four times, two vectors.
+ */
 export function scanScratchBytes(states: number): number {
   return 4 * SCAN_CHANNELS * 4 + roundUp(states * 32 + 32, 64);
 }
@@ -34,8 +37,8 @@ export interface AttentionShape {
 }
 
 /**
- * All threads' areas for `attention`, and room for the partial results of `deepRows` rows over a cache split in 32. Less
- * than that means fewer splits; less than the areas is an error.
+ * All threads' areas for `attention`, and room for the partial results of `deepRows` rows over a cache split
+ * in 32. Less than that means fewer splits; less than the areas is an error.
  */
 export function attentionScratchBytes(shape: AttentionShape, threads: number, deepRows = 4): number {
   const { heads, kvHeads, headSize } = shape;
@@ -48,15 +51,19 @@ export function attentionScratchBytes(shape: AttentionShape, threads: number, de
   return threads * roundUp(floats * 4, 64) + deepRows * heads * ATTENTION_SPLITS * (padded + 4) * 4;
 }
 
-/** One thread's share for the products of the backward: packed panels of both operands with gaps of a cache line, and one tile. */
+/**
+ * One thread's share for the products of the backward: packed panels of both operands with gaps of a cache
+ * line, and one tile.
+ */
 export const GEMM_SCRATCH_BYTES = (128 * 256 + 128 * 256 + (32 + 16) * 16 + 64) * 4;
 
 /** Rows whose states selectiveScanBackward keeps at a time. */
 export const SCAN_BACKWARD_CHUNK = 256;
 
 /**
- * One thread's share for `selectiveScanBackward`; `rows` is the longest segment. Eight channels at a time: per row of a chunk
- * a state and a decay; per chunk the state before it; a state more, running sums, a row's products, and places of 8 lanes.
+ * One thread's share for `selectiveScanBackward`; `rows` is the longest segment. Eight channels at a time:
+ * per row of a chunk a state and a decay; per chunk the state before it; a state more, running sums, a row's
+ * products, and places of 8 lanes.
  */
 export function scanBackwardScratchBytes(rows: number, states: number): number {
   return 448 + 96 + states * 32 * (2 * SCAN_BACKWARD_CHUNK + Math.ceil(rows / SCAN_BACKWARD_CHUNK) + 5);
@@ -65,7 +72,10 @@ export function scanBackwardScratchBytes(rows: number, states: number): number {
 /** Queries that attentionBackward works on at a time. */
 export const ATTENTION_BACKWARD_QUERIES = 32;
 
-/** One thread's share for `attentionBackward`: probabilities and score gradients of a block of queries against a segment of `rows`, and room for products. */
+/**
+ * One thread's share for `attentionBackward`: probabilities and score gradients of a block of queries against
+ * a segment of `rows`, and room for products.
+ */
 export function attentionBackwardScratchBytes(rows: number): number {
   const block = ATTENTION_BACKWARD_QUERIES;
   return GEMM_SCRATCH_BYTES + (2 * block * ((rows + 7) & ~7) + 2 * block) * 4;

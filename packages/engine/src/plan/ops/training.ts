@@ -1,18 +1,23 @@
-// Ops of training: the backward of the other families' ops, the loss and the optimiser. `@marimba/lab` records them.
+// Ops of training: the backward of the other families' ops, the loss and the optimiser. `@marimba/lab`
+// records them.
 //
-// `dx` is the gradient of `x`, with x's shape. `accumulate`: add to what dx holds. Gradients of weights are always added to;
-// weights are F32. Segments start at position 0 with zero state. Sums are made in an order that does not depend on the number
-// of threads.
+// `dx` is the gradient of `x`, with x's shape. `accumulate`: add to what dx holds. Gradients of weights are
+// always added to; weights are F32. Segments start at position 0 with zero state. Sums are made in an order
+// that does not depend on the number of threads.
 import { address, defineOp, type Facts, float, integer, matrixFields } from './op.ts';
 import { GEMM_SCRATCH_BYTES } from './scratch.ts';
 
-/** Partial sums of selectiveScanBackward: enough that threads share the work, few enough that adding them is cheap. */
+/**
+ * Partial sums of selectiveScanBackward: enough that threads share the work, few enough that adding them is
+ * cheap.
+ */
 export const SCAN_GROUPS = 16;
 /** Floats per partial sum of sumSquares. */
 export const SUM_CHUNK = 16_384;
 /**
- * The f32 words that the optimiser's ops share. The caller writes all but scale and norm before each step. `scale` is
- * what gradients are multiplied by; negative when the norm is not finite, and then nothing is changed.
+ * The f32 words that the optimiser's ops share. The caller writes all but scale and norm before each step.
+ * `scale` is what gradients are multiplied by; negative when the norm is not finite, and then nothing is
+ * changed.
  */
 export const OPTIMIZER_STATE = {
   scale: 0,
@@ -43,8 +48,8 @@ const product = {
 const perThread = (op: { threadBytes: number }, threads: number) => op.threadBytes * threads;
 
 /**
- * Softmax cross-entropy of each row against targets[r]: losses[r] = log sum exp x - x[target], and x becomes its
- * gradient times the f32 at `meanScale` (1 / number of targets).
+ * Softmax cross-entropy of each row against targets[r]: losses[r] = log sum exp x - x[target], and x becomes
+ * its gradient times the f32 at `meanScale` (1 / number of targets).
  */
 export const crossEntropyOp = defineOp(
   'crossEntropy',
@@ -59,7 +64,10 @@ export const crossEntropyOp = defineOp(
   { cost: (op) => ({ bytesPerRow: op.columns * 8, exponentialsPerRow: op.columns }) },
 );
 
-/** dTable[tokens[r]] += scale * dy[r], except rows whose token is `skipToken` (a padding token that is not trained). */
+/**
+ * dTable[tokens[r]] += scale * dy[r], except rows whose token is `skipToken` (a padding token that is not
+ * trained).
+ */
 export const embedBackwardOp = defineOp(
   'embedBackward',
   {
@@ -210,8 +218,9 @@ export const combineExpertsBackwardOp = defineOp(
 );
 
 /**
- * Gradient of the router's logits x through the softmax, plus that of the load-balancing loss (Fedus et al. 2022, eq. 4)
- * scale * experts * sum over e of (slots of e / rows) * mean softmax_e. losses[r] is row r's share of that loss.
+ * Gradient of the router's logits x through the softmax, plus that of the load-balancing loss (Fedus et al.
+ * 2022, eq. 4) scale * experts * sum over e of (slots of e / rows) * mean softmax_e. losses[r] is row r's
+ * share of that loss.
  */
 export const routeBackwardOp = defineOp(
   'routeBackward',
@@ -257,8 +266,8 @@ export const causalConvBackwardOp = defineOp(
 );
 
 /**
- * States are computed again from the inputs. `dALog` is the gradient of log(-a), laid out as a. The gradients of b and c
- * are left as one partial sum for each of SCAN_GROUPS runs of channel blocks, for scanReduce:
+ * States are computed again from the inputs. `dALog` is the gradient of log(-a), laid out as a. The gradients
+ * of b and c are left as one partial sum for each of SCAN_GROUPS runs of channel blocks, for scanReduce:
  * partials [groups][rows][b, c][states rounded up to 4].
  */
 export const selectiveScanBackwardOp = defineOp(

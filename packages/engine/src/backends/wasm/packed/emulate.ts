@@ -49,7 +49,9 @@ export function weightRows(type: TensorType, raw: Uint8Array, rows: number, colu
   });
 }
 
-/** Products in doubles, and the sum of each one's absolute terms: what a rounding error is measured against. */
+/**
+ * Products in doubles, and the sum of each one's absolute terms: what a rounding error is measured against.
+ */
 export interface Products {
   readonly values: Float64Array;
   readonly magnitudes: Float64Array;

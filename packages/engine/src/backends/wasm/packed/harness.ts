@@ -1,4 +1,5 @@
-// An arena with kernels on it, for the tests and the benchmark of this folder: no plan, no workers, one op at a time.
+// An arena with kernels on it, for the tests and the benchmark of this folder: no plan, no workers, one op at
+// a time.
 import { encodeOp, type OpFields, type OpKind } from '../../../plan/ops.ts';
 import { ARENA_BASE, instantiateKernels, type KernelExports } from '../load-kernels.ts';
 

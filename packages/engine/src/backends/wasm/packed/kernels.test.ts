@@ -1,5 +1,6 @@
-// The packed kernels of all builds against plain TypeScript, at every size that takes another way through them: odd row
-// counts, one to many rows of activations, shares of several threads. Results must not depend on any of these, bit for bit.
+// The packed kernels of all builds against plain TypeScript, at every size that takes another way through
+// them: odd row counts, one to many rows of activations, shares of several threads. Results must not depend
+// on any of these, bit for bit.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { before, describe, test } from 'node:test';
@@ -100,7 +101,10 @@ interface LinearOptions {
   readonly threads?: number;
 }
 
-/** Runs `linear` into a slice of wider rows; returns the slice, having checked that nothing beside it was written. */
+/**
+ * Runs `linear` into a slice of wider rows; returns the slice, having checked that nothing beside it was
+ * written.
+ */
 function runLinear(
   h: Harness,
   m: Matrix,
@@ -143,7 +147,9 @@ function runLinear(
   return result;
 }
 
-/** Within 1e-6 of the sum of absolute terms: float32 sums of at most 24 blocks, exact integers within each. */
+/**
+ * Within 1e-6 of the sum of absolute terms: float32 sums of at most 24 blocks, exact integers within each.
+ */
 function assertClose(actual: readonly Float32Array[], expected: readonly Products[], what: string): void {
   actual.forEach((row, r) => {
     const { values, magnitudes } = expected[r]!;
