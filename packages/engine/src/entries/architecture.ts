@@ -1,5 +1,5 @@
-// @marimba/engine/architecture: what a checkpoint's headers say about its model: the spec, the family that wrote it, and
-// its weights by role with the layout each would be loaded in. Reads no weights.
+// @marimba/engine/architecture: what a checkpoint's headers say about its model: the spec, the family that
+// wrote it, and its weights by role with the layout each would be loaded in. Reads no weights.
 // For the workspace's own packages: any release may change it. Applications use '@marimba/engine'.
 
 export { type ReadSpec, readSpec } from '../architecture/families/index.ts';

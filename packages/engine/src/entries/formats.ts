@@ -1,5 +1,5 @@
-// @marimba/engine/formats: reads and writes the files of models without running them: GGUF, safetensors, tensor formats,
-// tokenizer.json. Web types only; files on disk are opened by '@marimba/engine/node'.
+// @marimba/engine/formats: reads and writes the files of models without running them: GGUF, safetensors,
+// tensor formats, tokenizer.json. Web types only; files on disk are opened by '@marimba/engine/node'.
 // For the workspace's own packages: any release may change it. Applications use '@marimba/engine'.
 
 export { dequantize } from '../formats/dequantize.ts';

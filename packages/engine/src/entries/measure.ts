@@ -1,5 +1,5 @@
-// @marimba/engine/measure: what repeatable measurements are made of: seeded random numbers, spreads, timed prompts and
-// decoding, the costs of a plan, and the limits of the machine that they are compared with.
+// @marimba/engine/measure: what repeatable measurements are made of: seeded random numbers, spreads, timed
+// prompts and decoding, the costs of a plan, and the limits of the machine that they are compared with.
 // For the workspace's own packages: any release may change it. Applications use '@marimba/engine'.
 
 export { createRandom, type Random, xoshiro128 } from '../generate/random.ts';

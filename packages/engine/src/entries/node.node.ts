@@ -1,5 +1,5 @@
-// @marimba/engine/node: what needs Node's file system: checkpoints by path, the cache of downloaded models, quantising a
-// model into a new GGUF file.
+// @marimba/engine/node: what needs Node's file system: checkpoints by path, the cache of downloaded models,
+// quantising a model into a new GGUF file.
 // For the workspace's own packages: any release may change it. Applications use '@marimba/engine'.
 
 export { writeGguf } from '../export/write-gguf.node.ts';

@@ -1,5 +1,6 @@
-// @marimba/engine/plan: how a model becomes work: the forward pass records ops over weights, buffers and carried state,
-// and a backend runs them. Training adds its own ops to such a plan; forecasts sum up its costs.
+// @marimba/engine/plan: how a model becomes work: the forward pass records ops over weights, buffers and
+// carried state, and a backend runs them. Training adds its own ops to such a plan; forecasts sum up its
+// costs.
 // For the workspace's own packages: any release may change it. Applications use '@marimba/engine'.
 
 export type { Backend, OpTimes, Program } from '../backends/backend.ts';

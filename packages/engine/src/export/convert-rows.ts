@@ -1,5 +1,5 @@
-// One piece of writing a model: some rows of a tensor, from their format and order to the file's, and what was lost.
-// Jobs survive structured cloning, so that worker threads carry them out in parallel.
+// Converts some rows of a tensor from their format and order to those of the new file, and measures the
+// rounding. Jobs survive structured cloning, so that worker threads carry them out in parallel.
 import { FormatError } from '../errors.ts';
 import { dequantize } from '../formats/dequantize.ts';
 import { quantize, type WritableTensorType } from '../formats/quantize.ts';
@@ -25,7 +25,7 @@ export interface ConvertJob {
   readonly to: number;
 }
 
-/** What rounding did to some weights; sums, so that pieces of a tensor add up. */
+/** Rounding errors of some weights, as sums that add up over the pieces of a tensor. */
 export interface Loss {
   readonly squaredError: number;
   readonly squaredSum: number;
@@ -92,7 +92,10 @@ function checkFinite(
   }
 }
 
-/** Row t · half + j of each head becomes row 2j + t: rotated pairs side by side, as llama.cpp's converter writes them. */
+/**
+ * Row t · half + j of each head becomes row 2j + t: rotated pairs side by side, as llama.cpp's converter
+ * writes them.
+ */
 function interleaveHalves(raw: Uint8Array, rowBytes: number, headSize: number): Uint8Array {
   const out = new Uint8Array(raw.length);
   const half = headSize / 2;

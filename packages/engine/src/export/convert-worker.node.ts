@@ -1,5 +1,5 @@
-// A worker thread of `writeGguf`: reads rows, converts them, writes them to their place in the new file. Positional
-// writes to one file from several threads do not meet, since every job has its own range.
+// A worker thread of `writeGguf`: reads rows, converts them, writes them to their place in the new file.
+// Every job has its own range of the file, so threads never write to the same bytes.
 import { type FileHandle, open } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { type ErrorRecord, recordError } from '../errors.ts';

@@ -1,6 +1,7 @@
-// Which GGUF architecture can express a model: those that llama.cpp's loader knows (src/llama-model.cpp), with what each of
-// them takes for granted about its layers. A file holds only what the keys of its architecture can say, so a model that is
-// built otherwise is refused here, for `quantize` and for the lab's export alike.
+// Which GGUF architecture can express a model: those that llama.cpp's loader knows (src/llama-model.cpp),
+// with what each of them takes for granted about its layers. A file holds only what the keys of its
+// architecture can say, so a model that is built otherwise is refused here, for `quantize` and for the lab's
+// export alike.
 
 import { allOfKind, hasKind, type ModelSpec } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
@@ -10,8 +11,9 @@ import type { MambaSpec } from '../layers/mamba.ts';
 export type GgufArchitecture = 'jamba' | 'mamba' | 'llama' | 'qwen2' | 'qwen3';
 
 /**
- * The architecture whose GGUF form says everything about these layers. Decided by the layers, not by the family's name:
- * a hybrid of the lab that is built like Jamba is written as one. Throws ModelError naming what no architecture has.
+ * The architecture whose GGUF form says everything about these layers. Decided by the layers, not by the
+ * family's name: a hybrid of the lab that is built like Jamba is written as one. Throws ModelError naming
+ * what no architecture has.
  */
 export function ggufArchitecture(spec: ModelSpec, name: string): GgufArchitecture {
   const reasons = { jamba: jambaMisfit(spec), mamba: mambaMisfit(spec), llama: llamaMisfit(spec) };
@@ -117,7 +119,9 @@ function uneven(values: readonly unknown[], what: string): Misfit {
   return found.size > 1 ? `different ${what} in different layers` : null;
 }
 
-/** Qwen's architectures differ in whether rows of q and k are interleaved, and in what the loader asks for. */
+/**
+ * Qwen's architectures differ in whether rows of q and k are interleaved, and in what the loader asks for.
+ */
 function llamaKind({ layers }: ModelSpec): GgufArchitecture {
   const [attention] = allOfKind(layers, 'attention');
   if (attention?.headNorms) return 'qwen3';

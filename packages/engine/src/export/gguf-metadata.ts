@@ -1,5 +1,6 @@
-// A model's sizes as GGUF metadata. Keys and types are those that llama.cpp's converter writes (gguf-py/gguf/constants.py,
-// convert_hf_to_gguf.py). Layers say their own keys (`ggufKeys` in layers/); here they are put together.
+// A model's sizes as GGUF metadata. Keys and types are those that llama.cpp's converter writes
+// (gguf-py/gguf/constants.py, convert_hf_to_gguf.py). Layers say their own keys (`ggufKeys` in layers/); here
+// they are put together.
 
 import { type ModelSpec, partsOf } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
@@ -10,7 +11,10 @@ import type { GgufArchitecture } from './gguf-architecture.ts';
 
 export type Metadata = Map<string, TypedMetadataValue>;
 
-/** The one size that differs between layers in GGUF files: a list where some layers have no attention, 0 for these. */
+/**
+ * The one size that differs between layers in GGUF files: a list where some layers have no attention, 0 for
+ * these.
+ */
 const PER_LAYER = 'attention.head_count_kv';
 
 /** Everything under `<architecture>.`. Throws ModelError for sizes that differ between layers. */
@@ -38,7 +42,10 @@ export function architectureMetadata(spec: ModelSpec, architecture: GgufArchitec
   return new Map([...keys].map(([key, value]) => [`${architecture}.${key}`, value]));
 }
 
-/** The value of each key in each layer, undefined in layers without it. Kind by kind, in the order of `LAYERS`. */
+/**
+ * The value of each key in each layer, undefined in layers without it. Kind by kind, in the order of
+ * `LAYERS`.
+ */
 function layerKeys({ layers }: ModelSpec): Map<string, (TypedMetadataValue | undefined)[]> {
   const found = new Map<string, (TypedMetadataValue | undefined)[]>();
   for (const kind of Object.keys(LAYERS))
@@ -64,7 +71,10 @@ function oneValue(key: string, values: readonly (TypedMetadataValue | undefined)
   return own[0]!;
 }
 
-/** "668K", or "4x281K" with experts, as gguf-py's utility.size_label counts: without and with one expert of each layer. */
+/**
+ * "668K", or "4x281K" with experts, as gguf-py's utility.size_label counts: without and with one expert of
+ * each layer.
+ */
 export function sizeLabel(parameters: number, expertParameters: number, experts: number): string {
   if (experts <= 1) return rounded(parameters);
   return `${experts}x${rounded(parameters - expertParameters + expertParameters / experts)}`;

@@ -1,5 +1,6 @@
-// A model as the contents of a GGUF file: names, formats and metadata of everything in it, and where the rows come from.
-// `quantize` hands over the tensors of a Hugging Face folder, the lab those that it trained. Reads no weights.
+// A model as the contents of a GGUF file: names, formats and metadata of everything in it, and where the rows
+// come from. `quantize` hands over the tensors of a Hugging Face folder, the lab those that it trained. Reads
+// no weights.
 
 import { ggufName, type Role } from '../architecture/roles.ts';
 import { allOfKind, type ModelSpec } from '../architecture/spec.ts';

@@ -1,5 +1,5 @@
-// tokenizer.json → GGUF metadata → tokenizer: the same tokens as an independent implementation gave for the original
-// (fixtures/tokenizers).
+// tokenizer.json → GGUF metadata → tokenizer: the same tokens as an independent implementation gave for the
+// original (fixtures/tokenizers).
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

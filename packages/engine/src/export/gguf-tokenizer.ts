@@ -1,6 +1,7 @@
-// tokenizer.json → `tokenizer.ggml.*` metadata. GGUF does not say how text is split, it names a family whose splitting
-// the runtime knows. The name is found by trial, as llama.cpp's converter does: the one that cuts a text made to tell them
-// apart into the same words, and with which a tokenizer read back from the metadata gives the same tokens.
+// Translates tokenizer.json to `tokenizer.ggml.*` metadata. GGUF does not describe how text is split: it
+// names a family whose splitting the runtime knows. As in llama.cpp's converter, the name is found by trial:
+// it must cut a probe text into the same words, and a tokenizer read back from the metadata must give the
+// same tokens.
 // Keys: ggml's docs/gguf.md ("Tokenizer").
 
 import type { ModelSpec } from '../architecture/spec.ts';
@@ -20,7 +21,7 @@ import type { Metadata } from './gguf-metadata.ts';
 /** llama.h, `enum llama_token_type`. */
 const TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
-/** One name for each way of splitting that gguf-pre.ts knows, common ones first. */
+/** One name per way of splitting that gguf-pre.ts knows, common ones first. */
 const PRE_NAMES = [
   'gpt-2',
   'llama-bpe',
@@ -107,7 +108,7 @@ function vocabularyMetadata(
       'tokenizer.ggml.token_type',
       { type: 'array', of: 'i32', value: ids.map((id) => typeOf(id, vocabulary.texts[id])) },
     ],
-    // llama.cpp merges SentencePiece vocabularies by score and does not look at merges; this engine prefers merges.
+    // llama.cpp merges SentencePiece vocabularies by score and ignores merges; this engine prefers merges.
     ['tokenizer.ggml.merges', { type: 'array', of: 'string', value: merges.map((pair) => pair.join(' ')) }],
   ]);
   if (!byteLevel)
@@ -135,7 +136,9 @@ function mergeTexts(value: unknown, place: Place): [string, string][] {
   });
 }
 
-/** A piece scores the better the earlier the merge that makes it; pieces that no merge makes are joined last. */
+/**
+ * The earlier the merge that makes a piece, the higher its score; pieces that no merge makes get the lowest.
+ */
 function scoresOf(
   merges: readonly (readonly [string, string])[],
   ids: ReadonlyMap<string, number>,
@@ -170,7 +173,7 @@ function specialTokens(metadata: Metadata, tokenizer: Tokenizer, spec: ModelSpec
   metadata.set('tokenizer.ggml.add_eos_token', flag(tokenizer.addEos));
 }
 
-/** Null when a way was found that gives the original's tokens. */
+/** Sets `pre`. Returns null when some name gives the original's tokens, else a note. */
 function findPre(metadata: Metadata, original: Tokenizer, json: JsonObject): string | null {
   const place = new Place('tokenizer.json').at('pre_tokenizer');
   const words = parsePreTokenizer(json.pre_tokenizer, place).split?.(PROBE, true) ?? [PROBE];

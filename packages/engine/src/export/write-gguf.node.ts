@@ -1,6 +1,6 @@
-// Writes a GGUF file piece by piece: the header first, then every tensor in jobs of a few megabytes, carried out by worker
-// threads. Memory stays at some tens of megabytes however large the model. The file grows under another name and gets
-// its own only when it is whole; whatever stops the work, nothing half-written stays behind.
+// Writes a GGUF file piece by piece: first the header, then every tensor in jobs of a few megabytes that
+// worker threads carry out. Needs tens of megabytes of memory, whatever the size of the model. The file is
+// renamed to its own name only when it is complete; after any failure nothing half-written is left.
 import { type FileHandle, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
@@ -14,9 +14,9 @@ import type { ConvertAnswer } from './convert-worker.node.ts';
 import type { GgufContents, GgufTensor } from './gguf-model.ts';
 
 export interface WriteOptions {
-  /** Default: one a processor, at most 8. */
+  /** Worker threads. Default: one per processor, at most 8. */
   readonly threads?: number | undefined;
-  /** Replace a file that is there. Default: refuse. */
+  /** Replace an existing file. Default: refuse. */
   readonly overwrite?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: WriteProgress) => void) | undefined;
@@ -34,10 +34,10 @@ export interface WrittenFile {
   readonly losses: readonly Loss[];
 }
 
-/** Elements of one job: with the copies that quantising makes, about 10 MB a thread. */
+/** Elements of one job: about 10 MB per thread, with the copies that quantising makes. */
 const JOB_ELEMENTS = 1 << 20;
 
-/** Throws UsageError for an OUT that cannot be, ModelError when the disk has no room. */
+/** Throws UsageError when `out` cannot be written to, ModelError when the disk has no room. */
 export async function writeGguf(
   contents: GgufContents,
   out: string,
@@ -69,7 +69,7 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
     done += (await file.write(bytes, done, bytes.length - done, done)).bytesWritten;
 }
 
-/** Refuses before any work what would fail after hours of it. */
+/** Refuses at once what would fail after hours of work. */
 async function checkTarget(path: string, byteLength: number, overwrite: boolean): Promise<void> {
   const existing = await stat(path).catch(() => null);
   if (existing?.isDirectory())
@@ -91,7 +91,7 @@ async function checkTarget(path: string, byteLength: number, overwrite: boolean)
     );
 }
 
-/** Two names of one file must not meet: writing would destroy what is being read. */
+/** Refuses to write over the file that is being read, also under another name. Throws UsageError. */
 export async function refuseSameFile(checkpoint: Checkpoint, out: string): Promise<void> {
   const target = await stat(resolve(out)).catch(() => null);
   if (!target) return;
@@ -109,7 +109,7 @@ function describeFailure(error: unknown, path: string, byteLength: number): unkn
   const code = error instanceof Error && 'code' in error ? error.code : null;
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG')
     return new ModelError(
-      `${path}: expected room for ${mib(byteLength)}, found that the disk is full (${code}). Free some space, or write to another disk.`,
+      `${path}: expected room for ${mib(byteLength)}, found a full disk (${code}). Free some space, or write to another disk.`,
       { cause: error },
     );
   if (['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'ENOENT'].includes(`${code}`))
@@ -176,7 +176,7 @@ async function convertAll(
     }
   };
   try {
-    // A generator that is closed by the first failure ends the loops of the others too.
+    // The first failure closes the generator, which ends the loops of the other threads too.
     await Promise.all(workers.map(consume));
     return losses;
   } finally {
@@ -200,7 +200,7 @@ function ask(worker: Worker, job: ConvertJob, signal: AbortSignal | undefined): 
   });
 }
 
-/** Bits a weight of the whole file, for reports. */
+/** Bits per weight over all tensors, for reports. */
 export function bitsPerWeightOf(tensors: readonly GgufTensor[]): number {
   let bits = 0;
   let elements = 0;

@@ -1,5 +1,6 @@
-// A file of the disk as a byte source. Reads are positional, so many can be under way at once and worker threads can
-// open the same path again; they may go straight into shared memory, which is how weights reach the arena uncopied.
+// A file on disk as a byte source. Reads are positional, so many can run at once and worker threads can open
+// the same path again; they may go straight into shared memory, which is how weights reach the arena without
+// a copy.
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
@@ -57,7 +58,10 @@ export async function fileSource(path: string, name: string = basename(path)): P
   };
 }
 
-/** The same file opened for direct reads (Linux), when first asked for. Where that fails, reading as usual will say why. */
+/**
+ * The same file opened for direct reads (Linux), when first asked for. Where that fails, reading as usual
+ * will say why.
+ */
 class DirectFile {
   readonly #path: string;
   readonly #original: number;

@@ -1,5 +1,6 @@
-// Byte sources that work in browsers and Node: a byte array and a Blob (so also a File). Every read is checked against
-// the bytes that exist, so a reader above can never see bytes that are not in the file. Files of a disk: byte-source.node.ts.
+// Byte sources that work in browsers and Node: a byte array and a Blob (so also a File). Every read is
+// checked against the bytes that exist, so a reader above can never see bytes that are not in the file. Files
+// of a disk: byte-source.node.ts.
 
 import { FormatError, UsageError } from '../errors.ts';
 import type { ByteSource, SourceHandle } from './types.ts';

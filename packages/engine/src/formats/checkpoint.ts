@@ -1,5 +1,5 @@
-// Opens a model from a place that holds its files, whichever of the two kinds it is: a GGUF file (or its parts), or a
-// Hugging Face folder. Paths: checkpoint.node.ts.
+// Opens a model from a place that holds its files, whichever of the two kinds it is: a GGUF file (or its
+// parts), or a Hugging Face folder. Paths: checkpoint.node.ts.
 
 import { FormatError } from '../errors.ts';
 import { readGguf, splitName } from './gguf-reader.ts';
@@ -8,8 +8,8 @@ import { blobFolder, type ModelFolder } from './model-folder.ts';
 import type { Checkpoint, GgufCheckpoint } from './types.ts';
 
 /**
- * Opens the one model in a folder. A folder with safetensors files is a Hugging Face checkpoint even when it holds GGUF
- * files too. Throws FormatError when it holds none, or several GGUF models.
+ * Opens the one model in a folder. A folder with safetensors files is a Hugging Face checkpoint even when it
+ * holds GGUF files too. Throws FormatError when it holds none, or several GGUF models.
  */
 export async function openFolder(folder: ModelFolder): Promise<Checkpoint> {
   const ggufs = folder.files.filter((name) => name.endsWith('.gguf'));
@@ -43,7 +43,9 @@ export async function openGguf(folder: ModelFolder, fileName: string): Promise<G
   return readGguf(await folder.open(fileName), { openSplit: (name) => folder.open(name) });
 }
 
-/** Opens files that were picked or dropped in a browser: one GGUF, all its parts, or the files of a folder. */
+/**
+ * Opens files that were picked or dropped in a browser: one GGUF, all its parts, or the files of a folder.
+ */
 export async function openCheckpointFiles(
   files: readonly { readonly name: string; readonly blob: Blob }[],
 ): Promise<Checkpoint> {

@@ -1,5 +1,5 @@
-// Typed, bounded access to a model's configuration, whether it came from config.json or from GGUF metadata. A wrong value
-// is an error that names the file, the field, what was expected and what was found.
+// Typed, bounded access to a model's configuration, whether it came from config.json or from GGUF metadata. A
+// wrong value is an error that names the file, the field, what was expected and what was found.
 import { ModelError } from '../errors.ts';
 import type { MetadataValue } from './gguf-values.ts';
 import type { JsonObject } from './types.ts';

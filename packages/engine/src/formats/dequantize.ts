@@ -1,6 +1,6 @@
-// Weights of a file as float32, for every format that the engine reads. Bit-exact with the formats' reference decoder
-// (gguf-py), checked against its vectors. The fast paths of the backends never come through here: this is what the
-// reference backend uses, what repacking starts from and what kernels are tested against.
+// Decodes weights to float32, for every format that the engine reads. Bit-exact with the formats' reference
+// decoder (gguf-py), checked against its vectors. The fast paths of the backends never come through here:
+// this is what the reference backend uses, what repacking starts from and what kernels are tested against.
 
 import {
   dequantizeQ2_K,
@@ -53,8 +53,8 @@ const decoders: { readonly [type in TensorType]: Decoder } = {
 };
 
 /**
- * Decodes all of `bytes`, a whole number of blocks, into `out` from `outOffset`. `bytes` may start at any address.
- * Throws RangeError when it is not whole blocks or `out` is too short.
+ * Decodes all of `bytes`, a whole number of blocks, into `out` from `outOffset`. `bytes` may start at any
+ * address. Throws RangeError when it is not whole blocks or `out` is too short.
  */
 export function dequantize(type: TensorType, bytes: Uint8Array, out: Float32Array, outOffset = 0): void {
   const { blockLength, blockBytes } = TENSOR_TYPES[type];

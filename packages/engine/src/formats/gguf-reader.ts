@@ -1,9 +1,9 @@
 // Opens GGUF files, versions 2 and 3, little-endian, in one or several parts. Source: the GGUF specification
 // (ggml/docs/gguf.md) and llama.cpp's `split.*` keys.
-// Layout: magic, version u32, tensor count u64, metadata count u64; metadata (key, type, value); tensor descriptions
-// (name, dimensions innermost first, type, offset); padding to the alignment; tensor data.
-// The file is hostile until proven otherwise: every count and offset is checked against the bytes that exist before
-// anything is allocated for it.
+// Layout: magic, version u32, tensor count u64, metadata count u64; metadata (key, type, value); tensor
+// descriptions (name, dimensions innermost first, type, offset); padding to the alignment; tensor data.
+// The file is hostile until proven otherwise: every count and offset is checked against the bytes that exist
+// before anything is allocated for it.
 
 import { FormatError } from '../errors.ts';
 import {
@@ -33,7 +33,7 @@ const MIN_METADATA_BYTES = 8 + 1 + 4 + 1;
 const MIN_TENSOR_BYTES = 8 + 1 + 4 + 8 + 4 + 8;
 
 export interface GgufOptions {
-  /** Opens another part of a split model, by the name that belongs beside the first. */
+  /** Opens another part of a split model, by its file name in the same folder. */
   readonly openSplit?: ((fileName: string) => Promise<ByteSource>) | undefined;
 }
 
@@ -46,8 +46,8 @@ interface GgufFile {
 }
 
 /**
- * Reads the header, and those of the other parts when the file is one of several (any part will do). The checkpoint
- * owns its sources; they are closed when this throws. Throws FormatError.
+ * Reads the header, and those of the other parts when the file is one of several (any part will do). The
+ * checkpoint owns its sources; they are closed when this throws. Throws FormatError.
  */
 export async function readGguf(source: ByteSource, options: GgufOptions = {}): Promise<GgufCheckpoint> {
   const opened = [source];

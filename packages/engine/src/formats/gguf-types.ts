@@ -1,5 +1,6 @@
-// What GGUF's reader and writer share. Source: the GGUF specification (ggml/docs/gguf.md), versions 2 and 3, which differ
-// only in that 3 may be big-endian (refused here: no model is published so).
+// Constants and helpers that GGUF's reader and writer share. Source: the GGUF specification
+// (ggml/docs/gguf.md), versions 2 and 3, which differ only in that 3 may be big-endian (refused here: no
+// model is published so).
 
 import type { MetadataType } from './gguf-values.ts';
 
@@ -7,10 +8,15 @@ import type { MetadataType } from './gguf-values.ts';
 export const GGUF_MAGIC = 0x46554747;
 export const DEFAULT_ALIGNMENT = 32;
 export const MAX_DIMENSIONS = 4;
-/** The specification's limit for metadata keys; names of tensors are held to it too (ggml itself stops at 63). */
+/**
+ * The specification's limit for metadata keys; names of tensors are held to it too (ggml itself stops at 63).
+ */
 export const MAX_NAME_BYTES = 65535;
 
-/** The fewest bytes that one value can take, by type: strings have a length, arrays an element type and a count. */
+/**
+ * The fewest bytes that one value can take, by type: strings have a length, arrays an element type and a
+ * count.
+ */
 export const MIN_VALUE_BYTES: { readonly [type in MetadataType]: number } = {
   u8: 1,
   i8: 1,

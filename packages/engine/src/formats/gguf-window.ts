@@ -1,12 +1,15 @@
-// Reads the header of a GGUF file through a window that grows. Parsing is synchronous (a vocabulary is hundreds of
-// thousands of strings); when it runs out of window, the entry being read is started again with a larger one. Nothing is
-// taken from a count or length in the file before that many bytes are known to exist.
+// Reads the header of a GGUF file through a window that grows. Parsing is synchronous (a vocabulary is
+// hundreds of thousands of strings); when it runs out of window, the entry being read is started again with a
+// larger one. Nothing is taken from a count or length in the file before that many bytes are known to exist.
 
 import { FormatError } from '../errors.ts';
 import type { ByteSource } from './types.ts';
 
 const FIRST_WINDOW = 1 << 18;
-/** Real headers are up to about 30 MB (large vocabularies). This bounds memory for files that only claim to be GGUF. */
+/**
+ * Real headers are up to about 30 MB (large vocabularies). This bounds memory for files that only claim to be
+ * GGUF.
+ */
 const MAX_HEADER = 1 << 28;
 const DAMAGED = 'The file is cut short or damaged; fetch it again.';
 

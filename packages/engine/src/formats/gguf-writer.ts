@@ -1,5 +1,5 @@
-// Lays out a GGUF file of version 3: the header's bytes, and where each tensor's data goes, so that tensors can be
-// produced and written one at a time. Source: the GGUF specification (ggml/docs/gguf.md).
+// Lays out a GGUF file of version 3: the header's bytes, and where each tensor's data goes, so that tensors
+// can be produced and written one at a time. Source: the GGUF specification (ggml/docs/gguf.md).
 
 import { UsageError } from '../errors.ts';
 import { alignUp, DEFAULT_ALIGNMENT, GGUF_MAGIC, MAX_DIMENSIONS, quoted } from './gguf-types.ts';
@@ -40,7 +40,10 @@ export interface GgufLayout {
   readonly byteLength: number;
 }
 
-/** Throws UsageError for values that do not fit their types, names used twice and shapes that are not whole blocks. */
+/**
+ * Throws UsageError for values that do not fit their types, names used twice and shapes that are not whole
+ * blocks.
+ */
 export function createGgufWriter(content: GgufContent): GgufLayout {
   const alignment = content.alignment ?? DEFAULT_ALIGNMENT;
   if (!Number.isInteger(alignment) || alignment < 1 || (alignment & (alignment - 1)) !== 0) {

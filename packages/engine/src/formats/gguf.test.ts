@@ -1,4 +1,5 @@
-// Reader and writer of GGUF against each other, and the reader against files written by llama.cpp's own converter.
+// Reader and writer of GGUF against each other, and the reader against files written by llama.cpp's own
+// converter.
 
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';

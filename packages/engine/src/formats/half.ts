@@ -1,4 +1,5 @@
-// 16-bit floats: IEEE 754 binary16 (F16) and bfloat16 (BF16), as bits in an integer, to and from numbers.
+// Converts between numbers and 16-bit floats as bits in an integer: IEEE 754 binary16 (F16) and bfloat16
+// (BF16).
 
 const f32 = new Float32Array(1);
 const u32 = new Uint32Array(f32.buffer);
@@ -21,7 +22,10 @@ export function f16ToF32(bits: number): number {
   return (mantissa + leading[top]!) * unit[top]!;
 }
 
-/** Rounds a float32 value to the nearest half, ties to even; too large becomes infinity. NaN stays NaN (quiet). */
+/**
+ * Rounds a float32 value to the nearest half, ties to even; too large becomes infinity. NaN stays NaN
+ * (quiet).
+ */
 export function f32ToF16(value: number): number {
   f32[0] = value;
   const bits = u32[0]!;
@@ -31,7 +35,8 @@ export function f32ToF16(value: number): number {
   // At and above 65520, halfway from the largest half to the next step, the nearest is infinity.
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
   if (magnitude < 0x38800000) return sign | subnormalMantissa(value);
-  // Rebias the exponent (127 → 15), then round the 13 bits that go: a carry into the exponent is right as it is.
+  // Rebias the exponent (127 → 15), then round the 13 bits that go: a carry into the exponent is right as it
+  // is.
   const rebased = magnitude - 0x38000000;
   return sign | ((rebased + 0xfff + ((rebased >> 13) & 1)) >> 13);
 }

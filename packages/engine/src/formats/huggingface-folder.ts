@@ -1,4 +1,4 @@
-// A checkpoint as Hugging Face publishes it: config.json, weights in one or several safetensors files
+// Opens a checkpoint as Hugging Face publishes it: config.json, weights in one or several safetensors files
 // (model.safetensors.index.json says which tensor is where), and the tokenizer's files.
 
 import { FormatError } from '../errors.ts';
@@ -10,7 +10,10 @@ import { readSafetensors, readSafetensorsFile } from './safetensors.ts';
 import type { ByteSource, HuggingFaceCheckpoint, JsonObject, TensorEntry } from './types.ts';
 
 const MIB = 2 ** 20;
-/** Far above what honest files take: a config is kilobytes, an index of 100,000 tensors 10 MB, a tokenizer 35 MB. */
+/**
+ * Far above what honest files take: a config is kilobytes, an index of 100,000 tensors 10 MB, a tokenizer 35
+ * MB.
+ */
 const MAX_CONFIG = 4 * MIB;
 const MAX_INDEX = 64 * MIB;
 const MAX_TOKENIZER = 256 * MIB;
@@ -19,8 +22,8 @@ const MAX_TEMPLATE = 4 * MIB;
 const INDEX = 'model.safetensors.index.json';
 
 /**
- * Reads configuration and weight headers. `weights` names one safetensors file when the folder holds several that do
- * not belong together. Throws FormatError; then nothing stays open.
+ * Reads configuration and weight headers. `weights` names one safetensors file when the folder holds several
+ * that do not belong together. Throws FormatError; then nothing stays open.
  */
 export async function openHuggingFace(folder: ModelFolder, weights?: string): Promise<HuggingFaceCheckpoint> {
   const config = await readJson(folder, 'config.json', MAX_CONFIG);

@@ -1,6 +1,6 @@
-// JSON from files that are not trusted. JSON.parse alone is not enough: its messages do not always say where the fault
-// is, it keeps the last of two equal keys silently, and it accepts any depth, on which later recursion would fail. So
-// the text is checked first, in one pass, by the grammar of RFC 8259.
+// JSON from files that are not trusted. JSON.parse alone is not enough: its messages do not always say where
+// the fault is, it keeps the last of two equal keys silently, and it accepts any depth, on which later
+// recursion would fail. So the text is checked first, in one pass, by the grammar of RFC 8259.
 
 import { FormatError } from '../errors.ts';
 import { readAll } from './byte-source.ts';

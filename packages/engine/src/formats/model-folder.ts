@@ -1,4 +1,5 @@
-// A place that holds the files of a model: a folder of the disk, files picked in a browser, a repository of the hub.
+// A place that holds the files of a model: a folder of the disk, files picked in a browser, a repository of
+// the hub.
 
 import { FormatError, UsageError } from '../errors.ts';
 import { blobSource } from './byte-source.ts';
@@ -39,12 +40,14 @@ export function blobFolder(files: readonly { readonly name: string; readonly blo
 
 export function missingFile(fileName: string): FormatError {
   return new FormatError(
-    `${fileName}: expected this file beside the others, found none of that name. Add it, or fetch the model again.`,
+    `${fileName}: expected this file with the others, found none of that name. Add it, or fetch the model again.`,
     { code: 'missing-file' },
   );
 }
 
-/** Names of files that a file gives must stay inside the folder: no separators, no parents, no drive, no NUL. */
+/**
+ * Names of files that a file gives must stay inside the folder: no separators, no parents, no drive, no NUL.
+ */
 export function checkPlainName(fileName: string, givenBy: string): void {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
   if (/^[^/\\:\u0000-\u001f]+$/.test(fileName) && fileName !== '.' && fileName !== '..') return;

@@ -73,7 +73,8 @@ for (const type of WRITABLE_TENSOR_TYPES) {
   });
 
   test(`${type}: values far on one side of zero`, () => {
-    // Groups of one block on both sides too: a k-quant's minimums share one sign, so some lines must pass through zero.
+    // Groups of one block on both sides too: a k-quant's minimums share one sign, so some lines must pass
+    // through zero.
     for (const signOf of [() => 1, () => -1, (i: number) => (i & 64 ? 1 : -1)]) {
       const values = gaussian(8192, 9).map((value, i) => signOf(i) * (12 + value));
       const error = relativeError(values, roundTrip(type, values));
@@ -82,7 +83,8 @@ for (const type of WRITABLE_TENSOR_TYPES) {
   });
 
   test(`${type}: what it wrote survives being written again`, () => {
-    // Blocks that use their full range of codes are fixed points; quantised Gaussian data is nearly always such.
+    // Blocks that use their full range of codes are fixed points; quantised Gaussian data is nearly always
+    // such.
     const once = roundTrip(type, gaussian(8192, 5));
     const error = relativeError(once, roundTrip(type, once));
     assert(error < largestError[type] * 0.6, `${error}`);

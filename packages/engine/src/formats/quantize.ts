@@ -1,5 +1,5 @@
-// Float32 values as a file's block formats, for quantising while loading and for writing checkpoints. The searches are
-// our own; their error is measured in the tests and is near that of llama.cpp's quantiser.
+// Encodes float32 values in a file's block formats, for quantising while loading and for writing checkpoints.
+// The searches are our own; tests measure their error, which is close to that of llama.cpp's quantiser.
 
 import { quantizeQ2_K, quantizeQ3_K, quantizeQ4_K, quantizeQ5_K, quantizeQ6_K } from './quants/k-encode.ts';
 import {
@@ -45,10 +45,11 @@ export function isWritableType(type: TensorType): type is WritableTensorType {
 }
 
 /**
- * Encodes all of `values`, a whole number of blocks, to the start of `out`. Values must be finite: whoever reads a
- * checkpoint refuses NaN and infinity there, where the tensor's name is known. In the block formats magnitudes beyond
- * what a half-precision scale can hold saturate, and ones below it become zero; F16 overflows to infinity as IEEE 754
- * says. Throws RangeError when `values` is not whole blocks or `out` is too short.
+ * Encodes all of `values`, a whole number of blocks, to the start of `out`. Values must be finite: whoever
+ * reads a checkpoint refuses NaN and infinity there, where the tensor's name is known. In the block formats
+ * magnitudes beyond what a half-precision scale can hold saturate, and ones below it become zero; F16
+ * overflows to infinity as IEEE 754 says. Throws RangeError when `values` is not whole blocks or `out` is too
+ * short.
  */
 export function quantize(type: WritableTensorType, values: Float32Array, out: Uint8Array): void {
   const { blockLength, blockBytes } = TENSOR_TYPES[type];

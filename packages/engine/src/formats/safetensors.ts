@@ -1,6 +1,7 @@
-// Safetensors files, read and laid out for writing. Source: the format's description (huggingface/safetensors README).
-// Layout: header length u64, header in JSON ({ name: { dtype, shape, data_offsets: [begin, end) } }), then the data.
-// As the format demands, every byte of the data belongs to exactly one tensor.
+// Reads Safetensors files, and lays them out for writing. Source: the format's description
+// (huggingface/safetensors README).
+// Layout: header length u64, header in JSON ({ name: { dtype, shape, data_offsets: [begin, end) } }), then
+// the data. As the format demands, every byte of the data belongs to exactly one tensor.
 
 import { FormatError, UsageError } from '../errors.ts';
 import { quoted } from './gguf-types.ts';
@@ -20,15 +21,18 @@ const readable: ReadonlyMap<string, TensorType> = new Map([
   ['BF16', 'BF16'],
 ]);
 
-/** Bytes per element of dtypes that only ever hold buffers (position numbers, masks): checked, then left out. */
+/**
+ * Bytes per element of dtypes that only ever hold buffers (position numbers, masks): checked, then left out.
+ */
 const skipped: ReadonlyMap<string, number> = new Map([
   ['I64', 8],
   ['BOOL', 1],
 ]);
 
 /**
- * Reads the header. Tensors of I64 and BOOL are left out, since weights never have these types; any other dtype than
- * F32, F16 and BF16 throws, as leaving it out would look like a missing weight. Throws FormatError.
+ * Reads the header. Tensors of I64 and BOOL are left out, since weights never have these types; any other
+ * dtype than F32, F16 and BF16 throws, as leaving it out would look like a missing weight. Throws
+ * FormatError.
  */
 export async function readSafetensors(source: ByteSource): Promise<Map<string, TensorEntry>> {
   return (await readSafetensorsFile(source)).tensors;
@@ -151,13 +155,18 @@ export interface SafetensorsInfo {
 
 export interface SafetensorsLayout {
   readonly header: Uint8Array;
-  /** In file order, which puts F32 first so that all data stays aligned. Offsets count from the start of the file. */
+  /**
+   * In file order, which puts F32 first so that all data stays aligned. Offsets count from the start of the
+   * file.
+   */
   readonly tensors: readonly (SafetensorsInfo & { readonly offset: number; readonly byteLength: number })[];
   /** Of the whole file. */
   readonly byteLength: number;
 }
 
-/** Lays out a file: header bytes, then the tensors' data without gaps. Throws UsageError for names used twice. */
+/**
+ * Lays out a file: header bytes, then the tensors' data without gaps. Throws UsageError for names used twice.
+ */
 export function safetensorsHeader(
   tensors: readonly SafetensorsInfo[],
   metadata: { readonly [key: string]: string } = { format: 'pt' },

@@ -1,5 +1,6 @@
-// The element formats of weights: how many elements share a block, how many bytes a block takes, and the number that
-// GGUF files store for the type. Source: the GGUF specification and ggml's type table (ggml/docs/gguf.md).
+// The element formats of weights: how many elements share a block, how many bytes a block takes, and the
+// number that GGUF files store for the type. Source: the GGUF specification and ggml's type table
+// (ggml/docs/gguf.md).
 
 import type { TensorType } from './types.ts';
 

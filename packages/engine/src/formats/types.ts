@@ -9,11 +9,14 @@ export interface ByteSource {
   readonly byteLength: number;
   /** Fills all of `into` with the bytes that start at `offset`. */
   read(offset: number, into: Uint8Array): Promise<void>;
-  /** The same on the calling thread, where the platform can do that: for worker threads, which have nothing else to do. */
+  /**
+   * The same on the calling thread, where the platform can do that: for worker threads, which have nothing
+   * else to do.
+   */
   readNow?(offset: number, into: Uint8Array): void;
   /**
-   * The same past the system's page cache, when offset, length and address are multiples of 4 KiB. False when that is not
-   * possible here; `into` may have been written to.
+   * The same past the system's page cache, when offset, length and address are multiples of 4 KiB. False when
+   * that is not possible here; `into` may have been written to.
    */
   readDirect?(offset: number, into: Uint8Array): boolean;
   /** How another thread can open the same bytes; null when it cannot. */

@@ -1,20 +1,21 @@
-// How far a quantised model's predictions are from the original's: at every position of a text the Kullback–Leibler
-// divergence of the two next-token distributions (in nats), and whether both find the same token likeliest.
+// Measures how far a quantised model's predictions are from the original's: at every position of a text, the
+// Kullback–Leibler divergence of the two next-token distributions (in nats), and whether both rank the same
+// token first.
 
 /** Over the positions of a text. */
 export interface Divergence {
   readonly positions: number;
   readonly meanKl: number;
-  /** 99 of 100 positions are below this. */
+  /** 99 % of positions are at most this. */
   readonly p99Kl: number;
   readonly maxKl: number;
-  /** Share of positions where both agree on the likeliest token. */
+  /** Share of positions where both rank the same token first. */
   readonly topAgreement: number;
-  /** Of the text's own next tokens; null where the tokens are random and mean nothing. */
+  /** Of the text's own next tokens; null for random tokens. */
   readonly perplexity: { readonly original: number; readonly quantised: number } | null;
 }
 
-/** Collects positions one at a time: rows of logits, [vocabulary]. */
+/** Collects one position at a time, as rows of logits [vocabulary]. */
 export class DivergenceMeter {
   readonly #kl: number[] = [];
   #agreed = 0;
@@ -29,7 +30,7 @@ export class DivergenceMeter {
       const p = original[i]! - a.logSum;
       kl += Math.exp(p) * (p - (quantised[i]! - b.logSum));
     }
-    // Rounding can leave a hair below zero where both are the same.
+    // Rounding can give a tiny negative number where both are equal.
     this.#kl.push(Math.max(0, kl));
     if (a.top === b.top) this.#agreed++;
     if (next === null) return;

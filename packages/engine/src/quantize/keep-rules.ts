@@ -1,5 +1,6 @@
-// Exceptions to a recipe: `ssm_out=q8_0` stores every matrix whose GGUF name contains `ssm_out` as Q8_0. `*` stands for
-// anything, so `blk.1*.ffn_down=q6_K` is layers 1 and 10 to 19. Of several that match, the last counts.
+// Exceptions to the recipe of a file type: `ssm_out=q8_0` stores every matrix whose GGUF name contains
+// `ssm_out` as Q8_0. `*` stands for anything: `blk.1*.ffn_down=q6_K` covers layers 1 and 10 to 19. The last
+// rule that matches wins.
 import { UsageError } from '../errors.ts';
 import { TENSOR_TYPES } from '../formats/tensor-types.ts';
 import type { TensorType } from '../formats/types.ts';
@@ -10,7 +11,7 @@ export interface KeepRule {
   readonly type: FileType;
 }
 
-/** The type of that name, in any case; `q4_K_M` is the mix that `q4_K` already is. Throws UsageError. */
+/** Reads a type's name in any case; `q4_K_M` is another name for the mix `q4_K`. Throws UsageError. */
 export function parseFileType(name: string, subject: string): FileType {
   const wanted = name.toLowerCase().replace(/^(q[345]_k)_m$/, '$1');
   const type = FILE_TYPES.find((known) => known.toLowerCase() === wanted);
@@ -32,11 +33,14 @@ export function parseKeepRule(text: string): KeepRule {
 interface Named {
   readonly name: string;
   readonly shape: readonly number[];
-  /** Vectors and the router stay F32 whatever is asked for. */
+  /** False for vectors and routers, which stay F32. */
   readonly quantizable: boolean;
 }
 
-/** The type that rules set for each tensor, by name. Throws UsageError for a rule that does nothing or does not fit. */
+/**
+ * Maps names of tensors to the types that rules set. Throws UsageError for a rule that matches nothing or
+ * does not fit.
+ */
 export function applyKeepRules(
   tensors: readonly Named[],
   rules: readonly KeepRule[],

@@ -1,5 +1,5 @@
-// Runs the original and the quantised model over one text and compares them. They may be too large to be in memory
-// together, so the first one's logits wait in a temporary file beside the new model.
+// Runs the original and the quantised model over one text and compares their predictions. Both may not fit in
+// memory together, so the logits of the original wait in a temporary file next to the new model.
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { ModelError, UsageError } from '../errors.ts';
 import { type LoadModelOptions, loadModel } from '../load-model.ts';
@@ -9,9 +9,9 @@ import { type Divergence, DivergenceMeter, seededTokens } from './damage.ts';
 import { SAMPLE_TEXT } from './sample-text.ts';
 
 export interface DamageOptions {
-  /** Default: the built-in passage; seeded random tokens where the model has no tokenizer. */
+  /** Default: a passage of Moby-Dick; seeded random tokens where the model has no tokenizer. */
   readonly text?: string | undefined;
-  /** At most so many of it. Default 256. */
+  /** Maximum number of tokens of the text to compare. Default 256. */
   readonly maxTokens?: number | undefined;
   readonly load?: Pick<LoadModelOptions, 'threads' | 'token' | 'endpoint' | 'backend'> | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -34,8 +34,9 @@ export interface ModelDamage extends Divergence {
 const CHUNK = 32;
 
 /**
- * `scratch` is a path that does not exist yet; it is gone afterwards. Exact arithmetic (f32 activations and cache), so that
- * nothing but the weights differs. Throws ModelError when one of the models does not fit in memory.
+ * Writes the original's logits to `scratch`, a path that must not exist, and removes it at the end. Computes
+ * exactly (f32 activations and cache), so that only the weights differ. Throws ModelError when one of the
+ * models does not fit in memory.
  */
 export async function measureDamage(
   original: ModelSource,
@@ -155,7 +156,7 @@ async function readRow(file: FileHandle, into: Float32Array, position: number): 
     const { bytesRead } = await file.read(bytes, done, bytes.length - done, position * bytes.length + done);
     if (!bytesRead)
       throw new ModelError(
-        'logits of the original model: expected them in the temporary file, found it cut short',
+        'logits of the original model: expected whole rows in the temporary file, found it cut short. Run it again.',
       );
     done += bytesRead;
   }

@@ -1,5 +1,6 @@
-// What goes into the new file, before anything is written: from a Hugging Face checkpoint everything is translated; from a
-// GGUF file names and metadata are kept as they are and only formats change. Reads headers and the tokenizer, no weights.
+// What goes into the new file, before anything is written: from a Hugging Face checkpoint everything is
+// translated; from a GGUF file names and metadata are kept as they are and only formats change. Reads headers
+// and the tokenizer, no weights.
 
 import { readSpec } from '../architecture/families/index.ts';
 import type { ModelSpec } from '../architecture/spec.ts';
@@ -65,8 +66,8 @@ function requantised(tensors: readonly GgufTensor[]): string[] {
   if (!twice.length) return [];
   const types = [...new Set(twice.map((t) => t.sourceType))].join(', ');
   return [
-    `${twice.length} tensors were already quantised (${types}) and are quantised again: errors add up, and the report only sees the second. ` +
-      'Start from a 16- or 32-bit model where there is one.',
+    `${twice.length} tensors were already quantised (${types}) and are quantised again: errors add up, and the report only measures the second. ` +
+      'Start from a 16- or 32-bit model if there is one.',
   ];
 }
 
@@ -88,7 +89,8 @@ function fromGguf(checkpoint: GgufCheckpoint, found: readonly FoundWeight[], typ
       interleaveHead: 0,
     };
   });
-  // Parts become one file, and how an earlier quantiser weighed its errors says nothing about this one.
+  // Parts become one file; an earlier quantiser's importance matrix (`quantize.*`) says nothing about this
+  // one.
   const own = [...checkpoint.typedMetadata].filter(
     ([key]) => !/^(split|quantize)\.|^general\.alignment$/.test(key),
   );

@@ -1,4 +1,4 @@
-// `marimba quantize` without the terminal: a model in, a GGUF file out, and the report of what was lost.
+// Quantises a model into a GGUF file and reports what was lost: `marimba quantize` without the terminal.
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { readSpec } from '../architecture/families/index.ts';
@@ -30,7 +30,7 @@ export interface QuantizeModelOptions
   readonly type: FileType;
   readonly keep?: readonly KeepRule[] | undefined;
   readonly overwrite?: boolean | undefined;
-  /** Compare the models on a text afterwards; `false` leaves that out. */
+  /** Compare the models on a text afterwards; `false` skips the comparison. */
   readonly compare?: Pick<DamageOptions, 'text' | 'maxTokens'> | false | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onWrite?: ((progress: WriteProgress) => void) | undefined;
@@ -48,7 +48,7 @@ export interface QuantizeReport {
   readonly writeMs: number;
   readonly notes: readonly string[];
   readonly tensors: readonly TensorDamage[];
-  /** Null when it was not asked for, or could not be measured: `notes` says why. */
+  /** Null when it was skipped, or could not be measured: then `notes` says why. */
   readonly damage: ModelDamage | null;
   readonly warnings: readonly Warning[];
 }
@@ -99,7 +99,7 @@ export async function quantizeModel(
   }
 }
 
-/** Asked before the work, not after it. */
+/** Refuses a text without a tokenizer before the work begins. */
 async function needTokenizer(checkpoint: Checkpoint): Promise<void> {
   const { tokenizer } = await readText(checkpoint, readSpec(checkpoint).spec);
   if (!tokenizer)
@@ -108,7 +108,7 @@ async function needTokenizer(checkpoint: Checkpoint): Promise<void> {
     );
 }
 
-/** The file is written by now: a comparison that cannot be made is a note, not a failure. */
+/** Compares the models. The file is written by now, so a failure becomes a note. */
 async function compare(
   source: string,
   out: string,

@@ -1,5 +1,5 @@
-// The whole of `quantize` on a random Jamba that every block format fits: round trips, recipes, the damage report, and
-// what stops it.
+// The whole of `quantize` on a random Jamba that every block format fits: round trips, recipes, the damage
+// report, and what stops it.
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// What quantising did to each tensor, and which of them deserve more bits. A damage report must say what to do: every
-// warning carries the `--keep` that answers it.
+// Reports what quantising did to each tensor, and which tensors deserve more bits. Every warning carries the
+// `--keep` that answers it.
 
 import type { Role } from '../architecture/roles.ts';
 import type { Loss } from '../export/convert-rows.ts';
@@ -24,7 +24,7 @@ export interface TensorDamage {
 export interface Warning {
   readonly tensors: readonly string[];
   readonly message: string;
-  /** For `--keep`. */
+  /** The argument of `--keep` that helps; null when there is none. */
   readonly keep: string | null;
 }
 
@@ -48,7 +48,7 @@ export function tensorDamage(
   });
 }
 
-/** Errors in these are fed back by the recurrence, token after token. */
+/** The recurrence feeds errors in these back at every token. */
 const STATE_SPACE: ReadonlySet<Role> = new Set<Role>(['xProj', 'dtProj', 'outProj']);
 /** A tensor stands out when its error is this many times the median of its format. */
 const OUTSTANDING = 1.6;
@@ -62,7 +62,7 @@ export function tensorWarnings(tensors: readonly GgufTensor[], damage: readonly 
 function stateSpaceWarnings(tensors: readonly GgufTensor[]): Warning[] {
   const groups = new Map<string, GgufTensor[]>();
   for (const tensor of tensors) {
-    // A weight that the source holds with as few bits has nothing left to keep.
+    // A source with as few bits has nothing left to keep.
     const lossy =
       bitsPerWeight(tensor.type) < 8 && bitsPerWeight(tensor.sourceType) > bitsPerWeight(tensor.type);
     if (tensor.role && STATE_SPACE.has(tensor.role) && tensor.quantizable && lossy)
@@ -71,8 +71,8 @@ function stateSpaceWarnings(tensors: readonly GgufTensor[]): Warning[] {
   return [...groups].map(([part, group]) => ({
     tensors: group.map((t) => t.name),
     message:
-      `${part} (${group.length} layers) is stored with fewer than 8 bits (${[...new Set(group.map((t) => t.type))].join(', ')}). State-space ` +
-      'weights are where hybrids broke before: one became degenerate with 8-bit ssm_out (llama.cpp #24501). Look at the divergence below.',
+      `${part} (${group.length} layers) is stored with fewer than 8 bits (${[...new Set(group.map((t) => t.type))].join(', ')}). Hybrids ` +
+      'are most sensitive in their state-space weights: one wrote nonsense with 8-bit ssm_out (llama.cpp #24501). Check the divergence below.',
     keep: `${part}=q8_0`,
   }));
 }
@@ -94,7 +94,7 @@ function outstanding(damage: readonly TensorDamage[]): Warning[] {
       const fits = better !== 'q6_K' || (shape.at(-1) ?? 0) % 256 === 0;
       found.push({
         tensors: [name],
-        message: `${name} loses ${percent(relativeError)} in ${type}, where ${percent(median)} is usual: it has outliers.`,
+        message: `${name} loses ${percent(relativeError)} in ${type}, where ${percent(median)} is the median: it has outliers.`,
         keep: `${name.replace(/\.weight$/, '')}=${fits ? better : 'q8_0'}`,
       });
     }
@@ -102,10 +102,10 @@ function outstanding(damage: readonly TensorDamage[]): Warning[] {
   return found;
 }
 
-/** Judged as llama.cpp's users judge: a mean divergence of 0.1 nats is plain to see in answers. */
+/** The threshold of llama.cpp's users: a mean divergence of 0.1 nats shows in answers. */
 export function divergenceWarnings(divergence: Divergence, damage: readonly TensorDamage[]): Warning[] {
   if (!(divergence.meanKl > 0.1) && divergence.topAgreement >= 0.85) return [];
-  // The part of the model with the largest error, weighed by how much of it there is.
+  // Ranks the parts of the model by their error, weighted by their size.
   const shares = new Map<string, number>();
   for (const { name, relativeError, shape } of damage)
     shares.set(
@@ -121,8 +121,8 @@ export function divergenceWarnings(divergence: Divergence, damage: readonly Tens
     {
       tensors: damage.filter(({ name }) => worst.includes(namePart(name))).map(({ name }) => name),
       message:
-        `the model was visibly changed: mean KL divergence ${divergence.meanKl.toFixed(3)} nats, the same likeliest token at ${percent(divergence.topAgreement)} ` +
-        `of positions. Take a larger type, or start with the parts that lost most: ${worst.join(', ')}.`,
+        `quantising changed the model visibly: mean KL divergence ${divergence.meanKl.toFixed(3)} nats, the same likeliest token at ${percent(divergence.topAgreement)} ` +
+        `of positions. Choose a larger type, or keep more bits in the parts that lost most: ${worst.join(', ')}.`,
       keep: worst[0] ? `${worst[0]}=q8_0` : null,
     },
   ];

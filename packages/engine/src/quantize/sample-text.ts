@@ -1,5 +1,5 @@
-// The text that damage is measured on when the user names none: the start of Herman Melville's "Moby-Dick; or, The Whale"
-// (1851, in the public domain). Some 500 tokens; enough to see damage, not to rank two good quantisations.
+// The default text of damage reports: the start of Herman Melville's "Moby-Dick; or, The Whale" (1851, in the
+// public domain). About 500 tokens: enough to see damage, too few to rank two good quantisations.
 export const SAMPLE_TEXT =
   'Call me Ishmael. Some years ago—never mind how long precisely—having little or no money in my purse, and nothing ' +
   'particular to interest me on shore, I thought I would sail about a little and see the watery part of the world. It is a ' +

@@ -1,4 +1,5 @@
-// Against llama.cpp's own converter (fixtures/golden/gguf): the same names, shapes, formats, bytes and metadata.
+// Against llama.cpp's own converter (fixtures/golden/gguf): the same names, shapes, formats, bytes and
+// metadata.
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -55,7 +56,10 @@ function valuesOf(tensor: TensorEntry, bytes: Uint8Array): Float32Array {
   return values;
 }
 
-/** A is computed with exp, whose last bit differs between C libraries; codes of Q8_0 may differ where two are as near. */
+/**
+ * A is computed with exp, whose last bit differs between C libraries; codes of Q8_0 may differ where two are
+ * as near.
+ */
 async function compareTensor(ours: TensorEntry, theirs: TensorEntry): Promise<void> {
   const [a, b] = [await bytesOf(ours), await bytesOf(theirs)];
   if (Buffer.compare(a, b) === 0) return;

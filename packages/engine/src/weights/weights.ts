@@ -121,7 +121,10 @@ export function targetType(weight: FoundWeight, quantize: QuantizeType | null): 
   return storedType(weight, quantize);
 }
 
-/** A sentence about matrices that `quantize` leaves as they are, being quantised already; null when there are none. */
+/**
+ * A sentence about matrices that `quantize` leaves as they are, being quantised already; null when there are
+ * none.
+ */
 export function quantizeNote(weights: readonly FoundWeight[], quantize: QuantizeType | null): string | null {
   const matrices = weights.filter(({ kind, precision }) => kind === 'matrix' && precision !== 'f32');
   const kept = matrices.map(fileType).filter((type) => !isFloat(type));

@@ -1,8 +1,8 @@
-// Finding the scale (and minimum) with which a short run of values is best rounded to integer codes.
-// For fixed codes the best scale and minimum are a weighted least-squares line; for a fixed line the best codes are the
-// nearest ones. So: try a few slightly stretched scales, round, solve for the line, keep the line with the smallest
-// weighted error. The idea is that of the k-quants of llama.cpp (pull request 1684); weights make large values count
-// more, since they move a product more.
+// Finding the scale (and minimum) with which a short run of values is best rounded to integer codes. For
+// fixed codes the best scale and minimum are a weighted least-squares line; for a fixed line the best codes
+// are the nearest ones. So: try a few slightly stretched scales, round, solve for the line, keep the line
+// with the smallest weighted error. The idea is that of the k-quants of llama.cpp (pull request 1684);
+// weights make large values count more, since they move a product more.
 
 import { f16ToF32, f32ToF16 } from '../half.ts';
 
@@ -37,8 +37,8 @@ const xs = new Float64Array(32);
 const weights = new Float64Array(32);
 
 /**
- * The scale s for which the codes −half … half − 1 times s come nearest to the values, weighted by their squares.
- * The extreme value gets the code −half (there is no +half), so s has the opposite sign.
+ * The scale s for which the codes −half … half − 1 times s come nearest to the values, weighted by their
+ * squares. The extreme value gets the code −half (there is no +half), so s has the opposite sign.
  */
 export function fitSymmetric(values: Float32Array, from: number, count: number, half: number): number {
   const extreme = extremeOf(values, from, count);
@@ -80,8 +80,8 @@ export interface AffineFit {
 }
 
 /**
- * The line value ≈ scale · code − min, codes 0 … maxCode. `stretchFrom` is how much wider than the full range of codes
- * (in tenths of a code) the first of `steps` tries is.
+ * The line value ≈ scale · code − min, codes 0 … maxCode. `stretchFrom` is how much wider than the full range
+ * of codes (in tenths of a code) the first of `steps` tries is.
  */
 export function fitAffine(
   values: Float32Array,
@@ -134,8 +134,8 @@ const line: AffineFit = { scale: 0, min: 0 };
 const moments = { w: 0, x: 0, xx: 0 };
 
 /**
- * Rounds xs (values above `low`) with one scale, puts the least-squares line for those codes into `line` and returns
- * its weighted error.
+ * Rounds xs (values above `low`) with one scale, puts the least-squares line for those codes into `line` and
+ * returns its weighted error.
  */
 function solveLine(count: number, maxCode: number, low: number, inverse: number): number {
   let sumL = 0;

@@ -1,14 +1,13 @@
-// The k-quants: 256 elements per block, in 16 groups of 16 or 8 of 32 whose scales are small integers times the
-// block's float scale. Block layouts (bytes), after ggml-common.h:
+// The k-quants: 256 elements per block, in 16 groups of 16 or 8 of 32 whose scales are small integers times
+// the block's float scale. Block layouts (bytes), after ggml-common.h:
 //   Q2_K  scales 16 (low nibble scale, high nibble min), qs 64, d f16, dmin f16      value = d·sc · q − dmin·m
 //   Q3_K  high bits 32, qs 64, scales 12 (16 × 6 bits, −32), d f16                   value = d·sc · q
 //   Q4_K  d f16, dmin f16, scales 12 (8 × 6-bit scale and min), qs 128               value = d·sc · q − dmin·m
 //   Q5_K  d f16, dmin f16, scales 12, high bits 32, qs 128                           value = d·sc · q − dmin·m
 //   Q6_K  ql 128, qh 64, scales 16 × i8, d f16                                       value = d·sc · (q − 32)
-// Two-bit fields: byte l of half h holds elements 128h + 32j + l in bits 2j. Nibbles of Q4_K and Q5_K: byte 32c + l
-// holds element 64c + l (low) and 64c + 32 + l (high).
-// d·sc and dmin·m are rounded to float32 before use, as the format's reference does; so is the product before the
-// subtraction.
+// Two-bit fields: byte l of half h holds elements 128h + 32j + l in bits 2j. Nibbles of Q4_K and Q5_K: byte
+// 32c + l holds element 64c + l (low) and 64c + 32 + l (high). d·sc and dmin·m are rounded to float32 before
+// use, as the format's reference does; so is the product before the subtraction.
 
 import { readF16 } from '../half.ts';
 
@@ -44,7 +43,10 @@ export function dequantizeQ3_K(bytes: Uint8Array, blocks: number, out: Float32Ar
   }
 }
 
-/** Sixteen 6-bit scales in 12 bytes: low nibbles in bytes 0–7 (groups 0–7 low, 8–15 high), upper bits in bytes 8–11. */
+/**
+ * Sixteen 6-bit scales in 12 bytes: low nibbles in bytes 0–7 (groups 0–7 low, 8–15 high), upper bits in bytes
+ * 8–11.
+ */
 function scaleOfQ3(bytes: Uint8Array, at: number, group: number): number {
   const low = (bytes[at + (group & 7)]! >> ((group >> 3) * 4)) & 15;
   const high = (bytes[at + 8 + (group & 3)]! >> ((group >> 2) * 2)) & 3;
@@ -84,8 +86,8 @@ export function dequantizeQ5_K(bytes: Uint8Array, blocks: number, out: Float32Ar
 }
 
 /**
- * Eight 6-bit scales and mins in 12 bytes. Groups 0–3: low six bits of bytes 0–3 (scale) and 4–7 (min). Groups 4–7:
- * nibbles of bytes 8–11, with the two upper bits at the top of bytes 0–3 and 4–7.
+ * Eight 6-bit scales and mins in 12 bytes. Groups 0–3: low six bits of bytes 0–3 (scale) and 4–7 (min).
+ * Groups 4–7: nibbles of bytes 8–11, with the two upper bits at the top of bytes 0–3 and 4–7.
  */
 export function scaleOfGroup(bytes: Uint8Array, at: number, group: number): number {
   if (group < 4) return bytes[at + group]! & 63;

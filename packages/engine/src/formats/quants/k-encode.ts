@@ -1,7 +1,7 @@
-// Writing the k-quants. Layouts: k-blocks.ts. Three steps per block of 256: fit scale (and minimum) of each group in
-// float, round the groups' scales to their small integers times one half, then choose the codes for the scales as they
-// will be read back.
-// Every function encodes `blocks` blocks of `values` from its start to the start of `out`.
+// Writing the k-quants. Layouts: k-blocks.ts. Three steps per block of 256: fit scale (and minimum) of each
+// group in float, round the groups' scales to their small integers times one half, then choose the codes for
+// the scales as they will be read back. Every function encodes `blocks` blocks of `values` from its start to
+// the start of `out`.
 
 import { writeF16 } from '../half.ts';
 import { type AffineFit, codeOf, extremeOf, fitAffine, fitSymmetric, roundToHalf } from './fit.ts';
@@ -80,7 +80,9 @@ function symmetricBlock(
   }
 }
 
-/** The lower two bits of all codes into 64 bytes: byte l of half h holds elements 128h + 32j + l in bits 2j. */
+/**
+ * The lower two bits of all codes into 64 bytes: byte l of half h holds elements 128h + 32j + l in bits 2j.
+ */
 function packTwoBits(out: Uint8Array, at: number, shift: number): void {
   for (let half = 0; half < 2; half++) {
     for (let l = 0; l < 32; l++) {

@@ -1,16 +1,17 @@
-// The formats with 32 elements and one scale per block, and plain floats. Block layouts (bytes), after ggml-common.h:
+// The formats with 32 elements and one scale per block, and plain floats. Block layouts (bytes), after
+// ggml-common.h:
 //   Q4_0  d f16, 16 × two nibbles     value = d · (q − 8)        nibbles: byte j holds elements j (low) and j + 16 (high)
 //   Q4_1  d f16, m f16, nibbles       value = d · q + m
 //   Q5_0  d f16, high bits u32, nibbles   value = d · (q − 16)   bit e of the u32 is the fifth bit of element e
 //   Q5_1  d f16, m f16, high bits u32, nibbles   value = d · q + m
 //   Q8_0  d f16, 32 × i8              value = d · q
-// A product of a float32 and a small integer is exact in double, so writing it to a Float32Array rounds once. Where a
-// sum follows, Math.fround keeps the format's own two roundings.
-// Every function decodes `blocks` blocks from the start of `bytes` into `out` from `to`.
+// A product of a float32 and a small integer is exact in double, so writing it to a Float32Array rounds once.
+// Where a sum follows, Math.fround keeps the format's own two roundings. Every function decodes `blocks`
+// blocks from the start of `bytes` into `out` from `to`.
 
 import { readF16 } from '../half.ts';
 
-/** A constant, since V8 computes `2 ** 112` anew in every turn of a loop. */
+/** A constant, because V8 computes `2 ** 112` again in every iteration. */
 const F16_REBIAS = 2 ** 112;
 
 /** Bits are copied, NaN payloads too. Hosts are little-endian, as WebAssembly is. */
@@ -19,9 +20,9 @@ export function dequantizeF32(bytes: Uint8Array, blocks: number, out: Float32Arr
 }
 
 /**
- * Shifting a half's exponent and mantissa into a float32's place leaves the exponent 112 too small, subnormals
- * included; one exact product mends it. Infinities and NaNs get the float32's exponent first. Measured: 2.5 times
- * faster than one readF16 per element.
+ * Shifting a half's exponent and mantissa into a float32's place leaves the exponent 112 too small,
+ * subnormals included; one exact product mends it. Infinities and NaNs get the float32's exponent first.
+ * Measured: 2.5 times faster than one readF16 per element.
  */
 export function dequantizeF16(bytes: Uint8Array, blocks: number, out: Float32Array, to: number): void {
   const bits = new Uint32Array(out.buffer, out.byteOffset + to * 4, blocks);

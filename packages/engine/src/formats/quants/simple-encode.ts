@@ -1,6 +1,7 @@
-// Writing plain floats and the formats with 32 elements per block. Layouts: simple-blocks.ts and table-blocks.ts.
-// The scale is rounded to a half first and codes are chosen for the rounded scale, so its rounding costs nothing twice.
-// Every function encodes `blocks` blocks of `values` from its start to the start of `out`.
+// Writing plain floats and the formats with 32 elements per block. Layouts: simple-blocks.ts and
+// table-blocks.ts. The scale is rounded to a half first and codes are chosen for the rounded scale, so its
+// rounding costs nothing twice. Every function encodes `blocks` blocks of `values` from its start to the
+// start of `out`.
 
 import { f32ToBf16, f32ToF16, writeF16 } from '../half.ts';
 import { clampRound, codeOf, extremeOf, roundToHalf } from './fit.ts';
@@ -63,7 +64,10 @@ export function quantizeQ5_1(values: Float32Array, blocks: number, out: Uint8Arr
   }
 }
 
-/** Codes around `half`; the extreme value gets code 0, the only side with a full `half` of steps. Returns the scale. */
+/**
+ * Codes around `half`; the extreme value gets code 0, the only side with a full `half` of steps. Returns the
+ * scale.
+ */
 function symmetricCodes(values: Float32Array, from: number, half: number): number {
   const d = roundToHalf(extremeOf(values, from, 32) / -half);
   for (let j = 0; j < 32; j++) codes[j] = codeOf(values[from + j]!, d, -half, half - 1) + half;

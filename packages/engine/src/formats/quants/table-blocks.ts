@@ -1,5 +1,5 @@
-// Formats whose codes index a table of values (IQ4, MXFP4) or are ternary digits (TQ). Block layouts (bytes), after
-// ggml-common.h and, for MXFP4, the OCP Microscaling Formats specification 1.0:
+// Formats whose codes index a table of values (IQ4, MXFP4) or are ternary digits (TQ). Block layouts (bytes),
+// after ggml-common.h and, for MXFP4, the OCP Microscaling Formats specification 1.0:
 //   IQ4_NL  d f16, 16 × two nibbles                                    value = d · table[q]
 //   IQ4_XS  d f16, upper scale bits u16, lower scale nibbles 4, qs 128   value = d·(sc − 32) · table[q], 8 groups of 32
 //   MXFP4   exponent u8, 16 × two nibbles (E2M1)                       value = 2^(e − 128) · table[q] (table holds doubles)
@@ -92,8 +92,8 @@ export function dequantizeTQ1_0(bytes: Uint8Array, blocks: number, out: Float32A
 }
 
 /**
- * A byte is a fraction of 256 in base 3: times 3 its integer part is the first digit, and the rest (modulo 256) goes
- * on. Digit n of all `count` bytes comes before digit n + 1.
+ * A byte is a fraction of 256 in base 3: times 3 its integer part is the first digit, and the rest (modulo
+ * 256) goes on. Digit n of all `count` bytes comes before digit n + 1.
  */
 function decodeTernary(
   bytes: Uint8Array,
