@@ -70,7 +70,7 @@ export type {
   WeightsProgress,
 } from './progress.ts';
 export type { LogitsWanted } from './runtime/runtime.ts';
-export type { RestoreOptions, RestoreSource } from './state/restore-state.ts';
+export type { RestoreSource } from './state/restore-state.ts';
 export type { FileHandleLike, SaveOptions, SaveTarget } from './state/save-state.ts';
 export type { ChatMessage, ChatTemplate, ChatToolCall } from './tokenizer/chat-template.ts';
 export type { Tokenizer } from './tokenizer/types.ts';

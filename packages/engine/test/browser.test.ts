@@ -92,15 +92,14 @@ async function storeInPage(task: { url: string; prompt: number[] }): Promise<Sto
   await session.prefill(task.prompt);
   const folder = await navigator.storage.getDirectory();
   const file = await folder.getFileHandle('session', { create: true });
-  const preface = new TextEncoder().encode('mine');
-  await session.saveTo(file, { preface });
+  const data = { mine: 1 };
+  await session.saveTo(file, { data });
   const blob = await file.getFile();
-  const offset = preface.length;
-  const expected = session.save().join();
+  const expected = session.save({ data }).join();
   const same: boolean[] = [];
   for (const source of [file, blob, blob.stream()]) {
-    const restored = await model.restoreSessionFrom(source, { offset });
-    same.push(restored.save().join() === expected);
+    const restored = await model.restoreSessionFrom(source);
+    same.push(restored.save({ data }).join() === expected);
     restored.close();
   }
   const stop = new AbortController();

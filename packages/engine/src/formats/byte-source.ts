@@ -32,19 +32,6 @@ export function bytesSource(name: string, bytes: Uint8Array): ByteSource {
   };
 }
 
-/** What lies behind the first `offset` bytes of a source, which stays the caller's to close. */
-export function sourceFrom(source: ByteSource, offset: number): ByteSource {
-  const { name } = source;
-  checkRange(name, source.byteLength, offset, 0);
-  return {
-    name,
-    byteLength: source.byteLength - offset,
-    handle: null,
-    read: (at, into) => source.read(offset + at, into),
-    async close() {},
-  };
-}
-
 /** A browser's File or any Blob. Only the ranges that are asked for are read. */
 export function blobSource(name: string, blob: Blob): ByteSource {
   return {

@@ -5,7 +5,7 @@ import { UsageError } from '../errors.ts';
 import type { SamplingOptions } from '../generate/types.ts';
 import type { CacheType } from '../plan/cache-layout.ts';
 import { PAGE_TOKENS } from '../plan/cache-layout.ts';
-import { type RestoreOptions, type RestoreSource, restoreState } from '../state/restore-state.ts';
+import { type RestoreSource, restoreState } from '../state/restore-state.ts';
 import { type RestoredState, stateFromBytes } from '../state/state-transfer.ts';
 import type { ChatTemplate } from '../tokenizer/chat-template.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
@@ -202,10 +202,10 @@ export class Model implements AsyncDisposable {
    * `FileSystemFileHandle`, or a stream. It is read into place, without a copy of the whole. Throws StateError, with the
    * reason, for anything that does not fit this model; FormatError for a file that cannot be read.
    */
-  async restoreSessionFrom(source: RestoreSource, options: RestoreOptions = {}): Promise<Session> {
+  async restoreSessionFrom(source: RestoreSource, { signal }: AbortOptions = {}): Promise<Session> {
     this.#core.assertOpen();
     const { stateOwner, runtime } = this.#core;
-    return this.#session(await restoreState(source, stateOwner, runtime.stateMemory, options));
+    return this.#session(await restoreState(source, stateOwner, runtime.stateMemory, signal));
   }
 
   /**

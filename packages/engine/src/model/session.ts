@@ -206,11 +206,11 @@ export class Session implements Disposable {
    * `FileSystemFileHandle` (browsers, also of the origin private file system), or to a stream, which is closed at the end. A
    * file is replaced once all is written. Rejects with the signal's reason when aborted, and with the target's own error.
    */
-  async saveTo(target: SaveTarget, { data, ...options }: SaveOptions = {}): Promise<void> {
+  async saveTo(target: SaveTarget, { data, signal }: SaveOptions = {}): Promise<void> {
     const { state } = this.#timeline;
     const { stateOwner, runtime } = this.#core;
     await this.#core.alone(this.#timeline, () =>
-      saveState(state, this.#held(data), stateOwner, runtime.stateMemory.arena, target, options),
+      saveState(state, this.#held(data), stateOwner, runtime.stateMemory.arena, target, signal),
     );
   }
 

@@ -28,24 +28,11 @@ export function sequenceOf(source: ByteSource): ByteSequence {
   };
 }
 
-/** Skips `offset` bytes first. An abort ends a read that waits for the stream. */
-export async function sequenceOfStream(
+/** An abort ends a read that waits for the stream. */
+export const sequenceOfStream = (
   stream: ReadableStream<Uint8Array>,
-  offset: number,
   signal: AbortSignal | undefined,
-): Promise<ByteSequence> {
-  const sequence = new StreamSequence(stream, signal);
-  try {
-    for (let left = offset; left > 0; left -= SKIP_BYTES)
-      await sequence.read(new Uint8Array(Math.min(left, SKIP_BYTES)));
-    return sequence;
-  } catch (error) {
-    await sequence.release(error);
-    throw error;
-  }
-}
-
-const SKIP_BYTES = 2 ** 16;
+): ByteSequence => new StreamSequence(stream, signal);
 
 class StreamSequence implements ByteSequence {
   readonly byteLength = null;

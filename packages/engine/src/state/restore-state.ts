@@ -3,7 +3,7 @@
 // a mebibyte are in between.
 import { crc32, openHandle } from '#platform';
 import { UsageError } from '../errors.ts';
-import { blobSource, sourceFrom } from '../formats/byte-source.ts';
+import { blobSource } from '../formats/byte-source.ts';
 import type { ByteSource } from '../formats/types.ts';
 import type { Arena } from '../memory/arena.ts';
 import { type ByteSequence, sequenceOf, sequenceOfStream } from './byte-sequence.ts';
@@ -26,36 +26,23 @@ import { allocate, heldTokens, joinNeighbours, PIECE_BYTES, type RestoredState }
  */
 export type RestoreSource = string | Blob | FileHandleLike | ReadableStream<Uint8Array>;
 
-/** Options of `model.restoreSessionFrom`. */
-export interface RestoreOptions {
-  /** Where the session begins: the length of the preface that it was saved with. Default 0. */
-  readonly offset?: number | undefined;
-  /**
-   * Stops reading; nothing of the session stays in memory, and a stream is cancelled with the signal's
-   * reason.
-   */
-  readonly signal?: AbortSignal | undefined;
-}
-
 const NAME = 'saved session';
 
-/** When anything is wrong with the bytes, nothing of them stays in memory. */
+/**
+ * When anything is wrong with the bytes, or at an abort, nothing of them stays in memory, and a stream is cancelled.
+ */
 export async function restoreState(
   source: RestoreSource,
   owner: StateOwner,
   memory: StateMemory,
-  { offset = 0, signal }: RestoreOptions,
+  signal?: AbortSignal,
 ): Promise<RestoredState> {
-  if (!Number.isSafeInteger(offset) || offset < 0)
-    throw new UsageError(`restoreSessionFrom: offset: expected a whole number from 0, found ${offset}`);
   signal?.throwIfAborted();
-  if (source instanceof ReadableStream) {
-    const sequence = await sequenceOfStream(source, offset, signal);
-    return readState(sequence, owner, memory, signal);
-  }
+  if (source instanceof ReadableStream)
+    return readState(sequenceOfStream(source, signal), owner, memory, signal);
   const file = await open(source);
   try {
-    return await readState(sequenceOf(sourceFrom(file, offset)), owner, memory, signal);
+    return await readState(sequenceOf(file), owner, memory, signal);
   } finally {
     await file.close();
   }

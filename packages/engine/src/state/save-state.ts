@@ -30,30 +30,25 @@ export type SaveTarget = string | FileHandleLike | WritableStream<Uint8Array>;
 export interface SaveOptions {
   /** Anything of the application's own that JSON can hold; the restored session has it as `data`. */
   readonly data?: JsonValue | undefined;
-  /** Bytes of yours in front; pass their number as `offset` to restore. */
-  readonly preface?: Uint8Array | undefined;
   /** Stops writing; a file of that name is then as it was, a stream is aborted with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-const NOTHING = new Uint8Array();
-
-/** Writes `preface`, then what `stateToBytes` returns. The state must not be advanced meanwhile. */
+/** Writes what `stateToBytes` returns. The state must not be advanced meanwhile. */
 export async function saveState(
   state: SessionState,
   held: HeldTokens,
   owner: StateOwner,
   arena: Arena,
   target: SaveTarget,
-  { preface = NOTHING, signal }: Omit<SaveOptions, 'data'>,
+  signal?: AbortSignal,
 ): Promise<void> {
   signal?.throwIfAborted();
-  if (typeof target === 'string') return saveToPath(state, held, owner, target, preface, signal);
+  if (typeof target === 'string') return saveToPath(state, held, owner, target, signal);
   const stream = await streamOf(target);
   const { header, tokens, recurrent, pages } = contentsOf(state, held, owner);
   const places = joinNeighbours([recurrent, ...pages.flat()]).map((part) => placeOf(part, arena));
   await writeStream(stream, signal, function* () {
-    yield preface.slice();
     const head = encodeHead(header, tokens);
     let checksum = crc32(head);
     yield head;
@@ -73,14 +68,13 @@ async function saveToPath(
   held: HeldTokens,
   owner: StateOwner,
   path: string,
-  preface: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (!state.staysInPlace) return writeParts(path, [preface, stateToBytes(state, held, owner)], signal);
+  if (!state.staysInPlace) return writeParts(path, [stateToBytes(state, held, owner)], signal);
   const { header, tokens, recurrent, pages } = contentsOf(state, held, owner);
   const parts = [encodeHead(header, tokens), ...joinNeighbours([recurrent, ...pages.flat()])];
   const checksum = parts.reduce((crc, part) => crc32(part, crc), 0);
-  await writeParts(path, [preface, ...parts, encodeChecksum(checksum)], signal);
+  await writeParts(path, [...parts, encodeChecksum(checksum)], signal);
 }
 
 async function streamOf(target: Exclude<SaveTarget, string>): Promise<WritableStream<Uint8Array>> {
