@@ -39,7 +39,7 @@ On two cores a repetition takes about 2 minutes for the Llama-shaped file and 1 
 interface Contender {
   readonly name: string;
   readonly isolated: boolean;
-  /** At most so many repetitions. */
+  /** The most repetitions. */
   readonly most?: number;
   readonly run: (task: BrowserTask) => Promise<BrowserFigures>;
 }

@@ -1,4 +1,4 @@
-// Puts a llama.cpp sequence at a depth without reading that many tokens (at 50 tokens a second, 128K would take 45
+// Puts a llama.cpp sequence at a depth without reading that many tokens (at 50 tokens per second, 128K would take 45
 // minutes): a short sequence is saved to a file, its attention cache is repeated in the file to the length that is
 // wanted, and the file is loaded. What follows means nothing; it takes as long as at a real depth.
 //

@@ -128,7 +128,7 @@ function packageSteps(packages: readonly BuiltPackage[], installed: string): Ste
       cwd: installed,
     },
     {
-      name: 'marimba, installed: generate with the model that comes along',
+      name: 'marimba, installed: generate with the bundled model',
       command: process.execPath,
       args: [program, 'generate', '--prompt', 'Abraham Lincoln, 1862', '--max-tokens', '4'],
       cwd: installed,

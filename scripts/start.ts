@@ -1,4 +1,4 @@
-// `npm start`: the project's main job on the small model that comes along: it writes a passage of a speech,
+// `npm start`: the project's main job on the bundled model: it writes a passage of a speech,
 // shows what that took, and says how to get a real model. On a terminal a conversation follows; without one
 // it exits.
 import { loadModel, type Model } from '../packages/engine/src/index.ts';

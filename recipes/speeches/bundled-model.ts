@@ -1,6 +1,6 @@
 // `npm run bundled-model`: the bundled model from nothing, in one command: fetch the speeches, cut them into
 // passages, learn a vocabulary, train three models alike and one longer, quantise that, measure all of them,
-// write the card. Every stage is skipped when its result is there, training goes on from its last checkpoint:
+// write the card. Every stage is skipped when its result is there, training resumes from its last checkpoint:
 // stop it whenever you like.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';

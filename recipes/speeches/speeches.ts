@@ -17,7 +17,7 @@ export interface Split {
   readonly heldOut: readonly Speech[];
 }
 
-/** A passage holds at most so many characters, except a single sentence that is longer. */
+/** The most characters of a passage, except for a single sentence that is longer. */
 const PASSAGE_CHARACTERS = 900;
 const HELD_OUT_SPEECHES = 12;
 const SPLIT_SEED = 2026;

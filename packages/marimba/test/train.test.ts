@@ -1,4 +1,4 @@
-// marimba train: the golden check's output, a run that is stopped and goes on, and what is wrong usage.
+// marimba train: the golden check's output, a run that is stopped and resumed, wrong usage.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

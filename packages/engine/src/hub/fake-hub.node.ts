@@ -177,7 +177,7 @@ function contentRange(body: Buffer, start: number): string {
   return `bytes ${start}-${body.byteLength - 1}/${body.byteLength}`;
 }
 
-/** Ends the answer properly after so many bytes, as some proxies do; all that was sent arrives. */
+/** Ends the answer properly after this many bytes, as some proxies do; all that was sent arrives. */
 export function endAfter(byteLength: number): Fault {
   return ({ response, body, etag, start }) => {
     const from = start ?? 0;
@@ -188,7 +188,7 @@ export function endAfter(byteLength: number): Fault {
 }
 
 /**
- * Sends so many bytes of what was asked for, then breaks the connection; some of what was sent may be lost.
+ * Sends this many bytes of the range, then breaks the connection; some of what was sent may be lost.
  */
 export function cutAfter(byteLength: number): Fault {
   return (delivery) => {
@@ -196,7 +196,7 @@ export function cutAfter(byteLength: number): Fault {
   };
 }
 
-/** Sends so many bytes, then nothing more, with the connection open. */
+/** Sends this many bytes, then nothing more, with the connection open. */
 export function stallAfter(byteLength: number): Fault {
   return (delivery) => {
     sendPart(delivery, byteLength, () => undefined);

@@ -1,4 +1,4 @@
-// Lets everything else on a thread run now and then while long work goes on: painting, timers, abort signals.
+// Lets everything else on a thread run now and then during long work: painting, timers, abort signals.
 import { nextTurn } from '#platform';
 
 /** Long enough that turns cost nothing measurable, short enough for a page that scrolls. */
@@ -19,7 +19,7 @@ export class TurnClock {
     this.#since = now();
   }
 
-  /** A promise to await when the thread was held long enough, null to go on at once. */
+  /** A promise to await when the thread was held long enough, null to continue at once. */
   pause(): Promise<void> | null {
     return this.#now() - this.#since > HOLD_MS ? this.#turn() : null;
   }

@@ -66,7 +66,7 @@ export class OpenSources {
   }
 }
 
-/** Rows are packed by tiles of so many. */
+/** Rows per packed tile. */
 const TILE_ROWS = 16;
 /** Small enough to stay in a processor's second-level cache between being read and being packed. */
 const STAGE_BYTES = 256 * 1024;

@@ -1,5 +1,5 @@
 // Speed of the f32 kernels on one thread: node src/backends/wasm/f32.bench.ts [relaxed|baseline] [PATTERN]
-// [cold] `cold` reads so much else before each run that operands come from memory, as a layer's own do when a
+// [cold] `cold` reads other memory before each run, so that operands come from memory, as a layer's own do when a
 // token is decoded. Sizes are those of the 3B Jamba. GMAC/s are multiply-adds; the scan counts one
 // exponential per state and row.
 

@@ -1,5 +1,5 @@
 // One thread's part in running programs. Threads do not wait for each other to *arrive*: an op is over when
-// every chunk of it was claimed and everyone who entered it has left, and whoever is awake goes on. So a
+// every chunk of it was claimed and everyone who entered it has left, and whoever is awake continues. So a
 // thread that the system has put aside, or that is slow to wake, delays nobody unless it holds a chunk; when
 // it comes back it joins the op that is open by then.
 import type { LinearMemory } from '../../memory/arena.ts';
