@@ -1,19 +1,21 @@
-// The conversation loop: a prompt, an answer as it comes, and commands that begin with a slash.
+// The conversation loop: a prompt, an answer while it streams, and commands that begin with a slash.
 import { stat } from 'node:fs/promises';
 import { type GenerateOptions, type Generation, type Model, UsageError } from '@marimba/engine';
 import { EXIT, explain } from '../exit.ts';
+import { liveLine } from '../live-line.ts';
+import { showReading } from '../prompt-progress.ts';
 import { bold, bytes, cyan, dim, duration, plural, threeDigits, yellow } from '../terminal.ts';
-import { createWrapper, lineWidth } from '../wrap.ts';
+import { createWrapper, definitions, lineWidth } from '../wrap.ts';
 import { type Conversation, createConversation } from './conversation.ts';
 import { type LineReader, readLines } from './lines.ts';
 
 const HELP: readonly (readonly [string, string])[] = [
   ['/regenerate', 'another answer to the last message'],
-  ['/new', 'begin again, with nothing before'],
+  ['/new', 'start a new conversation'],
   ['/rewind [N]', 'take back the last N turns (default 1)'],
   ['/system [TEXT]', 'set or clear the system message'],
-  ['/save FILE', 'keep this conversation with its state'],
-  ['/load FILE', 'go on where a saved one stopped'],
+  ['/save FILE', 'save this conversation with its state'],
+  ['/load FILE', 'resume a saved one'],
   ['/stats', 'tokens, speed and memory'],
   ['/help', 'this list'],
   ['/exit', 'leave (also Ctrl-D)'],
@@ -51,7 +53,10 @@ class ChatLoop {
 
   async run(): Promise<number> {
     this.#lines.onInterrupt(() => {
-      if (this.#running) return this.#running.abort();
+      if (this.#running) {
+        liveLine.stop();
+        return this.#running.abort();
+      }
       this.#ended = true;
       this.#code = EXIT.interrupted;
       this.#lines.close();
@@ -82,7 +87,7 @@ class ChatLoop {
         this.#ended = true;
         return;
       case 'help':
-        return say(HELP.map(([command, what]) => `  ${cyan(command.padEnd(15))} ${what}`).join('\n'));
+        return say(definitions(HELP));
       case 'regenerate':
         return this.#show((options) => this.#conversation.regenerate(options));
       case 'new':
@@ -129,22 +134,28 @@ class ChatLoop {
     say(dim(`${path}: ${bytes((await stat(path)).size)}`));
   }
 
-  /** Prints an answer as it comes; Ctrl-C ends it and keeps what is there. */
+  /** Prints an answer while it streams. Ctrl-C ends it, and what was generated stays. */
   async #show(answer: (options: GenerateOptions) => Promise<Generation>): Promise<void> {
     const controller = (this.#running = new AbortController());
     const ids = this.#conversation.mode === 'tokens';
+    let reading = () => {};
     const wrapper = !ids && process.stdout.isTTY ? createWrapper(lineWidth()) : null;
     try {
       const generation = await answer({ ...this.#settings.options, signal: controller.signal });
+      reading = showReading(generation);
       for await (const { token, text } of generation) {
+        reading();
         process.stdout.write(ids ? `${token} ` : (wrapper?.push(text) ?? text));
         await new Promise((resolve) => setImmediate(resolve));
       }
+      reading();
       process.stdout.write(`${wrapper?.end() ?? ''}\n`);
       if (controller.signal.aborted) return say(dim('(stopped)'));
       const { finishReason } = await generation.result;
       if (finishReason === 'context') say(yellow('The context is full. /rewind makes room.'));
     } finally {
+      reading();
+      liveLine.stop(false);
       this.#running = null;
     }
   }
@@ -167,7 +178,7 @@ function stats(conversation: Conversation): string {
   const { model, position, last } = conversation;
   const { usedBytes, weightBytes, recurrentBytes } = model.memory;
   const lines = [
-    `context   ${position} of ${model.contextLength} tokens`,
+    `context   ${position.toLocaleString('en')} of ${plural(model.contextLength, 'token')}`,
     `memory    ${bytes(usedBytes)} in use, weights ${bytes(weightBytes)}, ` +
       `state ${bytes(recurrentBytes)} per session`,
     `backend   ${model.describe().backend}`,
@@ -176,8 +187,8 @@ function stats(conversation: Conversation): string {
     const { timings, usage, seed } = last;
     const speed = timings.tokensPerSecond > 0 ? ` at ${threeDigits(timings.tokensPerSecond)}/s` : '';
     lines.push(
-      `prompt    ${usage.promptTokens} tokens, ${usage.reusedTokens} reused, the rest read in ${duration(timings.promptMs)}`,
-      `answer    ${usage.generatedTokens} tokens${speed}, seed ${seed}`,
+      `prompt    ${plural(usage.promptTokens, 'token')}, ${usage.reusedTokens} reused, the rest read in ${duration(timings.promptMs)}`,
+      `answer    ${plural(usage.generatedTokens, 'token')}${speed}, seed ${seed}`,
     );
   }
   return lines.map((line) => dim(`  ${line}`)).join('\n');
