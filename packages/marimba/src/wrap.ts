@@ -15,15 +15,16 @@ export function wrapText(text: string, width = lineWidth(), indent = ''): string
 /** Terms and what they mean in two columns, the second wrapped to the terminal; below each other where it is narrow. */
 export function definitions(
   list: readonly (readonly [term: string, meaning: string])[],
-  columns = terminalWidth(),
+  paint: (text: string) => string = cyan,
 ): string {
+  const columns = terminalWidth();
   const column = Math.max(...list.map(([term]) => textWidth(term))) + 4;
   return list
     .map(([term, meaning]) => {
       const room = columns - column;
-      if (room < 24) return `  ${cyan(term)}\n${wrapText(meaning, columns, '      ')}`;
+      if (room < 24) return `  ${paint(term)}\n${wrapText(meaning, columns, '      ')}`;
       const lines = wrapText(meaning, room).split('\n');
-      const head = `  ${cyan(term)}${' '.repeat(column - 2 - textWidth(term))}`;
+      const head = `  ${paint(term)}${' '.repeat(column - 2 - textWidth(term))}`;
       return head + lines.join(`\n${' '.repeat(column)}`);
     })
     .join('\n');

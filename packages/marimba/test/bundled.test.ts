@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { bundledSettings, isBundled, isHeading, locate } from '../src/bundled.ts';
+import { bundledSettings, introduction, isBundled, isHeading, locate } from '../src/bundled.ts';
+import { fitTable, textWidth } from '../src/terminal.ts';
 import { createWrapper } from '../src/wrap.ts';
 import { marimba, root } from './run.ts';
 
@@ -112,5 +113,58 @@ test('streamed text is wrapped between words, in any cuts', () => {
       expected,
       `${cut}`,
     );
+  }
+});
+
+/** As if standard output were a terminal of this width. */
+function onTerminal<T>(columns: number, work: () => T): T {
+  const { isTTY, columns: before } = process.stdout;
+  Object.assign(process.stdout, { isTTY: true, columns });
+  try {
+    return work();
+  } finally {
+    Object.assign(process.stdout, { isTTY, columns: before });
+  }
+}
+
+test('tables drop columns and texts break where a terminal is narrow', () => {
+  const rows = [
+    ['name', '1234567890', 'total'],
+    ['a', 'b', 'c'],
+  ];
+  assert.match(
+    onTerminal(40, () => fitTable(rows, [1])),
+    /1234567890/,
+  );
+  const narrow = onTerminal(20, () => fitTable(rows, [1]));
+  assert.doesNotMatch(narrow, /1234567890/);
+  assert.match(narrow, /name {2}total/);
+  for (const columns of [60, 80, 100]) {
+    const lines = onTerminal(columns, () => introduction()).split('\n');
+    for (const line of lines) assert.ok(textWidth(line) <= columns, `${columns}: ${line}`);
+    assert.ok(Math.max(...lines.map(textWidth)) > columns * 0.7, 'uses the width that there is');
+  }
+});
+
+test('the width of a text is what a terminal gives it', () => {
+  for (const [text, columns] of [
+    ['abc', 3],
+    ['\u001b[36mabc\u001b[39m', 3],
+    ['日本語', 6],
+    ['e\u0301', 1],
+    ['👩‍👧', 2],
+    ['→ ×', 3],
+  ] as const)
+    assert.equal(textWidth(text), columns, text);
+});
+
+test('quantising what is quantised is said to change nothing', async () => {
+  for (const args of [
+    ['inspect', '--quantize', 'q4_K'],
+    ['generate', '--quantize', 'q4_K', '--prompt', 'We', '--max-tokens', '1'],
+  ]) {
+    const { code, stderr } = await marimba(args);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^--quantize q4_K changes nothing: these weights are .*Q8_0.* already\.\n$/);
   }
 });

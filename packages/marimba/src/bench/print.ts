@@ -1,6 +1,18 @@
 // The result of `marimba bench` for people.
 import type { OpProfile } from '@marimba/engine/measure';
-import { bold, bytes, dim, duration, table, threeDigits, tokens } from '../terminal.ts';
+import {
+  bold,
+  bytes,
+  dim,
+  duration,
+  fitTable,
+  table,
+  terminalWidth,
+  textWidth,
+  threeDigits,
+  tokens,
+} from '../terminal.ts';
+import { wrapText } from '../wrap.ts';
 import type { BenchResult, Phase } from './measure.ts';
 
 /** Lines of a profile that are shown; what is left is one line. */
@@ -13,7 +25,7 @@ export function formatBench(result: BenchResult): string {
   const limit = result.readLimitBytesPerSecond;
   return [
     bold(result.model),
-    dim(result.backend),
+    note(result.backend),
     '',
     figures([
       [
@@ -47,16 +59,18 @@ export function formatBench(result: BenchResult): string {
     bold('Where decoding’s time goes'),
     formatProfile(result.decode.profile),
     '',
-    dim(
+    note(
       `A decoding step reads ${bytes(result.bytesPerDecodeStep)}: ` +
         `${percent(result.decode.shareOfReadLimit)} of the speed at which memory alone could be read.`,
     ),
-    dim(
+    note(
       `With every op at its limit, of reads or of products, a prompt would take ${percent(result.prompt.shareOfLimits)} of its time, ` +
         `decoding ${percent(result.decode.shareOfLimits)}.`,
     ),
   ].join('\n');
 }
+
+const note = (text: string): string => wrapText(dim(text));
 
 const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
 
@@ -69,10 +83,18 @@ function loadParts({ load, weightBytes }: BenchResult): string {
   );
 }
 
-/** Rows of name, figure and explanation; the explanations follow left-aligned. */
+/** Rows of name, figure and explanation; the explanations follow left-aligned, below where there is no room. */
 function figures(rows: readonly (readonly [name: string, figure: string, rest: string])[]): string {
   const lines = table(rows.map(([name, figure]) => [name, figure])).split('\n');
-  return lines.map((line, i) => `${line}  ${rows[i]![2]}`).join('\n');
+  const room = process.stdout.isTTY ? terminalWidth() : Number.POSITIVE_INFINITY;
+  return lines
+    .map((line, i) => {
+      const rest = rows[i]![2];
+      if (textWidth(line) + 2 + textWidth(rest) <= room) return `${line}  ${rest}`;
+      const below = wrapText(rest, room, '      ');
+      return line.trim() ? `${line}\n${below}` : below;
+    })
+    .join('\n');
 }
 
 function phaseCells(phase: Phase): [figure: string, rest: string] {
@@ -104,5 +126,5 @@ function formatProfile(profile: readonly OpProfile[]): string {
     const share = rest.reduce((sum, line) => sum + line.share, 0);
     rows.push([dim(`${rest.length} others`), `${threeDigits(ms)} ms`, `${(share * 100).toFixed(1)} %`]);
   }
-  return table(rows);
+  return fitTable(rows, [6, 4, 3, 1]);
 }

@@ -2,6 +2,7 @@
 import type { Model } from '@marimba/engine';
 import { countLayers, drawStrip } from '../describe/strip.ts';
 import { bold, bytes, count, dim } from '../terminal.ts';
+import { wrapText } from '../wrap.ts';
 
 export function banner(model: Model): string {
   const { spec } = model;
@@ -16,8 +17,8 @@ export function banner(model: Model): string {
     `${bold(model.name)}  ${dim(spec.family)}`,
     ...drawStrip(spec),
     `  ${countLayers(spec)}`,
-    dim(`  ${figures.join(' · ')}`),
-    dim(`  ${backend}`),
+    wrapText(dim(figures.join(' · ')), undefined, '  '),
+    wrapText(dim(backend), undefined, '  '),
     '',
   ].join('\n');
 }

@@ -5,10 +5,12 @@ import { stateLayout } from '@marimba/engine/plan';
 import type { Command } from 'commander';
 import { OPTIONAL_MODEL } from '../bundled.ts';
 import { cacheBytesPerToken } from '../describe/memory.ts';
+import { whyNotHere } from '../describe/needs.ts';
 import { describeCheckpoint } from '../describe/source.ts';
 import { countLayers, drawStrip } from '../describe/strip.ts';
 import {
   activeParameters,
+  alreadyQuantized,
   type DescribedWeight,
   describeWeights,
   sumBy,
@@ -17,7 +19,8 @@ import {
 import { watchInterrupt } from '../interrupt.ts';
 import { openModelFiles } from '../open.ts';
 import { addHubOptions, type ModelFlags, quantizeOption } from '../options.ts';
-import { bold, bytes, count, dim, printJson, table, tokens } from '../terminal.ts';
+import { bold, bytes, count, dim, printJson, table, tokens, yellow } from '../terminal.ts';
+import { definitions, wrapText } from '../wrap.ts';
 import { examples } from './examples.ts';
 
 const CACHE_TYPES: readonly CacheType[] = ['f32', 'f16', 'q8'];
@@ -59,6 +62,8 @@ async function run(source: string, flags: ModelFlags & { json?: boolean }): Prom
     const data = await inspect(checkpoint, spec, weights);
     if (flags.json) printJson(data);
     else process.stdout.write(render(data, spec, weights));
+    const note = flags.quantize && alreadyQuantized(found, flags.quantize);
+    if (note) process.stderr.write(`${note}\n`);
   } finally {
     await checkpoint.close();
     interrupt.release();
@@ -108,6 +113,7 @@ async function inspect(checkpoint: Checkpoint, spec: ModelSpec, weights: readonl
       byType: Object.fromEntries(sumBy(weights, (w) => w.placed.layout.type, memoryOf)),
     },
     paths: { int8: summary(fast), general: summary(general) },
+    cannotRun: whyNotHere(total(weights, memoryOf)),
     tokenizer: tokenizer ? await describeTokenizer(checkpoint, tokenizer) : null,
     chatTemplate: chatTemplate?.name ?? null,
     endTokens: spec.endTokens,
@@ -158,6 +164,7 @@ function render(data: Data, spec: ModelSpec, weights: readonly DescribedWeight[]
     `${bold(data.name)}  ${dim(`${data.family}, ${data.format === 'gguf' ? 'GGUF' : 'Hugging Face folder'}`)}`,
     [...drawStrip(spec), `  ${countLayers(spec)}`].join('\n'),
     table(facts(data)),
+    ...(data.cannotRun ? [wrapText(yellow(`This model ${data.cannotRun}.`))] : []),
     `${bold('Weights')}\n${table(weightRows(weights))}`,
     `${bold('Arithmetic')}\n${pathLines(data)}`,
     `${bold('State')}\n${table([
@@ -222,7 +229,10 @@ function pathLines({ paths }: Data): string {
       .join(', ');
   const rows = [['int8 dot products', bytes(paths.int8.bytes)]];
   if (paths.general.bytes > 0) rows.push(['general path, slower', bytes(paths.general.bytes)]);
-  const rest = paths.general.bytes > 0 ? `\n${dim(`  general: ${list(paths.general.weights)}`)}` : '';
+  const rest =
+    paths.general.bytes > 0
+      ? `\n${wrapText(dim(`general: ${list(paths.general.weights)}`), undefined, '  ')}`
+      : '';
   return table(rows) + rest;
 }
 
@@ -232,12 +242,15 @@ function textLines(data: Data): string {
     return `  no tokenizer: this model takes and gives token ids\n  end tokens  ${data.endTokens.join(', ') || 'none'}`;
   const name = (token: { id: number; text: string } | null) =>
     token ? `${token.text} (${token.id})` : 'none';
-  const rows = [
-    `  tokenizer      ${tokenizer.kind}, ${tokenizer.vocabularySize} tokens, ${tokenizer.addedTokens} of them added`,
-    `  begins with    ${name(tokenizer.special.bos)}${tokenizer.addBos ? '' : ', not added by itself'}`,
-    `  ends at        ${tokenizer.special.eos.map(name).join(', ') || 'none'}`,
-    `  chat template  ${data.chatTemplate ? 'yes' : 'no'}`,
-    ...tokenizer.notes.map((note) => `  note           ${note}`),
+  const rows: [string, string][] = [
+    [
+      'tokenizer',
+      `${tokenizer.kind}, ${tokenizer.vocabularySize} tokens, ${tokenizer.addedTokens} of them added`,
+    ],
+    ['begins with', `${name(tokenizer.special.bos)}${tokenizer.addBos ? '' : ', not added by itself'}`],
+    ['ends at', tokenizer.special.eos.map(name).join(', ') || 'none'],
+    ['chat template', data.chatTemplate ? 'yes' : 'no'],
+    ...tokenizer.notes.map((note): [string, string] => ['note', note]),
   ];
-  return rows.join('\n');
+  return definitions(rows, (text) => text);
 }
