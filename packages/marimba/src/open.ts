@@ -4,8 +4,6 @@ import { type Checkpoint, type LoadModelOptions, loadModel, type Model, UsageErr
 import { openSource } from '@marimba/engine/node';
 import { BUNDLED, locate } from './bundled.ts';
 import { KNOWN_MODELS } from './describe/known-models.ts';
-import { describeCheckpoint } from './describe/source.ts';
-import { alreadyQuantized } from './describe/weights.ts';
 import type { Interrupt } from './interrupt.ts';
 import { loadReporter, Progress } from './progress.ts';
 
@@ -54,14 +52,12 @@ export async function loadForCommand(
   interrupt: Interrupt,
 ): Promise<Model> {
   const progress = new Progress();
-  const all = { ...options, signal: interrupt.signal, onProgress: loadReporter(progress) };
   try {
-    if (!options.quantize) return await loadModel(sourceOf(source), all);
-    const { token, endpoint, signal, onProgress } = all;
-    const files = await openSource(sourceOf(source), { token, endpoint, signal, onProgress });
-    const note = alreadyQuantized(describeCheckpoint(files).weights, options.quantize);
-    if (note) progress.note(note);
-    return await loadModel(files, all);
+    return await loadModel(sourceOf(source), {
+      ...options,
+      signal: interrupt.signal,
+      onProgress: loadReporter(progress),
+    });
   } finally {
     progress.clear();
     interrupt.check();

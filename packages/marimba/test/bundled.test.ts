@@ -157,14 +157,3 @@ test('the width of a text is what a terminal gives it', () => {
   ] as const)
     assert.equal(textWidth(text), columns, text);
 });
-
-test('quantising what is quantised is said to change nothing', async () => {
-  for (const args of [
-    ['inspect', '--quantize', 'q4_K'],
-    ['generate', '--quantize', 'q4_K', '--prompt', 'We', '--max-tokens', '1'],
-  ]) {
-    const { code, stderr } = await marimba(args);
-    assert.equal(code, 0, stderr);
-    assert.match(stderr, /^--quantize q4_K changes nothing: these weights are .*Q8_0.* already\.\n$/);
-  }
-});

@@ -10,7 +10,6 @@ import { describeCheckpoint } from '../describe/source.ts';
 import { countLayers, drawStrip } from '../describe/strip.ts';
 import {
   activeParameters,
-  alreadyQuantized,
   type DescribedWeight,
   describeWeights,
   sumBy,
@@ -62,8 +61,6 @@ async function run(source: string, flags: ModelFlags & { json?: boolean }): Prom
     const data = await inspect(checkpoint, spec, weights);
     if (flags.json) printJson(data);
     else process.stdout.write(render(data, spec, weights));
-    const note = flags.quantize && alreadyQuantized(found, flags.quantize);
-    if (note) process.stderr.write(`${note}\n`);
   } finally {
     await checkpoint.close();
     interrupt.release();

@@ -70,14 +70,6 @@ function placeMatrix(
   return { address: 0, layout, rows, columns, byteLength: byteLength * experts };
 }
 
-/** Says that quantising while loading would change nothing, since the file's matrices have few bits already; else null. */
-export function alreadyQuantized(found: readonly FoundWeight[], quantize: QuantizeType): string | null {
-  const matrices = found.filter(({ kind }) => kind === 'matrix');
-  if (matrices.some((weight) => targetType(weight, quantize) !== weight.tensors[0]!.type)) return null;
-  const types = [...new Set(matrices.map(({ tensors }) => tensors[0]!.type))].join(', ');
-  return `--quantize ${quantize} changes nothing: these weights are ${types} already.`;
-}
-
 /** Sums `value` by `key`, in order of first appearance. */
 export function sumBy<K extends string>(
   weights: readonly DescribedWeight[],
