@@ -1,6 +1,6 @@
 // The kernels of both builds (relaxed and baseline): every exported name is an op kind or a packing routine.
 export { attention } from './attention/attention';
-export { cacheStore } from './attention/cache-store';
+export { cacheStore } from './attention/store';
 export { causalConv } from './mamba/conv';
 export { add, combineExperts, gatedActivation, gatherRows } from './common/elementwise';
 export { expertLinear, route } from './linear/experts';
@@ -12,11 +12,11 @@ export { quantizeRows } from './linear/packed-codes';
 export { packRows } from './linear/packed-pack';
 export { multiplyBytes, multiplyFloats } from './common/peak';
 export { readBytes, readQuarters } from './common/probe';
-export { attentionBackward } from './training/backward-attention';
-export { causalConvBackward } from './training/backward-conv';
-export { copy, embedBackward, gatedActivationBackward, gatherRowsBackward, rmsNormBackward, rmsNormWeightBackward } from './training/backward-dense';
-export { combineExpertsBackward, routeBackward, sumSlots } from './training/backward-experts';
-export { expertLinearBackwardInput, expertLinearBackwardWeight, linearBackwardInput, linearBackwardWeight } from './training/backward-linear';
-export { scanReduce, selectiveScanBackward } from './training/backward-scan';
+export { attentionBackward } from './training/attention-backward';
+export { causalConvBackward } from './training/conv-backward';
+export { copy, embedBackward, gatedActivationBackward, gatherRowsBackward, rmsNormBackward, rmsNormWeightBackward } from './training/dense-backward';
+export { combineExpertsBackward, routeBackward, sumSlots } from './training/experts-backward';
+export { expertLinearBackwardInput, expertLinearBackwardWeight, linearBackwardInput, linearBackwardWeight } from './training/linear-backward';
+export { scanReduce, selectiveScanBackward } from './training/scan-backward';
 export { useWideTiles } from './linear/tiles';
 export { adamW, clear, clipGradient, crossEntropy, decayFromLog, sumSquares } from './training/training';

@@ -1,55 +1,40 @@
-// Softmax attention over a paged cache, with the softmax kept online (Milakov & Gimelshein 2018; in blocks as in
-// FlashAttention, Dao et al. 2022), so that memory does not grow with the context.
+// Softmax attention over a paged cache, with the softmax kept online (Milakov & Gimelshein 2018; in blocks as
+// in FlashAttention, Dao et al. 2022), so that memory does not grow with the context.
 //
-// The unit of work is an item: up to QUERIES queries that share a KV head (all its query heads, and as many rows of one
-// segment as fit) against a range of the cache. Pages of 64 positions are dequantised once per item; scores and weighted
-// values are register tiles (attention-tiles.ts; 8-bit caches have their own). Few rows over a deep cache leave too few items for the
-// threads, so the cache is split into ranges then; whoever finishes the last item merges the partial results. How it is
-// split depends on positions and scratch size alone, and a row's result does not depend on its neighbours' values.
+// The unit of work is an item: up to QUERIES queries that share a KV head (all its query heads, and as many
+// rows of one segment as fit) against a range of the cache. Pages of 64 positions are dequantised once per
+// item; scores and weighted values are register tiles (float-tiles.ts; 8-bit caches have their own). Few rows
+// over a deep cache leave too few items for the threads, so the cache is split into ranges then; whoever
+// finishes the last item merges the partial results. How it is split depends on positions and scratch size
+// alone, and a row's result does not depend on its neighbours' values.
 //
-// Scratch: one area per thread (layout in attention-item.ts), then the partial results, [rows][heads][splits] records of
-// [headSize rounded up to 16] sums, the peak and the total.
-import { attendItem, partialBytes, threadAreaBytes } from './attention-item';
+// Scratch: one area per thread (layout in item.ts), then the partial results, [rows][heads][splits] records
+// of [headSize rounded up to 16] sums, the peak and the total.
+import { firstVisible, partialBytes, positionOf, rowsPerItem, threadAreaBytes } from './shape';
+import { attendItem } from './item';
 import { address, liveRows, madd, nextChunk } from '../common/common';
 import { expNegative } from '../common/math';
+import { ATTENTION_SPLITS } from '../constants';
 import {
-  ATTENTION_HEAD_SIZE, ATTENTION_HEADS, ATTENTION_KV_HEADS, ATTENTION_POSITIONS, ATTENTION_SCRATCH,
-  ATTENTION_SCRATCH_BYTES, ATTENTION_SEGMENTS, ATTENTION_WINDOW, ATTENTION_Y, ATTENTION_Y_STRIDE,
+  ATTENTION_HEAD_SIZE, ATTENTION_HEADS, ATTENTION_KV_HEADS, ATTENTION_SCRATCH, ATTENTION_SCRATCH_BYTES,
+  ATTENTION_SEGMENTS, ATTENTION_Y, ATTENTION_Y_STRIDE,
 } from '../op-layout';
 import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
-/** Queries of one item: enough to make a page's dequantisation small beside its use. */
-// @ts-ignore: decorator
-@inline const QUERIES: i32 = 80;
 /** The shortest range of a split, as a power of two, and the most splits. */
-// @ts-ignore: decorator
-@inline const LEAST_SPLIT_SHIFT: i32 = 9;
-// @ts-ignore: decorator
-@inline const MAX_SPLITS: i32 = 32;
+// @inline
+const LEAST_SPLIT_SHIFT: i32 = 9;
+// @inline
+const MAX_SPLITS: i32 = ATTENTION_SPLITS;
 /** A shift at which all positions share one range: no split. */
-// @ts-ignore: decorator
-@inline const UNSPLIT: i32 = 31;
-/** Items beyond which splitting gains nothing. Also keeps both counters of the record's counter word below 2^16. */
-// @ts-ignore: decorator
-@inline const ENOUGH_ITEMS: i32 = 64;
-
-/** Rows of one segment that an item takes. */
-// @ts-ignore: decorator
-@inline function rowsPerItem(op: usize): i32 {
-  return max(1, QUERIES / (load<i32>(op + ATTENTION_HEADS) / load<i32>(op + ATTENTION_KV_HEADS)));
-}
-
-/** The first position that the row at `position` sees. */
-// @ts-ignore: decorator
-@inline export function firstVisible(op: usize, position: i32): i32 {
-  const window = load<i32>(op + ATTENTION_WINDOW);
-  return window != 0 ? max(0, position - window + 1) : 0;
-}
-
-// @ts-ignore: decorator
-@inline function positionOf(op: usize, row: i32): i32 {
-  return load<i32>(address(op, ATTENTION_POSITIONS) + (<usize>row << 2));
-}
+// @inline
+const UNSPLIT: i32 = 31;
+/**
+ * Items beyond which splitting gains nothing. Also keeps both counters of the record's counter word below
+ * 2^16.
+ */
+// @inline
+const ENOUGH_ITEMS: i32 = 64;
 
 export function attention(op: usize, thread: i32, threads: i32): void {
   const rows = liveRows(op);
@@ -87,20 +72,22 @@ export function attention(op: usize, thread: i32, threads: i32): void {
   }
 }
 
-/** Where ranges are merged, the counter word holds claims in its low half and finished items in its high half. */
-// @ts-ignore: decorator
-@inline function claim(op: usize, split: bool): i32 {
+/**
+ * Where ranges are merged, the counter word holds claims in its low half and finished items in its high half.
+ */
+// @inline
+function claim(op: usize, split: bool): i32 {
   const chunk = nextChunk(op);
   return split ? chunk & 0xffff : chunk;
 }
 
-// @ts-ignore: decorator
-@inline function finish(op: usize): i32 {
+// @inline
+function finish(op: usize): i32 {
   return <i32>((atomic.add<u32>(op, 0x10000, 4) >>> 16) + 1);
 }
 
-// @ts-ignore: decorator
-@inline function itemsOf(segments: usize, s: i32, perItem: i32): i32 {
+// @inline
+function itemsOf(segments: usize, s: i32, perItem: i32): i32 {
   return (rowCount(segmentAt(segments, s)) + perItem - 1) / perItem;
 }
 
@@ -159,7 +146,7 @@ function mergeAll(op: usize, rows: i32, shift: i32, firstSplit: i32, splits: i32
   }
 }
 
-/** Peaks are in powers of two, like the scores (attention-item.ts). The first record becomes the sum. */
+/** Peaks are in powers of two, like the scores (item.ts). The first record becomes the sum. */
 function mergeHead(y: usize, headSize: i32, parts: usize, count: i32, record: usize): void {
   const padded = <usize>((headSize + 15) & ~15) << 2;
   let peak = load<f32>(parts + padded);

@@ -7,6 +7,7 @@ import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import layouts from '../linear/layouts.gen.ts';
+import { constantsSource } from './constants.ts';
 import { opLayoutSource } from './op-layout.ts';
 import { recordsSource } from './records.ts';
 
@@ -20,6 +21,7 @@ const decorated = (source: string): string => source.replace(/^\/\/ @inline$/gm,
 
 /** What is written, not copied. */
 const GENERATED: readonly (readonly [path: string, text: string])[] = [
+  ['constants.ts', constantsSource()],
   ['op-layout.ts', opLayoutSource()],
   ['op-records.ts', recordsSource()],
   ['linear/layouts.gen.ts', layouts],

@@ -1,19 +1,19 @@
-// Element by element: activations, sums, copied rows. All operands are [rows][stride] f32. One chunk is a run of up to
-// CHUNK_COLUMNS columns of one row.
+// Element by element: activations, sums, copied rows. All operands are [rows][stride] f32. One chunk is a run
+// of up to CHUNK_COLUMNS columns of one row.
 import { liveRows, madd, nextChunk } from './common';
 import { geluErf, geluTanh, loadFloats, silu, storeFloats } from './math';
 import { Add, CombineExperts, GatedActivation, GatherRows } from '../op-records';
 
-// @ts-ignore: decorator
-@inline const CHUNK_COLUMNS: i32 = 2048;
+// @inline
+const CHUNK_COLUMNS: i32 = 2048;
 
-// @ts-ignore: decorator
-@inline function chunksPerRow(columns: i32): i32 {
+// @inline
+function chunksPerRow(columns: i32): i32 {
   return (columns + CHUNK_COLUMNS - 1) / CHUNK_COLUMNS;
 }
 
-// @ts-ignore: decorator
-@inline function activate(activation: i32, x: v128): v128 {
+// @inline
+function activate(activation: i32, x: v128): v128 {
   if (activation == 0) return silu(x);
   return activation == 1 ? geluTanh(x) : geluErf(x);
 }
@@ -43,8 +43,8 @@ function siluRun(gate: usize, up: usize, y: usize, count: i32): void { activateR
 function geluTanhRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(1, gate, up, y, count); }
 function geluErfRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(2, gate, up, y, count); }
 
-// @ts-ignore: decorator
-@inline function activateRun(activation: i32, gate: usize, up: usize, y: usize, count: i32): void {
+// @inline
+function activateRun(activation: i32, gate: usize, up: usize, y: usize, count: i32): void {
   // Two vectors side by side, for V8 to merge.
   for (; count >= 8; count -= 8) {
     const value0 = activate(activation, v128.load(gate));

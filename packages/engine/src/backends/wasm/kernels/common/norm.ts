@@ -1,5 +1,5 @@
-// RMS normalisation (Zhang & Sennrich 2019). x and y are [rows][stride] f32, each row `groups` slices of `columns` that
-// are normalised on their own; the weight, [columns], serves all slices. One chunk is one row.
+// RMS normalisation (Zhang & Sennrich 2019). x and y are [rows][stride] f32, each row `groups` slices of
+// `columns` that are normalised on their own; the weight, [columns], serves all slices. One chunk is one row.
 import { liveRows, madd, nextChunk } from './common';
 import { horizontalSum, loadFloats, storeFloats } from './math';
 import { RmsNorm } from '../op-records';

@@ -1,25 +1,26 @@
-// The machine's peaks: loops that do nothing but multiply and add, ten chains of them, which hide the latency of two units of
-// four cycles. Of pairs of vectors where the engine merges these into 256-bit ones.
+// The machine's peaks: loops that do nothing but multiply and add, ten chains of them, which hide the latency
+// of two units of four cycles. Of pairs of vectors where the engine merges these into 256-bit ones.
 import { madd } from './common';
 import { dot } from '../linear/packed-dot';
 import { wideTiles } from '../linear/tiles';
 
-// At `at` are 64 bytes for results, then 11 pairs of vectors: what is multiplied, which changes from round to round, and a factor
-// for each chain. With constants V8 would multiply once, outside the loop, and only add in it.
+// At `at` are 64 bytes for results, then 11 pairs of vectors: what is multiplied, which changes from round to
+// round, and a factor for each chain. With constants V8 would multiply once, outside the loop, and only add
+// in it.
 
-// @ts-ignore: decorator
-@inline function next(bytes: bool, sum: v128, x: v128, w: v128): v128 {
+// @inline
+function next(bytes: bool, sum: v128, x: v128, w: v128): v128 {
   return bytes ? dot(sum, x, w) : madd(x, w, sum);
 }
 
-// @ts-ignore: decorator
-@inline function join(bytes: bool, a: v128, b: v128): v128 {
+// @inline
+function join(bytes: bool, a: v128, b: v128): v128 {
   return bytes ? i32x4.add(a, b) : f32x4.add(a, b);
 }
 
 /** A round is 10 vectors, or 20 if `wide`. */
-// @ts-ignore: decorator
-@inline function multiply(bytes: bool, wide: bool, at: usize, rounds: usize): void {
+// @inline
+function multiply(bytes: bool, wide: bool, at: usize, rounds: usize): void {
   let x = v128.load(at, 64), y = v128.load(at, 80);
   const flip = x, flop = y;
   let a0 = x, a1 = x, a2 = x, a3 = x, a4 = x, a5 = x, a6 = x, a7 = x, a8 = x, a9 = x;
@@ -37,8 +38,14 @@ import { wideTiles } from '../linear/tiles';
     a9 = next(bytes, a9, x, v128.load(at, 384)); if (wide) b9 = next(bytes, b9, y, v128.load(at, 400));
     x = v128.xor(x, flip); if (wide) y = v128.xor(y, flop);
   }
-  const a = join(bytes, join(bytes, join(bytes, a0, a1), join(bytes, a2, a3)), join(bytes, join(bytes, a4, a5), join(bytes, a6, a7)));
-  const b = join(bytes, join(bytes, join(bytes, b0, b1), join(bytes, b2, b3)), join(bytes, join(bytes, b4, b5), join(bytes, b6, b7)));
+  const a = join(
+    bytes, join(bytes, join(bytes, a0, a1), join(bytes, a2, a3)),
+    join(bytes, join(bytes, a4, a5), join(bytes, a6, a7)),
+  );
+  const b = join(
+    bytes, join(bytes, join(bytes, b0, b1), join(bytes, b2, b3)),
+    join(bytes, join(bytes, b4, b5), join(bytes, b6, b7)),
+  );
   const c = join(bytes, a, join(bytes, a8, a9)), d = join(bytes, b, join(bytes, b8, b9));
   v128.store(at, c);
   v128.store(at, d, 16);

@@ -1,8 +1,12 @@
-// A loop that only reads memory: the limit that decoding is measured against, since a token must read every weight once.
-// Eight loads a round into four accumulators, so that neither the loop's counter nor the latency of an OR counts. Which number
-// of streams is faster depends on the machine: on a Zen 3 with 4 KiB pages two threads read 12 GB/s in one each, 15 in four.
+// A loop that only reads memory: the limit that decoding is measured against, since a token must read every
+// weight once. Eight loads per round into four accumulators, so that neither the loop's counter nor the latency
+// of an OR counts. Which number of streams is faster depends on the machine: on a Zen 3 with 4 KiB pages two
+// threads read 12 GB/s in one each, 15 in four.
 
-/** Reads `byteLength` bytes (a multiple of 128) from `address`; the OR of them all, so that nothing can be left out. */
+/**
+ * Reads `byteLength` bytes (a multiple of 128) from `address`; the OR of them all, so that nothing can be
+ * left out.
+ */
 export function readBytes(address: usize, byteLength: usize): i32 {
   let a = i32x4.splat(0);
   let b = a;
@@ -22,7 +26,7 @@ export function readBytes(address: usize, byteLength: usize): i32 {
   return v128.any_true(v128.or(v128.or(a, b), v128.or(c, d))) ? 1 : 0;
 }
 
-/** The same (a multiple of 512) from the four quarters in turn. */
+/** The same, reading the four quarters in turn; `byteLength` is a multiple of 512. */
 export function readQuarters(address: usize, byteLength: usize): i32 {
   const quarter = byteLength >>> 2;
   let a = i32x4.splat(0);

@@ -1,22 +1,23 @@
-// Depthwise causal convolution with SiLU (the short convolution of Mamba: Gu & Dao 2023, section 3.4), carrying its last
-// inputs between steps.
+// Depthwise causal convolution with SiLU (the short convolution of Mamba: Gu & Dao 2023, section 3.4),
+// carrying its last inputs between steps.
 //   x, y    [rows][stride]; different buffers
 //   weight  [width][channels], the oldest input's taps first; bias [channels]
 //   state   [width - 1][channels] f32 per session: the inputs before the segment, oldest first
-// One chunk is CHUNK_CHANNELS channels of all segments: who owns a channel owns its state, so rows need no order between
-// chunks. Within one, rows go one after the other over all channels, so that cache lines are used whole.
+// One chunk is CHUNK_CHANNELS channels of all segments: who owns a channel owns its state, so rows need no
+// order between chunks. Within one, rows go one after the other over all channels, so that cache lines are
+// used whole.
 import { claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst } from '../common/common';
 import { loadFloats, silu, storeFloats, ZEROS } from '../common/math';
 import { CausalConv } from '../op-records';
 import { recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
-// @ts-ignore: decorator
-@inline const CHUNK_CHANNELS: i32 = 128;
-/** Up to so many rows a segment, ranges that begin long (see claimRange), and end at 16 times eight channels. */
-// @ts-ignore: decorator
-@inline const FEW_ROWS: i32 = 4;
-// @ts-ignore: decorator
-@inline const LEAST_EIGHTS: i32 = 16;
+// @inline
+const CHUNK_CHANNELS: i32 = 128;
+/** Up to this many rows per segment, claims begin long (claimRange) and shrink to 16 times eight channels. */
+// @inline
+const FEW_ROWS: i32 = 4;
+// @inline
+const LEAST_EIGHTS: i32 = 16;
 
 export function causalConv(op: CausalConv, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
@@ -39,8 +40,8 @@ function convolveChannels(op: CausalConv, segments: usize, count: i32, first: i3
 }
 
 /** Where the input of row `t` of the segment lies, from channel 0 on: in the state for t < 0. */
-// @ts-ignore: decorator
-@inline function inputRow(x: usize, xStride: usize, state: usize, rowBytes: usize, carried: i32, t: i32): usize {
+// @inline
+function inputRow(x: usize, xStride: usize, state: usize, rowBytes: usize, carried: i32, t: i32): usize {
   return t < 0 ? state + <usize>(t + carried) * rowBytes : x + <usize>t * xStride;
 }
 
@@ -60,7 +61,9 @@ function convolveSegment(op: CausalConv, segment: usize, first: i32, end: i32): 
   const bias = op.bias;
   let y = op.y + <usize>rowStart(segment) * yStride + shift;
   if (width == 4 && rows == 1) {
-    convolveStep(state, state + rowBytes, state + 2 * rowBytes, x, weight, rowBytes, bias != 0 ? bias + shift : 0, y, count);
+    convolveStep(
+      state, state + rowBytes, state + 2 * rowBytes, x, weight, rowBytes, bias != 0 ? bias + shift : 0, y, count,
+    );
     return;
   }
   for (let t = 0; t < rows; t++) {
@@ -105,9 +108,10 @@ function convolveStep(
   convolveRow(x0, x1, x2, x3, weight, rowBytes, bias, y, count, true);
 }
 
-// @ts-ignore: decorator
-@inline function convolveRow(
-  x0: usize, x1: usize, x2: usize, x3: usize, w0: usize, rowBytes: usize, bias: usize, y: usize, count: i32, moves: bool,
+// @inline
+function convolveRow(
+  x0: usize, x1: usize, x2: usize, x3: usize, w0: usize, rowBytes: usize, bias: usize, y: usize, count: i32,
+  moves: bool,
 ): void {
   let w1 = w0 + rowBytes;
   let w2 = w1 + rowBytes;

@@ -1,22 +1,28 @@
 // The selective scan of Mamba-1 (Gu & Dao 2023, Algorithm 2), fused with softplus, the skip D and the gate:
 //   dt = softplus(dtRaw + dtBias);  h = exp(dt A) h + dt B u;  y = (C h + D u) silu(z)
-// Lanes are channels: `a` and the state h are [ceil(channels / 4)][states][4], lanes behind the last channel zero, while
-// u, dt, z and y are [rows][stride] with exactly `channels` columns; b and c are [rows][bcStride].
-// The exponential is 2^(dt log2(e) A), A <= 0: rounded to a whole part n and a fraction, so that its polynomial (2^f in
-// degree 5, relative error 9e-8 at most and none at f = 0, where long memories live) and a shift of n suffice. A state
+//
+// Lanes are channels: `a` and the state h are [ceil(channels / 4)][states][4], lanes behind the last channel zero,
+// while u, dt, z and y are [rows][stride] with exactly `channels` columns; b and c are [rows][bcStride].
+//
+// The exponential is 2^(dt log2(e) A), A <= 0, split into a whole part n and a fraction, so that its polynomial (2^f in
+// degree 5, relative error 9e-8 at most and none at f = 0, where long memories live) and a shift by n suffice. A state
 // decays to exactly 0 where the exponent leaves the range.
-// A group of channels is prepared for a row first (softplus, SiLU and products, eight channels a turn), then its states go on,
-// two states of four channels a turn. V8 merges both into 256-bit operations where it may; for that, b and c of a row are
-// written out, each state four times. (Prepared block by block between the states, four lanes wide: 1.3 times slower.)
-// Scratch of a thread: prepared values [4][GROUP], b and c [states][4], room for two vectors.
-// A chunk of many rows is a group, all segments, row after row: its states stay in the first-level cache, and a row's cache lines
-// are used whole when they are there. (Block after block, all rows each, was 2.4 times slower at 256 rows: rows lie a multiple
+//
+// A group of channels is prepared for a row first (softplus, SiLU and products, eight channels per iteration). Then its
+// states advance, two states of four channels per iteration. V8 merges both into 256-bit operations where it can; for
+// that, b and c of a row are written out, each state four times. (Preparing block by block between the states, four
+// lanes wide, is 1.3 times slower.) Scratch of a thread: prepared values [4][GROUP], b and c [states][4], two vectors.
+//
+// A chunk of many rows is a group, all segments, row after row: its states stay in the first-level cache, and each cache
+// line of a row is used whole. (Block after block, all rows each, was 2.4 times slower at 256 rows: rows lie a multiple
 // of the cache's size apart and evict each other.)
 import { address, claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst } from '../common/common';
 import { LEAST_EXPONENT, loadFloats, LOG2_E, ROUNDING, silu, softplus, storeFloats, ZEROS } from '../common/math';
+import { SCAN_CHANNELS } from '../constants';
 import {
   SELECTIVE_SCAN_A, SELECTIVE_SCAN_B, SELECTIVE_SCAN_BC_STRIDE, SELECTIVE_SCAN_C, SELECTIVE_SCAN_CHANNELS,
-  SELECTIVE_SCAN_D, SELECTIVE_SCAN_DT, SELECTIVE_SCAN_DT_BIAS, SELECTIVE_SCAN_DT_STRIDE, SELECTIVE_SCAN_SCRATCH, SELECTIVE_SCAN_SEGMENTS,
+  SELECTIVE_SCAN_D, SELECTIVE_SCAN_DT, SELECTIVE_SCAN_DT_BIAS, SELECTIVE_SCAN_DT_STRIDE, SELECTIVE_SCAN_SCRATCH,
+  SELECTIVE_SCAN_SEGMENTS,
   SELECTIVE_SCAN_STATE_OFFSET, SELECTIVE_SCAN_STATES, SELECTIVE_SCAN_U, SELECTIVE_SCAN_U_STRIDE, SELECTIVE_SCAN_Y,
   SELECTIVE_SCAN_Y_STRIDE, SELECTIVE_SCAN_Z, SELECTIVE_SCAN_Z_STRIDE,
 } from '../op-layout';
@@ -28,23 +34,26 @@ const FRACTION: usize = memory.data<f32>([
 ], 16);
 
 /** Channels of a group: eight cache lines of every row; chunks of 32 were 1.5 times slower at 256 rows. */
-// @ts-ignore: decorator
-@inline const GROUP: i32 = 128;
+// @inline
+const GROUP: i32 = SCAN_CHANNELS;
 /** Bytes of one prepared value of all of a group's channels. */
-// @ts-ignore: decorator
-@inline const PREPARED: usize = 4 * <usize>GROUP;
-/** Up to so many rows, what counts is not the cache but how often a thread changes place. */
-// @ts-ignore: decorator
-@inline const FEW_ROWS: i32 = 4;
-// @ts-ignore: decorator
-@inline const LEAST_EIGHTS: i32 = 8;
+// @inline
+const PREPARED: usize = 4 * <usize>GROUP;
+/** Up to this many rows, a thread's changes of place in memory cost more than cache misses. */
+// @inline
+const FEW_ROWS: i32 = 4;
+// @inline
+const LEAST_EIGHTS: i32 = 8;
 
 export function selectiveScan(op: usize, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
   const channels = load<i32>(op, SELECTIVE_SCAN_CHANNELS);
-  const scratch = address(op, SELECTIVE_SCAN_SCRATCH) + <usize>thread * scratchBytes(load<i32>(op, SELECTIVE_SCAN_STATES));
+  const scratch = address(
+    op, SELECTIVE_SCAN_SCRATCH,
+  ) + <usize>thread * scratchBytes(load<i32>(op, SELECTIVE_SCAN_STATES));
   if (liveRows(op) <= FEW_ROWS) {
-    while (claimRange(op, (channels + 7) / 8, threads, LEAST_EIGHTS)) scanRange(op, rangeFirst * 8, min(channels, rangeEnd * 8), scratch);
+    while (claimRange(op, (channels + 7) / 8, threads, LEAST_EIGHTS))
+      scanRange(op, rangeFirst * 8, min(channels, rangeEnd * 8), scratch);
     return;
   }
   const run = max(8, min(GROUP, (channels / (threads * 8)) & ~7));
@@ -61,21 +70,21 @@ function scanRange(op: usize, first: i32, end: i32, scratch: usize): void {
     for (let s = 0; s < count; s++) scanGroup(op, segmentAt(segments, s), first, min(GROUP, end - first), scratch);
 }
 
-/** As in ../scratch.ts. */
-// @ts-ignore: decorator
-@inline function scratchBytes(states: i32): usize {
+/** scanScratchBytes in plan/ops/scratch.ts says the same to the planner. */
+// @inline
+function scratchBytes(states: i32): usize {
   return <usize>((states * 32 + 32 + 63) & ~63) + 4 * PREPARED;
 }
 
 /** to[n][0…4] = from[n] */
-// @ts-ignore: decorator
-@inline function spread(from: usize, states: i32, to: usize): void {
+// @inline
+function spread(from: usize, states: i32, to: usize): void {
   const end = from + (<usize>states << 2);
   for (; from < end; from += 4, to += 16) v128.store(to, v128.load32_splat(from));
 }
 
-// @ts-ignore: decorator
-@inline function rowOf(op: usize, field: usize, stride: usize, row: i32): usize {
+// @inline
+function rowOf(op: usize, field: usize, stride: usize, row: i32): usize {
   return <usize>(load<u32>(op + field) + ((<u32>row * load<u32>(op + stride)) << 2));
 }
 
@@ -94,7 +103,8 @@ function scanGroup(op: usize, segment: usize, first: i32, count: i32, scratch: u
     prepare(
       rowOf(op, SELECTIVE_SCAN_U, SELECTIVE_SCAN_U_STRIDE, row) + shift,
       rowOf(op, SELECTIVE_SCAN_DT, SELECTIVE_SCAN_DT_STRIDE, row) + shift, address(op, SELECTIVE_SCAN_DT_BIAS), shift,
-      rowOf(op, SELECTIVE_SCAN_Z, SELECTIVE_SCAN_Z_STRIDE, row) + shift, address(op, SELECTIVE_SCAN_D) + shift, scratch, count,
+      rowOf(op, SELECTIVE_SCAN_Z, SELECTIVE_SCAN_Z_STRIDE, row) + shift, address(op, SELECTIVE_SCAN_D) + shift,
+      scratch, count,
     );
     advance(a, state, states, b, c, scratch, count, rowOf(op, SELECTIVE_SCAN_Y, SELECTIVE_SCAN_Y_STRIDE, row) + shift);
   }
@@ -149,7 +159,10 @@ function prepare(u: usize, dt: usize, bias: usize, shift: usize, z: usize, d: us
   }
 }
 
-/** One row of `count` channels, four at a time: updates their states, y = (C h + D u) gate. `b` and `c` are spread over four lanes. */
+/**
+ * One row of `count` channels, four at a time: updates their states, y = (C h + D u) gate. `b` and `c` are
+ * spread over four lanes.
+ */
 function advance(a: usize, state: usize, states: i32, b: usize, c: usize, prepared: usize, count: i32, y: usize): void {
   const rounding = v128.load32_splat(ROUNDING);
   const least = v128.load32_splat(LEAST_EXPONENT);

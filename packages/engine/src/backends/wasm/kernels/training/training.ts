@@ -1,7 +1,11 @@
-// Training: the loss and the optimiser AdamW (Loshchilov & Hutter 2019, in the form of torch.optim.AdamW). Layout of the
-// optimiser's numbers: OPTIMIZER_STATE in plan/ops.ts.
+// Training: the loss and the optimiser AdamW (Loshchilov & Hutter 2019, in the form of torch.optim.AdamW).
+// Layout of the optimiser's numbers: OPTIMIZER_STATE in plan/ops.ts.
 import { liveRows, madd, nextChunk } from '../common/common';
 import { expNegative, horizontalMax, horizontalSum, loadFloats, storeFloats } from '../common/math';
+import {
+  STATE_BETA1, STATE_BETA2, STATE_EPSILON, STATE_KEEP, STATE_MAX_NORM, STATE_NORM, STATE_RATE, STATE_ROOT_CORRECTION,
+  STATE_SCALE, SUM_CHUNK,
+} from '../constants';
 import { AdamW, Clear, ClipGradient, CrossEntropy, DecayFromLog, SumSquares } from '../op-records';
 
 export function crossEntropy(op: CrossEntropy, thread: i32, threads: i32): void {
@@ -68,8 +72,8 @@ export function decayFromLog(op: DecayFromLog, thread: i32, threads: i32): void 
   }
 }
 
-// @ts-ignore: decorator
-@inline const CHUNK: i32 = 16384;
+// @inline
+const CHUNK: i32 = SUM_CHUNK;
 
 export function clear(op: Clear, thread: i32, threads: i32): void {
   const count = op.count;
@@ -101,26 +105,6 @@ export function sumSquares(op: SumSquares, thread: i32, threads: i32): void {
   }
 }
 
-// Byte offsets in the optimiser's numbers.
-// @ts-ignore: decorator
-@inline const SCALE: usize = 0;
-// @ts-ignore: decorator
-@inline const NORM: usize = 4;
-// @ts-ignore: decorator
-@inline const MAX_NORM: usize = 8;
-// @ts-ignore: decorator
-@inline const BETA1: usize = 12;
-// @ts-ignore: decorator
-@inline const BETA2: usize = 16;
-// @ts-ignore: decorator
-@inline const EPSILON: usize = 20;
-// @ts-ignore: decorator
-@inline const KEEP: usize = 24;
-// @ts-ignore: decorator
-@inline const RATE: usize = 28;
-// @ts-ignore: decorator
-@inline const ROOT_CORRECTION: usize = 32;
-
 export function clipGradient(op: ClipGradient, thread: i32, threads: i32): void {
   if (nextChunk(op) != 0) return;
   const chunks = op.chunks;
@@ -128,28 +112,28 @@ export function clipGradient(op: ClipGradient, thread: i32, threads: i32): void 
   let sum: f64 = 0;
   for (let i = 0; i < chunks; i++) sum += load<f64>(op.partials + (<usize>i << 3));
   const norm = Math.sqrt(sum);
-  const most = <f64>load<f32>(state, MAX_NORM);
-  store<f32>(state, <f32>norm, NORM);
+  const most = <f64>load<f32>(state, STATE_MAX_NORM);
+  store<f32>(state, <f32>norm, STATE_NORM);
   let scale: f32 = 1;
   if (most > 0 && norm > most) scale = <f32>(most / norm);
   if (!isFinite<f32>(<f32>norm)) scale = -1;
-  store<f32>(state, scale, SCALE);
+  store<f32>(state, scale, STATE_SCALE);
 }
 
 export function adamW(op: AdamW, thread: i32, threads: i32): void {
   const count = op.count;
   const state = op.state;
-  if (load<f32>(state, SCALE) < 0) return;
+  if (load<f32>(state, STATE_SCALE) < 0) return;
   const one = f32x4.splat(1);
-  const scale = v128.load32_splat(state + SCALE);
-  const beta1 = v128.load32_splat(state + BETA1);
-  const beta2 = v128.load32_splat(state + BETA2);
+  const scale = v128.load32_splat(state + STATE_SCALE);
+  const beta1 = v128.load32_splat(state + STATE_BETA1);
+  const beta2 = v128.load32_splat(state + STATE_BETA2);
   const rest1 = f32x4.sub(one, beta1);
   const rest2 = f32x4.sub(one, beta2);
-  const epsilon = v128.load32_splat(state + EPSILON);
-  const keep = op.decays != 0 ? v128.load32_splat(state + KEEP) : one;
-  const rate = v128.load32_splat(state + RATE);
-  const correction = v128.load32_splat(state + ROOT_CORRECTION);
+  const epsilon = v128.load32_splat(state + STATE_EPSILON);
+  const keep = op.decays != 0 ? v128.load32_splat(state + STATE_KEEP) : one;
+  const rate = v128.load32_splat(state + STATE_RATE);
+  const correction = v128.load32_splat(state + STATE_ROOT_CORRECTION);
   const chunks = (count + CHUNK - 1) / CHUNK;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const end = min(count, (chunk + 1) * CHUNK);

@@ -1,8 +1,10 @@
-// The backward of `linear` and `expertLinear`: dx = dy W and dW += dy^T x, as blocks of gemm.ts. One chunk is one block of
-// the result, so no two threads add to the same place.
+// The backward of `linear` and `expertLinear`: dx = dy W and dW += dy^T x, as blocks of gemm.ts. One chunk is
+// one block of the result, so no two threads add to the same place.
 import { liveRows, nextChunk } from '../common/common';
 import { BLOCK, blockSize, GEMM_SCRATCH, multiplyBlock } from '../linear/gemm';
-import { ExpertLinearBackwardInput, ExpertLinearBackwardWeight, LinearBackwardInput, LinearBackwardWeight } from '../op-records';
+import {
+  ExpertLinearBackwardInput, ExpertLinearBackwardWeight, LinearBackwardInput, LinearBackwardWeight,
+} from '../op-records';
 import { loadFloats, storeFloats } from '../common/math';
 
 export function linearBackwardInput(op: LinearBackwardInput, thread: i32, threads: i32): void {
@@ -100,8 +102,8 @@ export function expertLinearBackwardInput(op: ExpertLinearBackwardInput, thread:
   }
 }
 
-// @ts-ignore: decorator
-@inline function blocksOf(offsets: usize, expert: i32, height: i32): i32 {
+// @inline
+function blocksOf(offsets: usize, expert: i32, height: i32): i32 {
   const at = offsets + (<usize>expert << 2);
   return (load<i32>(at, 4) - load<i32>(at) + height - 1) / height;
 }

@@ -1,28 +1,30 @@
-// A page of the cache in f32, of three queries or more: scores (attention-tiles.ts), softmax (attention-weights.ts), sums.
+// A page of the cache in f32, of three queries or more: scores (float-tiles.ts), softmax (softmax.ts), sums.
 //
-// Keys become f32 16 positions at a time and values 16 columns at a time, for all queries of the item, and stay in the nearest cache
-// meanwhile. An f32 cache is read where it lies.
+// Keys become f32 16 positions at a time and values 16 columns at a time, for all queries of the item, and
+// stay in the nearest cache meanwhile. An f32 cache is read where it lies.
 //
 // A thread's area, Q = queries rounded up to 4, H = head size, P = H rounded up to 16:
 //   queries [block of 16][H][16], [block of 4][steps of 8 columns][4][8]
 //   sums    [Q][P]; totals [Q], peaks [Q]
 //   scores  [block][64 positions][16 or 4], then weights
 //   strip   [16 positions][P] or [64 positions][16 columns]; room for 16 vectors
-import { firstVisible } from './attention';
-import { addFew, FEW_QUERIES, scoreFew, weighFew } from './attention-few';
-import { groupOf, paddedHead } from './attention-item';
-import { fetchRows, finiteHalves, STRIP } from './attention-rows';
-import { addSixteen, scoreFour, scoreSixteen } from './attention-tiles';
-import { inSixteen, maskScores, weighScores } from './attention-weights';
-import { CACHE_F16, CACHE_F32, headPlaneBytes, PAGE_TOKENS } from './cache-layout';
+import { FEW_QUERIES, firstVisible, groupOf, paddedHead } from './shape';
+import { addFew, scoreFew, weighFew } from './float-few';
+import { fetchRows, finiteHalves, STRIP } from './float-rows';
+import { addSixteen, scoreFour, scoreSixteen } from './float-tiles';
+import { inSixteen, maskScores, weighScores } from './softmax';
+import { headPlaneBytes } from './cache-layout';
+import { CACHE_F16, CACHE_F32, PAGE_TOKENS } from '../constants';
 import { address } from '../common/common';
 import {
-  ATTENTION_CACHE_TYPE, ATTENTION_GROUP, ATTENTION_HEAD_SIZE, ATTENTION_KV_HEADS, ATTENTION_LAYER_OFFSET, ATTENTION_POSITIONS,
+  ATTENTION_CACHE_TYPE, ATTENTION_GROUP, ATTENTION_HEAD_SIZE, ATTENTION_KV_HEADS, ATTENTION_LAYER_OFFSET,
+  ATTENTION_POSITIONS,
 } from '../op-layout';
 import { cachePage } from '../common/step';
 
 /**
- * Positions [from, to) of the cache; every query of the item sees those from `latest` to `lowest`. `page` is where keys and values become f32.
+ * Positions [from, to) of the cache; every query of the item sees those from `latest` to `lowest`. `page` is
+ * where keys and values become f32.
  */
 export function attendFloats(
   op: usize, segment: usize, kvHead: i32, from: i32, to: i32, latest: i32, lowest: i32, firstRow: i32, count: i32,
@@ -33,7 +35,9 @@ export function attendFloats(
   const group = groupOf(op);
   const aligned = (count + 3) & ~3;
   const positions = address(op, ATTENTION_POSITIONS) + (<usize>firstRow << 2);
-  const between = <usize>load<i32>(op + ATTENTION_KV_HEADS) * headPlaneBytes(load<i32>(op + ATTENTION_CACHE_TYPE), headSize);
+  const between = <usize>load<i32>(op + ATTENTION_KV_HEADS) * headPlaneBytes(
+    load<i32>(op + ATTENTION_CACHE_TYPE), headSize,
+  );
   const begin = from & ~(PAGE_TOKENS - 1);
   let finite = begin < to && lookAt(op, segment, kvHead, begin, from, to, between, page);
   for (let start = begin; start < to; start += PAGE_TOKENS) {
@@ -66,12 +70,21 @@ export function attendFloats(
 
 /** The keys of a KV head in the page of `position`. */
 function keysAt(op: usize, segment: usize, kvHead: i32, position: i32): usize {
-  const page = cachePage(segment, load<i32>(op, ATTENTION_GROUP), position) + <usize>load<u32>(op + ATTENTION_LAYER_OFFSET);
-  return page + <usize>kvHead * headPlaneBytes(load<i32>(op + ATTENTION_CACHE_TYPE), load<i32>(op + ATTENTION_HEAD_SIZE));
+  const page = cachePage(
+    segment, load<i32>(op, ATTENTION_GROUP), position,
+  ) + <usize>load<u32>(op + ATTENTION_LAYER_OFFSET);
+  return page + <usize>kvHead * headPlaneBytes(
+    load<i32>(op + ATTENTION_CACHE_TYPE), load<i32>(op + ATTENTION_HEAD_SIZE),
+  );
 }
 
-/** Reads what [from, to) has in the page that begins at `start`: whether it is of halves that are all finite (finiteHalves). */
-function lookAt(op: usize, segment: usize, kvHead: i32, start: i32, from: i32, to: i32, between: usize, room: usize): bool {
+/**
+ * Reads what [from, to) has in the page that begins at `start`: whether it is of halves that are all finite
+ * (finiteHalves).
+ */
+function lookAt(
+  op: usize, segment: usize, kvHead: i32, start: i32, from: i32, to: i32, between: usize, room: usize,
+): bool {
   const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
   if (load<i32>(op + ATTENTION_CACHE_TYPE) != CACHE_F16 || (headSize & (STRIP - 1)) != 0) return false;
   const first = max(0, from - start);
@@ -93,9 +106,13 @@ export function packFloats(from: usize, count: i32, aligned: i32, headSize: i32,
   }
 }
 
-/** Scores of all queries with positions [first, end) of a page; those of whole groups of four around them mean nothing. */
+/**
+ * Scores of all queries with positions [first, end) of a page; those of whole groups of four around them mean
+ * nothing.
+ */
 function scorePage(
-  op: usize, plane: usize, finite: bool, first: i32, end: i32, queries: usize, aligned: i32, padded: i32, scores: usize, strip: usize,
+  op: usize, plane: usize, finite: bool, first: i32, end: i32, queries: usize, aligned: i32, padded: i32,
+  scores: usize, strip: usize,
 ): void {
   const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
   const cacheType = load<i32>(op + ATTENTION_CACHE_TYPE);
@@ -113,19 +130,22 @@ function scorePage(
     for (; inSixteen(q, aligned); q += 16) {
       const block = queries + <usize>(q * padded << 2);
       const to = scores + (<usize>q << 8) + (<usize>start << 6);
-      for (let p = 0; p < reach; p += 4) scoreSixteen(keys + <usize>p * row, row, block, headSize, to + (<usize>p << 6));
+      for (let p = 0; p < reach; p += 4)
+        scoreSixteen(keys + <usize>p * row, row, block, headSize, to + (<usize>p << 6));
     }
     for (; q < aligned; q += 4) {
       const block = queries + <usize>(q * padded << 2);
       const to = scores + (<usize>q << 8) + (<usize>start << 4);
-      for (let p = 0; p < reach; p += 2) scoreFour(keys + <usize>p * row, row, block, (headSize + 7) >> 3, to + (<usize>p << 4), room);
+      for (let p = 0; p < reach; p += 2)
+        scoreFour(keys + <usize>p * row, row, block, (headSize + 7) >> 3, to + (<usize>p << 4), room);
     }
   }
 }
 
 /** sums += weights of positions [first, end) times the values of a page. */
 function addPage(
-  op: usize, plane: usize, finite: bool, first: i32, end: i32, weights: usize, aligned: i32, padded: i32, sums: usize, strip: usize,
+  op: usize, plane: usize, finite: bool, first: i32, end: i32, weights: usize, aligned: i32, padded: i32, sums: usize,
+  strip: usize,
 ): void {
   const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
   const cacheType = load<i32>(op + ATTENTION_CACHE_TYPE);

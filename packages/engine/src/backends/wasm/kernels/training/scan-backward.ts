@@ -1,19 +1,22 @@
-// Training: the backward of the selective scan (formulas in ../../reference/kernels-backward-mamba.ts). Lanes are channels, two
-// blocks of four at a time: neighbouring vectors, which V8 merges into 256-bit ones where it may. States are not kept by the
-// forward: a first pass over a segment leaves the state before every CHUNK rows; then, from the last chunk to the first, the
-// chunk's states and decays are computed again into scratch and walked backwards. Scratch of 256 rows lies in the
-// second-level cache, which is faster than the first pass that a chunk of 64 rows would need for a sequence of 256 (58
-// against 40 ms for 2,048 rows of 512 channels).
+// Training: the backward of the selective scan (formulas in ../../reference/kernels-backward-mamba.ts). Lanes
+// are channels, two blocks of four at a time: neighbouring vectors, which V8 merges into 256-bit ones where
+// it may. States are not kept by the forward: a first pass over a segment leaves the state before every CHUNK
+// rows; then, from the last chunk to the first, the chunk's states and decays are computed again into scratch
+// and walked backwards. Scratch of 256 rows lies in the second-level cache, which is faster than the first
+// pass that a chunk of 64 rows would need for a sequence of 256 (58 against 40 ms for 2,048 rows of 512
+// channels).
 //
-// One chunk of work is a group of blocks: it owns its channels' gradients, and sums those of B and C, which all channels
-// share, into partials of its own. Groups do not depend on the number of threads, so neither do the results.
-// Scratch of a thread, [states][8] each: CHUNK + 1 states, CHUNK decays, carried gradient, gradient of A, A, and the states
-// before each chunk of the longest segment; before these PLACES for whatever else takes 8 lanes, behind them the products of a
-// row whose sums over the channels are B's and C's gradients, [2][states rounded up to 4][4].
+// One chunk of work is a group of blocks: it owns its channels' gradients, and sums those of B and C, which
+// all channels share, into partials of its own. Groups do not depend on the number of threads, so neither do
+// the results. Scratch of a thread, [states][8] each: CHUNK + 1 states, CHUNK decays, carried gradient,
+// gradient of A, A, and the states before each chunk of the longest segment; before these PLACES for whatever
+// else takes 8 lanes, behind them the products of a row whose sums over the channels are B's and C's
+// gradients, [2][states rounded up to 4][4].
 import { address, liveRows, madd, nextChunk } from '../common/common';
 import {
   EXP2_COEFFICIENTS, horizontalSums, LEAST_EXPONENT, LOG2_E, ONE, ROUNDING, sigmoid, softplus, storeFloats,
 } from '../common/math';
+import { SCAN_BACKWARD_CHUNK } from '../constants';
 import {
   SCAN_REDUCE_BC_STRIDE, SCAN_REDUCE_DB, SCAN_REDUCE_DC, SCAN_REDUCE_GROUPS, SCAN_REDUCE_PARTIALS, SCAN_REDUCE_STATES,
   SELECTIVE_SCAN_BACKWARD_A, SELECTIVE_SCAN_BACKWARD_B, SELECTIVE_SCAN_BACKWARD_BC_STRIDE, SELECTIVE_SCAN_BACKWARD_C,
@@ -24,13 +27,14 @@ import {
   SELECTIVE_SCAN_BACKWARD_DY, SELECTIVE_SCAN_BACKWARD_DY_STRIDE, SELECTIVE_SCAN_BACKWARD_DZ,
   SELECTIVE_SCAN_BACKWARD_DZ_STRIDE, SELECTIVE_SCAN_BACKWARD_GROUPS, SELECTIVE_SCAN_BACKWARD_PARTIALS,
   SELECTIVE_SCAN_BACKWARD_SCRATCH, SELECTIVE_SCAN_BACKWARD_THREAD_BYTES, SELECTIVE_SCAN_BACKWARD_SEGMENTS,
-  SELECTIVE_SCAN_BACKWARD_STATES, SELECTIVE_SCAN_BACKWARD_U, SELECTIVE_SCAN_BACKWARD_U_STRIDE, SELECTIVE_SCAN_BACKWARD_Z,
+  SELECTIVE_SCAN_BACKWARD_STATES, SELECTIVE_SCAN_BACKWARD_U, SELECTIVE_SCAN_BACKWARD_U_STRIDE,
+  SELECTIVE_SCAN_BACKWARD_Z,
   SELECTIVE_SCAN_BACKWARD_Z_STRIDE,
 } from '../op-layout';
 import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
-// @ts-ignore: decorator
-@inline const CHUNK: i32 = 256;
+// @inline
+const CHUNK: i32 = SCAN_BACKWARD_CHUNK;
 
 export function selectiveScanBackward(op: usize, thread: i32, threads: i32): void {
   const rows = liveRows(op);
@@ -40,7 +44,9 @@ export function selectiveScanBackward(op: usize, thread: i32, threads: i32): voi
   const padded = (load<i32>(op, SELECTIVE_SCAN_BACKWARD_STATES) + 3) & ~3;
   const segments = address(op, SELECTIVE_SCAN_BACKWARD_SEGMENTS);
   const count = segmentCount(segments);
-  const scratch = address(op, SELECTIVE_SCAN_BACKWARD_SCRATCH) + <usize>thread * <usize>load<u32>(op, SELECTIVE_SCAN_BACKWARD_THREAD_BYTES);
+  const scratch = address(op, SELECTIVE_SCAN_BACKWARD_SCRATCH) + <usize>thread * <usize>load<u32>(
+    op, SELECTIVE_SCAN_BACKWARD_THREAD_BYTES,
+  );
   const blocks = (channels + 7) / 8;
   const groupBytes = <usize>(rows * 2 * padded) << 2;
   for (let group = nextChunk(op); group < groups; group = nextChunk(op)) {
@@ -55,48 +61,52 @@ export function selectiveScanBackward(op: usize, thread: i32, threads: i32): voi
   }
 }
 
-// @ts-ignore: decorator
-@inline function rowOf(op: usize, field: usize, stride: usize, row: i32): usize {
+// @inline
+function rowOf(op: usize, field: usize, stride: usize, row: i32): usize {
   return <usize>(load<u32>(op + field) + ((<u32>row * load<u32>(op + stride)) << 2));
 }
 
-// Places of 8 lanes at the start of a thread's scratch. Rows of fewer than 8 channels are copied through IN and OUT.
-// @ts-ignore: decorator
-@inline const D: usize = 0;
-// @ts-ignore: decorator
-@inline const BIAS: usize = 32;
-// @ts-ignore: decorator
-@inline const D_SUM: usize = 64;
-// @ts-ignore: decorator
-@inline const BIAS_SUM: usize = 96;
+// Places of 8 lanes at the start of a thread's scratch. Rows of fewer than 8 channels are copied through IN
+// and OUT. @inline
+const D: usize = 0;
+// @inline
+const BIAS: usize = 32;
+// @inline
+const D_SUM: usize = 64;
+// @inline
+const BIAS_SUM: usize = 96;
 /** C h; the sum of g A exp(dt A) h_before; the sum of g B. */
-// @ts-ignore: decorator
-@inline const SUMS: usize = 128;
+// @inline
+const SUMS: usize = 128;
 /** u, dt, z, dy. */
-// @ts-ignore: decorator
-@inline const IN: usize = 224;
+// @inline
+const IN: usize = 224;
 /** du, ddt, dz. */
-// @ts-ignore: decorator
-@inline const OUT: usize = 352;
-// @ts-ignore: decorator
-@inline const PLACES: usize = 448;
+// @inline
+const OUT: usize = 352;
+// @inline
+const PLACES: usize = 448;
 
 /** Where a row's 8 channels can be read: where they lie, or a copy with zeros behind the last. */
-// @ts-ignore: decorator
-@inline function reading(from: usize, lanes: i32, copy: usize): usize {
+// @inline
+function reading(from: usize, lanes: i32, copy: usize): usize {
   if (lanes == 8) return from;
   memory.copy(copy, from, <usize>lanes << 2);
   return copy;
 }
 
-// @ts-ignore: decorator
-@inline function uOf(op: usize, row: i32, shift: usize, lanes: i32, places: usize): usize {
-  return reading(rowOf(op, SELECTIVE_SCAN_BACKWARD_U, SELECTIVE_SCAN_BACKWARD_U_STRIDE, row) + shift, lanes, places + IN);
+// @inline
+function uOf(op: usize, row: i32, shift: usize, lanes: i32, places: usize): usize {
+  return reading(
+    rowOf(op, SELECTIVE_SCAN_BACKWARD_U, SELECTIVE_SCAN_BACKWARD_U_STRIDE, row) + shift, lanes, places + IN,
+  );
 }
 
-// @ts-ignore: decorator
-@inline function dtOf(op: usize, row: i32, shift: usize, lanes: i32, places: usize): usize {
-  return reading(rowOf(op, SELECTIVE_SCAN_BACKWARD_DT, SELECTIVE_SCAN_BACKWARD_DT_STRIDE, row) + shift, lanes, places + IN + 32);
+// @inline
+function dtOf(op: usize, row: i32, shift: usize, lanes: i32, places: usize): usize {
+  return reading(
+    rowOf(op, SELECTIVE_SCAN_BACKWARD_DT, SELECTIVE_SCAN_BACKWARD_DT_STRIDE, row) + shift, lanes, places + IN + 32,
+  );
 }
 
 /** All rows of one segment for the `lanes` (up to 8) channels from `channel`. */
@@ -124,7 +134,10 @@ function backward(op: usize, segment: usize, channel: i32, lanes: i32, partials:
   gatherBlocks(address(op, SELECTIVE_SCAN_BACKWARD_A) + shift * <usize>states, states, lanes > 4, a);
   for (let start = 0; start + CHUNK < rows; start += CHUNK) {
     for (let t = first + start; t < first + start + CHUNK; t++)
-      advance(uOf(op, t, shift, lanes, places), dtOf(op, t, shift, lanes, places), places, a, states, address(op, SELECTIVE_SCAN_BACKWARD_B) + rowShift(op, t), scratch, scratch, decays);
+      advance(
+        uOf(op, t, shift, lanes, places), dtOf(op, t, shift, lanes, places), places, a, states,
+        address(op, SELECTIVE_SCAN_BACKWARD_B) + rowShift(op, t), scratch, scratch, decays,
+      );
     memory.copy(before + <usize>(start / CHUNK + 1) * bytes, scratch, bytes);
   }
   for (let start = ((rows - 1) / CHUNK) * CHUNK; start >= 0; start -= CHUNK) {
@@ -133,7 +146,11 @@ function backward(op: usize, segment: usize, channel: i32, lanes: i32, partials:
     for (let t = start; t < end; t++) {
       const state = scratch + <usize>(t - start) * bytes;
       const row = first + t;
-      advance(uOf(op, row, shift, lanes, places), dtOf(op, row, shift, lanes, places), places, a, states, address(op, SELECTIVE_SCAN_BACKWARD_B) + rowShift(op, row), state, state + bytes, decays + <usize>(t - start) * bytes);
+      advance(
+        uOf(op, row, shift, lanes, places), dtOf(op, row, shift, lanes, places), places, a, states,
+        address(op, SELECTIVE_SCAN_BACKWARD_B) + rowShift(op, row), state, state + bytes,
+        decays + <usize>(t - start) * bytes,
+      );
     }
     for (let t = end - 1; t >= start; t--) {
       const row = first + t;
@@ -143,11 +160,18 @@ function backward(op: usize, segment: usize, channel: i32, lanes: i32, partials:
       const whole = lanes == 8;
       rowBack(
         uOf(op, row, shift, lanes, places), dtOf(op, row, shift, lanes, places),
-        reading(rowOf(op, SELECTIVE_SCAN_BACKWARD_Z, SELECTIVE_SCAN_BACKWARD_Z_STRIDE, row) + shift, lanes, places + IN + 64),
-        reading(rowOf(op, SELECTIVE_SCAN_BACKWARD_DY, SELECTIVE_SCAN_BACKWARD_DY_STRIDE, row) + shift, lanes, places + IN + 96),
+        reading(
+          rowOf(op, SELECTIVE_SCAN_BACKWARD_Z, SELECTIVE_SCAN_BACKWARD_Z_STRIDE, row) + shift, lanes,
+          places + IN + 64,
+        ),
+        reading(
+          rowOf(op, SELECTIVE_SCAN_BACKWARD_DY, SELECTIVE_SCAN_BACKWARD_DY_STRIDE, row) + shift, lanes,
+          places + IN + 96,
+        ),
         whole ? du : places + OUT, whole ? ddt : places + OUT + 32, whole ? dz : places + OUT + 64,
         places, a, scratch + <usize>(t - start) * bytes, decays + <usize>(t - start) * bytes, carried, dA, states,
-        address(op, SELECTIVE_SCAN_BACKWARD_B) + rowShift(op, row), address(op, SELECTIVE_SCAN_BACKWARD_C) + rowShift(op, row),
+        address(op, SELECTIVE_SCAN_BACKWARD_B) + rowShift(op, row),
+        address(op, SELECTIVE_SCAN_BACKWARD_C) + rowShift(op, row),
         partials + (<usize>(row * 2 * ((states + 3) & ~3)) << 2), products,
       );
       if (!whole) {
@@ -165,8 +189,8 @@ function backward(op: usize, segment: usize, channel: i32, lanes: i32, partials:
   if (dBias != 0) addTo(dBias + shift, places + BIAS_SUM, lanes);
 }
 
-// @ts-ignore: decorator
-@inline function rowShift(op: usize, row: i32): usize {
+// @inline
+function rowShift(op: usize, row: i32): usize {
   return <usize>(<u32>row * load<u32>(op + SELECTIVE_SCAN_BACKWARD_BC_STRIDE)) << 2;
 }
 
@@ -186,7 +210,8 @@ function addBlock(dA: usize, a: usize, states: i32, dALog: usize): void {
 }
 
 function addTo(to: usize, from: usize, lanes: i32): void {
-  for (const end = to + (<usize>lanes << 2); to < end; to += 4, from += 4) store<f32>(to, load<f32>(to) + load<f32>(from));
+  for (const end = to + (<usize>lanes << 2); to < end; to += 4, from += 4)
+    store<f32>(to, load<f32>(to) + load<f32>(from));
 }
 
 /** One row forwards: `next` from `state` (which it may be), and the decays. */
@@ -245,9 +270,9 @@ function advance(
 }
 
 /**
- * One row backwards: `state` holds the states before it, the next `states` × 8 floats those after it. Moves `carried` one row
- * back, adds to dA, D_SUM and BIAS_SUM, adds the sums over the channels of g dt u and ds h to `partials`, and writes the
- * gradients of u, raw dt and z.
+ * One row backwards: `state` holds the states before it, the next `states` × 8 floats those after it. Moves
+ * `carried` one row back, adds to dA, D_SUM and BIAS_SUM, adds the sums over the channels of g dt u and ds h
+ * to `partials`, and writes the gradients of u, raw dt and z.
  */
 function rowBack(
   u: usize, raw: usize, z: usize, dy: usize, du: usize, ddt: usize, dz: usize, places: usize, a: usize, state: usize,
@@ -267,7 +292,10 @@ function rowBack(
   const gate1 = sigmoid(z1);
   const ds0 = f32x4.mul(dy0, f32x4.mul(z0, gate0));
   const ds1 = f32x4.mul(dy1, f32x4.mul(z1, gate1));
-  walkBack(a, state, decays, carried, dA, states, b, c, ds0, ds1, dt0, dt1, f32x4.mul(dt0, u0), f32x4.mul(dt1, u1), partials, products, places + SUMS);
+  walkBack(
+    a, state, decays, carried, dA, states, b, c, ds0, ds1, dt0, dt1, f32x4.mul(dt0, u0), f32x4.mul(dt1, u1), partials,
+    products, places + SUMS,
+  );
   const one = v128.load32_splat(ONE);
   const d0 = v128.load(places, D);
   const d1 = v128.load(places, D + 16);
@@ -299,10 +327,13 @@ function rowBack(
   v128.store(places, biasSum1, BIAS_SUM + 16);
 }
 
-/** The loop over states of rowBack; `sums` receives C h, the sum of g A exp(dt A) h_before, and that of g B. */
-// @ts-ignore: decorator
-@inline function walkBack(
-  a: usize, state: usize, decays: usize, carried: usize, dA: usize, states: i32, b: usize, c: usize, ds0: v128, ds1: v128,
+/**
+ * The loop over states of rowBack; `sums` receives C h, the sum of g A exp(dt A) h_before, and that of g B.
+ */
+// @inline
+function walkBack(
+  a: usize, state: usize, decays: usize, carried: usize, dA: usize, states: i32, b: usize, c: usize, ds0: v128,
+  ds1: v128,
   dt0: v128, dt1: v128, drive0: v128, drive1: v128, partials: usize, products: usize, sums: usize,
 ): void {
   const bytes = <usize>states << 5;
@@ -358,7 +389,9 @@ function rowBack(
   v128.store(sums, drives1, 80);
   // Both parts of `partials` and of `products` lie one behind the other.
   for (const stop = products + 2 * productBytes; products < stop; products += 64, partials += 16) {
-    const four = horizontalSums(v128.load(products), v128.load(products, 16), v128.load(products, 32), v128.load(products, 48));
+    const four = horizontalSums(
+      v128.load(products), v128.load(products, 16), v128.load(products, 32), v128.load(products, 48),
+    );
     v128.store(partials, f32x4.add(v128.load(partials), four));
   }
 }
@@ -373,7 +406,9 @@ export function scanReduce(op: usize, thread: i32, threads: i32): void {
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
     const from = address(op, SCAN_REDUCE_PARTIALS) + <usize>row * rowBytes;
     sumGroups(from, groupBytes, groups, states, rowOf(op, SCAN_REDUCE_DB, SCAN_REDUCE_BC_STRIDE, row));
-    sumGroups(from + (rowBytes >> 1), groupBytes, groups, states, rowOf(op, SCAN_REDUCE_DC, SCAN_REDUCE_BC_STRIDE, row));
+    sumGroups(
+      from + (rowBytes >> 1), groupBytes, groups, states, rowOf(op, SCAN_REDUCE_DC, SCAN_REDUCE_BC_STRIDE, row),
+    );
   }
 }
 

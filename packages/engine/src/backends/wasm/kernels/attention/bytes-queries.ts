@@ -1,12 +1,14 @@
-// What goes into attention-bytes.ts and comes out of it: queries as planes of 8 bits, sums as rows.
-import { blockSize } from './attention-bytes';
+// What goes into bytes-tiles.ts and comes out of it: queries as planes of 8 bits, sums as rows.
+import { blockSize } from './bytes-tiles';
 import { horizontalMax, horizontalSum } from '../common/math';
 
-// @ts-ignore: decorator
-@inline const LIMIT: f32 = 32639;
+// @inline
+const LIMIT: f32 = 32639;
 
 /** Rounds the queries, [count][headSize] f32, into the area; `room` has space for one padded query. */
-export function packBytes(from: usize, count: i32, headSize: i32, padded: i32, queries: usize, factors: usize, room: usize): void {
+export function packBytes(
+  from: usize, count: i32, headSize: i32, padded: i32, queries: usize, factors: usize, room: usize,
+): void {
   const aligned = (count + 3) & ~3;
   const steps = (headSize + 3) >> 2;
   memory.fill(queries, 0, <usize>aligned * <usize>(steps << 3));
@@ -19,12 +21,17 @@ export function packBytes(from: usize, count: i32, headSize: i32, padded: i32, q
       memory.copy(room, from + <usize>((q + i) * headSize << 2), <usize>headSize << 2);
       const wide = size - (i & ~7) > 4;
       const at = block + <usize>((i & ~7) << 3) + <usize>((wide ? i & 7 : i & 3) << 2);
-      store<f32>(factors + (<usize>(q + i) << 2), packQuery(room, headSize, padded, at, wide ? 32 : 16, <usize>size << 3));
+      store<f32>(
+        factors + (<usize>(q + i) << 2), packQuery(room, headSize, padded, at, wide ? 32 : 16, <usize>size << 3),
+      );
     }
   }
 }
 
-/** One query: bytes of the high plane at `to`, of the low one `low` bytes on, steps of four columns `step` bytes apart. */
+/**
+ * One query: bytes of the high plane at `to`, of the low one `low` bytes on, steps of four columns `step`
+ * bytes apart.
+ */
 function packQuery(from: usize, headSize: i32, padded: i32, to: usize, low: usize, step: usize): f32 {
   const stop = from + (<usize>padded << 2);
   let peaks = f32x4.splat(0), check = peaks;
@@ -38,7 +45,9 @@ function packQuery(from: usize, headSize: i32, padded: i32, to: usize, low: usiz
   const limit = min(LIMIT, <f32>most);
   const factor: f32 = peak > 0 ? limit / peak : 0;
   for (let column = 0; column < headSize; column++) {
-    const code = i32x4.extract_lane(i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.splat(load<f32>(from + (<usize>column << 2)) * factor))), 0) + 32896;
+    const code = i32x4.extract_lane(
+      i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.splat(load<f32>(from + (<usize>column << 2)) * factor))), 0,
+    ) + 32896;
     const at = to + <usize>(column >> 2) * step + <usize>(column & 3);
     store<u8>(at, <u8>(code >> 8));
     store<u8>(at + low, <u8>code);
@@ -53,7 +62,8 @@ export function sumRows(sums: usize, aligned: i32, padded: i32, to: usize): void
     for (let i = 0; i < size; i++) {
       const width = size - (i & ~7) > 4 ? 8 : 4;
       let from = sums + <usize>((q + (i & ~7)) * padded << 2) + <usize>((width == 8 ? i & 7 : i & 3) << 2);
-      for (let column = 0; column < padded; column++, to += 4, from += <usize>width << 2) store<f32>(to, load<f32>(from));
+      for (let column = 0; column < padded; column++, to += 4, from += <usize>width << 2)
+        store<f32>(to, load<f32>(from));
     }
   }
 }

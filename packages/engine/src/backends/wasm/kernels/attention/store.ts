@@ -1,8 +1,9 @@
-// Writes keys and values of the step's rows into the cache pages of their sessions (session/cache-layout.ts): as f32, as
-// f16 rounded to nearest even, or as int8 with one scale (largest magnitude / 127) per position and head.
-// k and v are [rows][stride], KV heads side by side. One chunk is one row.
+// Writes keys and values of the step's rows into the cache pages of their sessions (plan/cache-layout.ts):
+// as f32, as f16 rounded to nearest even, or as int8 with one scale (largest magnitude / 127) per position
+// and head. k and v are [rows][stride], KV heads side by side. One chunk is one row.
 import { liveRows, nextChunk } from '../common/common';
-import { CACHE_F16, CACHE_F32, headCodeBytes, headPlaneBytes, PAGE_TOKENS } from './cache-layout';
+import { headCodeBytes, headPlaneBytes } from './cache-layout';
+import { CACHE_F16, CACHE_F32, PAGE_TOKENS } from '../constants';
 import { floatsToHalves, horizontalMax, loadFloats } from '../common/math';
 import { CacheStore } from '../op-records';
 import { cachePage, segmentAt } from '../common/step';
@@ -60,11 +61,14 @@ function storeHalves(from: usize, to: usize, count: i32): void {
 /** Writes `count` codes and returns their scale; a zero vector has scale 0 and codes 0. */
 function storeCodes(from: usize, to: usize, count: i32): f32 {
   let peaks = f32x4.splat(0);
-  for (let i = 0; i < count; i += 4) peaks = f32x4.pmax(peaks, f32x4.abs(loadFloats(from + (<usize>i << 2), count - i)));
+  for (let i = 0; i < count; i += 4)
+    peaks = f32x4.pmax(peaks, f32x4.abs(loadFloats(from + (<usize>i << 2), count - i)));
   const scale = horizontalMax(peaks) / <f32>127;
   const divisor = f32x4.splat(scale == 0 ? <f32>1 : scale);
   for (let i = 0; i < count; i += 4) {
-    const codes = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.div(loadFloats(from + (<usize>i << 2), count - i), divisor)));
+    const codes = i32x4.trunc_sat_f32x4_s(
+      f32x4.nearest(f32x4.div(loadFloats(from + (<usize>i << 2), count - i), divisor))
+    );
     store<i8>(to + <usize>i, <i8>i32x4.extract_lane(codes, 0));
     if (i + 1 < count) store<i8>(to + <usize>i, <i8>i32x4.extract_lane(codes, 1), 1);
     if (i + 2 < count) store<i8>(to + <usize>i, <i8>i32x4.extract_lane(codes, 2), 2);

@@ -1,20 +1,22 @@
-// Attention in f32 of one or two queries to a page: turning the page into tiles would cost more than it saves, so rows of keys and values
-// are multiplied as they lie. 2.5 times as fast so with an f16 cache, 3.7 with an 8-bit one.
+// Attention in f32 of one or two queries to a page: turning the page into tiles would cost more than it
+// saves, so rows of keys and values are multiplied as they lie. 2.5 times as fast so with an f16 cache, 3.7
+// with an 8-bit one.
 //
-// A thread's area: queries [2][H] times scale * log2(e), sums [Q][P], totals, peaks, scores [4][64], keys [64][H], values [64][P].
-import { firstVisible } from './attention';
-import { fetchRows } from './attention-rows';
-import { MASKED } from './attention-weights';
-import { CACHE_F32, PAGE_TOKENS } from './cache-layout';
+// A thread's area: queries [2][H] times scale * log2(e), sums [Q][P], totals, peaks, scores [4][64], keys
+// [64][H], values [64][P].
+import { firstVisible } from './shape';
+import { fetchRows } from './float-rows';
+import { MASKED } from './softmax';
+import { CACHE_F32, PAGE_TOKENS } from '../constants';
 import { exp2Negative, horizontalMax, horizontalSum } from '../common/math';
 import { ATTENTION_CACHE_TYPE, ATTENTION_HEAD_SIZE } from '../op-layout';
 import { addRows, dotTile } from '../linear/tiles';
 
-/** Below this many queries a tile of four would mostly be wasted. */
-// @ts-ignore: decorator
-@inline export const FEW_QUERIES: i32 = 3;
 
-/** Scores of one or two queries with positions [first, end) of a page; those of whole groups of four around them mean nothing. */
+/**
+ * Scores of one or two queries with positions [first, end) of a page; those of whole groups of four around
+ * them mean nothing.
+ */
 export function scoreFew(
   op: usize, plane: usize, finite: bool, first: i32, end: i32, queries: usize, count: i32, scores: usize, keys: usize,
 ): void {
@@ -33,7 +35,8 @@ export function scoreFew(
 
 /** Scores become weights; `start` is the page's first position. */
 export function weighFew(
-  op: usize, positions: usize, group: i32, start: i32, first: i32, end: i32, count: i32, scores: usize, sums: usize, padded: i32,
+  op: usize, positions: usize, group: i32, start: i32, first: i32, end: i32, count: i32, scores: usize, sums: usize,
+  padded: i32,
   totals: usize, peaks: usize,
 ): void {
   for (let i = 0; i < count; i++) {
@@ -41,12 +44,17 @@ export function weighFew(
     const low = max(first, firstVisible(op, position) - start);
     const high = min(end, position + 1 - start);
     const word = <usize>i << 2;
-    weigh(scores + <usize>i * (PAGE_TOKENS * 4), low, high, end, sums + <usize>i * (<usize>padded << 2), padded, peaks + word, totals + word);
+    weigh(
+      scores + <usize>i * (PAGE_TOKENS * 4), low, high, end, sums + <usize>i * (<usize>padded << 2), padded,
+      peaks + word, totals + word,
+    );
   }
 }
 
 /** Scores [low, high) of one query become weights under the new peak; the rest up to `end` becomes 0. */
-function weigh(scores: usize, low: i32, high: i32, end: i32, sums: usize, padded: i32, peak: usize, total: usize): void {
+function weigh(
+  scores: usize, low: i32, high: i32, end: i32, sums: usize, padded: i32, peak: usize, total: usize,
+): void {
   const aligned = (end + 3) & ~3;
   for (let i = min(low, aligned) - 1; i >= 0; i--) store<f32>(scores + (<usize>i << 2), MASKED);
   for (let i = max(high, 0); i < aligned; i++) store<f32>(scores + (<usize>i << 2), MASKED);
@@ -72,7 +80,8 @@ function weigh(scores: usize, low: i32, high: i32, end: i32, sums: usize, padded
 
 /** sums[query] += weights[query][first…end) * values of the page. */
 export function addFew(
-  op: usize, plane: usize, finite: bool, first: i32, end: i32, weights: usize, count: i32, padded: i32, sums: usize, values: usize,
+  op: usize, plane: usize, finite: bool, first: i32, end: i32, weights: usize, count: i32, padded: i32, sums: usize,
+  values: usize,
 ): void {
   const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
   const cacheType = load<i32>(op + ATTENTION_CACHE_TYPE);
@@ -81,6 +90,7 @@ export function addFew(
   else fetchRows(cacheType, finite, plane, first, end, headSize, 0, headSize, values + <usize>first * row, row);
   for (let i = 0; i < count; i++)
     addRows(
-      weights + (<usize>(i * PAGE_TOKENS + first) << 2), values + <usize>first * row, row, end - first, sums + <usize>i * row,
+      weights + (<usize>(i * PAGE_TOKENS + first) << 2), values + <usize>first * row, row, end - first,
+      sums + <usize>i * row,
     );
 }

@@ -1,8 +1,10 @@
-// Training: the backward of embedding, RMS norm, gated activations and gathered rows. Sums over rows are made by one
-// thread for each column, in the order of the rows.
+// Training: the backward of embedding, RMS norm, gated activations and gathered rows. Sums over rows are made
+// by one thread for each column, in the order of the rows.
 import { liveRows, madd, nextChunk, rowAt } from '../common/common';
 import { horizontalSum, loadFloats, sigmoid, storeFloats } from '../common/math';
-import { Copy, EmbedBackward, GatedActivationBackward, GatherRowsBackward, RmsNormBackward, RmsNormWeightBackward } from '../op-records';
+import {
+  Copy, EmbedBackward, GatedActivationBackward, GatherRowsBackward, RmsNormBackward, RmsNormWeightBackward,
+} from '../op-records';
 
 export function copy(op: Copy, thread: i32, threads: i32): void {
   const rows = liveRows(op);
@@ -12,8 +14,8 @@ export function copy(op: Copy, thread: i32, threads: i32): void {
 }
 
 /** Columns of a chunk where a thread walks over all rows. */
-// @ts-ignore: decorator
-@inline const COLUMNS: i32 = 32;
+// @inline
+const COLUMNS: i32 = 32;
 
 export function embedBackward(op: EmbedBackward, thread: i32, threads: i32): void {
   const rows = liveRows(op);
@@ -59,7 +61,9 @@ export function rmsNormBackward(op: RmsNormBackward, thread: i32, threads: i32):
   }
 }
 
-function normBackward(x: usize, weight: usize, dy: usize, dx: usize, columns: i32, epsilon: f32, accumulate: bool): f32 {
+function normBackward(
+  x: usize, weight: usize, dy: usize, dx: usize, columns: i32, epsilon: f32, accumulate: bool,
+): f32 {
   let squares = f32x4.splat(0);
   let dots = f32x4.splat(0);
   for (let i = 0; i < columns; i += 4) {
@@ -75,7 +79,9 @@ function normBackward(x: usize, weight: usize, dy: usize, dx: usize, columns: i3
   for (let i = 0; i < columns; i += 4) {
     const shift = <usize>i << 2;
     const left = columns - i;
-    const pulled = madd(loadFloats(x + shift, left), pull, f32x4.mul(loadFloats(dy + shift, left), loadFloats(weight + shift, left)));
+    const pulled = madd(
+      loadFloats(x + shift, left), pull, f32x4.mul(loadFloats(dy + shift, left), loadFloats(weight + shift, left)),
+    );
     let gradient = f32x4.mul(pulled, scale);
     if (accumulate) gradient = f32x4.add(gradient, loadFloats(dx + shift, left));
     storeFloats(dx + shift, gradient, left);
@@ -139,7 +145,9 @@ function siluBackward(gate: usize, up: usize, dy: usize, dGate: usize, dUp: usiz
 }
 
 /** Rarely trained: one at a time, in double. */
-function geluBackward(activation: i32, gate: usize, up: usize, dy: usize, dGate: usize, dUp: usize, columns: i32): void {
+function geluBackward(
+  activation: i32, gate: usize, up: usize, dy: usize, dGate: usize, dUp: usize, columns: i32,
+): void {
   for (let i = 0; i < columns; i++) {
     const shift = <usize>i << 2;
     const x = <f64>load<f32>(gate + shift);

@@ -1,16 +1,18 @@
-// Register tiles of f32 attention (attention-page.ts): keys times queries with lanes = queries, so that keys are broadcast as they lie,
-// and weights times values with lanes = columns, so that weights are broadcast as the softmax leaves them. Nothing is transposed.
+// Register tiles of f32 attention (float.ts): keys times queries with lanes = queries, so that keys are
+// broadcast as they lie, and weights times values with lanes = columns, so that weights are broadcast as the
+// softmax leaves them. Nothing is transposed.
 //
-// Queries come in blocks of 16, the rest in blocks of 4. Where V8 merges pairs of vectors (`wideTiles`), 16 accumulators become the 8 of 256 bits that
-// hide the latency of two multiply-adders; elsewhere tiles have half the queries or columns. Four queries would leave half of a merged
-// vector empty: their lanes are columns of the keys, with one horizontal sum for each score.
+// Queries come in blocks of 16, the rest in blocks of 4. Where V8 merges pairs of vectors (`wideTiles`), 16
+// accumulators become the 8 of 256 bits that hide the latency of two multiply-adders; elsewhere tiles have
+// half the queries or columns. Four queries would leave half of a merged vector empty: their lanes are
+// columns of the keys, with one horizontal sum for each score.
 import { madd } from '../common/common';
 import { horizontalSums } from '../common/math';
 import { addFour, wideTiles } from '../linear/tiles';
 
 /** Scores of a block of 16 with four keys, `row` bytes apart: to[position][16]; queries are [column][16]. */
-// @ts-ignore: decorator
-@inline export function scoreSixteen(keys: usize, row: usize, queries: usize, columns: i32, to: usize): void {
+// @inline
+export function scoreSixteen(keys: usize, row: usize, queries: usize, columns: i32, to: usize): void {
   if (wideTiles) scoreWide(keys, row, queries, columns, to);
   else {
     scoreHalf(keys, row, queries, columns, to);
@@ -60,9 +62,12 @@ function scoreHalf(a: usize, row: usize, b: usize, columns: i32, to: usize): voi
   v128.store(to, s0, 192); v128.store(to, s1, 208);
 }
 
-/** Scores of a block of 4 with two keys: to[position][4]; queries are [steps of 8 columns][4][8]. Room for 16 vectors. */
-// @ts-ignore: decorator
-@inline export function scoreFour(keys: usize, row: usize, queries: usize, steps: i32, to: usize, room: usize): void {
+/**
+ * Scores of a block of 4 with two keys: to[position][4]; queries are [steps of 8 columns][4][8]. Room for 16
+ * vectors.
+ */
+// @inline
+export function scoreFour(keys: usize, row: usize, queries: usize, steps: i32, to: usize, room: usize): void {
   if (wideTiles) scoreFourWide(keys, row, queries, steps, to, room);
   else scoreFourNarrow(keys, row, queries, steps, to);
 }
@@ -90,8 +95,8 @@ function scoreFourWide(a: usize, row: usize, b: usize, steps: i32, to: usize, ro
   v128.store(to, sumsOf(room + 128), 16);
 }
 
-// @ts-ignore: decorator
-@inline function sumsOf(room: usize): v128 {
+// @inline
+function sumsOf(room: usize): v128 {
   return horizontalSums(
     f32x4.add(v128.load(room), v128.load(room, 16)), f32x4.add(v128.load(room, 32), v128.load(room, 48)),
     f32x4.add(v128.load(room, 64), v128.load(room, 80)), f32x4.add(v128.load(room, 96), v128.load(room, 112)),
@@ -124,11 +129,11 @@ function scoreFourNarrow(a: usize, row: usize, b: usize, steps: i32, to: usize):
 }
 
 /**
- * to[query][16] += the weights of four queries times 16 columns of values, `steps` positions. Weights of a position lie side by side, `weightStep`
- * from those of the next; values are `row` apart and sums `stride`.
+ * to[query][16] += the weights of four queries times 16 columns of values, `steps` positions. Weights of a
+ * position lie side by side, `weightStep` from those of the next; values are `row` apart and sums `stride`.
  */
-// @ts-ignore: decorator
-@inline export function addSixteen(
+// @inline
+export function addSixteen(
   weights: usize, weightStep: usize, values: usize, row: usize, steps: i32, to: usize, stride: usize,
 ): void {
   if (wideTiles) addWide(weights, weightStep, values, row, steps, to, stride);
@@ -181,8 +186,8 @@ function addHalf(w: usize, weightStep: usize, at: usize, row: usize, steps: i32,
   addTwo(to + 3 * stride, s0, s1);
 }
 
-// @ts-ignore: decorator
-@inline function addTwo(to: usize, a: v128, b: v128): void {
+// @inline
+function addTwo(to: usize, a: v128, b: v128): void {
   v128.store(to, f32x4.add(v128.load(to), a));
   v128.store(to, f32x4.add(v128.load(to, 16), b), 16);
 }

@@ -1,22 +1,22 @@
-// One item of attention: the queries of some rows and one KV head against a range of the cache (see attention.ts).
+// One item of attention: the queries of some rows and one KV head against a range of the cache (see
+// attention.ts).
 //
-// A thread's area, all f32, H = headSize, P = H rounded up to 16, Q = queries rounded up to 4. What lies in each part is said by the path
-// that an item takes: attention-page.ts (f32), attention-few.ts (the same, one or two queries), attention-bytes.ts or attention-codes.ts
-// (8-bit caches, in integers).
+// A thread's area, all f32, H = headSize, P = H rounded up to 16, Q = queries rounded up to 4. What lies in
+// each part is said by the path that an item takes: float.ts (f32), float-few.ts (the same, one or two
+// queries), bytes-tiles.ts or codes.ts (8-bit caches, in integers).
 //   queries [Q][P], times scale * log2(e), so that scores are exponents of two
 //   sums    [Q][P]; totals, peaks, two factors and a limit of each query [Q]
 //   scores  [Q][128]; weights [Q][64]
 //   the rest: what is made of a page's keys and values
-import { firstVisible } from './attention';
-import { packBytes, sumRows } from './attention-byte-queries';
-import { attendBytes } from './attention-byte-pair';
-import { PAIR_TOKENS } from './attention-byte-weights';
-import { QUAD_DOT, takesUnsignedBytes } from './attention-bytes';
-import { addCodes, limitPage, packQueries, scalesOf, scoreCodes, weighCodes } from './attention-codes';
-import { FEW_QUERIES } from './attention-few';
-import { attendFloats, packFloats } from './attention-page';
-import { NO_PEAK } from './attention-weights';
-import { CACHE_Q8, headPlaneBytes, PAGE_TOKENS } from './cache-layout';
+import { FEW_QUERIES, firstVisible, groupOf, paddedHead, PAIR_TOKENS, partialBytes } from './shape';
+import { packBytes, sumRows } from './bytes-queries';
+import { attendBytes } from './bytes';
+import { QUAD_DOT, takesUnsignedBytes } from './bytes-tiles';
+import { addCodes, limitPage, packQueries, scalesOf, scoreCodes, weighCodes } from './codes';
+import { attendFloats, packFloats } from './float';
+import { NO_PEAK } from './softmax';
+import { headPlaneBytes } from './cache-layout';
+import { CACHE_Q8, PAGE_TOKENS } from '../constants';
 import { address } from '../common/common';
 import {
   ATTENTION_CACHE_TYPE, ATTENTION_GROUP, ATTENTION_HEAD_SIZE, ATTENTION_HEADS, ATTENTION_KV_HEADS,
@@ -26,37 +26,11 @@ import {
 import { cachePage } from '../common/step';
 import { wideTiles } from '../linear/tiles';
 
-/** Floats that limited scales, zeros and room for partial sums take (attention-codes.ts). */
-// @ts-ignore: decorator
-@inline const LIMITS: i32 = 4 * PAGE_TOKENS + 16;
-
-// @ts-ignore: decorator
-@inline export function paddedHead(op: usize): i32 {
-  return (load<i32>(op + ATTENTION_HEAD_SIZE) + 15) & ~15;
-}
-
-// @ts-ignore: decorator
-@inline export function groupOf(op: usize): i32 {
-  return load<i32>(op + ATTENTION_HEADS) / load<i32>(op + ATTENTION_KV_HEADS);
-}
-
-/** Bytes of a thread's area when an item has up to `rows` rows. */
-export function threadAreaBytes(op: usize, rows: i32): usize {
-  const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
-  const padded = paddedHead(op);
-  const queries = (rows * groupOf(op) + 3) & ~3;
-  const floats = queries * (2 * padded + 5 + PAIR_TOKENS + PAIR_TOKENS / 2) + PAGE_TOKENS * (headSize + padded) + 8 * headSize + LIMITS;
-  return <usize>((floats * 4 + 63) & ~63);
-}
-
-/** Bytes of the partial result of one query: sums, peak, total, padding. */
-export function partialBytes(op: usize): usize {
-  return <usize>((paddedHead(op) + 4) << 2);
-}
 
 /**
- * Attends rows [firstRow, endRow) to the positions of [from, to) that they see. The result goes to y, or where
- * `partials` is not 0 to record `index` of `splits`. Rows that see nothing of the range leave a record of weight 0.
+ * Attends rows [firstRow, endRow) to the positions of [from, to) that they see. The result goes to y, or
+ * where `partials` is not 0 to record `index` of `splits`. Rows that see nothing of the range leave a record
+ * of weight 0.
  */
 export function attendItem(
   op: usize, segment: usize, firstRow: i32, endRow: i32, kvHead: i32, from: i32, to: i32,
@@ -104,13 +78,16 @@ export function attendItem(
   memory.fill(sums, 0, peaks - sums);
   for (let i = 0; i < aligned; i++) store<f32>(peaks + (<usize>i << 2), NO_PEAK);
   if (!integers) {
-    attendFloats(op, segment, kvHead, from, to, latest, lowest, firstRow, count, area, sums, totals, peaks, scores, keys);
+    attendFloats(
+      op, segment, kvHead, from, to, latest, lowest, firstRow, count, area, sums, totals, peaks, scores, keys,
+    );
   } else if (bytes) {
     memory.fill(keys + <usize>(PAIR_TOKENS * padded + (PAGE_TOKENS + PAIR_TOKENS) * 4), 0, 64);
     for (let start = from & ~(PAIR_TOKENS - 1); start < to; start += PAIR_TOKENS) {
       const whole = start >= max(from, latest) && start + PAIR_TOKENS <= min(to, lowest + 1);
       attendBytes(
-        op, segment, kvHead, start, from, to, firstRow, count, whole, area, sums, totals, peaks, factors, limits, scores, weights, keys,
+        op, segment, kvHead, start, from, to, firstRow, count, whole, area, sums, totals, peaks, factors, limits,
+        scores, weights, keys,
       );
     }
     sumRows(sums, aligned, padded, area);
@@ -119,8 +96,13 @@ export function attendItem(
     for (let start = from & ~(PAGE_TOKENS - 1); start < to; start += PAGE_TOKENS) {
       const first = max(0, from - start);
       const end = min(PAGE_TOKENS, to - start);
-      const page = cachePage(segment, load<i32>(op, ATTENTION_GROUP), start) + <usize>load<u32>(op + ATTENTION_LAYER_OFFSET);
-      attendCodes(op, page, kvHead, start, first, end, firstRow, count, area, sums, totals, peaks, factors, aligned, scores, weights, keys);
+      const page = cachePage(
+        segment, load<i32>(op, ATTENTION_GROUP), start,
+      ) + <usize>load<u32>(op + ATTENTION_LAYER_OFFSET);
+      attendCodes(
+        op, page, kvHead, start, first, end, firstRow, count, area, sums, totals, peaks, factors, aligned, scores,
+        weights, keys,
+      );
     }
   }
   for (let i = 0; i < count; i++) {
@@ -129,10 +111,14 @@ export function attendItem(
     const word = <usize>i << 2;
     const sum = sums + <usize>i * (<usize>padded << 2);
     if (partials == 0) {
-      const y = address(op, ATTENTION_Y) + (<usize>(<u32>row * load<u32>(op + ATTENTION_Y_STRIDE) + <u32>(head * headSize)) << 2);
+      const y = address(op, ATTENTION_Y) + (
+        <usize>(<u32>row * load<u32>(op + ATTENTION_Y_STRIDE) + <u32>(head * headSize)) << 2
+      );
       writeResult(y, sum, headSize, load<f32>(totals + word));
     } else {
-      const record = partials + <usize>((row * load<i32>(op + ATTENTION_HEADS) + head) * splits + index) * partialBytes(op);
+      const record = partials + <usize>(
+        (row * load<i32>(op + ATTENTION_HEADS) + head) * splits + index
+      ) * partialBytes(op);
       const bytes = <usize>padded << 2;
       memory.copy(record, sum, bytes);
       store<f32>(record + bytes, load<f32>(peaks + word));
@@ -144,7 +130,8 @@ export function attendItem(
 /** One page of an 8-bit cache, in integers. */
 function attendCodes(
   op: usize, page: usize, kvHead: i32, start: i32, first: i32, end: i32, firstRow: i32, count: i32,
-  queries: usize, sums: usize, totals: usize, peaks: usize, factors: usize, aligned: i32, scores: usize, weights: usize, keys: usize,
+  queries: usize, sums: usize, totals: usize, peaks: usize, factors: usize, aligned: i32, scores: usize,
+  weights: usize, keys: usize,
 ): void {
   const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
   const padded = paddedHead(op);
@@ -176,7 +163,8 @@ function attendCodes(
     const word = <usize>i << 2;
     const factor = weighCodes(
       scores + <usize>i * (PAGE_TOKENS * 4), whole ? keyScales : limits, whole ? zeros : limits + PAGE_TOKENS * 4,
-      whole ? valueScales : limits + 2 * PAGE_TOKENS * 4, sums + <usize>i * (<usize>padded << 2), padded, peaks + word, totals + word,
+      whole ? valueScales : limits + 2 * PAGE_TOKENS * 4, sums + <usize>i * (<usize>padded << 2), padded,
+      peaks + word, totals + word,
       weights + (<usize>(i >> 2) << 9) + (<usize>(i & 3) << 2), room,
     );
     store<f32>(weightFactors + word, factor);
@@ -189,7 +177,9 @@ function loadQueries(op: usize, firstRow: i32, endRow: i32, kvHead: i32, to: usi
   const floats = group * load<i32>(op + ATTENTION_HEAD_SIZE);
   const scale: f32 = load<f32>(op + ATTENTION_SCALE) * <f32>1.4426950408889634;
   for (let row = firstRow; row < endRow; row++) {
-    const q = address(op, ATTENTION_Q) + (<usize>(<u32>row * load<u32>(op + ATTENTION_Q_STRIDE) + <u32>(kvHead * floats)) << 2);
+    const q = address(op, ATTENTION_Q) + (
+      <usize>(<u32>row * load<u32>(op + ATTENTION_Q_STRIDE) + <u32>(kvHead * floats)) << 2
+    );
     for (let i = 0; i < floats; i++, to += 4) store<f32>(to, load<f32>(q + (<usize>i << 2)) * scale);
   }
 }

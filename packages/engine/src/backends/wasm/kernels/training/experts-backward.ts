@@ -3,8 +3,8 @@ import { liveRows, madd, nextChunk, rowAt } from '../common/common';
 import { expNegative, horizontalSum, loadFloats, storeFloats } from '../common/math';
 import { CombineExpertsBackward, RouteBackward, SumSlots } from '../op-records';
 
-// @ts-ignore: decorator
-@inline function slotAt(slots: usize, choice: i32): i32 {
+// @inline
+function slotAt(slots: usize, choice: i32): i32 {
   return load<i32>(slots + (<usize>choice << 2));
 }
 
@@ -20,7 +20,9 @@ export function sumSlots(op: SumSlots, thread: i32, threads: i32): void {
       const x = rowAt(op.x, op.xStride, slotAt(op.slotOf, row * topK + k));
       for (let i = 0; i < columns; i += 4) {
         const shift = <usize>i << 2;
-        storeFloats(y + shift, f32x4.add(loadFloats(y + shift, columns - i), loadFloats(x + shift, columns - i)), columns - i);
+        storeFloats(
+          y + shift, f32x4.add(loadFloats(y + shift, columns - i), loadFloats(x + shift, columns - i)), columns - i,
+        );
       }
     }
   }
@@ -51,14 +53,14 @@ export function combineExpertsBackward(op: CombineExpertsBackward, thread: i32, 
   }
 }
 
-// @ts-ignore: decorator
-@inline function exponential(x: f32): f32 {
+// @inline
+function exponential(x: f32): f32 {
   return f32x4.extract_lane(expNegative(f32x4.splat(x)), 0);
 }
 
 /** What a probability of expert e costs: scale * experts * (share of rows that chose it) / rows. */
-// @ts-ignore: decorator
-@inline function price(op: RouteBackward, e: i32, rows: i32): f32 {
+// @inline
+function price(op: RouteBackward, e: i32, rows: i32): f32 {
   const at = op.offsets + (<usize>e << 2);
   const share = <f32>(load<i32>(at, 4) - load<i32>(at)) / <f32>rows;
   return (op.scale * <f32>op.experts * share) / <f32>rows;
@@ -95,7 +97,9 @@ function routeRow(op: RouteBackward, row: i32, rows: i32): void {
   }
   let routed: f32 = 0;
   for (let k = 0; k < topK; k++)
-    routed += (load<f32>(dWeights + (<usize>k << 2)) * load<f32>(dx + (<usize>load<i32>(ids + (<usize>k << 2)) << 2))) / chosen;
+    routed += (
+      load<f32>(dWeights + (<usize>k << 2)) * load<f32>(dx + (<usize>load<i32>(ids + (<usize>k << 2)) << 2))
+    ) / chosen;
   for (let e = 0; e < experts; e++) {
     const at = dx + (<usize>e << 2);
     const value = load<f32>(at);

@@ -1,32 +1,38 @@
-// Attention over an 8-bit cache in integers: queries and weights are rounded to 16 bits, products of pairs added by
-// i32x4.dot_i16x8_s (vpmaddwd), in builds without a byte dot of one instruction (attention-bytes.ts). With 256-bit registers 72 G
-// multiply-adds a second where f32 tiles reach 48.
+// Attention over an 8-bit cache in integers: queries and weights are rounded to 16 bits, products of pairs
+// added by i32x4.dot_i16x8_s (vpmaddwd), in builds without a byte dot of one instruction (bytes-tiles.ts).
+// With 256-bit registers 72 G multiply-adds a second where f32 tiles reach 48.
 //
-// Rounding: a query has its own factor, so that its largest element is 32,767 (less in heads of over 516 elements, whose
-// sums would not fit 32 bits); so have a query's weights of one page, with the values' scales already in them. Sums
-// are exact. Against f32 products results move by some 1e-5 of the largest value; the cache's own rounding is 4e-3.
+// Rounding: a query has its own factor, so that its largest element is 32,767 (less in heads of over 516
+// elements, whose sums would not fit 32 bits); so have a query's weights of one page, with the values' scales
+// already in them. Sums are exact. Against f32 products results move by some 1e-5 of the largest value; the
+// cache's own rounding is 4e-3.
 //
-// A thread's area, Q = queries rounded up to 4, P = head size rounded up to 16. "Pairs" are two i16 in an i32 lane.
+// A thread's area, Q = queries rounded up to 4, P = head size rounded up to 16. "Pairs" are two i16 in an i32
+// lane.
 //   queries [Q / 4][P / 2 pairs of columns][4 queries]
-//   sums    f32 [Q][P], totals [Q], peaks [Q] as in attention-item.ts; factors of queries [Q], of weights [Q]
+//   sums    f32 [Q][P], totals [Q], peaks [Q] as in item.ts; factors of queries [Q], of weights [Q]
 //   scores  f32 [Q][64]      weights [Q / 4][32 pairs of positions][4 queries]
 //   keys    [4][P / 2 pairs of columns][16 positions]      values [32 pairs of positions][P columns]
 //   limits  f32 [3][64]: what a query that sees a part of the page takes for its scales (limitPage); zeros [64]; room
-import { headCodeBytes, CACHE_Q8, PAGE_TOKENS } from './cache-layout';
+import { headCodeBytes } from './cache-layout';
+import { CACHE_Q8, PAGE_TOKENS } from '../constants';
 import { madd } from '../common/common';
 import { exp2Negative, horizontalMax, horizontalSum } from '../common/math';
 
 /** Adding it to a small number leaves the nearest integer in the low bits. */
-// @ts-ignore: decorator
-@inline const ROUND: f32 = 12582912;
-// @ts-ignore: decorator
-@inline const ROUND_BITS: i32 = 0x4b400000;
-// @ts-ignore: decorator
-@inline const MASKED: f32 = -3e38;
-// @ts-ignore: decorator
-@inline const LIMIT: f32 = 32767;
+// @inline
+const ROUND: f32 = 12582912;
+// @inline
+const ROUND_BITS: i32 = 0x4b400000;
+// @inline
+const MASKED: f32 = -3e38;
+// @inline
+const LIMIT: f32 = 32767;
 
-/** c[r][0…16] += factors[r] * sum over steps of a[step][r] . b[step][0…16]; a's steps are 16 bytes apart, rows of c cStride. */
+/**
+ * c[r][0…16] += factors[r] * sum over steps of a[step][r] . b[step][0…16]; a's steps are 16 bytes apart, rows
+ * of c cStride.
+ */
 export function integerTile(
   a: usize, b: usize, bStep: usize, steps: i32, factors: usize, c: usize, cStride: usize,
 ): void {
@@ -69,8 +75,8 @@ export function integerTile(
   addScaled(c3, v128.load32_splat(factors, 12), a30, a31, a32, a33);
 }
 
-// @ts-ignore: decorator
-@inline function addScaled(c: usize, factor: v128, a0: v128, a1: v128, a2: v128, a3: v128): void {
+// @inline
+function addScaled(c: usize, factor: v128, a0: v128, a1: v128, a2: v128, a3: v128): void {
   a0 = madd(f32x4.convert_i32x4_s(a0), factor, v128.load(c));
   a1 = madd(f32x4.convert_i32x4_s(a1), factor, v128.load(c, 16));
   a2 = madd(f32x4.convert_i32x4_s(a2), factor, v128.load(c, 32));
@@ -81,7 +87,10 @@ export function integerTile(
   v128.store(c, a3, 48);
 }
 
-/** Writes one query (padded floats at `from`) as lane `lane` of its group of four; returns its factor, NaN where q is not finite. */
+/**
+ * Writes one query (padded floats at `from`) as lane `lane` of its group of four; returns its factor, NaN
+ * where q is not finite.
+ */
 export function packQuery(from: usize, headSize: i32, padded: i32, group: usize, lane: i32): f32 {
   const end = from + (<usize>padded << 2);
   let peaks = f32x4.splat(0);
@@ -99,8 +108,8 @@ export function packQuery(from: usize, headSize: i32, padded: i32, group: usize,
 }
 
 /** `count` floats, a multiple of 8, times `factor` to i16, in pairs 16 bytes apart. */
-// @ts-ignore: decorator
-@inline function packPairs(from: usize, count: i32, factor: v128, to: usize): void {
+// @inline
+function packPairs(from: usize, count: i32, factor: v128, to: usize): void {
   const round = f32x4.splat(ROUND);
   const bits = i32x4.splat(ROUND_BITS);
   for (const end = from + (<usize>count << 2); from < end; from += 32, to += 64) {
@@ -132,8 +141,8 @@ export function packKeys(rows: usize, headSize: i32, padded: i32, panel: usize):
 }
 
 /** 8 rows of 16 codes: 8 vectors pairs of columns, each of 8 positions, 64 bytes apart. */
-// @ts-ignore: decorator
-@inline function transposePairs(row: usize, stride: usize, to: usize): void {
+// @inline
+function transposePairs(row: usize, stride: usize, to: usize): void {
   const r0 = v128.load(row); row += stride;
   const r1 = v128.load(row); row += stride;
   const r2 = v128.load(row); row += stride;
@@ -152,35 +161,35 @@ export function packKeys(rows: usize, headSize: i32, padded: i32, panel: usize):
   putQuads(to + 384, highWords(high01, high23), highWords(high45, high67));
 }
 
-// @ts-ignore: decorator
-@inline function lowPairs(a: v128, b: v128): v128 {
+// @inline
+function lowPairs(a: v128, b: v128): v128 {
   return v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
 }
 
-// @ts-ignore: decorator
-@inline function highPairs(a: v128, b: v128): v128 {
+// @inline
+function highPairs(a: v128, b: v128): v128 {
   return v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
-// @ts-ignore: decorator
-@inline function lowWords(a: v128, b: v128): v128 {
+// @inline
+function lowWords(a: v128, b: v128): v128 {
   return v128.shuffle<i32>(a, b, 0, 4, 1, 5);
 }
 
-// @ts-ignore: decorator
-@inline function highWords(a: v128, b: v128): v128 {
+// @inline
+function highWords(a: v128, b: v128): v128 {
   return v128.shuffle<i32>(a, b, 2, 6, 3, 7);
 }
 
 /** Two pairs of columns of positions 0…3 and of 4…7, widened. */
-// @ts-ignore: decorator
-@inline function putQuads(to: usize, a: v128, b: v128): void {
+// @inline
+function putQuads(to: usize, a: v128, b: v128): void {
   putWide(to, v128.shuffle<i64>(a, b, 0, 2));
   putWide(to + 64, v128.shuffle<i64>(a, b, 1, 3));
 }
 
-// @ts-ignore: decorator
-@inline function putWide(to: usize, codes: v128): void {
+// @inline
+function putWide(to: usize, codes: v128): void {
   v128.store(to, i16x8.extend_low_i8x16_s(codes));
   v128.store(to, i16x8.extend_high_i8x16_s(codes), 16);
 }
@@ -197,15 +206,17 @@ export function packValues(rows: usize, headSize: i32, padded: i32, pairs: i32, 
       putWide(to + 32, v128.shuffle<i8>(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
     }
     for (; column < <usize>padded; column++, to += 4) {
-      if (column < <usize>headSize) store<i32>(to, (<i32>load<i8>(rows + column) & 0xffff) | (<i32>load<i8>(second + column) << 16));
+      if (column < <usize>headSize)
+        store<i32>(to, (<i32>load<i8>(rows + column) & 0xffff) | (<i32>load<i8>(second + column) << 16));
       else store<i32>(to, 0);
     }
   }
 }
 
 /**
- * Where a query sees only [low, high) of a page: scales of keys (0 elsewhere), what is added to scores (MASKED elsewhere), and
- * scales of values (0 elsewhere; whatever lies in a slot that was never written must not count).
+ * Where a query sees only [low, high) of a page: scales of keys (0 elsewhere), what is added to scores
+ * (MASKED elsewhere), and scales of values (0 elsewhere; whatever lies in a slot that was never written must
+ * not count).
  */
 export function limitPage(limits: usize, keyScales: usize, valueScales: usize, low: i32, high: i32): void {
   for (let i = 0; i < PAGE_TOKENS; i++) {
@@ -218,11 +229,13 @@ export function limitPage(limits: usize, keyScales: usize, valueScales: usize, l
 }
 
 /**
- * The scores of one query become 16-bit weights under the new peak, lane by lane in pairs of positions; the result is their
- * factor. `offset` is added to scores. `room` is 64 bytes that partial sums go through: kept side by side in memory they pair.
+ * The scores of one query become 16-bit weights under the new peak, lane by lane in pairs of positions; the
+ * result is their factor. `offset` is added to scores. `room` is 64 bytes that partial sums go through: kept
+ * side by side in memory they pair.
  */
 export function weighCodes(
-  scores: usize, keyScales: usize, offset: usize, valueScales: usize, sums: usize, padded: i32, peak: usize, total: usize,
+  scores: usize, keyScales: usize, offset: usize, valueScales: usize, sums: usize, padded: i32, peak: usize,
+  total: usize,
   weights: usize, room: usize,
 ): f32 {
   const end = scores + PAGE_TOKENS * 4;
@@ -280,13 +293,15 @@ export function weighCodes(
 }
 
 /** Where a plane's scales lie. */
-// @ts-ignore: decorator
-@inline export function scalesOf(plane: usize, headSize: i32): usize {
+// @inline
+export function scalesOf(plane: usize, headSize: i32): usize {
   return plane + headCodeBytes(CACHE_Q8, headSize);
 }
 
 /** Rounds the queries, [count][headSize] f32, into the area; `room` has space for one padded query. */
-export function packQueries(from: usize, count: i32, headSize: i32, padded: i32, queries: usize, factors: usize, room: usize): void {
+export function packQueries(
+  from: usize, count: i32, headSize: i32, padded: i32, queries: usize, factors: usize, room: usize,
+): void {
   const bytes = <usize>headSize << 2;
   memory.fill(room, 0, <usize>padded << 2);
   for (let i = 0; i < count; i++, from += bytes) {
@@ -296,9 +311,13 @@ export function packQueries(from: usize, count: i32, headSize: i32, padded: i32,
   }
 }
 
-/** Scores of all queries with positions [first, end) of a page, in whole blocks of 16, without the keys' scales; 0 elsewhere. */
+/**
+ * Scores of all queries with positions [first, end) of a page, in whole blocks of 16, without the keys'
+ * scales; 0 elsewhere.
+ */
 export function scoreCodes(
-  plane: usize, first: i32, end: i32, count: i32, headSize: i32, padded: i32, queries: usize, factors: usize, scores: usize, keys: usize,
+  plane: usize, first: i32, end: i32, count: i32, headSize: i32, padded: i32, queries: usize, factors: usize,
+  scores: usize, keys: usize,
 ): void {
   const panelBytes = <usize>padded << 5;
   const groupBytes = <usize>padded << 3;
@@ -316,9 +335,13 @@ export function scoreCodes(
   }
 }
 
-/** sums[query] += weights[query][first…end) * values of the page; weights outside are 0 where a pair reaches over the edge. */
+/**
+ * sums[query] += weights[query][first…end) * values of the page; weights outside are 0 where a pair reaches
+ * over the edge.
+ */
 export function addCodes(
-  plane: usize, first: i32, end: i32, count: i32, headSize: i32, padded: i32, weights: usize, factors: usize, sums: usize, values: usize,
+  plane: usize, first: i32, end: i32, count: i32, headSize: i32, padded: i32, weights: usize, factors: usize,
+  sums: usize, values: usize,
 ): void {
   const rowBytes = <usize>padded << 2;
   const firstPair = first >> 1;
@@ -327,6 +350,9 @@ export function addCodes(
   for (let i = 0; i < count; i += 4) {
     const group = weights + (<usize>i << 7) + (<usize>firstPair << 4);
     for (let column: usize = 0; column < rowBytes; column += 64)
-      integerTile(group, values + column, rowBytes, pairs, factors + (<usize>i << 2), sums + <usize>i * rowBytes + column, rowBytes);
+      integerTile(
+        group, values + column, rowBytes, pairs, factors + (<usize>i << 2), sums + <usize>i * rowBytes + column,
+        rowBytes,
+      );
   }
 }

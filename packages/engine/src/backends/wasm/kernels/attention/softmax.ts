@@ -1,17 +1,21 @@
-// The softmax of f32 attention (attention-page.ts), lanes being queries: scores become weights where they lie, under the peak of all that
-// a query has seen, and totals, peaks and sums follow. Maxima and sums over positions need no horizontal steps.
+// The softmax of f32 attention (float.ts), lanes being queries: scores become weights where they lie, under
+// the peak of all that a query has seen, and totals, peaks and sums follow. Maxima and sums over positions
+// need no horizontal steps.
 import { madd } from '../common/common';
 import { exp2Negative } from '../common/math';
 
-/** Below every real score, and far enough from the masked ones that their weight is 0 even where nothing else is seen. */
-// @ts-ignore: decorator
-@inline export const NO_PEAK: f32 = -1e30;
-// @ts-ignore: decorator
-@inline export const MASKED: f32 = -3e38;
+/**
+ * Below every real score, and far enough from the masked ones that their weight is 0 even where nothing else
+ * is seen.
+ */
+// @inline
+export const NO_PEAK: f32 = -1e30;
+// @inline
+export const MASKED: f32 = -3e38;
 
 /** Where a block's scores are: queries of blocks of 16, then of 4, have [64 positions][16 or 4] each. */
-// @ts-ignore: decorator
-@inline export function inSixteen(query: i32, aligned: i32): bool {
+// @inline
+export function inSixteen(query: i32, aligned: i32): bool {
   return query < (aligned & ~15);
 }
 
@@ -73,7 +77,8 @@ function weighEight(scores: usize, end: usize, totals: usize, peaks: usize, room
     v128.store(at, b0, 64);
     v128.store(at, b1, 80);
   }
-  const f0 = exp2Negative(f32x4.sub(before0, v128.load(peaks))), f1 = exp2Negative(f32x4.sub(before1, v128.load(peaks, 16)));
+  const f0 = exp2Negative(f32x4.sub(before0, v128.load(peaks))),
+    f1 = exp2Negative(f32x4.sub(before1, v128.load(peaks, 16)));
   v128.store(room, f0);
   v128.store(room, f1, 16);
   t0 = madd(v128.load(totals), f0, f32x4.add(t0, t2));
@@ -96,7 +101,9 @@ function weighFour(scores: usize, end: usize, totals: usize, peaks: usize, room:
   v128.store(room, m1, 16);
   v128.store(room, m2, 32);
   v128.store(room, m3, 48);
-  const now = f32x4.pmax(f32x4.pmax(v128.load(room), v128.load(room, 16)), f32x4.pmax(v128.load(room, 32), v128.load(room, 48)));
+  const now = f32x4.pmax(
+    f32x4.pmax(v128.load(room), v128.load(room, 16)), f32x4.pmax(v128.load(room, 32), v128.load(room, 48)),
+  );
   v128.store(peaks, now);
   let t0 = f32x4.splat(0), t1 = t0, t2 = t0, t3 = t0;
   for (let at = scores; at < end; at += 64) {
@@ -116,7 +123,9 @@ function weighFour(scores: usize, end: usize, totals: usize, peaks: usize, room:
   v128.store(room, t1, 80);
   v128.store(room, t2, 96);
   v128.store(room, t3, 112);
-  const sum = f32x4.add(f32x4.add(v128.load(room, 64), v128.load(room, 80)), f32x4.add(v128.load(room, 96), v128.load(room, 112)));
+  const sum = f32x4.add(
+    f32x4.add(v128.load(room, 64), v128.load(room, 80)), f32x4.add(v128.load(room, 96), v128.load(room, 112)),
+  );
   const factor = exp2Negative(f32x4.sub(before, now));
   v128.store(room, factor);
   v128.store(totals, madd(v128.load(totals), factor, sum));

@@ -1,19 +1,25 @@
-// Attention over an 8-bit cache with the byte dot product, where it is one instruction of signed times unsigned bytes (x86) and
-// V8 merges vectors into 256-bit ones. Queries and softmax weights have 16 bits, as two planes of 8:
-//   a query's element, 32,639 for its largest, is 256 (h - 128) + (l - 128); both sums start at -128 times the sum of the codes
+// Attention over an 8-bit cache with the byte dot product, where it is one instruction of signed times
+// unsigned bytes (x86) and V8 merges vectors into 256-bit ones. Queries and softmax weights have 16 bits, as
+// two planes of 8:
+//   a query's element, 32,639 for its largest, is 256 (h - 128) + (l - 128); both sums start at -128 times the
+//   sum of the codes
 //   a weight, 65,535 at most, is 256 h + l
-// Sums are exact. Results differ from f32 products by some 1e-5 of the largest value; the cache's own rounding is 4e-3.
+// Sums are exact. Results differ from f32 products by some 1e-5 of the largest value; the cache's own
+// rounding is 4e-3.
 //
-// Lanes are queries everywhere, so a page's codes are broadcast as they lie (keys) or in words of four positions (values),
-// and maxima and sums over positions need no horizontal steps. Queries come in blocks of 20, 8 or 4 (blockSize), a block
-// is panels of 8 and possibly one of 4: 20 queries are 10 vectors of planes, five of 256 bits.
+// Lanes are queries everywhere, so a page's codes are broadcast as they lie (keys) or in words of four
+// positions (values), and maxima and sums over positions need no horizontal steps. Queries come in blocks of
+// 20, 8 or 4 (blockSize), a block is panels of 8 and possibly one of 4: 20 queries are 10 vectors of planes,
+// five of 256 bits.
 //
-// Pages are taken in pairs, 128 positions, so that the values' tile has 32 steps between two visits to the sums.
+// Pages are taken in pairs, 128 positions, so that the values' tile has 32 steps between two visits to the
+// sums.
 //
-// attention-byte-queries.ts makes and unmakes the layouts, attention-byte-weights.ts has the softmax, attention-byte-pair.ts
-// calls them all. Over i16 products (attention-codes.ts) 1.4 times faster, 20 queries.
+// bytes-queries.ts makes and unmakes the layouts, bytes-softmax.ts has the softmax, bytes.ts
+// calls them all. Over i16 products (codes.ts) 1.4 times faster, 20 queries.
 //
-// A thread's area, Q = queries rounded up to 4, P = head size rounded up to 16; parts of queries q… of a block start at q / Q:
+// A thread's area, Q = queries rounded up to 4, P = head size rounded up to 16; parts of queries q… of a
+// block start at q / Q:
 //   queries [block][steps of 4 columns][panel: h of 4 or 8 queries, l of the same][query][4 columns]
 //   sums    f32 [panel][P][4 or 8 queries]; totals [Q], peaks [Q], factors of queries [Q], of weights [Q]
 //   scores  f32 [panel][128 positions][4 or 8 queries]
@@ -23,8 +29,8 @@
 import { madd } from '../common/common';
 
 /** Whether this build's byte dot adds four products to a 32-bit lane. */
-// @ts-ignore: decorator
-@inline export const QUAD_DOT: bool = ASC_FEATURE_RELAXED_SIMD && !PAIR_DOT;
+// @inline
+export const QUAD_DOT: bool = ASC_FEATURE_RELAXED_SIMD && !PAIR_DOT;
 
 /** Bytes of 1; of 127; of 255. */
 const BYTES: usize = memory.data<u32>([
@@ -33,25 +39,28 @@ const BYTES: usize = memory.data<u32>([
   0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff,
 ], 16);
 
-// @ts-ignore: decorator
-@inline function dot(codes: v128, plane: v128, sum: v128): v128 {
+// @inline
+function dot(codes: v128, plane: v128, sum: v128): v128 {
   return QUAD_DOT ? i32x4.relaxed_dot_i8x16_i7x16_add_s(codes, plane, sum) : sum;
 }
 
-/** Whether the dot's second operand is unsigned here: the standard leaves open what it makes of bytes above 127. */
+/**
+ * Whether the dot's second operand is unsigned here: the standard leaves open what it makes of bytes above
+ * 127.
+ */
 export function takesUnsignedBytes(): bool {
   return i32x4.extract_lane(dot(v128.load(BYTES, 16), v128.load(BYTES, 32), i32x4.splat(0)), 0) == 4 * 127 * 255;
 }
 
 /** Queries of the block that starts where `left` (a multiple of 4) remain. */
-// @ts-ignore: decorator
-@inline export function blockSize(left: i32): i32 {
+// @inline
+export function blockSize(left: i32): i32 {
   return left >= 20 ? 20 : left >= 8 ? 8 : 4;
 }
 
 /** Four rows of codes times a block of 8: [row][4 vectors]. */
-// @ts-ignore: decorator
-@inline function dots8(a: usize, row: usize, aStep: usize, b: usize, steps: i32, starts: usize, room: usize): void {
+// @inline
+function dots8(a: usize, row: usize, aStep: usize, b: usize, steps: i32, starts: usize, room: usize): void {
   let p0 = v128.load32_splat(starts), p1 = p0, p2 = p0, p3 = p0;
   let q0 = v128.load32_splat(starts, 4), q1 = q0, q2 = q0, q3 = q0;
   let r0 = v128.load32_splat(starts, 8), r1 = r0, r2 = r0, r3 = r0;
@@ -75,8 +84,8 @@ export function takesUnsignedBytes(): bool {
 }
 
 /** Eight rows of codes times a block of 4: [row][2 vectors]. */
-// @ts-ignore: decorator
-@inline function dots4(a: usize, row: usize, aStep: usize, b: usize, steps: i32, starts: usize, room: usize): void {
+// @inline
+function dots4(a: usize, row: usize, aStep: usize, b: usize, steps: i32, starts: usize, room: usize): void {
   let p0 = v128.load32_splat(starts), p1 = p0, q0 = v128.load32_splat(starts, 4), q1 = q0;
   let r0 = v128.load32_splat(starts, 8), r1 = r0, s0 = v128.load32_splat(starts, 12), s1 = s0;
   let t0 = v128.load32_splat(starts, 16), t1 = t0, u0 = v128.load32_splat(starts, 20), u1 = u0;
@@ -109,47 +118,52 @@ export function takesUnsignedBytes(): bool {
 }
 
 /** 256 times one plane's sum plus the other's. */
-// @ts-ignore: decorator
-@inline function joined(high: v128, low: v128): v128 {
+// @inline
+function joined(high: v128, low: v128): v128 {
   return f32x4.convert_i32x4_s(i32x4.add(i32x4.shl(high, 8), low));
 }
 
-// @ts-ignore: decorator
-@inline function putEight(room: usize, factors: usize, scale: v128, to: usize): void {
+// @inline
+function putEight(room: usize, factors: usize, scale: v128, to: usize): void {
   const a = f32x4.mul(f32x4.mul(joined(v128.load(room), v128.load(room, 32)), v128.load(factors)), scale);
   const b = f32x4.mul(f32x4.mul(joined(v128.load(room, 16), v128.load(room, 48)), v128.load(factors, 16)), scale);
   v128.store(to, a);
   v128.store(to, b, 16);
 }
 
-// @ts-ignore: decorator
-@inline function putFour(room: usize, factors: usize, scale: v128, to: usize): void {
+// @inline
+function putFour(room: usize, factors: usize, scale: v128, to: usize): void {
   v128.store(to, f32x4.mul(f32x4.mul(joined(v128.load(room), v128.load(room, 16)), v128.load(factors)), scale));
 }
 
-// @ts-ignore: decorator
-@inline function addEight(room: usize, factors: usize, to: usize): void {
+// @inline
+function addEight(room: usize, factors: usize, to: usize): void {
   const a = madd(joined(v128.load(room), v128.load(room, 32)), v128.load(factors), v128.load(to));
   const b = madd(joined(v128.load(room, 16), v128.load(room, 48)), v128.load(factors, 16), v128.load(to, 16));
   v128.store(to, a);
   v128.store(to, b, 16);
 }
 
-// @ts-ignore: decorator
-@inline function addFour(room: usize, factors: usize, to: usize): void {
+// @inline
+function addFour(room: usize, factors: usize, to: usize): void {
   v128.store(to, madd(joined(v128.load(room), v128.load(room, 16)), v128.load(factors), v128.load(to)));
 }
 
 /** Scores of a block with positions [first, end), which are rounded to multiples of the tile. */
-function score20(plane: usize, headSize: usize, first: i32, end: i32, steps: i32, queries: usize, starts: usize, scales: usize, factors: usize, scores: usize, slot: usize, room: usize): void {
+function score20(
+  plane: usize, headSize: usize, first: i32, end: i32, steps: i32, queries: usize, starts: usize, scales: usize,
+  factors: usize, scores: usize, slot: usize, room: usize,
+): void {
   const wide = scores + (slot << 5), narrow = scores + 8192 + (slot << 4);
   for (let p = first & ~1; p < end; p += 2) {
     const at = <usize>p;
     let a = plane + at * headSize, b = queries;
     const row = headSize;
     const aStep: usize = 4;
-    let p0 = v128.load32_splat(starts + (at << 2)), p1 = p0, p2 = p0, p3 = p0, p4 = p0, p5 = p0, p6 = p0, p7 = p0, p8 = p0, p9 = p0;
-    let r0 = v128.load32_splat(starts + (at << 2), 4), r1 = r0, r2 = r0, r3 = r0, r4 = r0, r5 = r0, r6 = r0, r7 = r0, r8 = r0, r9 = r0;
+    let p0 = v128.load32_splat(starts + (at << 2)), p1 = p0, p2 = p0, p3 = p0, p4 = p0, p5 = p0, p6 = p0, p7 = p0,
+      p8 = p0, p9 = p0;
+    let r0 = v128.load32_splat(starts + (at << 2), 4), r1 = r0, r2 = r0, r3 = r0, r4 = r0, r5 = r0, r6 = r0, r7 = r0,
+      r8 = r0, r9 = r0;
     let c = a + row;
     for (const end = b + <usize>(steps * 160); b < end; b += 160, a += aStep, c += aStep) {
       const x = v128.load32_splat(a), y = v128.load32_splat(c);
@@ -168,7 +182,8 @@ function score20(plane: usize, headSize: usize, first: i32, end: i32, steps: i32
     v128.store(room, p8); v128.store(room, p9, 16);
     v128.store(room, r8, 32); v128.store(room, r9, 48);
     const s = v128.load32_splat(scales + (at << 2)), t = v128.load32_splat(scales + (at << 2), 4);
-    const f0 = v128.load(factors), f1 = v128.load(factors, 16), f2 = v128.load(factors, 32), f3 = v128.load(factors, 48);
+    const f0 = v128.load(factors), f1 = v128.load(factors, 16),
+      f2 = v128.load(factors, 32), f3 = v128.load(factors, 48);
     put(wide + (at << 5), joined(p0, p2), joined(p1, p3), f0, f1, s);
     put(wide + 32 + (at << 5), joined(r0, r2), joined(r1, r3), f0, f1, t);
     put(wide + 4096 + (at << 5), joined(p4, p6), joined(p5, p7), f2, f3, s);
@@ -178,15 +193,18 @@ function score20(plane: usize, headSize: usize, first: i32, end: i32, steps: i32
   }
 }
 
-// @ts-ignore: decorator
-@inline function put(to: usize, a: v128, b: v128, f0: v128, f1: v128, scale: v128): void {
+// @inline
+function put(to: usize, a: v128, b: v128, f0: v128, f1: v128, scale: v128): void {
   a = f32x4.mul(f32x4.mul(a, f0), scale);
   b = f32x4.mul(f32x4.mul(b, f1), scale);
   v128.store(to, a);
   v128.store(to, b, 16);
 }
 
-function score8(plane: usize, headSize: usize, first: i32, end: i32, steps: i32, b: usize, starts: usize, scales: usize, factors: usize, scores: usize, room: usize): void {
+function score8(
+  plane: usize, headSize: usize, first: i32, end: i32, steps: i32, b: usize, starts: usize, scales: usize,
+  factors: usize, scores: usize, room: usize,
+): void {
   for (let p = first & ~3; p < end; p += 4) {
     const at = <usize>p;
     dots8(plane + at * headSize, headSize, 4, b, steps, starts + (at << 2), room);
@@ -195,7 +213,10 @@ function score8(plane: usize, headSize: usize, first: i32, end: i32, steps: i32,
   }
 }
 
-function score4(plane: usize, headSize: usize, first: i32, end: i32, steps: i32, b: usize, starts: usize, scales: usize, factors: usize, scores: usize, room: usize): void {
+function score4(
+  plane: usize, headSize: usize, first: i32, end: i32, steps: i32, b: usize, starts: usize, scales: usize,
+  factors: usize, scores: usize, room: usize,
+): void {
   for (let p = first & ~7; p < end; p += 8) {
     const at = <usize>p;
     dots4(plane + at * headSize, headSize, 4, b, steps, starts + (at << 2), room);
@@ -204,8 +225,13 @@ function score4(plane: usize, headSize: usize, first: i32, end: i32, steps: i32,
   }
 }
 
-/** sums[panel][column][query] += weights times `steps` groups of four positions of all `columns`; `zeros` are 8 zeros. */
-function add20(values: usize, columns: usize, steps: i32, weights: usize, zeros: usize, factors: usize, sums: usize, room: usize): void {
+/**
+ * sums[panel][column][query] += weights times `steps` groups of four positions of all `columns`; `zeros` are
+ * 8 zeros.
+ */
+function add20(
+  values: usize, columns: usize, steps: i32, weights: usize, zeros: usize, factors: usize, sums: usize, room: usize,
+): void {
   const aStep = columns << 2;
   const row: usize = 4;
   const second = sums + (columns << 5), third = second + (columns << 5);
@@ -230,7 +256,8 @@ function add20(values: usize, columns: usize, steps: i32, weights: usize, zeros:
 
     v128.store(room, p8); v128.store(room, p9, 16);
     v128.store(room, r8, 32); v128.store(room, r9, 48);
-    const f0 = v128.load(factors), f1 = v128.load(factors, 16), f2 = v128.load(factors, 32), f3 = v128.load(factors, 48);
+    const f0 = v128.load(factors), f1 = v128.load(factors, 16),
+      f2 = v128.load(factors, 32), f3 = v128.load(factors, 48);
     add(sums + (column << 5), joined(p0, p2), joined(p1, p3), f0, f1);
     add(sums + 32 + (column << 5), joined(r0, r2), joined(r1, r3), f0, f1);
     add(second + (column << 5), joined(p4, p6), joined(p5, p7), f2, f3);
@@ -240,31 +267,39 @@ function add20(values: usize, columns: usize, steps: i32, weights: usize, zeros:
   }
 }
 
-// @ts-ignore: decorator
-@inline function add(to: usize, a: v128, b: v128, f0: v128, f1: v128): void {
+// @inline
+function add(to: usize, a: v128, b: v128, f0: v128, f1: v128): void {
   a = madd(a, f0, v128.load(to));
   b = madd(b, f1, v128.load(to, 16));
   v128.store(to, a);
   v128.store(to, b, 16);
 }
 
-function add8(values: usize, columns: usize, steps: i32, b: usize, zeros: usize, factors: usize, sums: usize, room: usize): void {
+function add8(
+  values: usize, columns: usize, steps: i32, b: usize, zeros: usize, factors: usize, sums: usize, room: usize,
+): void {
   for (let column: usize = 0; column < columns; column += 4) {
     dots8(values + (column << 2), 4, columns << 2, b, steps, zeros, room);
     for (let i: usize = 0; i < 4; i++) addEight(room + (i << 6), factors, sums + ((column + i) << 5));
   }
 }
 
-function add4(values: usize, columns: usize, steps: i32, b: usize, zeros: usize, factors: usize, sums: usize, room: usize): void {
+function add4(
+  values: usize, columns: usize, steps: i32, b: usize, zeros: usize, factors: usize, sums: usize, room: usize,
+): void {
   for (let column: usize = 0; column < columns; column += 8) {
     dots4(values + (column << 2), 4, columns << 2, b, steps, zeros, room);
     for (let i: usize = 0; i < 8; i++) addFour(room + (i << 5), factors, sums + ((column + i) << 4));
   }
 }
 
-/** Scores of all queries with positions [first, end) of a page, the keys' scales included; `slot` is the page's place in its pair, 0 or 64. */
+/**
+ * Scores of all queries with positions [first, end) of a page, the keys' scales included; `slot` is the
+ * page's place in its pair, 0 or 64.
+ */
 export function scoreBytes(
-  plane: usize, scales: usize, slot: usize, first: i32, end: i32, aligned: i32, headSize: i32, queries: usize, factors: usize, scores: usize,
+  plane: usize, scales: usize, slot: usize, first: i32, end: i32, aligned: i32, headSize: i32, queries: usize,
+  factors: usize, scores: usize,
   starts: usize, room: usize,
 ): void {
   const steps = (headSize + 3) >> 2;
@@ -275,7 +310,8 @@ export function scoreBytes(
     const b = queries + at * <usize>(steps << 3);
     const to = scores + (at << 9);
     if (size == 20) score20(plane, headSize, first, end, steps, b, starts, scales, factors + (at << 2), to, slot, room);
-    else if (size == 8) score8(plane, headSize, first, end, steps, b, starts, scales, factors + (at << 2), to + (slot << 5), room);
+    else if (size == 8)
+      score8(plane, headSize, first, end, steps, b, starts, scales, factors + (at << 2), to + (slot << 5), room);
     else score4(plane, headSize, first, end, steps, b, starts, scales, factors + (at << 2), to + (slot << 4), room);
   }
 }
@@ -304,7 +340,8 @@ function sumCodes(plane: usize, first: i32, end: i32, headSize: i32, starts: usi
       store<i32>(room, load<i32>(room, 96) + load<i8>(r3++), 96);
     }
     const a = i32x4.add(v128.load(room), v128.load(room, 16)), b = i32x4.add(v128.load(room, 32), v128.load(room, 48));
-    const c = i32x4.add(v128.load(room, 64), v128.load(room, 80)), d = i32x4.add(v128.load(room, 96), v128.load(room, 112));
+    const c = i32x4.add(v128.load(room, 64), v128.load(room, 80)),
+      d = i32x4.add(v128.load(room, 96), v128.load(room, 112));
     const ab = i32x4.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));
     const cd = i32x4.add(v128.shuffle<i32>(c, d, 0, 4, 1, 5), v128.shuffle<i32>(c, d, 2, 6, 3, 7));
     const sums = i32x4.add(v128.shuffle<i32>(ab, cd, 0, 1, 4, 5), v128.shuffle<i32>(ab, cd, 2, 3, 6, 7));
@@ -339,29 +376,33 @@ export function interleaveBytes(plane: usize, first: i32, end: i32, headSize: i3
   }
 }
 
-// @ts-ignore: decorator
-@inline function lowBytes(a: v128, b: v128): v128 {
+// @inline
+function lowBytes(a: v128, b: v128): v128 {
   return v128.shuffle<i8>(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
 
-// @ts-ignore: decorator
-@inline function highBytes(a: v128, b: v128): v128 {
+// @inline
+function highBytes(a: v128, b: v128): v128 {
   return v128.shuffle<i8>(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 
-// @ts-ignore: decorator
-@inline function lowPairs(a: v128, b: v128): v128 {
+// @inline
+function lowPairs(a: v128, b: v128): v128 {
   return v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
 }
 
-// @ts-ignore: decorator
-@inline function highPairs(a: v128, b: v128): v128 {
+// @inline
+function highPairs(a: v128, b: v128): v128 {
   return v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
-/** sums += weights times the values of groups of four positions [first, end) of a pair, which interleaveBytes put into `values`. */
+/**
+ * sums += weights times the values of groups of four positions [first, end) of a pair, which interleaveBytes
+ * put into `values`.
+ */
 export function addBytes(
-  first: i32, end: i32, aligned: i32, padded: i32, weights: usize, factors: usize, sums: usize, values: usize, zeros: usize, room: usize,
+  first: i32, end: i32, aligned: i32, padded: i32, weights: usize, factors: usize, sums: usize, values: usize,
+  zeros: usize, room: usize,
 ): void {
   const steps = end - first;
   const from = values + <usize>(first * 4 * padded);

@@ -7,8 +7,8 @@ import { loadFloats, sigmoid, storeFloats } from '../common/math';
 import { CausalConvBackward } from '../op-records';
 import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
-// @ts-ignore: decorator
-@inline const CHUNK_CHANNELS: i32 = 32;
+// @inline
+const CHUNK_CHANNELS: i32 = 32;
 
 export function causalConvBackward(op: CausalConvBackward, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
@@ -49,7 +49,10 @@ function backward(op: CausalConvBackward, segment: usize, shift: usize, lanes: i
   for (let t = 0; t < rows; t++) {
     let sum = start;
     for (let k = max(0, carried - t); k < width; k++)
-      sum = madd(loadFloats(weight + <usize>k * tapBytes, lanes), loadFloats(x + <usize>(t + k - carried) * xStride, lanes), sum);
+      sum = madd(
+        loadFloats(weight + <usize>k * tapBytes, lanes), loadFloats(x + <usize>(t + k - carried) * xStride, lanes),
+        sum,
+      );
     const s = sigmoid(sum);
     const slope = f32x4.mul(s, madd(sum, f32x4.sub(one, s), one));
     const at = dy + <usize>t * dyStride;
@@ -60,7 +63,10 @@ function backward(op: CausalConvBackward, segment: usize, shift: usize, lanes: i
   for (let t = 0; t < rows; t++) {
     let sum = f32x4.splat(0);
     for (let k = max(0, carried + t - (rows - 1)); k < width; k++)
-      sum = madd(loadFloats(weight + <usize>k * tapBytes, lanes), loadFloats(dy + <usize>(t + carried - k) * dyStride, lanes), sum);
+      sum = madd(
+        loadFloats(weight + <usize>k * tapBytes, lanes), loadFloats(dy + <usize>(t + carried - k) * dyStride, lanes),
+        sum,
+      );
     storeFloats(dx + <usize>t * dxStride, sum, lanes);
   }
   for (let k = 0; k < width; k++) {
@@ -74,15 +80,15 @@ function backward(op: CausalConvBackward, segment: usize, shift: usize, lanes: i
   addBias(op, shift, biasSum, lanes);
 }
 
-// @ts-ignore: decorator
-@inline function addBias(op: CausalConvBackward, shift: usize, biasSum: v128, lanes: i32): void {
+// @inline
+function addBias(op: CausalConvBackward, shift: usize, biasSum: v128, lanes: i32): void {
   const dBias = op.dBias;
   if (dBias != 0) storeFloats(dBias + shift, f32x4.add(loadFloats(dBias + shift, lanes), biasSum), lanes);
 }
 
 /**
- * Width 4, four channels: one pass, in which dx trails g by three rows, and the last inputs and gradients stay in
- * registers. Returns the sum of g.
+ * Width 4, four channels: one pass, in which dx trails g by three rows, and the last inputs and gradients
+ * stay in registers. Returns the sum of g.
  */
 function backwardFour(
   x: usize, xStride: usize, dy: usize, dyStride: usize, dx: usize, dxStride: usize, rows: i32,

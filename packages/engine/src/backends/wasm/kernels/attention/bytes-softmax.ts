@@ -1,19 +1,18 @@
-// The softmax of attention-bytes.ts, lanes being queries: a page's scores become weights of 16 bits under the peak of their pair of pages, so
-// that they are as exact as they can be whatever came before, and what is known of the queries is brought up to date.
-import { blockSize } from './attention-bytes';
-import { PAGE_TOKENS } from './cache-layout';
+// The softmax of bytes-tiles.ts, one query per lane: turns a page's scores into weights of 16 bits under the peak of
+// their pair of pages, so that their precision does not depend on earlier pages, and updates the queries' peaks,
+// totals and sums.
+import { PAIR_TOKENS } from './shape';
+import { blockSize } from './bytes-tiles';
+import { PAGE_TOKENS } from '../constants';
 import { madd } from '../common/common';
 import { exp2Negative, horizontalMax, LEAST_EXPONENT, ROUNDING } from '../common/math';
 
-// @ts-ignore: decorator
-@inline const NO_PEAK: f32 = -1e30;
-// @ts-ignore: decorator
-@inline const MASKED: f32 = -3e38;
-// @ts-ignore: decorator
-@inline const LIMIT: f32 = 65535;
-/** Positions of a pair of pages. */
-// @ts-ignore: decorator
-@inline export const PAIR_TOKENS: i32 = 128;
+// @inline
+const NO_PEAK: f32 = -1e30;
+// @inline
+const MASKED: f32 = -3e38;
+// @inline
+const LIMIT: f32 = 65535;
 
 /** The low halves of lanes; the first and third byte; the second and fourth. */
 const MASKS: usize = memory.data<u32>([
@@ -28,8 +27,8 @@ const POWER: usize = memory.data<f32>([
 ], 16);
 
 /** 2^x for x <= 0 to 3e-6; 0 from -127 down. */
-// @ts-ignore: decorator
-@inline function power(x: v128): v128 {
+// @inline
+function power(x: v128): v128 {
   const rounding = v128.load32_splat(ROUNDING);
   x = f32x4.pmax(x, v128.load32_splat(LEAST_EXPONENT));
   const shifted = f32x4.add(x, rounding);
@@ -42,32 +41,34 @@ const POWER: usize = memory.data<f32>([
 }
 
 /** A weight's bits: the integer in the low half, nothing that matters above. */
-// @ts-ignore: decorator
-@inline function rounded(weight: v128, unit: v128, scale: v128): v128 {
+// @inline
+function rounded(weight: v128, unit: v128, scale: v128): v128 {
   return madd(f32x4.mul(weight, unit), scale, v128.load32_splat(ROUNDING));
 }
 
 /** Integers of positions p and p + 2 in the halves of lanes. */
-// @ts-ignore: decorator
-@inline function halves(a: v128, b: v128): v128 {
+// @inline
+function halves(a: v128, b: v128): v128 {
   return v128.or(v128.and(a, v128.load(MASKS)), i32x4.shl(b, 16));
 }
 
-// @ts-ignore: decorator
-@inline function highPlane(a: v128, b: v128): v128 {
+// @inline
+function highPlane(a: v128, b: v128): v128 {
   return v128.or(v128.and(i32x4.shr_u(a, 8), v128.load(MASKS + 16)), v128.and(b, v128.load(MASKS + 32)));
 }
 
-// @ts-ignore: decorator
-@inline function lowPlane(a: v128, b: v128): v128 {
+// @inline
+function lowPlane(a: v128, b: v128): v128 {
   return v128.or(v128.and(a, v128.load(MASKS + 16)), v128.and(i32x4.shl(b, 8), v128.load(MASKS + 32)));
 }
 
 /**
- * Scores of 8 queries become weights under the pair's own peak and join totals; `scales` are the values', `units` 65,535 over the largest of
- * those that a query sees. Room: the peaks of the pair, then sums.
+ * Scores of 8 queries become weights under the pair's own peak and join totals; `scales` are the values',
+ * `units` 65,535 over the largest of those that a query sees. Room: the peaks of the pair, then sums.
  */
-function weighEight(scores: usize, count: usize, scales: usize, units: usize, to: usize, step: usize, room: usize): void {
+function weighEight(
+  scores: usize, count: usize, scales: usize, units: usize, to: usize, step: usize, room: usize,
+): void {
   const none = f32x4.splat(NO_PEAK);
   let m0 = none, m1 = none, m2 = none, m3 = none;
   const end = scores + (count << 5);
@@ -98,8 +99,10 @@ function weighEight(scores: usize, count: usize, scales: usize, units: usize, to
     t1 = f32x4.add(t1, f32x4.add(f32x4.add(a1, b1), f32x4.add(c1, d1)));
     const sa = v128.load32_splat(scales), sb = v128.load32_splat(scales, 4);
     const sc = v128.load32_splat(scales, 8), sd = v128.load32_splat(scales, 12);
-    const ac0 = halves(rounded(a0, u0, sa), rounded(c0, u0, sc)), ac1 = halves(rounded(a1, u1, sa), rounded(c1, u1, sc));
-    const bd0 = halves(rounded(b0, u0, sb), rounded(d0, u0, sd)), bd1 = halves(rounded(b1, u1, sb), rounded(d1, u1, sd));
+    const ac0 = halves(rounded(a0, u0, sa), rounded(c0, u0, sc)),
+      ac1 = halves(rounded(a1, u1, sa), rounded(c1, u1, sc));
+    const bd0 = halves(rounded(b0, u0, sb), rounded(d0, u0, sd)),
+      bd1 = halves(rounded(b1, u1, sb), rounded(d1, u1, sd));
     const h0 = highPlane(ac0, bd0), h1 = highPlane(ac1, bd1);
     const l0 = lowPlane(ac0, bd0), l1 = lowPlane(ac1, bd1);
     v128.store(to, h0);
@@ -111,8 +114,13 @@ function weighEight(scores: usize, count: usize, scales: usize, units: usize, to
   v128.store(room, t1, 48);
 }
 
-/** The same for 4 queries; vectors of positions p and p + 1 are what lies side by side. Scales come four times each from `spread`. */
-function weighFour(scores: usize, count: usize, spread: usize, units: usize, to: usize, step: usize, room: usize): void {
+/**
+ * The same for 4 queries; vectors of positions p and p + 1 are what lies side by side. Scales come four times
+ * each from `spread`.
+ */
+function weighFour(
+  scores: usize, count: usize, spread: usize, units: usize, to: usize, step: usize, room: usize,
+): void {
   const none = f32x4.splat(NO_PEAK);
   let m0 = none, m1 = none, m2 = none, m3 = none;
   const end = scores + (count << 4);
@@ -126,7 +134,9 @@ function weighFour(scores: usize, count: usize, spread: usize, units: usize, to:
   v128.store(room, m1, 16);
   v128.store(room, m2, 32);
   v128.store(room, m3, 48);
-  m0 = f32x4.pmax(f32x4.pmax(v128.load(room), v128.load(room, 16)), f32x4.pmax(v128.load(room, 32), v128.load(room, 48)));
+  m0 = f32x4.pmax(
+    f32x4.pmax(v128.load(room), v128.load(room, 16)), f32x4.pmax(v128.load(room, 32), v128.load(room, 48)),
+  );
   const u0 = v128.load(units);
   let t0 = f32x4.splat(0), t1 = t0;
   for (let at = scores; at < end; at += 64, spread += 64, to += step) {
@@ -149,11 +159,13 @@ function weighFour(scores: usize, count: usize, spread: usize, units: usize, to:
 }
 
 /**
- * The scores of a pair's first `count` positions (64 or 128) become weights; totals, peaks and sums follow. `limits` holds for each query
- * the largest scale of the values that it sees, and becomes 65,535 over it; the factors of weights are written.
+ * The scores of a pair's first `count` positions (64 or 128) become weights; totals, peaks and sums follow.
+ * `limits` holds for each query the largest scale of the values that it sees, and becomes 65,535 over it; the
+ * factors of weights are written.
  */
 export function weighBytes(
-  scores: usize, count: usize, scales: usize, limits: usize, aligned: i32, padded: i32, sums: usize, totals: usize, peaks: usize, factors: usize,
+  scores: usize, count: usize, scales: usize, limits: usize, aligned: i32, padded: i32, sums: usize, totals: usize,
+  peaks: usize, factors: usize,
   weights: usize, room: usize,
 ): void {
   const spread = room + 512;
@@ -179,15 +191,18 @@ export function weighBytes(
   }
 }
 
-// @ts-ignore: decorator
-@inline function takeLimits(limits: usize, factors: usize): void {
+// @inline
+function takeLimits(limits: usize, factors: usize): void {
   const limit = v128.load(limits), most = f32x4.splat(LIMIT);
   v128.store(factors, f32x4.div(limit, most));
   v128.store(limits, v128.and(f32x4.div(most, limit), f32x4.gt(limit, f32x4.splat(0))));
 }
 
 /** Four queries' page joins what they have: totals, peaks, factors, and sums where a peak rose. */
-function join(pagePeaks: usize, pageTotals: usize, totals: usize, peaks: usize, factors: usize, sums: usize, padded: i32, stride: usize): void {
+function join(
+  pagePeaks: usize, pageTotals: usize, totals: usize, peaks: usize, factors: usize, sums: usize, padded: i32,
+  stride: usize,
+): void {
   const before = v128.load(peaks), page = v128.load(pagePeaks);
   const now = f32x4.pmax(before, page);
   const old = exp2Negative(f32x4.sub(before, now)), fresh = exp2Negative(f32x4.sub(page, now));
@@ -195,10 +210,14 @@ function join(pagePeaks: usize, pageTotals: usize, totals: usize, peaks: usize, 
   v128.store(factors, f32x4.mul(v128.load(factors), fresh));
   if (!v128.any_true(f32x4.ne(before, now))) return;
   v128.store(peaks, now);
-  for (const end = sums + <usize>padded * stride; sums < end; sums += stride) v128.store(sums, f32x4.mul(v128.load(sums), old));
+  for (const end = sums + <usize>padded * stride; sums < end; sums += stride)
+    v128.store(sums, f32x4.mul(v128.load(sums), old));
 }
 
-/** Of `count` positions of a pair, those that a query of lane `i` does not see are masked; returns the largest scale of values that it sees. */
+/**
+ * Of `count` positions of a pair, those that a query of lane `i` does not see are masked; returns the largest
+ * scale of values that it sees.
+ */
 export function maskBytes(scores: usize, i: i32, aligned: i32, low: i32, high: i32, count: i32, scales: usize): f32 {
   let q = 0;
   let size = blockSize(aligned);
@@ -229,11 +248,15 @@ export function largestScale(scales: usize): f32 {
   return horizontalMax(f32x4.pmax(a, b));
 }
 
-/** The values' scales of positions [first, end) of a page, 0 elsewhere: whatever lies in a slot that was never written must not count. */
+/**
+ * The values' scales of positions [first, end) of a page, 0 elsewhere: whatever lies in a slot that was never
+ * written must not count.
+ */
 export function copyScales(from: usize, first: i32, end: i32, to: usize): void {
   for (let p = 0; p < PAGE_TOKENS; p += 4) {
     const at = <usize>p << 2;
     if (p >= first && p + 4 <= end) v128.store(to + at, v128.load(from + at));
-    else for (let i = p; i < p + 4; i++) store<f32>(to + (<usize>i << 2), i >= first && i < end ? load<f32>(from + (<usize>i << 2)) : 0);
+    else for (let i = p; i < p + 4; i++)
+      store<f32>(to + (<usize>i << 2), i >= first && i < end ? load<f32>(from + (<usize>i << 2)) : 0);
   }
 }

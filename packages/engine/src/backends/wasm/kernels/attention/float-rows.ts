@@ -1,15 +1,18 @@
-// Keys and values of a page as f32, for attention in f32: whole rows, or strips of 16 columns. V8 13.6 merges two v128.load16x4_s into one that
-// gives other numbers, so halves are loaded and extended.
-import { CACHE_F16, CACHE_F32, headCodeBytes } from './cache-layout';
+// Keys and values of a page as f32, for attention in f32: whole rows, or strips of 16 columns. V8 13.6 merges
+// two v128.load16x4_s into one that gives other numbers, so halves are loaded and extended.
+import { headCodeBytes } from './cache-layout';
+import { CACHE_F16, CACHE_F32 } from '../constants';
 import { dequantizeF16, widenHalves } from '../linear/dequantize';
 
 /** Columns of a strip of values. */
-// @ts-ignore: decorator
-@inline export const STRIP: i32 = 16;
+// @inline
+export const STRIP: i32 = 16;
 
 /** `count` columns of one position of a KV head, from `column` on. */
-// @ts-ignore: decorator
-@inline export function fetchColumns(cacheType: i32, plane: usize, slot: i32, headSize: i32, column: i32, count: i32, to: usize): void {
+// @inline
+export function fetchColumns(
+  cacheType: i32, plane: usize, slot: i32, headSize: i32, column: i32, count: i32, to: usize,
+): void {
   const at = <usize>(slot * headSize + column);
   if (cacheType == CACHE_F32) memory.copy(to, plane + (at << 2), <usize>count << 2);
   else if (cacheType == CACHE_F16) dequantizeF16(plane + (at << 1), to, count);
@@ -35,13 +38,16 @@ function widenCodes(from: usize, scale: v128, to: usize, count: i32): void {
 }
 
 /**
- * Positions [first, end) as rows of `count` floats, `stride` bytes apart. Where halves are `finite`, heads are whole strips, and rows lie side by side.
+ * Positions [first, end) as rows of `count` floats, `stride` bytes apart. Where halves are `finite`, heads
+ * are whole strips, and rows lie side by side.
  */
 export function fetchRows(
-  cacheType: i32, finite: bool, plane: usize, first: i32, end: i32, headSize: i32, column: i32, count: i32, to: usize, stride: usize,
+  cacheType: i32, finite: bool, plane: usize, first: i32, end: i32, headSize: i32, column: i32, count: i32, to: usize,
+  stride: usize,
 ): void {
   if (!finite) {
-    for (let slot = first; slot < end; slot++, to += stride) fetchColumns(cacheType, plane, slot, headSize, column, count, to);
+    for (let slot = first; slot < end; slot++, to += stride)
+      fetchColumns(cacheType, plane, slot, headSize, column, count, to);
     return;
   }
   const from = plane + (<usize>(first * headSize + column) << 1);
@@ -52,8 +58,8 @@ export function fetchRows(
 const MAGNITUDE: usize = memory.data<u32>([0x7fff7fff], 16);
 
 /**
- * Whether neither keys nor values of `byteLength` bytes, a multiple of 32, hold infinities or NaNs. Done a page ahead of its use, it also brings
- * the page near: products read too slowly for prefetchers.
+ * Whether neither keys nor values of `byteLength` bytes, a multiple of 32, hold infinities or NaNs. Done a
+ * page ahead of its use, it also brings the page near: products read too slowly for prefetchers.
  */
 export function finiteHalves(keys: usize, values: usize, byteLength: usize, room: usize): bool {
   const magnitude = v128.load32_splat(MAGNITUDE);

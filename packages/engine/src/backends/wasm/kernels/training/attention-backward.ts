@@ -1,12 +1,14 @@
-// Training: the backward of attention within each segment (formulas in ../../reference/kernels-backward-attention.ts). The
-// unit of work is a segment and a KV head: its keys' and values' gradients, and those of the queries that share it, belong
-// to one thread. Probabilities of QUERIES queries at a time are computed again as a matrix product; all five products are
-// blocks of gemm.ts.
+// Training: the backward of attention within each segment (formulas in
+// ../../reference/kernels-backward-attention.ts). The unit of work is a segment and a KV head: its keys' and
+// values' gradients, and those of the queries that share it, belong to one thread. Probabilities of QUERIES
+// queries at a time are computed again as a matrix product; all five products are blocks of gemm.ts.
 //
-// Scratch of a thread: that of gemm.ts, then probabilities and score gradients [QUERIES][segment rows, a multiple of 8].
+// Scratch of a thread: that of gemm.ts, then probabilities and score gradients [QUERIES][segment rows, a
+// multiple of 8].
 import { address, liveRows, madd, nextChunk } from '../common/common';
 import { BLOCK, GEMM_SCRATCH, multiplyBlock } from '../linear/gemm';
 import { expNegative, horizontalMax, horizontalSum, loadFloats } from '../common/math';
+import { ATTENTION_BACKWARD_QUERIES } from '../constants';
 import {
   ATTENTION_BACKWARD_DK, ATTENTION_BACKWARD_DK_STRIDE, ATTENTION_BACKWARD_DQ, ATTENTION_BACKWARD_DQ_STRIDE,
   ATTENTION_BACKWARD_DV, ATTENTION_BACKWARD_DV_STRIDE, ATTENTION_BACKWARD_DY, ATTENTION_BACKWARD_DY_STRIDE,
@@ -17,10 +19,10 @@ import {
 } from '../op-layout';
 import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
-// @ts-ignore: decorator
-@inline const QUERIES: i32 = 32;
-// @ts-ignore: decorator
-@inline const MASKED: f32 = -1e30;
+// @inline
+const QUERIES: i32 = ATTENTION_BACKWARD_QUERIES;
+// @inline
+const MASKED: f32 = -1e30;
 
 export function attentionBackward(op: usize, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
@@ -28,27 +30,38 @@ export function attentionBackward(op: usize, thread: i32, threads: i32): void {
   const group = load<i32>(op, ATTENTION_BACKWARD_HEADS) / kvHeads;
   const segments = address(op, ATTENTION_BACKWARD_SEGMENTS);
   const chunks = segmentCount(segments) * kvHeads;
-  const scratch = address(op, ATTENTION_BACKWARD_SCRATCH) + <usize>thread * <usize>load<u32>(op, ATTENTION_BACKWARD_THREAD_BYTES);
+  const scratch = address(op, ATTENTION_BACKWARD_SCRATCH) + <usize>thread * <usize>load<u32>(
+    op, ATTENTION_BACKWARD_THREAD_BYTES,
+  );
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const segment = segmentAt(segments, chunk / kvHeads);
     const kvHead = chunk % kvHeads;
     const first = rowStart(segment);
     const rows = rowCount(segment);
-    clearRows(vector(op, ATTENTION_BACKWARD_DK, ATTENTION_BACKWARD_DK_STRIDE, first, kvHead), stride(op, ATTENTION_BACKWARD_DK_STRIDE), rows, load<i32>(op, ATTENTION_BACKWARD_HEAD_SIZE));
-    clearRows(vector(op, ATTENTION_BACKWARD_DV, ATTENTION_BACKWARD_DV_STRIDE, first, kvHead), stride(op, ATTENTION_BACKWARD_DV_STRIDE), rows, load<i32>(op, ATTENTION_BACKWARD_HEAD_SIZE));
+    clearRows(
+      vector(op, ATTENTION_BACKWARD_DK, ATTENTION_BACKWARD_DK_STRIDE, first, kvHead),
+      stride(op, ATTENTION_BACKWARD_DK_STRIDE), rows, load<i32>(op, ATTENTION_BACKWARD_HEAD_SIZE),
+    );
+    clearRows(
+      vector(op, ATTENTION_BACKWARD_DV, ATTENTION_BACKWARD_DV_STRIDE, first, kvHead),
+      stride(op, ATTENTION_BACKWARD_DV_STRIDE), rows, load<i32>(op, ATTENTION_BACKWARD_HEAD_SIZE),
+    );
     for (let head = kvHead * group; head < (kvHead + 1) * group; head++)
-      for (let t = 0; t < rows; t += QUERIES) backward(op, first, rows, head, kvHead, t, min(QUERIES, rows - t), scratch);
+      for (let t = 0; t < rows; t += QUERIES)
+        backward(op, first, rows, head, kvHead, t, min(QUERIES, rows - t), scratch);
   }
 }
 
-// @ts-ignore: decorator
-@inline function stride(op: usize, field: usize): usize {
+// @inline
+function stride(op: usize, field: usize): usize {
   return <usize>load<u32>(op + field) << 2;
 }
 
-// @ts-ignore: decorator
-@inline function vector(op: usize, field: usize, strideField: usize, row: i32, head: i32): usize {
-  return address(op, field) + <usize>row * stride(op, strideField) + (<usize>(head * load<i32>(op + ATTENTION_BACKWARD_HEAD_SIZE)) << 2);
+// @inline
+function vector(op: usize, field: usize, strideField: usize, row: i32, head: i32): usize {
+  return address(op, field) + <usize>row * stride(op, strideField) + (
+    <usize>(head * load<i32>(op + ATTENTION_BACKWARD_HEAD_SIZE)) << 2
+  );
 }
 
 function clearRows(at: usize, rowBytes: usize, rows: i32, columns: i32): void {
@@ -76,14 +89,22 @@ function backward(op: usize, first: i32, rows: i32, head: i32, kvHead: i32, t: i
   for (let at = 0; at < seen; at += BLOCK) {
     const n = min(BLOCK, seen - at);
     const shift = <usize>at << 2;
-    multiplyBlock(count, n, headSize, q, qStride, 4, k + <usize>at * kStride, 4, kStride, 0, weights + shift, width, false, scratch);
-    multiplyBlock(count, n, headSize, dy, dyStride, 4, v + <usize>at * vStride, 4, vStride, 0, scores + shift, width, false, scratch);
+    multiplyBlock(
+      count, n, headSize, q, qStride, 4, k + <usize>at * kStride, 4, kStride, 0, weights + shift, width, false,
+      scratch,
+    );
+    multiplyBlock(
+      count, n, headSize, dy, dyStride, 4, v + <usize>at * vStride, 4, vStride, 0, scores + shift, width, false,
+      scratch,
+    );
   }
   const scale = load<f32>(op + ATTENTION_BACKWARD_SCALE);
   for (let i = 0; i < count; i++) {
     const visible = window != 0 ? max(0, t + i - window + 1) - low : 0;
     const delta = dotRow(dy + <usize>i * dyStride, y + <usize>i * stride(op, ATTENTION_BACKWARD_Y_STRIDE), headSize);
-    softmaxBackward(weights + <usize>i * width, scores + <usize>i * width, visible, t + i - low + 1, seen, delta, scale);
+    softmaxBackward(
+      weights + <usize>i * width, scores + <usize>i * width, visible, t + i - low + 1, seen, delta, scale,
+    );
   }
   const dq = vector(op, ATTENTION_BACKWARD_DQ, ATTENTION_BACKWARD_DQ_STRIDE, first + t, head);
   const dk = vector(op, ATTENTION_BACKWARD_DK, ATTENTION_BACKWARD_DK_STRIDE, first + low, kvHead);
@@ -93,23 +114,35 @@ function backward(op: usize, first: i32, rows: i32, head: i32, kvHead: i32, t: i
   for (let column = 0; column < headSize; column += BLOCK) {
     const n = min(BLOCK, headSize - column);
     const shift = <usize>column << 2;
-    multiplyBlock(count, n, seen, scores, width, 4, k + shift, kStride, 4, 0, dq + shift, stride(op, ATTENTION_BACKWARD_DQ_STRIDE), false, scratch);
+    multiplyBlock(
+      count, n, seen, scores, width, 4, k + shift, kStride, 4, 0, dq + shift,
+      stride(op, ATTENTION_BACKWARD_DQ_STRIDE), false, scratch,
+    );
     for (let at = 0; at < seen; at += BLOCK) {
       const m = min(BLOCK, seen - at);
       const from = <usize>at << 2;
-      multiplyBlock(m, n, count, scores + from, 4, width, q + shift, qStride, 4, 0, dk + <usize>at * dkStride + shift, dkStride, true, scratch);
-      multiplyBlock(m, n, count, weights + from, 4, width, dy + shift, dyStride, 4, 0, dv + <usize>at * dvStride + shift, dvStride, true, scratch);
+      multiplyBlock(
+        m, n, count, scores + from, 4, width, q + shift, qStride, 4, 0, dk + <usize>at * dkStride + shift, dkStride,
+        true, scratch,
+      );
+      multiplyBlock(
+        m, n, count, weights + from, 4, width, dy + shift, dyStride, 4, 0, dv + <usize>at * dvStride + shift,
+        dvStride, true, scratch,
+      );
     }
   }
 }
 
 function dotRow(x: usize, y: usize, count: i32): f32 {
   let sum = f32x4.splat(0);
-  for (let i = 0; i < count; i += 4) sum = madd(loadFloats(x + (<usize>i << 2), count - i), loadFloats(y + (<usize>i << 2), count - i), sum);
+  for (let i = 0; i < count; i += 4)
+    sum = madd(loadFloats(x + (<usize>i << 2), count - i), loadFloats(y + (<usize>i << 2), count - i), sum);
   return horizontalSum(sum);
 }
 
-/** Raw scores [low, high) become probabilities and dy . v the gradients of q . k; what is not seen becomes 0. */
+/**
+ * Raw scores [low, high) become probabilities and dy . v the gradients of q . k; what is not seen becomes 0.
+ */
 function softmaxBackward(weights: usize, scores: usize, low: i32, high: i32, end: i32, delta: f32, scale: f32): void {
   const aligned = (end + 3) & ~3;
   for (let i = 0; i < low; i++) store<f32>(weights + (<usize>i << 2), MASKED);
