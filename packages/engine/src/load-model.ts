@@ -89,13 +89,15 @@ export interface LoadModelOptions {
  * kept: in Node's cache folder, in a page's own storage.
  *
  * ```ts
- * const model = await loadModel('owner/name:Q4_K_M', { onProgress: (e) => console.log(e.phase, e.loaded, e.total) });
+ * const model = await loadModel('owner/name:Q4_K_M', { onProgress: (e) => console.log(e.phase, e.loaded,
+ * e.total) });
  * ```
  *
- * While it runs in Node, V8's young generations are kept at their size (`--semi-space-growth-factor`, put back
- * afterwards); see `wideSimd` for the other flag. Throws UsageError for a source or option that cannot mean anything,
- * FormatError for a missing or damaged file, ModelError for a model that cannot be run or does not fit, HubError for a failed
- * download, and the signal's reason when aborted. Close the model when done: its threads and memory are not collected.
+ * While it runs in Node, V8's young generations are kept at their size (`--semi-space-growth-factor`, put
+ * back afterwards); see `wideSimd` for the other flag. Throws UsageError for a source or option that cannot
+ * mean anything, FormatError for a missing or damaged file, ModelError for a model that cannot be run or does
+ * not fit, HubError for a failed download, and the signal's reason when aborted. Close the model when done:
+ * its threads and memory are not collected.
  */
 export async function loadModel(source: ModelSource, options: LoadModelOptions = {}): Promise<Model> {
   checkSource(source);

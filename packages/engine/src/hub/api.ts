@@ -1,8 +1,9 @@
-// The three questions that a pull asks of a hub: which commit a revision is, which files it holds, and their bytes.
-// Everything answered is hostile until parsed here. Source: https://huggingface.co/docs/hub/api
-//   GET {endpoint}/api/models/{repo}/revision/{revision}               → { sha }
-//   GET {endpoint}/api/models/{repo}/tree/{commit}?recursive=true      → [{ type, path, size, oid, lfs? }], Link: rel="next"
-//   GET {endpoint}/{repo}/resolve/{commit}/{path}                      → the bytes, usually behind a redirect
+// Asks a hub the three questions of a pull: which commit a revision is, which files it holds, and their
+// bytes. Every answer is hostile until parsed here. Source: https://huggingface.co/docs/hub/api
+//   GET {endpoint}/api/models/{repo}/revision/{revision}            → { sha }
+//   GET {endpoint}/api/models/{repo}/tree/{commit}?recursive=true
+//                                            → [{ type, path, size, oid, lfs? }], Link: rel="next"
+//   GET {endpoint}/{repo}/resolve/{commit}/{path}                   → the bytes, usually behind a redirect
 
 import { HubError, UsageError } from '../errors.ts';
 import type { Retry } from '../progress.ts';
@@ -78,7 +79,7 @@ export async function resolveCommit(
   const sha = isRecord(body) ? body.sha : undefined;
   if (typeof sha !== 'string' || !isCommit(sha)) {
     throw new HubError(
-      `${subject}: field sha is ${describe(sha)}, expected a commit of 40 hexadecimal digits`,
+      `${subject}: field sha: expected a commit of 40 hexadecimal digits, found ${describe(sha)}`,
     );
   }
   return sha;
@@ -114,7 +115,7 @@ export async function listFiles(
 /** Parses one page of a listing; also reads listings back from the cache. */
 export function parseListing(body: unknown, subject: string): HubFile[] {
   if (!Array.isArray(body))
-    throw new HubError(`${subject}: the listing is ${describe(body)}, expected an array`);
+    throw new HubError(`${subject}: listing: expected an array, found ${describe(body)}`);
   const files: HubFile[] = [];
   for (const entry of body as unknown[]) {
     if (!isRecord(entry) || entry.type !== 'file') continue;
@@ -136,10 +137,11 @@ export function formatListing(files: readonly HubFile[]): unknown[] {
 function parseEntry(entry: Record<string, unknown>, subject: string): HubFile {
   const { path } = entry;
   if (typeof path !== 'string')
-    throw new HubError(`${subject}: a path in the listing is ${describe(path)}, expected text`);
+    throw new HubError(`${subject}: path in the listing: expected text, found ${describe(path)}`);
   if (isImpossibleInGit(path)) {
     throw new HubError(
-      `${subject}: the listing holds the path ${describe(path)}, which leads out of the repository. Do not use this hub.`,
+      `${subject}: path in the listing: expected one inside the repository, found ${describe(path)}. ` +
+        'Do not use this hub.',
     );
   }
   const lfs = isRecord(entry.lfs) ? entry.lfs : null;
@@ -151,7 +153,8 @@ function parseEntry(entry: Record<string, unknown>, subject: string): HubFile {
     byteLength > MAX_FILE_BYTES
   ) {
     throw new HubError(
-      `${subject}: ${printable(path)}: size is ${describe(byteLength)}, expected 0 to ${MAX_FILE_BYTES} bytes`,
+      `${subject}: ${printable(path)}: size: expected 0 to ${MAX_FILE_BYTES} bytes, ` +
+        `found ${describe(byteLength)}`,
     );
   }
   return {
@@ -166,7 +169,7 @@ function parseDigest(oid: unknown, isLfs: boolean, subject: string): Digest {
   if (isLfs && /^[0-9a-f]{64}$/.test(hex)) return { algorithm: 'sha256', hex };
   if (!isLfs && /^[0-9a-f]{40}$/.test(hex)) return { algorithm: 'git-sha1', hex };
   throw new HubError(
-    `${subject}: checksum (oid) is ${describe(oid)}, expected ${isLfs ? '64' : '40'} hexadecimal digits`,
+    `${subject}: checksum (oid): expected ${isLfs ? '64' : '40'} hexadecimal digits, found ${describe(oid)}`,
   );
 }
 
@@ -224,10 +227,10 @@ export async function requestFile(
 
 function contradiction(answer: HubResponse, commit: string, file: HubFile): string | null {
   if (answer.linkedSize !== null && answer.linkedSize !== String(file.byteLength)) {
-    return `X-Linked-Size is ${printable(answer.linkedSize)}, expected ${file.byteLength}`;
+    return `X-Linked-Size: expected ${file.byteLength}, found ${printable(answer.linkedSize)}`;
   }
   if (answer.commit !== null && answer.commit !== commit) {
-    return `X-Repo-Commit is ${printable(answer.commit)}, expected ${commit}`;
+    return `X-Repo-Commit: expected ${commit}, found ${printable(answer.commit)}`;
   }
   return null;
 }
@@ -255,7 +258,8 @@ export function bodyOffset(
       const found = printable(response.headers.get('content-range') ?? 'none');
       throw new TransientError(
         'range',
-        `Content-Range is ${found}, expected bytes ${resume?.offset}-${file.byteLength - 1}/${file.byteLength}`,
+        `Content-Range: expected bytes ${resume?.offset}-${file.byteLength - 1}/${file.byteLength}, ` +
+          `found ${found}`,
       );
     }
     const etag = response.headers.get('etag');
@@ -275,7 +279,7 @@ export function bodyOffset(
   ) {
     throw new TransientError(
       'interrupted',
-      `Content-Length is ${printable(length)}, expected ${file.byteLength - offset}`,
+      `Content-Length: expected ${file.byteLength - offset}, found ${printable(length)}`,
     );
   }
   return offset;

@@ -3,7 +3,8 @@
 //   {cache}/models/{owner}/{name}/{commit}/…                 the files of that commit, as named in the repository
 //   {cache}/models/{owner}/{name}/{commit}/.marimba/listing.json   all files of the commit, to choose again without network
 //   …/{file}.partial, .partial.json, .lock                   a download under way or interrupted
-// A file under its final name is whole and verified: it gets that name by a rename after its checksum was right.
+// A file under its final name is whole and verified: it gets that name by a rename after its checksum was
+// right.
 
 import { randomUUID } from 'node:crypto';
 import {

@@ -93,7 +93,7 @@ test('wrong bytes in a range are found and the file is fetched again; twice from
   await assertContent((await pull()).files);
   await removeModelBlobs('owner/name', store);
   hub.faults.set(WEIGHTS, [damaged, damaged]);
-  await assert.rejects(pull(), /checksum is .*, twice/);
+  await assert.rejects(pull(), /checksum: .*, twice/);
 });
 
 test('survives a broken connection, and a hub that is away once the model is stored', async () => {

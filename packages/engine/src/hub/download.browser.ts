@@ -178,10 +178,11 @@ class BlobDownload {
     }
     const resumed = this.#resumed;
     await this.#startOver();
-    const message = `checksum is ${found}, expected ${file.digest.hex}`;
+    const message = `checksum: expected ${file.digest.hex}, found ${found}`;
     if (!resumed && ++this.#damagedDownloads >= 2) {
       throw new HubError(
-        `${repository}: ${file.path}: ${message}, twice. The server or a proxy sends damaged bytes; nothing was kept.`,
+        `${repository}: ${file.path}: ${message}, twice. ` +
+          'The server or a proxy sends damaged bytes; nothing was kept.',
         { code: 'damaged-download' },
       );
     }

@@ -67,7 +67,7 @@ export async function pullModel(
     throw new UsageError(`revision ${JSON.stringify(revision)}: expected a branch, tag or commit`);
   const concurrency = options.concurrency ?? 4;
   if (!Number.isInteger(concurrency) || concurrency < 1)
-    throw new UsageError(`concurrency is ${concurrency}, expected at least 1`);
+    throw new UsageError(`concurrency: expected a whole number from 1, found ${concurrency}`);
   const hub = connect({
     endpoint: options.endpoint ?? (process.env.HF_ENDPOINT || undefined),
     token: options.token ?? process.env.HF_TOKEN,
@@ -156,8 +156,9 @@ async function requireDiskSpace(commitFolder: string, files: readonly HubFile[])
   if (neededBytes <= freeBytes) return;
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
   throw new HubError(
-    `${commitFolder}: ${gigabytes(neededBytes)} are still to be fetched, but only ${gigabytes(freeBytes)} are free on this ` +
-      'disk. Free some, choose a smaller quantisation, or set MARIMBA_CACHE to a folder on another disk.',
+    `${commitFolder}: expected room for ${gigabytes(neededBytes)} still to be fetched, ` +
+      `found ${gigabytes(freeBytes)} free on this disk. ` +
+      'Free some, choose a smaller quantisation, or set MARIMBA_CACHE to a folder on another disk.',
     { code: 'storage' },
   );
 }

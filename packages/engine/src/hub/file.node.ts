@@ -157,10 +157,11 @@ async function attempt(job: FileJob, partial: Partial): Promise<void> {
   if (found === file.digest.hex) return;
   const resumed = partial.resumed;
   await reset(partial, file);
-  const message = `checksum is ${found}, expected ${file.digest.hex}`;
+  const message = `checksum: expected ${file.digest.hex}, found ${found}`;
   if (!resumed && ++partial.damagedDownloads >= 2) {
     throw new HubError(
-      `${job.repository}: ${file.path}: ${message}, twice. The server or a proxy sends damaged bytes; nothing was kept.`,
+      `${job.repository}: ${file.path}: ${message}, twice. ` +
+        'The server or a proxy sends damaged bytes; nothing was kept.',
       { code: 'damaged-download' },
     );
   }

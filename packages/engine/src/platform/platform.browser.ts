@@ -26,8 +26,8 @@ const isWebAssembly = (bytes: Uint8Array): boolean =>
   bytes[0] === 0 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d;
 
 /**
- * The line to add to the bundler's configuration; the package's README says the same. `kernels` is where the compiled
- * kernels were asked for; what else a bundler must put into place lies relative to that.
+ * The line to add to the bundler's configuration; the package's README says the same. `kernels` is where the
+ * compiled kernels were asked for; what else a bundler must put into place lies relative to that.
  */
 function remedy(kernels: URL | null): string {
   if (kernels?.pathname.includes('/.vite/'))

@@ -1,5 +1,5 @@
-// What differs between Node and browsers, Node's half. The browser's half has the same exports. Worker threads load this file
-// too, and loading takes its time on each: opening models is in open-source.node.ts.
+// What differs between Node and browsers, Node's half. The browser's half has the same exports. Worker
+// threads load this file too, and loading takes its time on each: opening models is in open-source.node.ts.
 import { randomUUID } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -20,7 +20,9 @@ export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
 /** System calls take so many parts at most. */
 const MAX_PARTS = 1024;
 
-/** Writes a file of these parts, one behind the other. A file of that name is replaced once all is written. */
+/**
+ * Writes a file of these parts, one behind the other. A file of that name is replaced once all is written.
+ */
 export async function writeParts(
   path: string,
   parts: readonly Uint8Array[],
@@ -60,10 +62,11 @@ export const nextTurn = (): Promise<void> => new Promise((resolve) => void setIm
 const isTestedV8 = process.versions.v8.startsWith('13.6.');
 
 /**
- * Lets V8 merge neighbouring 128-bit operations of the kernels into 256-bit AVX2 ones: prompts 1.5 x, decoding in cache
- * 1.7 x faster (kernels/linear/packed-tile.ts). It is an experiment of V8's, so only the version that all tests pass on
- * gets it (Node 24's, x86). Call before compiling kernels; holds for the whole process. `wanted` false, and
- * MARIMBA_WIDE_SIMD=0, leave the flag as it is. Returns whether kernels may count on it.
+ * Lets V8 merge neighbouring 128-bit operations of the kernels into 256-bit AVX2 ones: prompts 1.5 x,
+ * decoding in cache 1.7 x faster (kernels/linear/packed-tile.ts). It is an experiment of V8's, so only the
+ * version that all tests pass on gets it (Node 24's, x86). Call before compiling kernels; holds for the whole
+ * process. `wanted` false, and MARIMBA_WIDE_SIMD=0, leave the flag as it is. Returns whether kernels may
+ * count on it.
  */
 export function allowWideSimd(wanted: WideSimd = 'auto'): boolean {
   const tested = process.arch === 'x64' && isTestedV8;
@@ -75,8 +78,9 @@ export function allowWideSimd(wanted: WideSimd = 'auto'): boolean {
 let holding = 0;
 
 /**
- * Keeps V8's young generations at their size until the returned function is called. While a model is loaded they would grow, by what the
- * vocabulary leaves behind, to 32 MiB in the main thread and 3 in each worker, which V8 keeps. Holds for the whole process.
+ * Keeps V8's young generations at their size until the returned function is called. While a model is loaded
+ * they would grow, by what the vocabulary leaves behind, to 32 MiB in the main thread and 3 in each worker,
+ * which V8 keeps. Holds for the whole process.
  */
 export function holdYoungGeneration(): () => void {
   const factor = (value: number) => {
