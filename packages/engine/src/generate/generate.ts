@@ -298,7 +298,8 @@ export function checkPrompt(
   if (needed > model.contextLength) {
     throw new UsageError(
       `prompt: expected at most ${model.contextLength} tokens in the context, found ${needed} ` +
-        `(${session.position} in the session and ${promptTokens.length} new). Shorten it or load the model with a longer context.`,
+        `(${session.position} in the session and ${promptTokens.length} new). ` +
+        'Shorten it, or load the model with a longer contextLength.',
     );
   }
 }

@@ -35,9 +35,9 @@ export interface EventSource {
  * - `generation.textStream` gives the text alone, as a ReadableStream that can be iterated.
  * - `await generation.result` gives the whole answer with finish reason, usage and timings.
  *
- * It starts with the first of these, never before, and can be read in several ways at once. While it runs the session is
- * busy. When the signal of its options aborts, events end, `result` rejects with the signal's reason, and `text` and
- * `tokens` keep what was generated; any other error is thrown to iterators too.
+ * It starts with the first of these, never before, and can be read in several ways at once. While it runs the
+ * session is busy. When the signal of its options aborts, events end, `result` rejects with the signal's
+ * reason, and `text` and `tokens` keep what was generated; any other error is thrown to iterators too.
  *
  * @example
  * const generation = session.generate('Once upon a time', { maxTokens: 100 });

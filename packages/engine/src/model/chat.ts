@@ -32,13 +32,13 @@ interface ChatParts {
 }
 
 /**
- * A conversation with a model, made by `model.createChat()`. An answer becomes a message when it ends, also when it was
- * stopped half-way; one that was stopped or failed before its first token leaves the chat as it was.
+ * A conversation with a model, made by `model.createChat()`. An answer becomes a message when it ends, also
+ * when it was stopped half-way; one that was stopped or failed before its first token changes nothing.
  *
  * @example
  * using chat = model.createChat({ system: 'Answer in one sentence.' });
  * for await (const { text } of chat.send('Why do marimbas have resonators?')) process.stdout.write(text);
- * await chat.saveTo('talk.chat'); // model.restoreChatFrom('talk.chat') continues without evaluating anything again
+ * await chat.saveTo('talk.chat'); // model.restoreChatFrom('talk.chat') continues where it stopped
  */
 export class Chat implements Disposable {
   readonly #session: Session;
@@ -116,7 +116,7 @@ export class Chat implements Disposable {
     const message = this.#messages[index];
     if (message?.role !== 'user')
       throw new UsageError(
-        `index: expected the place of a user's message, found ${index} (${message ? `a message of the ${message.role}` : 'none'})`,
+        `index: expected the place of a user's message, found ${index} (${message?.role ?? 'none'})`,
       );
     return this.#answer([...this.#messages.slice(0, index), { ...message, content }], options);
   }
@@ -224,7 +224,8 @@ function messagesOf(input: unknown): readonly ChatMessage[] {
   const wrong = list.findIndex((message) => !isMessage(message));
   if (wrong >= 0 || !list.length)
     throw new UsageError(
-      `message ${wrong + 1} of ${list.length}: expected text or { role, content } with the role system, user, assistant or tool`,
+      `message ${wrong + 1} of ${list.length}: expected text or { role, content } ` +
+        'with the role system, user, assistant or tool',
     );
   return list as readonly ChatMessage[];
 }

@@ -1,4 +1,4 @@
-// A loaded model: what `loadModel` returns. It makes sessions, and takes steps for any number of them at once.
+// A loaded model: what `loadModel` returns. It makes sessions, and takes steps for any number of them.
 
 import type { LayerSpec, ModelSpec } from '../architecture/spec.ts';
 import { UsageError } from '../errors.ts';
@@ -80,8 +80,8 @@ export interface ModelDescription {
 let coreOf: (model: Model) => ModelCore;
 
 /**
- * A model in memory, returned by `loadModel`. Sessions are independent of each other; calls that overlap share passes over
- * the weights, and no result depends on what else is under way.
+ * A model in memory, returned by `loadModel`. Sessions are independent of each other; calls that overlap
+ * share passes over the weights, and no result depends on what else is under way.
  *
  * @example
  * await using model = await loadModel('model.gguf');
@@ -122,7 +122,10 @@ export class Model implements AsyncDisposable {
     return this.#core.tokenizer;
   }
 
-  /** How conversations are laid out; null when the files have no template and the vocabulary no ChatML markers. */
+  /**
+   * How conversations are laid out; null when the files have no template and the vocabulary no ChatML
+   * markers.
+   */
   get chatTemplate(): ChatTemplate | null {
     return this.#core.chatTemplate;
   }
@@ -198,9 +201,10 @@ export class Model implements AsyncDisposable {
   }
 
   /**
-   * A session from what `session.saveTo` wrote, or that holds what `session.save()` returned: a path (Node), a Blob or File, a
-   * `FileSystemFileHandle`, or a stream. It is read into place, without a copy of the whole. Throws StateError, with the
-   * reason, for anything that does not fit this model; FormatError for a file that cannot be read.
+   * A session from what `session.saveTo` wrote, or that holds what `session.save()` returned: a path (Node),
+   * a Blob or File, a `FileSystemFileHandle`, or a stream. It is read into place, without a copy of the
+   * whole. Throws StateError, with the reason, for anything that does not fit this model; FormatError for a
+   * file that cannot be read.
    */
   async restoreSessionFrom(source: RestoreSource, { signal }: AbortOptions = {}): Promise<Session> {
     this.#core.assertOpen();
@@ -234,9 +238,10 @@ export class Model implements AsyncDisposable {
   }
 
   /**
-   * Reads tokens into several sessions with shared passes over the weights. Results never depend on what else is in the step.
-   * Throws UsageError for sessions of another model, for one that appears twice and for token ids outside the vocabulary;
-   * no session has changed then. When aborted, each session holds the tokens that it says it holds.
+   * Reads tokens into several sessions with shared passes over the weights. Results never depend on what else
+   * is in the step. Throws UsageError for sessions of another model, for one that appears twice and for token
+   * ids outside the vocabulary; no session has changed then. When aborted, each session holds the tokens that
+   * it says it holds.
    */
   async step(requests: readonly StepRequest[], { signal }: AbortOptions = {}): Promise<StepResult[]> {
     this.#core.assertOpen();
@@ -250,7 +255,9 @@ export class Model implements AsyncDisposable {
     return (await this.#core.step(reads, signal)).map((logits) => ({ logits }));
   }
 
-  /** Token ids of a text, as `session.generate` would append them to a session that holds `position` tokens. */
+  /**
+   * Token ids of a text, as `session.generate` would append them to a session that holds `position` tokens.
+   */
   encode(text: string, position = 0): number[] {
     return this.#core.encode(text, position);
   }
@@ -278,7 +285,8 @@ export class Model implements AsyncDisposable {
         throw new UsageError(`step: ${which}: expected a session, found ${session}`);
       if (coreOfSession(session) !== this.#core)
         throw new UsageError(
-          `step: ${which} belongs to another model: pass sessions that this model (${this.name}) created or restored`,
+          `step: ${which} belongs to another model: ` +
+            `pass sessions that this model (${this.name}) created or restored`,
           { code: 'other-model' },
         );
       if (seen.has(session)) throw new UsageError(`step: ${which} appears twice: pass each session once`);

@@ -1,5 +1,5 @@
-// A session: one conversation's tokens and the state that they led to. It can be read further, forked, put back to an
-// earlier position, saved and restored; always exactly.
+// A session: one conversation's tokens and the state that they led to. It can be read further, forked, put
+// back to an earlier position, saved and restored; always exactly.
 
 import { StateError } from '../errors.ts';
 import type { JsonValue } from '../formats/types.ts';
@@ -22,8 +22,8 @@ export interface StepRequest {
   /** After which of the tokens logits are computed. Default: 'last'. */
   readonly logits?: LogitsWanted | undefined;
   /**
-   * Where the logits go: rows × vocabulary floats, a row per token asked for. Default: a fresh array, whose pages the system
-   * must provide first.
+   * Where the logits go: rows × vocabulary floats, a row per token asked for. Default: a fresh array, whose
+   * pages the system must provide first.
    */
   readonly into?: Float32Array | undefined;
 }
@@ -31,15 +31,18 @@ export interface StepRequest {
 /** What a step computed for one session. */
 export interface StepResult {
   /**
-   * Shape [rows, vocabulary], a row per token that was asked for; null for 'none'. The caller's to keep; `into`, where that
-   * was given.
+   * Shape [rows, vocabulary], a row per token that was asked for; null for 'none'. The caller's to keep;
+   * `into`, where that was given.
    */
   readonly logits: Float32Array | null;
 }
 
 /** Bytes of the arena that a session occupies. */
 export interface SessionMemory {
-  /** The recurrent state: the same at every length; 0 before the first token and while it is another session's copy. */
+  /**
+   * The recurrent state: the same at every length; 0 before the first token and while it is another session's
+   * copy.
+   */
   readonly recurrentBytes: number;
   /** Cache pages that only this session holds. */
   readonly ownPageBytes: number;
@@ -51,7 +54,10 @@ export interface SessionMemory {
 
 /** For operations that can be stopped. */
 export interface AbortOptions {
-  /** When it aborts, the promise rejects with its reason; the session then holds the tokens that it says it holds. */
+  /**
+   * When it aborts, the promise rejects with its reason; the session then holds the tokens that it says it
+   * holds.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -59,13 +65,14 @@ let timelineOf: (session: Session) => Timeline;
 let coreOfSession: (session: Session) => ModelCore;
 
 /**
- * One conversation of a model, made by `model.createSession()`. It is a value: fork it for several answers, rewind it for
- * another try, save it for another process. One thing at a time: while a step or a generation runs, everything else throws
- * UsageError ("session is busy").
+ * One conversation of a model, made by `model.createSession()`. It is a value: fork it for several answers,
+ * rewind it for another try, save it for another process. One thing at a time: while a step or a generation
+ * runs, everything else throws UsageError ("session is busy").
  *
  * @example
  * using session = model.createSession();
- * for await (const { text } of session.generate('Once upon a time', { maxTokens: 50 })) process.stdout.write(text);
+ * const generation = session.generate('Once upon a time', { maxTokens: 50 });
+ * for await (const { text } of generation) process.stdout.write(text);
  */
 export class Session implements Disposable {
   static {
@@ -86,8 +93,8 @@ export class Session implements Disposable {
   }
 
   /**
-   * Everything that the session holds: what it has read, and what it has generated. The last token may not have been
-   * evaluated yet; it is, together with whatever follows.
+   * Everything that the session holds: what it has read, and what it has generated. The last token may not
+   * have been evaluated yet; it is, together with whatever follows.
    */
   get tokens(): readonly number[] {
     return this.#timeline.tokens;
@@ -98,12 +105,18 @@ export class Session implements Disposable {
     return this.#timeline.length;
   }
 
-  /** Logits after the last token, shape [vocabulary], while they are known: after a prompt, or back at its end. Not to be written. */
+  /**
+   * Logits after the last token, shape [vocabulary], while they are known: after a prompt, or back at its
+   * end. Not to be written.
+   */
   get logits(): Float32Array | null {
     return this.#timeline.logits;
   }
 
-  /** Positions that can be gone back to without evaluating anything, in order. Kept by the session, and by `checkpoint()`. */
+  /**
+   * Positions that can be gone back to without evaluating anything, in order. Kept by the session, and by
+   * `checkpoint()`.
+   */
   get checkpoints(): readonly SessionCheckpoint[] {
     return this.#timeline.checkpoints;
   }
@@ -116,8 +129,8 @@ export class Session implements Disposable {
   }
 
   /**
-   * Appends tokens and returns the logits after the last one, shape [vocabulary], the caller's to keep. Throws UsageError for
-   * an empty list, ids outside the vocabulary and more tokens than the context holds.
+   * Appends tokens and returns the logits after the last one, shape [vocabulary], the caller's to keep.
+   * Throws UsageError for an empty list, ids outside the vocabulary and more tokens than the context holds.
    */
   async prefill(tokens: readonly number[], { signal }: AbortOptions = {}): Promise<Float32Array> {
     const timeline = this.#timeline;
@@ -128,12 +141,13 @@ export class Session implements Disposable {
   }
 
   /**
-   * Generates an answer to a prompt: text or token ids, which are appended to what the session holds, or `{ messages }`, a
-   * whole conversation, of which only what the session does not hold yet is evaluated. `[]` samples another answer where the
-   * logits are known: after `maxTokens: 0`, or back at the end of a prompt.
+   * Generates an answer to a prompt: text or token ids, which are appended to what the session holds, or the
+   * `messages` of a whole conversation, of which only what the session does not hold yet is evaluated. `[]`
+   * samples another answer where the logits are known: after `maxTokens: 0`, or back at the end of a prompt.
    *
-   * Nothing runs before the Generation is iterated or asked for its `result`. Throws UsageError for options that do not exist
-   * or are out of range, and for text or messages that the model has no tokenizer or template for.
+   * Nothing runs before the Generation is iterated or asked for its `result`. Throws UsageError for options
+   * that do not exist or are out of range, and for text or messages that the model has no tokenizer or
+   * template for.
    *
    * @example
    * const messages = [{ role: 'user' as const, content: 'Why do marimbas have resonators?' }];
@@ -149,7 +163,10 @@ export class Session implements Disposable {
     return this.generate(prompt, options).result;
   }
 
-  /** A new session that holds the same. Copies the recurrent state at most; cache pages are shared until they are written. */
+  /**
+   * A new session that holds the same. Copies the recurrent state at most; cache pages are shared until they
+   * are written.
+   */
   fork(): Session {
     this.#timeline.assertFree();
     return new Session(this.#core, this.#timeline.fork());
@@ -168,8 +185,8 @@ export class Session implements Disposable {
   }
 
   /**
-   * Keeps the present position as one that `rewind` returns to without evaluating anything, until it is closed or the session
-   * goes back before it. Prompts and answers keep some by themselves, unpinned.
+   * Keeps the present position as one that `rewind` returns to without evaluating anything, until it is
+   * closed or the session goes back before it. Prompts and answers keep some by themselves, unpinned.
    */
   checkpoint(): SessionCheckpoint {
     this.#timeline.assertFree();
@@ -177,8 +194,8 @@ export class Session implements Disposable {
   }
 
   /**
-   * Goes back to an earlier position: to the nearest checkpoint before it, and evaluates the tokens from there again. Throws
-   * StateError for a position that the session has not reached.
+   * Goes back to an earlier position: to the nearest checkpoint before it, and evaluates the tokens from
+   * there again. Throws StateError for a position that the session has not reached.
    */
   async rewind(position: number, options: AbortOptions = {}): Promise<ReuseReport> {
     if (!Number.isInteger(position) || position < 0 || position > this.position)
@@ -187,8 +204,8 @@ export class Session implements Disposable {
   }
 
   /**
-   * Makes the session hold exactly these tokens, reusing as much of its state as they have in common with what it has read.
-   * Computes no logits: use `prefill` for tokens that you want an answer to.
+   * Makes the session hold exactly these tokens, reusing as much of its state as they have in common with
+   * what it has read. Computes no logits: use `prefill` for tokens that you want an answer to.
    */
   async setTokens(tokens: readonly number[], { signal }: AbortOptions = {}): Promise<ReuseReport> {
     if (tokens.length) this.#core.checkTokens(tokens, 0);
@@ -202,9 +219,10 @@ export class Session implements Disposable {
   }
 
   /**
-   * Writes the same bytes without a copy of the whole in memory, for `model.restoreSessionFrom`: to a path (Node), to a
-   * `FileSystemFileHandle` (browsers, also of the origin private file system), or to a stream, which is closed at the end. A
-   * file is replaced once all is written. Rejects with the signal's reason when aborted, and with the target's own error.
+   * Writes the same bytes without a copy of the whole in memory, for `model.restoreSessionFrom`: to a path
+   * (Node), to a `FileSystemFileHandle` (browsers, also of the origin private file system), or to a stream,
+   * which is closed at the end. A file is replaced once all is written. Rejects with the signal's reason when
+   * aborted, and with the target's own error.
    */
   async saveTo(target: SaveTarget, { data, signal }: SaveOptions = {}): Promise<void> {
     const { state } = this.#timeline;
