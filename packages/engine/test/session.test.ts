@@ -306,6 +306,27 @@ describe('memory and checkpoints', () => {
     assert.equal(session.memory().sharedPageBytes, 0);
   });
 
+  it('of a model are told in figures', async () => {
+    const model = await open('jamba-corners', { prefixCacheBytes: 0 });
+    const before = model.memory;
+    assert.ok(before.usedBytes >= before.weightBytes + before.activationBytes);
+    assert.equal(before.limitBytes, 2 ** 32);
+    using session = model.createSession();
+    await session.prefill([1, 2, 3]);
+    assert.ok(model.memory.usedBytes >= before.usedBytes + before.recurrentBytes);
+    const { parameters, family, threads, backend, cacheType, contextLength } = model.describe();
+    const sizes = coreOf(model).weights.list.map(({ shape }) => shape.reduce((size, n) => size * n, 1));
+    assert.equal(
+      parameters,
+      sizes.reduce((sum, size) => sum + size, 0),
+    );
+    assert.deepEqual(
+      [family, threads, cacheType, contextLength],
+      [model.spec.family, 1, 'f32', model.contextLength],
+    );
+    assert.match(backend, /SIMD/);
+  });
+
   it('pinned ones outlive many others, and go when they are closed or passed', async () => {
     const model = await open('jamba-corners', { prefixCacheBytes: 0 });
     const text = readGolden('jamba-corners').prompts.len200;

@@ -134,7 +134,7 @@ async function eachRow(
   const session = model.createSession();
   for (let from = 0; from < tokens.length; from += CHUNK) {
     const chunk = tokens.slice(from, from + CHUNK);
-    const [result] = await model.step([{ session, tokens: chunk, logits: 'all' }], signal ? { signal } : {});
+    const [result] = await model.step([{ session, tokens: chunk, logits: 'all' }], { signal });
     const logits = result!.logits!;
     const size = model.vocabularySize;
     for (let i = 0; i < chunk.length; i++) await visit(logits.subarray(i * size, (i + 1) * size), from + i);

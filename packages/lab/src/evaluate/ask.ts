@@ -46,7 +46,7 @@ async function scorePositions(
           ? [{ i, session: sessions[i]!, tokens: part, logits: wants ? ('all' as const) : ('none' as const) }]
           : [];
       });
-      const results = await model.step(parts, signalOf(options));
+      const results = await model.step(parts, { signal: options.signal });
       parts.forEach(({ i, tokens }, p) => {
         const { logits } = results[p]!;
         if (!logits) return;
@@ -177,7 +177,7 @@ export async function askFree(
     }));
     let requests = writing.map((w, i) => ({ w, session: w.session, tokens: prompts[i]! }));
     while (requests.length) {
-      const results = await model.step(requests, signalOf(options));
+      const results = await model.step(requests, { signal: options.signal });
       requests.forEach(({ w }, r) =>
         advance(model, w, likeliest(results[r]!.logits!, 0, model.vocabularySize), options.chat ?? false),
       );
@@ -249,7 +249,6 @@ export const normalise = (text: string): string =>
     .trim();
 
 const groupOf = (group: string | undefined) => (group === undefined ? {} : { group });
-const signalOf = ({ signal }: AskOptions) => (signal ? { signal } : {});
 
 function closeAll(sessions: readonly Session[]): void {
   for (const session of sessions) session.close();

@@ -78,7 +78,7 @@ async function compareOn(original: Model, other: Model, tokens: readonly number[
   const v = original.vocabularySize;
   const sessions = [original.createSession(), other.createSession()] as const;
   const result = { divergences: [] as number[], agreed: 0, losses: [0, 0] as [number, number], scored: 0 };
-  const options = signal ? { signal } : {};
+  const options = { signal };
   try {
     for (let from = 0; from < tokens.length; from += CHUNK) {
       const chunk = tokens.slice(from, from + CHUNK);
@@ -117,7 +117,7 @@ async function writeSequences(
     for (let n = 1; n < Math.min(length, model.contextLength); n++) {
       const results = await model.step(
         sequences.map((s, i) => ({ session: sessions[i]!, tokens: [s.at(-1)!] })),
-        signal ? { signal } : {},
+        { signal },
       );
       results.forEach(({ logits }, i) => sequences[i]!.push(drawToken(logits!, randoms[i]!)));
     }
