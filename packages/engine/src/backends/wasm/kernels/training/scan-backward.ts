@@ -67,7 +67,8 @@ function rowOf(op: usize, field: usize, stride: usize, row: i32): usize {
 }
 
 // Places of 8 lanes at the start of a thread's scratch. Rows of fewer than 8 channels are copied through IN
-// and OUT. @inline
+// and OUT.
+// @inline
 const D: usize = 0;
 // @inline
 const BIAS: usize = 32;
