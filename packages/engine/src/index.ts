@@ -44,7 +44,9 @@ export type {
 export type { AttentionSpec } from './layers/attention.ts';
 export type { DenseSpec } from './layers/dense.ts';
 export type { ExpertsSpec } from './layers/experts.ts';
+export type { FeedForwardSpec, LayerKind, MixerSpec, PartSpec, SpecOf } from './layers/index.ts';
 export type { MambaSpec } from './layers/mamba.ts';
+export type { RopeScaling, RopeSpec } from './layers/rope.ts';
 export { type LoadModelOptions, loadModel } from './load-model.ts';
 export type { Chat, ChatOptions } from './model/chat.ts';
 export type { Prompt } from './model/core.ts';
@@ -58,6 +60,7 @@ export type {
 } from './model/session.ts';
 export type { Snapshot } from './model/snapshot.ts';
 export type { SessionCheckpoint } from './model/timeline.ts';
+export type { Activation } from './plan/activation.ts';
 export type { CacheType } from './plan/cache-layout.ts';
 export type { ModelSource } from './platform/source.ts';
 export type {

@@ -15,7 +15,7 @@ import {
 export interface ModelSpec {
   /** The family's name: jamba, mamba, llama … */
   readonly family: string;
-  /** Name of the file, folder or repository that it was read from. */
+  /** `model_type` or `general.architecture` of its files: mistral, qwen3, falcon_mamba … */
   readonly name: string;
   /** Rows of the embedding, so token ids are below it. */
   readonly vocabularySize: number;

@@ -15,8 +15,10 @@ import { selectiveScan } from '../plan/ops/mamba.ts';
 import { type DerivedVector, type Layer, matrix, vector } from './layer.ts';
 import { initialStep } from './mamba.ts';
 
+/** A moving average per channel. */
 export interface EmaSpec {
   readonly kind: 'ema';
+  /** Number of channels. */
   readonly innerSize: number;
 }
 

@@ -7,13 +7,16 @@ import { type ExpertsRole, type ExpertsSpec, experts } from './experts.ts';
 import type { Layer } from './layer.ts';
 import { type MambaRole, type MambaSpec, mamba } from './mamba.ts';
 
-/** Mixes positions, carrying a state from token to token. */
+/** A part that mixes positions, carrying a state from token to token. */
 export type MixerSpec = MambaSpec | AttentionSpec | EmaSpec;
-/** Works on each position alone. */
+/** A part that works on each position alone. */
 export type FeedForwardSpec = DenseSpec | ExpertsSpec;
 
+/** What layers consist of. */
 export type PartSpec = MixerSpec | FeedForwardSpec;
+/** The name of a kind of part. */
 export type LayerKind = PartSpec['kind'];
+/** The sizes of a part of one kind. */
 export type SpecOf<K extends LayerKind> = Extract<PartSpec, { kind: K }>;
 export type LayerRole = MambaRole | AttentionRole | EmaRole | DenseRole | ExpertsRole;
 

@@ -1,27 +1,29 @@
 // Rotary positions (Su et al. 2021): sizes, and inverse frequencies with the scalings that checkpoints ask
 // for.
 
+/** Rotary positions of an attention layer. */
 export interface RopeSpec {
+  /** Base of the frequencies. */
   readonly theta: number;
   /** Dimensions of each head that rotate, in halves. */
   readonly rotary: number;
+  /** How frequencies are stretched for longer contexts; null: not at all. */
   readonly scaling: RopeScaling | null;
 }
 
+/** A rule that stretches rotary frequencies. */
 export type RopeScaling =
   | { readonly kind: 'linear'; readonly factor: number }
-  | Llama3Scaling
+  /** Llama 3's, from its reference code (llama-models, 2024). */
+  | {
+      readonly kind: 'llama3';
+      readonly factor: number;
+      readonly lowFrequencyFactor: number;
+      readonly highFrequencyFactor: number;
+      readonly originalContextLength: number;
+    }
   /** Divisors of each frequency as a tensor of the file (GGUF `rope_freqs.weight`). */
   | { readonly kind: 'tensor' };
-
-/** Llama 3's rule, from its reference code (llama-models, 2024). */
-interface Llama3Scaling {
-  readonly kind: 'llama3';
-  readonly factor: number;
-  readonly lowFrequencyFactor: number;
-  readonly highFrequencyFactor: number;
-  readonly originalContextLength: number;
-}
 
 /** [rotary / 2]; `factors` are divisors from the file (scaling kind 'tensor'). */
 export function ropeInverseFrequencies(rope: RopeSpec, factors: Float32Array | null): Float32Array {
@@ -43,7 +45,7 @@ export function ropeInverseFrequencies(rope: RopeSpec, factors: Float32Array | n
 }
 
 /** Divides low frequencies by `factor`, keeps high ones, and blends between. */
-function llama3Frequency(frequency: number, scaling: Llama3Scaling): number {
+function llama3Frequency(frequency: number, scaling: Extract<RopeScaling, { kind: 'llama3' }>): number {
   const wavelength = (2 * Math.PI) / frequency;
   const longest = scaling.originalContextLength / scaling.lowFrequencyFactor;
   const shortest = scaling.originalContextLength / scaling.highFrequencyFactor;
