@@ -2,9 +2,9 @@
 // recorded, and appends to the tape.
 import type { OpKind, RecordedOp } from '@marimba/engine/plan';
 import { numberOf, type Rule } from './rule.ts';
-import { attention, cacheStore, rope } from './rules-attention.ts';
-import { combineExperts, expertLinear, route } from './rules-experts.ts';
-import { causalConv, selectiveScan } from './rules-mamba.ts';
+import * as attention from './rules-attention.ts';
+import * as experts from './rules-experts.ts';
+import * as mamba from './rules-mamba.ts';
 import type { Tape } from './tape.ts';
 
 const copy: Rule<'copy'> = ({ fields, set }, tape) => {
@@ -142,14 +142,9 @@ const RULES: { readonly [K in OpKind]?: Rule<K> } = {
   linear,
   gatedActivation,
   gatherRows,
-  causalConv,
-  selectiveScan,
-  rope,
-  cacheStore,
-  attention,
-  route,
-  expertLinear,
-  combineExperts,
+  ...attention,
+  ...experts,
+  ...mamba,
 };
 
 type AnyRule = (op: RecordedOp, tape: Tape) => void;
