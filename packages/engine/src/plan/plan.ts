@@ -106,7 +106,7 @@ export class PlanBuilder {
       recorded(op, {
         set,
         label: this.#label,
-        operands: { ...operands, ...('scratch' in op.fields ? { scratch: { scratch: true } } : {}) },
+        operands,
         reads: reads.map((v) => v.buffer),
         writes: writes.map((v) => v.buffer),
         facts,
@@ -123,7 +123,7 @@ export class PlanBuilder {
   }
 }
 
-/** An op with its operands and its cost. `rows` need not be among the operands. */
+/** An op with its operands and its cost. Fills in `rows` and `scratch` where the op has them. */
 export function recorded<K extends string, F extends string>(
   op: Op<K, F>,
   given: {
@@ -136,9 +136,11 @@ export function recorded<K extends string, F extends string>(
   },
 ): RecordedOp<K, F> {
   const { operands, facts, ...rest } = given;
-  const fields = ('rows' in op.fields ? { rows: { step: given.set }, ...operands } : operands) as Readonly<
-    Record<F, Operand>
-  >;
+  const fields = {
+    ...('rows' in op.fields ? { rows: { step: given.set } } : {}),
+    ...operands,
+    ...('scratch' in op.fields ? { scratch: { scratch: true } } : {}),
+  } as Readonly<Record<F, Operand>>;
   return { kind: op.kind, definition: op, fields, cost: costOf(op, numbersOf(fields), facts), ...rest };
 }
 
