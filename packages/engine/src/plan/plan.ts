@@ -141,6 +141,9 @@ export function recorded<K extends string, F extends string>(
     ...operands,
     ...('scratch' in op.fields ? { scratch: { scratch: true } } : {}),
   } as Readonly<Record<F, Operand>>;
+  for (const name of Object.keys(op.fields))
+    if (!(name in fields))
+      throw new Error(`plan: op ${op.kind}: expected an operand for ${name}, found none`);
   return { kind: op.kind, definition: op, fields, cost: costOf(op, numbersOf(fields), facts), ...rest };
 }
 

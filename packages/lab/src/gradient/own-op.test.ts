@@ -115,3 +115,11 @@ test('an op of one’s own runs and has a gradient', async () => {
   await backend.run(1, 2);
   assert.deepEqual(values(2), [0.125, 0.125, 0.25, 0.25, 0.5, 0.5]);
 });
+
+test('an op is not recorded without all of its operands', () => {
+  const p = new PlanBuilder({ codesByteLength: () => 0 });
+  const x = p.value(2);
+  const operands = { ...matrix('x', x), columns: 2, factor: 0.5, reverse: 0 };
+  const partial = operands as Parameters<typeof p.record<'fade', keyof typeof fade.fields>>[2];
+  assert.throws(() => p.record(fade, { set: 'rows', reads: [x], writes: [x] }, partial), /operand for y/);
+});
