@@ -1,5 +1,5 @@
-// How a tensor lies in memory: the one arrangement that loading, training and descriptions share. Matrices keep
-// the order of their file, experts under each other. Vectors are f32, some in the order of their kernel:
+// How a tensor lies in memory: the one arrangement that loading, training and descriptions share. Matrices
+// keep the order of their file, experts under each other. Vectors are f32, some in the order of their kernel:
 //   transposed      [outer][inner] → [inner][outer]: neighbouring channels are neighbouring floats
 //   channelBlocks   [channels][states] → [ceil(channels / 4)][states][4], zeros after the last channel
 

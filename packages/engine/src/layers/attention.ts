@@ -107,7 +107,8 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
       q = rope(p, q, { heads, ...rotation });
       k = rope(p, k, { heads: kvHeads, ...rotation });
     }
-    const y = attend(p, q, k, v, { heads, kvHeads, headSize, window, cache: cache() }); // [T, heads * headSize]
+    // [T, heads * headSize]
+    const y = attend(p, q, k, v, { heads, kvHeads, headSize, window, cache: cache() });
     return linear(p, y, weight('o'), { bias: find('oBias'), addTo: hidden });
   },
 

@@ -114,7 +114,8 @@ export const mamba: Layer<MambaSpec, MambaRole, MambaState> = {
   }),
 
   record({ plan: p, weight, find, state }, m, input, hidden) {
-    const xz = linear(p, input, weight('inProj'), { bias: find('inProjBias') }); // [T, 2 inner]: x, then the gate z
+    // [T, 2 inner]: x, then the gate z
+    const xz = linear(p, input, weight('inProj'), { bias: find('inProjBias') });
     const xIn = p.slice(xz, 0, m.innerSize);
     const x = causalConv(p, xIn, weight('convWeight'), find('convBias'), state('conv')); // [T, inner]
     const z = p.slice(xz, m.innerSize, m.innerSize);

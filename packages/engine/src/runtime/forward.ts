@@ -22,8 +22,10 @@ export function forward(p: PlanBuilder, spec: ModelSpec, weights: PlacedWeights,
     hidden = block({ p, spec, weights, state, index }, layer, hidden); // [T, H]
   });
   p.label('head');
-  const last = rmsNorm(p, gatherLogitRows(p, hidden), weights.get(-1, 'finalNorm'), spec.normEpsilon); // [wanted, H]
-  return p.finish(linear(p, last, weights.get(-1, spec.tiedHead ? 'embedding' : 'head'))); // [wanted, vocabulary]
+  const rows = gatherLogitRows(p, hidden); // [wanted, H]
+  const last = rmsNorm(p, rows, weights.get(-1, 'finalNorm'), spec.normEpsilon); // [wanted, H]
+  const head = weights.get(-1, spec.tiedHead ? 'embedding' : 'head');
+  return p.finish(linear(p, last, head)); // [wanted, vocabulary]
 }
 
 interface Here {

@@ -1,5 +1,5 @@
-// This project's own form: any mix of layer kinds, described layer by layer. The lab trains models in it that no
-// published family can express. config.json: `"model_type": "marimba"`, Jamba's size fields, and
+// This project's own form: any mix of layer kinds, described layer by layer. The lab trains models in it that
+// no published family can express. config.json: `"model_type": "marimba"`, Jamba's size fields, and
 //   layer_types         per layer: a word, several joined by + for mixers side by side, or none
 //                       ("mamba", "mamba+full_attention", "none")
 //   feed_forward_types  per layer: "dense", "experts" or "none" (optional: all dense)
