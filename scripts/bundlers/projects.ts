@@ -109,7 +109,8 @@ export default function Page() {
       'next.config.mjs': "export default { output: 'export' };\n",
     },
     dev: (port) => ['next', 'dev', '-H', '127.0.0.1', '-p', `${port}`],
-    build: ['next', 'build'],
+    // Turbopack's own build does not end with this worker (16.4.6); its development server is fine.
+    build: ['next', 'build', '--webpack'],
     built: 'out',
     statics: 'public',
   },

@@ -45,6 +45,13 @@ function emulatesByteDot(): boolean {
 export const buildFor = (variant: KernelVariant): KernelBuild =>
   variant === 'relaxed' && emulatesByteDot() ? 'pairs' : variant;
 
+/** Each address whole: bundlers find files by literals, and not all of them (Next.js) look into templates. */
+const KERNEL_FILES: Readonly<Record<KernelBuild, () => URL>> = {
+  relaxed: () => new URL('./build/kernels.relaxed.wasm', import.meta.url),
+  pairs: () => new URL('./build/kernels.pairs.wasm', import.meta.url),
+  baseline: () => new URL('./build/kernels.baseline.wasm', import.meta.url),
+};
+
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
 /** The kernels of a variant; for memory that is not shared, the module's import is changed to say so. */
@@ -73,7 +80,7 @@ export function compileBuild(
 }
 
 async function readAndCompile(build: KernelBuild, shared: boolean): Promise<WebAssembly.Module> {
-  const bytes = await readAsset(new URL(`./build/kernels.${build}.wasm`, import.meta.url));
+  const bytes = await readAsset(KERNEL_FILES[build]());
   if (!shared) unshareMemory(bytes);
   return WebAssembly.compile(bytes);
 }
