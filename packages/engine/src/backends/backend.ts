@@ -1,9 +1,9 @@
 // The small contract between the engine and whatever runs its ops.
 
-import type { WideSimd } from '#platform';
 import type { TensorType } from '../formats/types.ts';
 import type { Arena } from '../memory/arena.ts';
 import type { PlanTraits, RecordedOp, RowSet } from '../plan/plan.ts';
+import type { WideSimd } from '../platform/types.ts';
 import type { LoadJob } from './load/load-job.ts';
 
 /** Encoded ops in the arena: their records' addresses, in order. */

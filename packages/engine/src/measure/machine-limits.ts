@@ -12,7 +12,7 @@ import {
 import type { FromWorker, ProbeKernel, ToWorker } from '../backends/wasm/worker-messages.ts';
 import { reviveError } from '../errors.ts';
 import { Arena } from '../memory/arena.ts';
-import type { WorkerThread } from '../platform/worker-thread.ts';
+import type { WorkerThread } from '../platform/types.ts';
 
 export interface ReadLimitOptions {
   readonly threads: number;

@@ -1,6 +1,6 @@
 // What differs between Node and browsers, the browser's half. Node's half has the same exports.
 import { ModelError, UsageError } from '../errors.ts';
-import type { WorkerThread } from './worker-thread.ts';
+import type { WideSimd, WorkerThread } from './types.ts';
 
 export { openHandle } from '../formats/byte-source.ts';
 export { crc32 } from './crc32.ts';
@@ -64,7 +64,6 @@ export const nextTurn = (): Promise<void> =>
   });
 
 /** Node's alone: a page cannot ask its engine for 256-bit SIMD. */
-export type WideSimd = 'auto' | false;
 export const allowWideSimd = (_wanted?: WideSimd): boolean => false;
 
 /** Node's alone, likewise. */

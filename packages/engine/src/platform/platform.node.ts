@@ -6,11 +6,9 @@ import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { parentPort, Worker } from 'node:worker_threads';
 import { crc32 as nativeCrc32 } from 'node:zlib';
-import type { WorkerThread } from './worker-thread.ts';
+import type { WideSimd, WorkerThread } from './types.ts';
 
 export { openHandle } from '../formats/byte-source.node.ts';
-
-export type WideSimd = 'auto' | false;
 
 /** A file that ships with this package. */
 export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {

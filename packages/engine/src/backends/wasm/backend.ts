@@ -7,7 +7,7 @@ import { codesByteLength } from '../../plan/codes.ts';
 import { OP_KINDS } from '../../plan/ops.ts';
 import { numbersOf, type RecordedOp } from '../../plan/plan.ts';
 import { TurnClock } from '../../platform/turn-clock.ts';
-import type { WorkerThread } from '../../platform/worker-thread.ts';
+import type { WorkerThread } from '../../platform/types.ts';
 import type { Backend, BackendOptions, OpTimes, Program, StepLoad } from '../backend.ts';
 import { jobBytes, type LoadJob, OpenSources, runLoadJob, stageBytes } from '../load/load-job.ts';
 import { CLOSED, COMMAND, CONTROL, CONTROL_BYTES, MAX_OPS, progress } from './control.ts';

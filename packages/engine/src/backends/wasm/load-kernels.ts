@@ -1,7 +1,8 @@
 // Loads the compiled kernels and instantiates them over a memory. One compiled module serves every thread.
 
-import { allowWideSimd, readAsset, type WideSimd } from '#platform';
+import { allowWideSimd, readAsset } from '#platform';
 import type { LinearMemory } from '../../memory/arena.ts';
+import type { WideSimd } from '../../platform/types.ts';
 
 export type KernelVariant = 'relaxed' | 'baseline';
 /** A compiled file; `pairs` is `relaxed` for processors on which the engine emulates the int8 dot product. */

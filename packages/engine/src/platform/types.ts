@@ -1,3 +1,9 @@
+// Types that both halves of the platform share. Declarations name this file: compilers and bundlers do not all resolve
+// `#platform` inside a package.
+
+/** Whether V8 may merge operations to 256 bits where it is known to be right, or must not. */
+export type WideSimd = 'auto' | false;
+
 /** A worker thread, as far as the engine uses one. */
 export interface WorkerThread {
   post(message: unknown): void;
