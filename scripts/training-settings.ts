@@ -2,7 +2,7 @@
 // scripts/training-settings.ts` writes it; a test compares, so that it cannot go stale.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { RUN_SETTINGS } from '@marimba/lab';
+import { RUN_SETTINGS } from '@marimba/lab/tools';
 
 const PAGE = fileURLToPath(new URL('../docs/training.md', import.meta.url));
 const [BEGIN, END] = [

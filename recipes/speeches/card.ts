@@ -1,7 +1,7 @@
 // The model card and its picture, from what the recipe measured: no figure in it is typed by hand.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeWhole } from '@marimba/lab';
+import { writeWhole } from '@marimba/lab/tools';
 import type { Results } from './measure.ts';
 import type { ModelName } from './models.ts';
 import { trainingSvg } from './plot.ts';

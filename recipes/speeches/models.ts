@@ -1,6 +1,7 @@
 // Three models that are trained alike (same tokens in the same order, same schedule, about as many
 // parameters), and the hybrid once more, trained longer: that one is bundled.
-import type { ModelConfig, RunConfig } from '@marimba/lab';
+import type { RunConfig } from '@marimba/lab';
+import type { ModelConfig } from '@marimba/lab/tools';
 
 export const VOCABULARY = 2048;
 

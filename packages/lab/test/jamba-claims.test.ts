@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loadStudy, readResults, runStudy, studyCells, writeStudyFiles } from '../src/index.ts';
+import { loadStudy, readResults, runStudy, writeStudyFiles } from '../src/index.ts';
+import { studyCells } from '../src/tools.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'marimba-claims-'));
 after(() => rm(folder, { recursive: true }));

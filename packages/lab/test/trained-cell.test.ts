@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { loadModel } from '@marimba/engine';
-import { buildSuite, evaluate, runCell, type Study, studyCells } from '../src/index.ts';
+import { buildSuite, evaluate, type Study } from '../src/index.ts';
 import { createTrainCell } from '../src/studies/lab-trainer.ts';
+import { runCell } from '../src/studies/run-cell.ts';
+import { studyCells } from '../src/tools.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'marimba-cell-'));
 after(() => rm(folder, { recursive: true }));

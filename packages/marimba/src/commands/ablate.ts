@@ -69,7 +69,10 @@ async function run(where: string, flags: AblateFlags): Promise<void> {
   const lab = await import('@marimba/lab');
   const study = await lab.loadStudy(where, { short: flags.short ?? false });
   const out = flags.out ?? join('results', study.isShort ? `${study.name}-short` : study.name);
-  if (flags.list) return list(await lab.readResults(out), lab.studyCells(study), flags.json ?? false);
+  if (flags.list) {
+    const { studyCells } = await import('@marimba/lab/tools');
+    return list(await lab.readResults(out), studyCells(study), flags.json ?? false);
+  }
   const interrupt = watchInterrupt();
   const status = new StatusLine();
   let failures: readonly { label: string; message: string }[] = [];

@@ -72,16 +72,17 @@ export function register(program: Command): void {
 }
 
 async function train(inputs: string[], flags: TrainFlags): Promise<void> {
-  const lab = await import('@marimba/lab');
+  const { readDocuments, trainTokenizer } = await import('@marimba/lab');
+  const { writeWhole } = await import('@marimba/lab/tools');
   const status = new StatusLine();
   const texts: string[] = [];
   let bytes = 0;
-  for await (const { text } of lab.readDocuments(inputs)) {
+  for await (const { text } of readDocuments(inputs)) {
     texts.push(text);
     bytes += Buffer.byteLength(text);
     status.show(`Reading: ${plural(texts.length, 'document')}, ${plural(bytes, 'byte')}`);
   }
-  const trained = lab.trainTokenizer(texts, {
+  const trained = trainTokenizer(texts, {
     vocabularySize: flags.vocabulary,
     minFrequency: flags.minFrequency,
     specialTokens: flags.special,
@@ -90,11 +91,8 @@ async function train(inputs: string[], flags: TrainFlags): Promise<void> {
   status.clear();
   const path = join(flags.out, 'tokenizer.json');
   await mkdir(dirname(path), { recursive: true });
-  await lab.writeWhole(path, `${JSON.stringify(trained.json, null, 1)}\n`);
-  await lab.writeWhole(
-    join(flags.out, 'tokenizer_config.json'),
-    `${JSON.stringify(trained.config, null, 1)}\n`,
-  );
+  await writeWhole(path, `${JSON.stringify(trained.json, null, 1)}\n`);
+  await writeWhole(join(flags.out, 'tokenizer_config.json'), `${JSON.stringify(trained.config, null, 1)}\n`);
   const tokens = texts.reduce((sum, text) => sum + trained.tokenizer.encode(text).length, 0);
   const report = {
     path,
@@ -116,13 +114,13 @@ async function train(inputs: string[], flags: TrainFlags): Promise<void> {
 }
 
 async function count(inputs: string[], flags: CountFlags): Promise<void> {
-  const lab = await import('@marimba/lab');
+  const { readTokenizer, tokenise } = await import('@marimba/lab/tools');
   const text = await readFile(flags.tokenizer, 'utf8').catch(() => {
     throw new UsageError(`${flags.tokenizer}: expected a tokenizer.json, found nothing that can be read`);
   });
-  const tokenizer = lab.readTokenizer(parse(text, flags.tokenizer), null, flags.tokenizer);
+  const tokenizer = readTokenizer(parse(text, flags.tokenizer), null, flags.tokenizer);
   const hash = createHash('sha256').update(text).digest('hex');
-  const data = await lab.tokenise(inputs, { tokenizer, tokenizerHash: hash });
+  const data = await tokenise(inputs, { tokenizer, tokenizerHash: hash });
   const bytes = data.byteLengths.reduce((sum, b) => sum + b, 0);
   // Each document's end token is not part of its text.
   const documents = data.byteLengths.length;

@@ -1,7 +1,8 @@
 // marimba train: train a model on text, check training against a golden run, or measure its speed.
 
 import { UsageError } from '@marimba/engine';
-import type { RunResult, TrainingBench, TrainingEvent, VerifyReport } from '@marimba/lab';
+import type { RunResult, TrainingEvent } from '@marimba/lab';
+import type { TrainingBench, VerifyReport } from '@marimba/lab/tools';
 import type { Command } from 'commander';
 import { EXIT, Interrupted } from '../exit.ts';
 import { watchInterrupt } from '../interrupt.ts';
@@ -99,7 +100,7 @@ const backendOptions = ({ backend, threads, kernels }: Flags) => {
 };
 
 async function verify(folder: string, flags: Flags): Promise<void> {
-  const { verifyTraining } = await import('@marimba/lab');
+  const { verifyTraining } = await import('@marimba/lab/tools');
   const report = await verifyTraining(folder, {
     ...backendOptions(flags),
     steps: flags.steps,
@@ -130,7 +131,7 @@ function verifyText({ losses, gradientNorm, comparison }: VerifyReport): string 
 }
 
 async function bench(flags: Flags): Promise<void> {
-  const { BENCH_MODELS, benchTraining } = await import('@marimba/lab');
+  const { BENCH_MODELS, benchTraining } = await import('@marimba/lab/tools');
   const results: TrainingBench[] = [];
   for (const [name, config] of Object.entries(BENCH_MODELS)) {
     const { steps, sequences, length } = flags;
