@@ -7,7 +7,7 @@ import { banner } from '../packages/marimba/src/chat/banner.ts';
 import { chat } from '../packages/marimba/src/chat/loop.ts';
 import { FALLBACK_SAMPLING } from '../packages/marimba/src/sampling.ts';
 import { bold, bytes, dim, duration, threeDigits } from '../packages/marimba/src/terminal.ts';
-import { createWrapper, lineWidth } from '../packages/marimba/src/wrap.ts';
+import { createWrapper, lineWidth, wrapText } from '../packages/marimba/src/wrap.ts';
 import { buildKernels } from './build-kernels.ts';
 
 const HEADINGS = [
@@ -42,7 +42,7 @@ async function writePassage(model: Model): Promise<void> {
     `${bytes(usedBytes)} in use`,
     `seed ${seed}`,
   ];
-  say(`${wrapper.end()}\n\n${dim(figures.join(' · '))}\n`);
+  say(`${wrapper.end()}\n\n${wrapText(dim(figures.join(' · ')))}\n`);
   session.close();
 }
 

@@ -1,10 +1,8 @@
 // The one line of a terminal's stderr that is rewritten in place: progress, status, "stopping …". Silent
 // elsewhere.
-import { textWidth } from './terminal.ts';
+import { textWidth, withoutColours } from './terminal.ts';
 
 const ERASE = '\r\u001b[2K';
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character is what colour codes start with
-const COLOUR = /\u001b\[[\d;]*m/g;
 
 let shown = false;
 let stopping = false;
@@ -16,7 +14,7 @@ export const liveLine = {
     const wanted = stopping ? 'stopping …' : text;
     // A line that wraps could not be rewritten.
     const fits = textWidth(wanted) < columns;
-    process.stderr.write(ERASE + (fits ? wanted : wanted.replace(COLOUR, '').slice(0, columns - 1)));
+    process.stderr.write(ERASE + (fits ? wanted : withoutColours(wanted).slice(0, columns - 1)));
     shown = true;
   },
 

@@ -100,16 +100,18 @@ export function fitTable(rows: readonly (readonly string[])[], droppable: readon
   }
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character is what colour codes start with
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes start with the escape character
 const COLOUR = /\u001b\[[\d;]*m/g;
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 /** East Asian Wide and Fullwidth (Unicode UAX 11), to the block. */
 const WIDE =
   /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u;
 
+export const withoutColours = (text: string): string => text.replace(COLOUR, '');
+
 /** Columns that a text takes on a terminal, without its colour codes. */
 export function textWidth(text: string): number {
-  const plain = text.replace(COLOUR, '');
+  const plain = withoutColours(text);
   if (/^[ -~]*$/.test(plain)) return plain.length;
   let columns = 0;
   for (const { segment } of graphemes.segment(plain)) {

@@ -1,4 +1,4 @@
-// Breaks text between words for a terminal: whole texts, definitions in columns, and answers while they stream.
+// Breaks text between words for a terminal: whole texts, definitions in columns, answers while they stream.
 import { cyan, terminalWidth, textWidth } from './terminal.ts';
 
 /** Longer lines are hard to read. */
@@ -12,7 +12,7 @@ export function wrapText(text: string, width = lineWidth(), indent = ''): string
   return (wrapper.push(text) + wrapper.end()).replace(/^(?=.)/gm, indent);
 }
 
-/** Terms and what they mean in two columns, the second wrapped to the terminal; below each other where it is narrow. */
+/** Terms and their meanings in two columns, the second wrapped; below each other on a narrow terminal. */
 export function definitions(
   list: readonly (readonly [term: string, meaning: string])[],
   paint: (text: string) => string = cyan,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { checkRunConfig } from '@marimba/lab';
 import { trainingPage } from '../../../scripts/training-settings.ts';
+import { invocation } from '../src/invocation.ts';
 import { runFile } from '../src/train/init.ts';
 import { finish, marimba, modelPath, start } from './run.ts';
 
@@ -80,7 +81,7 @@ test('--init writes files that train on one’s own text, and never replaces one
     const path = join(folder, name);
     const written = await marimba(['train', '--init', path, '--texts', text]);
     assert.equal(written.code, 0, written.stderr);
-    assert.match(written.stdout, /Then: marimba train /);
+    assert.match(written.stdout, /Then: (npx )?marimba train /);
     const output = join(folder, 'init', 'out', name.slice(-4));
     const { code, stderr } = await marimba([
       'train',
@@ -144,7 +145,7 @@ test('a run that is stopped says how it is resumed, with the flags that were giv
   });
   const { code, stderr } = await outcome;
   assert.equal(code, 130, stderr);
-  const command = `Resume with: marimba train ${path} --steps 5000 --length 16 --output '${folder}/stopped run'`;
+  const command = `Resume with: ${invocation()} train ${path} --steps 5000 --length 16 --output '${folder}/stopped run'`;
   assert.ok(stderr.includes(command), stderr);
 });
 

@@ -64,8 +64,8 @@ export function formatBench(result: BenchResult): string {
         `${percent(result.decode.shareOfReadLimit)} of the speed at which memory alone could be read.`,
     ),
     note(
-      `With every op at its limit, of reads or of products, a prompt would take ${percent(result.prompt.shareOfLimits)} of its time, ` +
-        `decoding ${percent(result.decode.shareOfLimits)}.`,
+      'With every op at its limit, of reads or of products, a prompt would take ' +
+        `${percent(result.prompt.shareOfLimits)} of its time, decoding ${percent(result.decode.shareOfLimits)}.`,
     ),
   ].join('\n');
 }
@@ -83,7 +83,7 @@ function loadParts({ load, weightBytes }: BenchResult): string {
   );
 }
 
-/** Rows of name, figure and explanation; the explanations follow left-aligned, below where there is no room. */
+/** Rows of name, figure and explanation; the explanation is left-aligned, or below where there is no room. */
 function figures(rows: readonly (readonly [name: string, figure: string, rest: string])[]): string {
   const lines = table(rows.map(([name, figure]) => [name, figure])).split('\n');
   const room = process.stdout.isTTY ? terminalWidth() : Number.POSITIVE_INFINITY;

@@ -187,7 +187,8 @@ function stats(conversation: Conversation): string {
     const { timings, usage, seed } = last;
     const speed = timings.tokensPerSecond > 0 ? ` at ${threeDigits(timings.tokensPerSecond)}/s` : '';
     lines.push(
-      `prompt    ${plural(usage.promptTokens, 'token')}, ${usage.reusedTokens} reused, the rest read in ${duration(timings.promptMs)}`,
+      `prompt    ${plural(usage.promptTokens, 'token')}, ${usage.reusedTokens} reused, ` +
+        `the rest read in ${duration(timings.promptMs)}`,
       `answer    ${plural(usage.generatedTokens, 'token')}${speed}, seed ${seed}`,
     );
   }

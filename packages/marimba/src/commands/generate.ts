@@ -132,9 +132,10 @@ type Figures = Pick<GenerateResult, 'usage' | 'timings' | 'seed'> & { readonly f
 
 function figures({ usage, finishReason, timings, seed }: Figures): void {
   if (!process.stderr.isTTY) return;
+  const speed = timings.tokensPerSecond > 0 ? ` at ${threeDigits(timings.tokensPerSecond)}/s` : '';
   const parts = [
     `prompt ${plural(usage.promptTokens, 'token')} in ${duration(timings.promptMs)}`,
-    `${plural(usage.generatedTokens, 'token')}${timings.tokensPerSecond > 0 ? ` at ${threeDigits(timings.tokensPerSecond)}/s` : ''}`,
+    plural(usage.generatedTokens, 'token') + speed,
     `ended by ${finishReason}`,
     `seed ${seed}`,
   ];

@@ -123,7 +123,8 @@ function verifyText({ losses, gradientNorm, comparison }: VerifyReport): string 
     lines.push(
       `against the golden run: ${verdict}`,
       dim(
-        `largest relative differences: losses ${loss.toExponential(1)}, norm ${norm.toExponential(1)}, tensors ${gradients.toExponential(1)} (${worstTensor})`,
+        `largest relative differences: losses ${loss.toExponential(1)}, norm ${norm.toExponential(1)}, ` +
+          `tensors ${gradients.toExponential(1)} (${worstTensor})`,
       ),
     );
   }
@@ -145,8 +146,13 @@ async function bench(flags: Flags): Promise<void> {
 const percent = (share: number): string => `${(share * 100).toFixed(1)}%`;
 
 function benchText(b: TrainingBench): string {
-  const heading = `${b.name}: ${count(b.parameters)} parameters, ${b.tokensPerSecond.toFixed(0)} tokens/s, ${b.gigaflops.toFixed(1)} GFLOP/s over all`;
-  const facts = `linear layers ${b.linearGigaflops.toFixed(1)} of ${b.peakGigaflops.toFixed(1)} GFLOP/s (${percent(b.linearShareOfPeak)} of the peak), scan ${percent(b.scanShareOfTime)} of the time, activations ${bytes(b.activationBytes)}`;
+  const heading =
+    `${b.name}: ${count(b.parameters)} parameters, ${b.tokensPerSecond.toFixed(0)} tokens/s, ` +
+    `${b.gigaflops.toFixed(1)} GFLOP/s over all`;
+  const facts =
+    `linear layers ${b.linearGigaflops.toFixed(1)} of ${b.peakGigaflops.toFixed(1)} GFLOP/s ` +
+    `(${percent(b.linearShareOfPeak)} of the peak), scan ${percent(b.scanShareOfTime)} of the time, ` +
+    `activations ${bytes(b.activationBytes)}`;
   const rows = b.profile
     .filter((p) => p.share >= 0.005)
     .map((p) => [
@@ -210,7 +216,8 @@ class TrainingScreen {
     } else if (event.kind === 'step') this.#step(event);
     else if (event.kind === 'heldOut')
       this.note(
-        `step ${event.step}: held-out loss ${event.loss.toFixed(4)}${event.bitsPerByte === undefined ? '' : `, ${event.bitsPerByte.toFixed(3)} bits per byte`}`,
+        `step ${event.step}: held-out loss ${event.loss.toFixed(4)}` +
+          (event.bitsPerByte === undefined ? '' : `, ${event.bitsPerByte.toFixed(3)} bits per byte`),
       );
   }
 
@@ -218,7 +225,13 @@ class TrainingScreen {
     this.#speed = this.#speed ? 0.9 * this.#speed + 0.1 * event.tokensPerSecond : event.tokensPerSecond;
     const left =
       ((performance.now() - this.#began) / (event.step - this.#first)) * (this.#steps - event.step);
-    const line = `step ${event.step}/${this.#steps}  loss ${event.loss.toFixed(4)}  norm ${event.gradientNorm.toFixed(2)}  ${this.#speed.toFixed(0)} tokens/s  ${dim(`${duration(left)} left`, process.stderr)}`;
+    const line = [
+      `step ${event.step}/${this.#steps}`,
+      `loss ${event.loss.toFixed(4)}`,
+      `norm ${event.gradientNorm.toFixed(2)}`,
+      `${this.#speed.toFixed(0)} tokens/s`,
+      dim(`${duration(left)} left`, process.stderr),
+    ].join('  ');
     if (process.stderr.isTTY) liveLine.show(line);
     else if (event.step % 50 === 0 || event.step === 1) process.stderr.write(`${line}\n`);
   }

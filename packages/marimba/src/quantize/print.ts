@@ -9,7 +9,8 @@ const WORST = 8;
 export function formatQuantizeReport(report: QuantizeReport): string {
   const { output, byteLength, sourceBytes, bitsPerWeight, writeMs } = report;
   const sections = [
-    `${bold('Wrote')} ${output}\n  ${bytes(sourceBytes)} → ${bytes(byteLength)}, ${bitsPerWeight.toFixed(2)} bits per weight, ${report.architecture}, in ${duration(writeMs)}`,
+    `${bold('Wrote')} ${output}\n  ${bytes(sourceBytes)} → ${bytes(byteLength)}, ` +
+      `${bitsPerWeight.toFixed(2)} bits per weight, ${report.architecture}, in ${duration(writeMs)}`,
     byKind(report.tensors),
     worst(report.tensors),
     wholeModel(report),
