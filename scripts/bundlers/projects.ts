@@ -64,17 +64,17 @@ export const PROJECTS: readonly Project[] = [
     statics: 'public',
   },
   {
-    name: 'vite, without configuration',
+    name: 'vite, headers only',
     packages: ['vite@8.3.8'],
     files: {
       'index.html': page('<script type="module" src="/main.js"></script>'),
       'main.js': PROGRAM,
+      'vite.config.js': `export default { server: { headers: ${HEADERS} } };\n`,
     },
     dev: (port) => ['vite', '--host', '127.0.0.1', '--port', `${port}`, '--strictPort'],
     build: ['vite', 'build'],
     built: 'dist',
     statics: 'public',
-    remedy: { development: /Add to Vite's configuration: optimizeDeps: / },
   },
   {
     name: 'webpack',
