@@ -111,7 +111,7 @@ test('files that the operating system refuses are reported as all others', async
         /file: expected a folder .*none, found none/,
       ],
       [['plan', '--no-speed', '--svg', missing], '', /file: expected a folder .*none, found none/],
-      [['chat', MODEL], `/load ${missing}\n`, /file: expected a folder .*none, found none/],
+      [['chat', MODEL], `/load ${missing}\n`, /expected a readable file, found no such file .*none/],
       [['chat', MODEL], `1 2\n/save ${missing}\n`, /file: expected a folder .*none, found none/],
       [['chat', MODEL, '--system-file', folder], '', /expected a file, found a folder/],
     ];
