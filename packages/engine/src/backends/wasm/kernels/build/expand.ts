@@ -7,6 +7,14 @@ import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import layouts from '../linear/layouts.gen.ts';
+import decode from '../linear/packed-decode.gen.ts';
+import decodeFour from '../linear/packed-decode-four.gen.ts';
+import direct from '../linear/packed-direct.gen.ts';
+import few from '../linear/packed-few.gen.ts';
+import small from '../linear/packed-small.gen.ts';
+import tile from '../linear/packed-tile.gen.ts';
+import wide from '../linear/packed-wide.gen.ts';
+import shapes from '../linear/shapes.gen.ts';
 import { constantsSource } from './constants.ts';
 import { opLayoutSource } from './op-layout.ts';
 import { recordsSource } from './records.ts';
@@ -25,6 +33,14 @@ const GENERATED: readonly (readonly [path: string, text: string])[] = [
   ['op-layout.ts', opLayoutSource()],
   ['op-records.ts', recordsSource()],
   ['linear/layouts.gen.ts', layouts],
+  ['linear/packed-decode-four.gen.ts', decodeFour],
+  ['linear/packed-decode.gen.ts', decode],
+  ['linear/packed-direct.gen.ts', direct],
+  ['linear/packed-few.gen.ts', few],
+  ['linear/packed-small.gen.ts', small],
+  ['linear/packed-tile.gen.ts', tile],
+  ['linear/packed-wide.gen.ts', wide],
+  ['linear/shapes.gen.ts', shapes],
 ];
 
 /** Writes what changed, removes what has no source any more; returns the files' texts by their paths. */

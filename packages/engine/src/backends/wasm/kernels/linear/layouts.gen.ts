@@ -28,6 +28,8 @@ const bytes = [...LAYOUTS]
 
 export default `
 ${types.join('\n')}
+/** Of 16 columns of a block. */
+${constant('Q6_K_PASS', 'usize', LAYOUTS.find(({ type }) => type === 'Q6_K')!.block / 2)}
 
 ${constant('PACKED_BASE', 'i32', PACKED_BASE)}
 ${constant('TILE_OUTPUTS', 'i32', TILE_OUTPUTS)}

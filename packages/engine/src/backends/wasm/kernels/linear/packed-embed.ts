@@ -3,7 +3,7 @@
 import { half } from './packed-dot';
 import {
   PACKED_BASE, packedTileBytes, Q4_0, Q4_0_SCALES, Q4_K, Q4_K_BLOCK, Q4_K_HEADER, Q5_0, Q5_0_SCALES, Q5_K, Q5_K_BLOCK, Q6_K, Q6_K_BLOCK,
-  Q6_K_GROUP, Q6_K_HEADER, Q8_0_SCALES, TILE_OUTPUTS,
+  Q6_K_GROUP, Q6_K_HEADER, Q6_K_PASS, Q8_0_SCALES, TILE_OUTPUTS,
 } from './layouts.gen';
 
 /** Column c of 32: nibble, with bit 4 where the type has it. `codes` is where the 256 B of nibbles start. */
@@ -62,7 +62,7 @@ function embedQ6_K(p: usize, r: usize, columns: i32, out: usize): void {
     for (let i: usize = 0; i < 8; i++) {
       for (let c: usize = 0; c < 32; c++) {
         const scale = d * <f32>(<i32>load<i8>(p + 32 + (2 * i + (c >> 4)) * 16 + r));
-        const set = p + Q6_K_HEADER + i * Q6_K_BLOCK + (c >> 4) * (Q6_K_BLOCK / 2) + r * 4 + (c & 3);
+        const set = p + Q6_K_HEADER + i * Q6_K_BLOCK + (c >> 4) * Q6_K_PASS + r * 4 + (c & 3);
         store<f32>(out, scale * <f32>(sixBits(set, 64, (c & 15) >> 2) - 32));
         out += 4;
       }

@@ -11,16 +11,18 @@ import {
 } from '../op-layout';
 import { fetchNext } from './packed-ahead';
 import { copyRowCodes, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
-import { decodeTile } from './packed-decode';
-import { decodeFour, decodesFour, FOUR_AREA } from './packed-decode-four';
-import { multiplyDirect } from './packed-direct';
-import { FOUR_SUMS, multipliesFour, multiplyFour } from './packed-few';
+import { decodeTile } from './packed-decode.gen';
+import { decodeFour, FOUR_AREA } from './packed-decode-four.gen';
+import { multiplyDirect } from './packed-direct.gen';
+import { FOUR_SUMS, multiplyFour } from './packed-few.gen';
 import { makePanel, panelKind } from './packed-panel';
-import { multiplySmall } from './packed-small';
-import { multiplyTile, panelBlockBytes, SUMS_BYTES } from './packed-tile';
+import { multiplySmall } from './packed-small.gen';
+import { panelBlockBytes, SUMS_BYTES } from './packed-sums';
+import { multiplyTile } from './packed-tile.gen';
 import { SCALE_ROOM } from './packed-scales';
 import { FIXED_SCRATCH, GATHERED_ROWS, PACKED_BASE, packedTileBytes, PANEL_BLOCK_BYTES, TILE_OUTPUTS } from './layouts.gen';
-import { isWide, multiplyPanelWide, WIDE_SUMS_BYTES } from './packed-wide';
+import { multiplyPanelWide, WIDE_SUMS_BYTES } from './packed-wide.gen';
+import { decodesFour, isDirect, isWide, multipliesFour } from './shapes.gen';
 
 /** Bytes of an expert's weights in a chunk: a stream long enough for the prefetchers. */
 // @inline
@@ -70,12 +72,6 @@ function deliverRows(sums: usize, width: i32, count: i32, y: usize, stride: usiz
   }
 }
 
-/** Rows of activations up to which weights are multiplied as they lie: a panel would cost more than it saves. */
-// @inline
-function directRows(): i32 {
-  return isWide() ? 16 : TILE_ROWS;
-}
-
 /** One tile of weights times `rows` rows whose codes lie at `x`, into y[row * stride + 0…count). */
 function multiplyRows(
   type: i32, w: usize, x: usize, rows: i32, columns: i32, count: i32, y: usize, stride: usize, bias: usize,
@@ -83,7 +79,7 @@ function multiplyRows(
 ): void {
   const blocks = columns >> 5;
   const room = scratch + 2 * WIDE_SUMS_BYTES, between = room + SCALE_ROOM;
-  const direct = rows == 1 || rows <= directRows();
+  const direct = isDirect(rows);
   const kind = panelKind(type), half = <usize>blocks * panelBlockBytes(kind);
   const panel = scratch + FIXED_SCRATCH + <usize>GATHERED_ROWS * rowCodes(columns);
   if (!direct) makePanel(type, w, panel, blocks, room);
@@ -169,7 +165,7 @@ export function packedLinear(op: usize, thread: i32, threads: i32): void {
   const scratch = threadScratch(address(op, LINEAR_SCRATCH), thread, columns);
   const tiles = (outputs + TILE_OUTPUTS - 1) / TILE_OUTPUTS;
   const tileBytes = packedTileBytes(type, columns);
-  const four = rows == 1 && decodesFour(type);
+  const four = decodesFour(type, rows);
   // A few tiles for each of four streams, but not in matrices so small that threads would not finish together.
   const least = max(max(1, LEAST_BYTES / <i32>tileBytes / rows), four ? min(4, tiles / (threads * 8)) : 0);
   while (claimRange(op, tiles, threads, least)) {

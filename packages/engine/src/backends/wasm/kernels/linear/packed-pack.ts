@@ -3,7 +3,7 @@
 import { BITS_45, constant, NIBBLES, SHIFTS, TOP_BITS } from './packed-dot';
 import {
   PACKED_BASE, packedTileBytes, Q4_0, Q4_0_GROUP, Q4_0_SCALES, Q4_K, Q4_K_BLOCK, Q4_K_GROUP, Q4_K_HEADER, Q5_0, Q5_0_GROUP, Q5_0_SCALES, Q5_K,
-  Q5_K_BLOCK, Q5_K_GROUP, Q5_K_HEADER, Q6_K, Q6_K_BLOCK, Q6_K_GROUP, Q6_K_HEADER, Q8_0, Q8_0_GROUP, Q8_0_SCALES, TILE_OUTPUTS,
+  Q5_K_BLOCK, Q5_K_GROUP, Q5_K_HEADER, Q6_K, Q6_K_BLOCK, Q6_K_GROUP, Q6_K_HEADER, Q6_K_PASS, Q8_0, Q8_0_GROUP, Q8_0_SCALES, TILE_OUTPUTS,
 } from './layouts.gen';
 
 /** A block of zeros: the rows that fill up the last tile. */
@@ -194,7 +194,7 @@ function packSixth(a: usize, b: usize, c: usize, d: usize, r: usize, group: usiz
 function packSixes(i: i32, a: usize, b: usize, c: usize, d: usize, ql: usize, qh: usize, out: usize): void {
   const l = ql + 16, h = qh + 16;
   storeThree(sixes(i, a + ql, a + qh), sixes(i, b + ql, b + qh), sixes(i, c + ql, c + qh), sixes(i, d + ql, d + qh), out);
-  storeThree(sixes(i, a + l, a + h), sixes(i, b + l, b + h), sixes(i, c + l, c + h), sixes(i, d + l, d + h), out + Q6_K_BLOCK / 2);
+  storeThree(sixes(i, a + l, a + h), sixes(i, b + l, b + h), sixes(i, c + l, c + h), sixes(i, d + l, d + h), out + Q6_K_PASS);
 }
 
 /** One whole tile; rows from `count` on are zero. */

@@ -4,10 +4,10 @@
 import { BIT_4, constant, fourthSix, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, SIGN, SIX_BITS, TOP_BITS } from './packed-dot';
 import {
   Q4_0, Q4_0_BLOCK, Q4_0_SCALES, Q4_K, Q4_K_BLOCK, Q4_K_HEADER, Q5_0, Q5_0_BLOCK, Q5_0_SCALES, Q5_K, Q5_K_BLOCK, Q6_K, Q6_K_BLOCK, Q6_K_GROUP,
-  Q6_K_HEADER,
+  Q6_K_HEADER, Q6_K_PASS,
 } from './layouts.gen';
 import { spreadFactors, spreadMinimumScales } from './packed-scales';
-import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_NIBBLES } from './packed-tile';
+import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_NIBBLES } from './packed-sums';
 
 /** Step q of 16 rows as nibbles: columns 4q… in the low, 16 + 4q… in the high ones. */
 // @inline
@@ -167,8 +167,8 @@ function panelQ6_K(w: usize, panel: usize, blocks: i32): void {
     for (let i: usize = 0; i < 8; i++) {
       spreadSix(codes, a, six, top);
       spreadSix(codes + 32, b, six, top);
-      spreadSix(codes + Q6_K_BLOCK / 2, a + 160, six, top);
-      spreadSix(codes + Q6_K_BLOCK / 2 + 32, b + 160, six, top);
+      spreadSix(codes + Q6_K_PASS, a + 160, six, top);
+      spreadSix(codes + Q6_K_PASS + 32, b + 160, six, top);
       const factors = w + 32 + i * 32;
       spreadFactors(factors, a + 128);
       spreadFactors(factors + 8, b + 128);

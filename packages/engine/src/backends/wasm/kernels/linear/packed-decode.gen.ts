@@ -1,0 +1,213 @@
+// One row of activations times 16 rows of packed weights: what generating one token at a time spends its time in, bound by
+// memory. Reads the packed tile as one contiguous stream. See layouts/ for the tiles' picture, and
+// packed-tile.ts for why loops are not unrolled and for the order of float sums.
+//
+// Q4_K and Q5_K begin a group of 256 columns with 256 bytes of scales. The loop over codes runs over them, too, as if they were a block,
+// and its result is thrown away: the processor's prefetchers follow each load instruction, and where another one touches a line of
+// the stream, they lose it. Reading the scales first, as one would, halves the speed from memory on a Zen 5 (27 GB/s to 14; in cache
+// 39 to 41). The scales become f32 block by block, so that no burst of work holds up the loads behind it.
+import { declare, each, load, numbered } from '../build/vocabulary.ts';
+
+const F16_CONSTANTS = 'sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT)';
+const F16 = 'sign, bias, limit';
+const SUMS = 'let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;';
+const storeSums = each(4, (v) => `v128.store(sums, y${v}${v ? `, ${16 * v}` : ''});`);
+const loadStep = declare('const', numbered('w', 4), (v) => load('w', 16 * v));
+const floats = (integers: string): string => `f32x4.convert_i32x4_s(${integers})`;
+/** 16 f16 at p: their vectors, four by four. */
+const halvesAt = (h: string, g: string): string[] =>
+  [h, g].flatMap((p) => ['low', 'high'].map((half) => `${half}Halves(${p}, ${F16})`));
+
+/** The 8 steps of a block of nibbles, with or without a fifth bit; accumulators begin at `start`. */
+function nibbleSteps(five: boolean, start: string): string {
+  const low = (v: number) => `v128.and(w${v}, nibbles)`;
+  const high = (v: number) => `v128.and(i16x8.shr_u(w${v}, 4), nibbles)`;
+  const lowBit = (v: number) => (five ? `v128.or(${low(v)}, v128.and(i16x8.shl(h${v}, 4), bit))` : low(v));
+  const highBit = (v: number) => (five ? `v128.or(${high(v)}, v128.and(h${v}, bit))` : high(v));
+  return `
+      let a0 = ${start}, a1 = a0, a2 = a0, a3 = a0;
+      ${five ? declare('let', numbered('h', 4), (v) => load('w', 256 + 16 * v)) : ''}
+      const stop = w + 256;
+      do {
+        ${loadStep}
+        const low = v128.load32_splat(x), high = v128.load32_splat(x, 16);
+        ${each(4, (v) => `a${v} = dot(a${v}, low, ${lowBit(v)});`)}
+        ${each(4, (v) => `a${v} = dot(a${v}, high, ${highBit(v)});`)}
+        ${five ? each(4, (v) => `h${v} = i16x8.shr_u(h${v}, 1);`) : ''}
+        w += 64;
+        x += 4;
+      } while (w < stop);`;
+}
+
+/** Types whose blocks have an f16 scale, `scales` bytes behind where the steps end. */
+const decodeOffset = (name: string, five: boolean, start: string, scales: number): string => `
+function ${name}(w: usize, x: usize, blocks: i32, sums: usize): void {
+  const nibbles = constant(NIBBLES), ones = constant(ONES)${five ? ', bit = constant(BIT_4)' : ''};
+  const ${F16_CONSTANTS};
+  ${SUMS}
+  for (; blocks > 0; blocks--) {
+    ${nibbleSteps(five, `v128.load32_splat(x, ${start})`)}
+    const scale = v128.load32_splat(x, CODE_SCALE - 16);
+    const h = ${load('w', scales)}, g = ${load('w', scales + 16)};
+    ${each(4, (v) => `y${v} = madd(${floats(`total(a${v}, ones)`)}, f32x4.mul(scale, ${halvesAt('h', 'g')[v]}), y${v});`)}
+    w += ${scales + 32};
+    x += BLOCK_CODES - 16;
+  }
+  ${storeSums}
+}`;
+
+/** Q8_0: low and high nibbles of a step into accumulators of their own. */
+const decodeQ8_0 = `
+function decodeQ8_0(w: usize, x: usize, blocks: i32, sums: usize): void {
+  const nibbles = constant(NIBBLES), ones = constant(ONES), sixteens = constant(SIXTEENS);
+  const ${F16_CONSTANTS};
+  ${SUMS}
+  for (; blocks > 0; blocks--) {
+    let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
+    let b0 = v128.load32_splat(x, START_8), b1 = b0, b2 = b0, b3 = b0;
+    const stop = w + 512;
+    do {
+      ${loadStep}
+      const x0 = v128.load32_splat(x);
+      ${each(4, (v) => `a${v} = dot(a${v}, x0, v128.and(w${v}, nibbles));`)}
+      ${each(4, (v) => `b${v} = dot(b${v}, x0, v128.and(i16x8.shr_u(w${v}, 4), nibbles));`)}
+      w += 64;
+      x += 4;
+    } while (w < stop);
+    const scale = v128.load32_splat(x, CODE_SCALE - 32);
+    ${declare('const', numbered('i', 4), (v) => `nibbleTotal(b${v}, a${v}, ones, sixteens)`)}
+    const h = v128.load(w), g = v128.load(w, 16);
+    ${each(4, (v) => `y${v} = madd(${floats(`i${v}`)}, f32x4.mul(scale, ${halvesAt('h', 'g')[v]}), y${v});`)}
+    w += 32;
+    x += BLOCK_CODES - 32;
+  }
+  ${storeSums}
+}`;
+
+/** 16 bytes as four vectors of f32, times the factors at `room + at`. */
+const scaled = (bytes: string, at: number): string[] =>
+  [0, 1, 2, 3].map((v) => {
+    const integers = `i32x4.extend_${v % 2 ? 'high' : 'low'}_i16x8_u(${bytes}${v >> 1})`;
+    return `f32x4.mul(${floats(integers)}, ${load('room', at + 16 * v)})`;
+  });
+const extend = (name: string): string =>
+  `${name}0 = i16x8.extend_low_i8x16_u(${name}), ${name}1 = i16x8.extend_high_i8x16_u(${name})`;
+
+/** Q4_K and Q5_K: the block before a group's first is its scales, whose products are thrown away. */
+const decodeMinimum = (name: string, five: boolean): string => `
+function ${name}(w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
+  const nibbles = constant(NIBBLES), ones = constant(ONES)${five ? ', bit = constant(BIT_4)' : ''};
+  ${SUMS}
+  for (; blocks > 0; blocks -= 8) {
+    let s = room + 96;
+    for (let block = -1; block < 8; block++) {
+      ${nibbleSteps(five, five ? 'v128.load32_splat(x, START_16)' : 'i32x4.splat(0)')}
+      s += 16;
+      if (block < 0) {
+        spreadGroup(w - 256, room);
+        unpackScales(w - 256, room + 128);
+        x -= 16;
+        continue;
+      }
+      const scale = v128.load32_splat(x, CODE_SCALE - 16), sum = v128.load32_splat(x, CODE_SUM - 16);
+      ${five ? 'const sixteen = constant(SIXTEEN);' : ''}
+      const v = v128.load(s), ${extend('v')};
+      ${each(4, (v) => `const s${v} = ${scaled('v', 0)[v]};`)}
+      ${each(4, (v) => `y${v} = madd(${floats(`total(a${v}, ones)`)}, f32x4.mul(scale, s${v}), y${v});`)}
+      const u = v128.load(s, 128), ${extend('u')};
+      ${each(4, (v) => {
+        const minimum = scaled('u', 64)[v];
+        return `const m${v} = ${five ? `f32x4.add(f32x4.mul(s${v}, sixteen), ${minimum})` : minimum};`;
+      })}
+      ${each(4, (v) => `y${v} = madd(sum, m${v}, y${v});`)}
+      ${five ? 'w += 64;' : ''}
+      x += BLOCK_CODES - 16;
+    }
+  }
+  ${storeSums}
+}`;
+
+/** Q6_K, 16 columns at a time. */
+const decodeQ6_K = `
+function decodeQ6_K(w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
+  const ${F16_CONSTANTS};
+  ${SUMS}
+  for (; blocks > 0; blocks -= 8) {
+    const h = v128.load(w), g = v128.load(w, 16);
+    ${[0, 2].map((i) => declare('const', [`d${i}`, `d${i + 1}`], (j) => halvesAt('h', 'g')[i + j]!)).join(' ')}
+    ${each(4, (v) => `v128.store(room, d${v}${v ? `, ${16 * v}` : ''});`)}
+    let factors = w + 32;
+    w += 288;
+    const end = w + 3072;
+    do {
+      let i0 = i32x4.splat(0), i1 = i0, i2 = i0, i3 = i0;
+      let start = x + START_32;
+      const stop = w + 384;
+      do {
+        const a = v128.load32_splat(start);
+        ${declare('const', numbered('x', 4), (i) => `v128.load32_splat(x${i ? `, ${4 * i}` : ''})`)}
+        const e = doubledBytes(factors), f = doubledBytes(factors + 8);
+        ${each(4, (v) => {
+          const sets = [0, 64, 128].map((set) => load('w', set + 16 * v)).join(', ');
+          const factor = `i16x8.extend_${v % 2 ? 'high' : 'low'}_i8x16_s(${v < 2 ? 'e' : 'f'})`;
+          return `i${v} = i32x4.add(i${v}, halfBlock(a, x0, x1, x2, x3, ${sets}, ${factor}));`;
+        })}
+        start += 4;
+        factors += 16;
+        x += 16;
+        w += 192;
+      } while (w < stop);
+      const scale = v128.load32_splat(x, CODE_SCALE - 32);
+      ${each(4, (v) => `y${v} = madd(${floats(`i${v}`)}, f32x4.mul(scale, ${load('room', 16 * v)}), y${v});`)}
+      x += BLOCK_CODES - 32;
+    } while (w < end);
+  }
+  ${storeSums}
+}`;
+
+export default `
+import { madd } from '../common/common';
+import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K } from './layouts.gen';
+import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32, START_8 } from './packed-codes';
+import {
+  BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, HALF_SIGN, highHalves, lowHalves, NIBBLES, nibbleTotal, ONES, scaledTotal, SIGN, SIX_BITS, SIXTEEN,
+  SIXTEENS, TOP_BITS, total,
+} from './packed-dot';
+import { doubledBytes, spreadHalves, unpackScales } from './packed-scales';
+
+/** The group's d (at out) and -dmin (at out + 64) of 16 rows as f32: 128 bytes. */
+@inline export function spreadGroup(w: usize, out: usize): void {
+  spreadHalves(w, out);
+  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT), flip = constant(HALF_SIGN);
+  const k = v128.xor(v128.load(w, 32), flip), l = v128.xor(v128.load(w, 48), flip);
+  const m0 = lowHalves(k, sign, bias, limit), m1 = highHalves(k, sign, bias, limit);
+  const m2 = lowHalves(l, sign, bias, limit), m3 = highHalves(l, sign, bias, limit);
+  v128.store(out, m0, 64);
+  v128.store(out, m1, 80);
+  v128.store(out, m2, 96);
+  v128.store(out, m3, 112);
+}
+${decodeMinimum('decodeQ4_K', false)}
+${decodeMinimum('decodeQ5_K', true)}
+
+/** The integers of 16 columns of 4 rows, times their factor. */
+@inline function halfBlock(start: v128, x0: v128, x1: v128, x2: v128, x3: v128, a: v128, b: v128, c: v128, factors: v128): v128 {
+  const six = constant(SIX_BITS);
+  const sum = dot(dot(dot(start, x0, v128.and(a, six)), x1, v128.and(b, six)), x2, v128.and(c, six));
+  return scaledTotal(dot(sum, x3, fourthSix(a, b, c, constant(TOP_BITS))), factors);
+}
+${decodeQ6_K}
+${decodeOffset('decodeQ4_0', false, 'START_8', 0)}
+${decodeOffset('decodeQ5_0', true, 'START_16', 64)}
+${decodeQ8_0}
+
+/** 16 rows of weights times one row of activations, into sums[16]. room is SCALE_ROOM bytes. */
+export function decodeTile(type: i32, w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
+  if (type == Q4_0) decodeQ4_0(w, x, blocks, sums);
+  else if (type == Q4_K) decodeQ4_K(w, x, blocks, sums, room);
+  else if (type == Q5_0) decodeQ5_0(w, x, blocks, sums);
+  else if (type == Q5_K) decodeQ5_K(w, x, blocks, sums, room);
+  else if (type == Q6_K) decodeQ6_K(w, x, blocks, sums, room);
+  else decodeQ8_0(w, x, blocks, sums);
+}
+`;
