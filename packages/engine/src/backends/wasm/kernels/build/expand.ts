@@ -1,6 +1,6 @@
 // Writes kernels/generated, the tree that the compiler sees:
-//   - a source as it is, but for `// @inline` on a line of its own, which becomes the decorator: TypeScript has no decorators
-//     on functions and constants, and this way its tools read the sources
+//   - a source as it is, but for `// @inline` on a line of its own, which becomes the decorator: TypeScript has no
+//     decorators on functions and constants, and this way its tools read the sources
 //   - what a template, NAME.gen.ts, exports as default
 //   - the classes through which kernels read op records, and byte offsets for those that do not yet
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// Writes the classes through which kernels read op records: one `@unmanaged class` per op of plan/ops.ts, its fields in the
-// order of the record's words. A kernel is handed a record's address as an instance: `op.columns` is one load.
+// Writes the classes through which kernels read op records: one `@unmanaged class` per op of plan/ops.ts, its fields
+// in the order of the record's words. A kernel is handed a record's address as an instance: `op.columns` is one load.
 import { OP_KINDS, type OpKind, opOf } from '../../../../plan/ops.ts';
 
 const HEADER = `// Generated from plan/ops.ts by build/records.ts.
@@ -24,12 +24,9 @@ function record(kind: OpKind): string {
   const fields = Object.entries(opOf(kind).fields);
   const hasRows = fields[0]![0] === 'rows';
   const lines = fields.slice(hasRows ? 1 : 0).map(([name, type]) => `  ${name}: ${type};`);
-  return [
-    `@unmanaged export class ${classOf(kind)} extends ${hasRows ? 'RowsOp' : 'Op'} {`,
-    ...lines,
-    '}',
-    '',
-  ].join('\n');
+  return [`@unmanaged export class ${classOf(kind)} extends ${hasRows ? 'RowsOp' : 'Op'} {`, ...lines, '}', ''].join(
+    '\n',
+  );
 }
 
 export const recordsSource = (): string => [HEADER, ...OP_KINDS.map(record)].join('\n');

@@ -1,5 +1,5 @@
-// How the steps of a block of 32 columns are cut out of a packed tile and multiplied, for products that read tiles as they lie
-// (packed-direct.gen.ts, packed-small.gen.ts). The pictures are in kernels/layouts.
+// How the steps of a block of 32 columns are cut out of a packed tile and multiplied, for products that read tiles as
+// they lie (packed-direct.gen.ts, packed-small.gen.ts). The pictures are in kernels/layouts.
 import { begin, declare, dots, each, load, numbered } from './vocabulary.ts';
 
 /** `const u0 = …, u1 = …; const u2 = …, u3 = …;` */
@@ -7,8 +7,8 @@ export const pairs = (word: string, name: string, vectors: number, value: (v: nu
   each(vectors / 2, (i) => declare(word, [`${name}${2 * i}`, `${name}${2 * i + 1}`], (j) => value(2 * i + j)));
 
 /**
- * A block of nibbles at `w`, with or without a fifth bit: of each step the low ones, columns 0…15, then the high ones. K is at
- * least `from`.
+ * A block of nibbles at `w`, with or without a fifth bit: of each step the low ones, columns 0…15, then the high ones.
+ * K is at least `from`.
  */
 export const nibbleSteps = (vectors: number, from: number): string => `
     const start = x + <usize>K * (five ? START_16 : START_8);
@@ -38,7 +38,13 @@ export const byteSteps = (vectors: number, p: string, x: string, codes: string, 
 
 /** 16 columns of 6-bit codes at `set`: three steps from `p` to `stop`, and a fourth from the bits above their codes. */
 export const sixSteps = (vectors: number, p: string, set: string): string => `
-    ${byteSteps(vectors, p, 'x', 'l', pairs('const', 'l', vectors, (v) => `v128.and(${load(p, 16 * v)}, six)`))}
+    ${byteSteps(
+      vectors,
+      p,
+      'x',
+      'l',
+      pairs('const', 'l', vectors, (v) => `v128.and(${load(p, 16 * v)}, six)`),
+    )}
     ${pairs('const', 'l', vectors, (v) => {
       const sets = [0, 64, 128].map((at) => load(set, at + 16 * v));
       return `fourthSix(${sets.join(', ')}, top)`;

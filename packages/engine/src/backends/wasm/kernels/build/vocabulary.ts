@@ -1,6 +1,7 @@
-// Words of the templates of packed products. Step by step a product adds four columns of K rows of activations times four
-// columns of 4 `vectors` rows of weights. An accumulator is a vector of four outputs of one row: `a1` is outputs 0…3 of row 1,
-// `b1` outputs 4…7. K is a constant of every function that the templates' functions are inlined into; `if (K > 2)` costs nothing.
+// Words of the templates of packed products. Step by step a product adds four columns of K rows of activations times
+// four columns of 4 `vectors` rows of weights. An accumulator is a vector of four outputs of one row: `a1` is outputs
+// 0…3 of row 1, `b1` outputs 4…7. K is a constant of every function that the templates' functions are inlined into;
+// `if (K > 2)` costs nothing.
 import { LAYOUTS } from '../layouts/index.ts';
 
 /** `text` for 0…count - 1. */
@@ -12,8 +13,7 @@ export const rows = (from: number, text: (r: number) => string): string =>
   each(4, (r) => (r < from ? text(r) : `if (K > ${r}) { ${text(r)} }`));
 
 export const load = (p: string, at = 0): string => (at ? `v128.load(${p}, ${at})` : `v128.load(${p})`);
-export const splat = (p: string, at = 0): string =>
-  at ? `v128.load32_splat(${p}, ${at})` : `v128.load32_splat(${p})`;
+export const splat = (p: string, at = 0): string => (at ? `v128.load32_splat(${p}, ${at})` : `v128.load32_splat(${p})`);
 
 export const acc = (v: number, r: number): string => `${'abcd'[v]}${r}`;
 
@@ -24,7 +24,10 @@ export const declare = (word: string, names: readonly string[], value: (i: numbe
 /** `${name}0`, `${name}1` … */
 export const numbered = (name: string, count: number): string[] => Array.from({ length: count }, (_, i) => name + i);
 
-/** Declares the accumulators; a row's begin with its value at `start`, or with zero where `without` holds or it is not there. */
+/**
+ * Declares the accumulators; a row's begin with its value at `start`, or with zero where `without` holds or it is not
+ * there.
+ */
 export const begin = (vectors: number, from: number, without = ''): string =>
   each(4, (r) => {
     const zero = [without, r >= from ? `K < ${r + 1}` : ''].filter(Boolean).join(' || ');
@@ -47,8 +50,8 @@ export interface Family {
 }
 
 /**
- * A function for each member: in branches of one function, Binaryen would fold the copies into one again, with the number of
- * rows a variable.
+ * A function for each member: in branches of one function, Binaryen would fold the copies into one again, with the
+ * number of rows a variable.
  */
 export const functions = ({ members, parameters }: Family): string =>
   members.map(({ name, body }) => `function ${name}(${parameters}): void { ${body}; }`).join('\n');

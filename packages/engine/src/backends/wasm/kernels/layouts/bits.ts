@@ -3,14 +3,7 @@
 const nibbleAt = (c: number, r: number): number => ((c % 16) >> 2) * 64 + r * 4 + (c % 4);
 
 /** Nibbles, 256 B at `at`; with 5 bits, bit 4 in the 64 B behind them. */
-export function putCode(
-  group: Uint8Array,
-  at: number,
-  r: number,
-  c: number,
-  code: number,
-  bits: 4 | 5,
-): void {
+export function putCode(group: Uint8Array, at: number, r: number, c: number, code: number, bits: 4 | 5): void {
   const n = at + nibbleAt(c, r);
   group[n] = c < 16 ? (group[n]! & 0xf0) | (code & 15) : (group[n]! & 0x0f) | ((code & 15) << 4);
   if (bits === 5) {

@@ -16,7 +16,10 @@ export interface Layout {
   readonly scales: number;
   /** Whether a minimum is subtracted for each block. */
   readonly minimum: boolean;
-  /** The start value of accumulators (kernels/linear/packed-codes.ts) that takes the codes' offset out again, if they have one. */
+  /**
+   * The start value of accumulators (kernels/linear/packed-codes.ts) that takes the codes' offset out again, if they
+   * have one.
+   */
   readonly start?: 'START_8' | 'START_16' | 'START_32';
   /** `block` is one block of the file, `group` the 16 rows' group that holds it, r the row in the tile. */
   pack(block: Uint8Array, group: Uint8Array, r: number): void;

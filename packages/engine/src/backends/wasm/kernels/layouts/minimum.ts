@@ -2,8 +2,8 @@
 //
 //   d       32 B   f16, one for each row
 //   dmin    32 B   f16
-//   6-bit  192 B   16 values v for each row (8 scales, then 8 minima) in four sets of 48 B: byte j * 16 + r holds v[j] and, above it,
-//                  bits 2j, 2j + 1 of v[3], j = 0…2
+//   6-bit  192 B   16 values v for each row (8 scales, then 8 minima) in four sets of 48 B: byte j * 16 + r holds v[j]
+//                  and, above it, bits 2j, 2j + 1 of v[3], j = 0…2
 //   8 blocks of nibbles as Q4_0's (and, in Q5_K, of bit 4 as Q5_0's)
 //
 // File format: ggml's block_q4_K and block_q5_K (ggml-common.h), 12 bytes of scales and minima.
@@ -22,9 +22,7 @@ function fileScale(scales: Uint8Array, k: number): number {
   const i = k % 8;
   const low = k < 8;
   if (i < 4) return scales[low ? i : i + 4]! & 63;
-  return low
-    ? (scales[i + 4]! & 15) | ((scales[i - 4]! >> 6) << 4)
-    : (scales[i + 4]! >> 4) | ((scales[i]! >> 6) << 4);
+  return low ? (scales[i + 4]! & 15) | ((scales[i - 4]! >> 6) << 4) : (scales[i + 4]! >> 4) | ((scales[i]! >> 6) << 4);
 }
 
 function fileScales(values: readonly number[], scales: Uint8Array): void {
@@ -35,12 +33,10 @@ function fileScales(values: readonly number[], scales: Uint8Array): void {
   }
 }
 
-/** Packing of a type with `bits` bits a code in blocks of `step` bytes, whose nibbles begin at `nibbles` in the file. */
-export const packMinimum = (
-  bits: 4 | 5,
-  step: number,
-  nibbles: number,
-): Pick<Layout, 'pack' | 'unpack'> => ({
+/**
+ * Packing of a type with `bits` bits a code in blocks of `step` bytes, whose nibbles begin at `nibbles` in the file.
+ */
+export const packMinimum = (bits: 4 | 5, step: number, nibbles: number): Pick<Layout, 'pack' | 'unpack'> => ({
   pack(block, group, r) {
     copyHalf(block, 0, group, r * 2);
     copyHalf(block, 2, group, MINIMA + r * 2);

@@ -1,5 +1,5 @@
-// Packing at loading speed: the kernels' packing routine, from a stage in the arena straight into the matrix's place. Same bytes as
-// layout.ts's packRows.
+// Packing at loading speed: the kernels' packing routine, from a stage in the arena straight into the matrix's place.
+// Same bytes as layout.ts's packRows.
 
 import type { LinearMemory } from '../../../../memory/arena.ts';
 import { layoutId } from '../../../../plan/layouts.ts';
@@ -16,14 +16,7 @@ export function packStage(
   return {
     bytes: new Uint8Array(memory.buffer, address, byteLength),
     pack({ target, rowStart, columns, address: matrix }: LoadJob, row, rows) {
-      kernels.packRows!(
-        layoutId({ type: target, packed: true }),
-        address,
-        rowStart + row,
-        rows,
-        columns,
-        matrix,
-      );
+      kernels.packRows!(layoutId({ type: target, packed: true }), address, rowStart + row, rows, columns, matrix);
     },
   };
 }

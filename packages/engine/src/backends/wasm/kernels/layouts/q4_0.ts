@@ -23,8 +23,7 @@ export const Q4_0: Layout = {
     copyHalf(block, 0, group, SCALES + r * 2);
   },
   unpack(group, block, r) {
-    for (let c = 0; c < 16; c++)
-      block[2 + c] = getCode(group, 0, r, c, 4) | (getCode(group, 0, r, c + 16, 4) << 4);
+    for (let c = 0; c < 16; c++) block[2 + c] = getCode(group, 0, r, c, 4) | (getCode(group, 0, r, c + 16, 4) << 4);
     copyHalf(group, SCALES + r * 2, block, 0);
   },
 };

@@ -4,8 +4,8 @@
 //   bit 4    64 B   byte r * 4 + c % 4, bit c >> 2
 //   scales   32 B   f16, one for each row
 //
-// A step of codes is as Q4_0's; bit 0 of the fifth bits belongs to its low nibbles, bit 4 to its high ones, and each step shifts
-// them down by one. The offset is 16.
+// A step of codes is as Q4_0's; bit 0 of the fifth bits belongs to its low nibbles, bit 4 to its high ones, and each
+// step shifts them down by one. The offset is 16.
 import { copyHalf, getCode, putCode } from './bits.ts';
 import type { Layout } from './layout.ts';
 

@@ -2,10 +2,11 @@
 //
 //   d           32 B   f16, one for each row
 //   factors    256 B   int8 for every 16 columns: byte (2 i + (c >> 4)) * 16 + r, i the block of 32 columns
-//   8 blocks of codes, 384 B each, in sets of 16 columns, 192 B each, and 4 values v[c % 16 >> 2] for each r and c % 4: byte j * 64 +
-//               r * 4 + c % 4 holds v[j] and, above it, bits 2j, 2j + 1 of v[3], j = 0…2
+//   8 blocks of codes, 384 B each, in sets of 16 columns, 192 B each, and 4 values v[c % 16 >> 2] for each r and c % 4:
+//               byte j * 64 + r * 4 + c % 4 holds v[j] and, above it, bits 2j, 2j + 1 of v[3], j = 0…2
 //
-// Codes of 16 columns are three steps of 64 B, the low six bits, and a fourth from the top bits of all three. The offset is 32.
+// Codes of 16 columns are three steps of 64 B, the low six bits, and a fourth from the top bits of all three. The
+// offset is 32.
 import { copyHalf, get6, put6 } from './bits.ts';
 import type { Layout } from './layout.ts';
 

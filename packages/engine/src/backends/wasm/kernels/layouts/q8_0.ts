@@ -3,8 +3,8 @@
 //   bytes   512 B   byte (c >> 2) * 64 + r * 4 + c % 4: the code + 128
 //   scales   32 B   f16, one for each row
 //
-// A step of codes is 64 B of columns 4s…, read twice, as the dot product takes weights below 128: the high nibbles, which
-// count 16 times and carry the offset of 8, and the low ones.
+// A step of codes is 64 B of columns 4s…, read twice, as the dot product takes weights below 128: the high nibbles,
+// which count 16 times and carry the offset of 8, and the low ones.
 import { copyHalf } from './bits.ts';
 import type { Layout } from './layout.ts';
 

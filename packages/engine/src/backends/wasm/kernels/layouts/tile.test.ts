@@ -6,8 +6,8 @@ import type { TensorType } from '../../../../formats/types.ts';
 import type { LoadJob } from '../../../load/load-job.ts';
 import { ARENA_BASE, instantiateKernels } from '../../load-kernels.ts';
 import { randomNumbers } from '../../packed/harness.ts';
-import { canPack, packedByteLength, packRows, unpackRow } from './tile.ts';
 import { packStage } from './packer.ts';
+import { canPack, packedByteLength, packRows, unpackRow } from './tile.ts';
 
 const TYPES: readonly TensorType[] = ['Q4_0', 'Q4_K', 'Q5_0', 'Q5_K', 'Q6_K', 'Q8_0'];
 
@@ -27,10 +27,7 @@ describe('packed layouts', () => {
         const whole = new Uint8Array(packedByteLength(type, rows, columns)).fill(0xaa);
         packRows(type, raw, 0, rows, rows, columns, whole);
         for (let row = 0; row < rows; row++) {
-          assert.deepEqual(
-            unpackRow(type, whole, row, columns),
-            raw.subarray(row * rowBytes, (row + 1) * rowBytes),
-          );
+          assert.deepEqual(unpackRow(type, whole, row, columns), raw.subarray(row * rowBytes, (row + 1) * rowBytes));
         }
         const inParts = new Uint8Array(whole.length).fill(0x55);
         const cut = Math.floor(rows / 3);

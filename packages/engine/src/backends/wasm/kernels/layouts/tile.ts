@@ -1,13 +1,13 @@
-// Packed weights: 16 rows of a quantised matrix interleaved for the int8 dot-product kernels, at the file's own size. This is
-// the definition and the plain reference of packing; the kernels that pack while loading give the same bytes.
+// Packed weights: 16 rows of a quantised matrix interleaved for the int8 dot-product kernels, at the file's own size.
+// This is the definition and the plain reference of packing; the kernels that pack while loading give the same bytes.
 //
-// A matrix is tiles of 16 rows, the last one filled up with zero rows; a tile is one contiguous stream of groups of columns (32,
-// or 256 for K-quants). What a group holds, each type's file says (q4_0.ts …).
+// A matrix is tiles of 16 rows, the last one filled up with zero rows; a tile is one contiguous stream of groups of
+// columns (32, or 256 for K-quants). What a group holds, each type's file says (q4_0.ts …).
 //
 // So every byte belongs to one row, and rows can be packed in any order. F16 stays raw: its rows are a stream already.
 import { TENSOR_TYPES } from '../../../../formats/tensor-types.ts';
 import type { TensorType } from '../../../../formats/types.ts';
-import { type Layout, LAYOUTS } from './index.ts';
+import { LAYOUTS, type Layout } from './index.ts';
 
 export const TILE_OUTPUTS = 16;
 
@@ -32,8 +32,8 @@ export const packedByteLength = (type: TensorType, rows: number, columns: number
   Math.ceil(rows / TILE_OUTPUTS) * tileBytes(layoutOf(type).type, columns);
 
 /**
- * Packs rows rowStart… of a matrix of `rows` rows: `raw` holds `rowCount` rows in the file's format, `out` the whole packed
- * matrix. The last row brings the zero rows that fill the last tile.
+ * Packs rows rowStart… of a matrix of `rows` rows: `raw` holds `rowCount` rows in the file's format, `out` the whole
+ * packed matrix. The last row brings the zero rows that fill the last tile.
  */
 export function packRows(
   type: TensorType,
@@ -52,10 +52,7 @@ export function packRows(
   const place = (row: number, source: Uint8Array | null) => {
     const tile = Math.floor(row / TILE_OUTPUTS) * tileBytes(type, columns);
     for (let g = 0; g < groups; g++) {
-      const group = out.subarray(
-        tile + g * blockBytes * TILE_OUTPUTS,
-        tile + (g + 1) * blockBytes * TILE_OUTPUTS,
-      );
+      const group = out.subarray(tile + g * blockBytes * TILE_OUTPUTS, tile + (g + 1) * blockBytes * TILE_OUTPUTS);
       layout.pack(source?.subarray(g * blockBytes, (g + 1) * blockBytes) ?? zero, group, row % TILE_OUTPUTS);
     }
   };
@@ -72,10 +69,7 @@ export function unpackRow(type: TensorType, packed: Uint8Array, row: number, col
   const tile = Math.floor(row / TILE_OUTPUTS) * tileBytes(type, columns);
   const raw = new Uint8Array(groups * blockBytes);
   for (let g = 0; g < groups; g++) {
-    const group = packed.subarray(
-      tile + g * blockBytes * TILE_OUTPUTS,
-      tile + (g + 1) * blockBytes * TILE_OUTPUTS,
-    );
+    const group = packed.subarray(tile + g * blockBytes * TILE_OUTPUTS, tile + (g + 1) * blockBytes * TILE_OUTPUTS);
     layout.unpack(group, raw.subarray(g * blockBytes, (g + 1) * blockBytes), row % TILE_OUTPUTS);
   }
   return raw;

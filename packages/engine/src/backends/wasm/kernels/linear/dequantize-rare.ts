@@ -1,4 +1,5 @@
-// Decoders of the rarer block formats, one value at a time: see dequantize.ts, and formats/quants/*.ts for the pictures.
+// Decoders of the rarer block formats, one value at a time: see dequantize.ts, and formats/quants/*.ts for the
+// pictures.
 import { halfToFloat } from '../common/math';
 
 /** The levels of IQ4_NL and IQ4_XS; twice the E2M1 values of MXFP4. */
@@ -7,7 +8,7 @@ const MXFP4_LEVELS: usize = memory.data<i8>([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2,
 
 // @inline
 function put(to: usize, index: i32, value: f32): void {
-  store<f32>(to + (<usize>index << 2), value);
+  store<f32>(to + ((<usize>index) << 2), value);
 }
 
 export function dequantizeQ2K(from: usize, to: usize, end: usize): void {
@@ -19,7 +20,8 @@ export function dequantizeQ2K(from: usize, to: usize, end: usize): void {
       const scale: f32 = d * <f32>(packed & 15);
       const min: f32 = dmin * <f32>(packed >> 4);
       const codes = from + 16 + <usize>((group >> 3) * 32 + (group & 1) * 16);
-      for (let l = 0; l < 16; l++) put(to, l, scale * <f32>((<i32>load<u8>(codes + <usize>l) >> (group & 6)) & 3) - min);
+      for (let l = 0; l < 16; l++)
+        put(to, l, scale * <f32>((<i32>load<u8>(codes + <usize>l) >> (group & 6)) & 3) - min);
     }
   }
 }
@@ -76,7 +78,7 @@ export function dequantizeIQ4XS(from: usize, to: usize, end: usize): void {
 export function dequantizeMXFP4(from: usize, to: usize, end: usize): void {
   for (; to < end; to += 128, from += 17) {
     const e = <u32>load<u8>(from);
-    const scale = reinterpret<f32>(e >= 2 ? (e - 1) << 23 : <u32>0x200000 << e);
+    const scale = reinterpret<f32>(e >= 2 ? (e - 1) << 23 : (<u32>0x200000) << e);
     decodeNibbles(from + 1, MXFP4_LEVELS, scale, to);
   }
 }

@@ -1,9 +1,18 @@
 // Weights of raw layouts (plan/layouts.ts: a file format's own rows) to f32, with the same roundings as
-// formats/dequantize.ts. Block pictures stand beside each decoder there (formats/quants/*.ts, after ggml-common.h); here
-// the common formats are decoded in vectors, the rest (dequantize-rare.ts) one value at a time.
-import { dequantizeIQ4NL, dequantizeIQ4XS, dequantizeMXFP4, dequantizeQ2K, dequantizeQ3K, dequantizeTQ1, dequantizeTQ2 } from './dequantize-rare';
+// formats/dequantize.ts. Block pictures stand beside each decoder there (formats/quants/*.ts, after ggml-common.h);
+// here the common formats are decoded in vectors, the rest (dequantize-rare.ts) one value at a time.
+
 import { madd } from '../common/common';
 import { halfToFloat, horizontalSum } from '../common/math';
+import {
+  dequantizeIQ4NL,
+  dequantizeIQ4XS,
+  dequantizeMXFP4,
+  dequantizeQ2K,
+  dequantizeQ3K,
+  dequantizeTQ1,
+  dequantizeTQ2,
+} from './dequantize-rare';
 
 /** By layout id: elements per block as a power of two, and bytes per block. */
 const BLOCK_SHIFTS: usize = memory.data<u8>([0, 0, 0, 5, 5, 5, 5, 5, 8, 8, 8, 8, 8, 5, 8, 8, 8, 5]);
@@ -21,34 +30,72 @@ export function layoutBytes(layout: i32, columns: i32): usize {
 
 /** Decodes `count` elements, a whole number of blocks. */
 export function dequantizeRow(layout: i32, from: usize, to: usize, count: i32): void {
-  const end = to + (<usize>count << 2);
+  const end = to + ((<usize>count) << 2);
   switch (layout) {
-    case 0: memory.copy(to, from, <usize>count << 2); return;
-    case 1: dequantizeF16(from, to, count); return;
-    case 2: dequantizeBF16(from, to, count); return;
-    case 3: dequantizeQ4(from, to, end); return;
-    case 4: dequantizeQ41(from, to, end); return;
-    case 5: dequantizeQ5(from, to, end); return;
-    case 6: dequantizeQ51(from, to, end); return;
-    case 7: dequantizeQ8(from, to, end); return;
-    case 8: dequantizeQ2K(from, to, end); return;
-    case 9: dequantizeQ3K(from, to, end); return;
-    case 10: dequantizeQ4K(from, to, end); return;
-    case 11: dequantizeQ5K(from, to, end); return;
-    case 12: dequantizeQ6K(from, to, end); return;
-    case 13: dequantizeIQ4NL(from, to, end); return;
-    case 14: dequantizeIQ4XS(from, to, end); return;
-    case 15: dequantizeTQ1(from, to, end); return;
-    case 16: dequantizeTQ2(from, to, end); return;
-    case 17: dequantizeMXFP4(from, to, end); return;
-    default: unreachable();
+    case 0:
+      memory.copy(to, from, (<usize>count) << 2);
+      return;
+    case 1:
+      dequantizeF16(from, to, count);
+      return;
+    case 2:
+      dequantizeBF16(from, to, count);
+      return;
+    case 3:
+      dequantizeQ4(from, to, end);
+      return;
+    case 4:
+      dequantizeQ41(from, to, end);
+      return;
+    case 5:
+      dequantizeQ5(from, to, end);
+      return;
+    case 6:
+      dequantizeQ51(from, to, end);
+      return;
+    case 7:
+      dequantizeQ8(from, to, end);
+      return;
+    case 8:
+      dequantizeQ2K(from, to, end);
+      return;
+    case 9:
+      dequantizeQ3K(from, to, end);
+      return;
+    case 10:
+      dequantizeQ4K(from, to, end);
+      return;
+    case 11:
+      dequantizeQ5K(from, to, end);
+      return;
+    case 12:
+      dequantizeQ6K(from, to, end);
+      return;
+    case 13:
+      dequantizeIQ4NL(from, to, end);
+      return;
+    case 14:
+      dequantizeIQ4XS(from, to, end);
+      return;
+    case 15:
+      dequantizeTQ1(from, to, end);
+      return;
+    case 16:
+      dequantizeTQ2(from, to, end);
+      return;
+    case 17:
+      dequantizeMXFP4(from, to, end);
+      return;
+    default:
+      unreachable();
   }
 }
 
 const F16_CONSTANTS: usize = memory.data<u32>([0x8fffffff, 0x7fff7fff, 0x77800000], 16);
 
 /**
- * Eight at a time: a half's bits, widened with their sign and shifted left by 13, are an f32 whose exponent is 112 too small. That is exact but for infinities and NaNs (halves from 0x7c00 up); rows that hold one are redone.
+ * Eight at a time: a half's bits, widened with their sign and shifted left by 13, are an f32 whose exponent is 112 too
+ * small. That is exact but for infinities and NaNs (halves from 0x7c00 up); rows that hold one are redone.
  */
 export function dequantizeF16(from: usize, to: usize, count: i32): void {
   const keep = v128.load32_splat(F16_CONSTANTS);
@@ -67,8 +114,8 @@ export function dequantizeF16(from: usize, to: usize, count: i32): void {
     to += 32;
   }
   if (v128.any_true(i16x8.ge_s(greatest, i16x8.splat(0x7c00)))) {
-    from -= <usize>(count - left) << 1;
-    to -= <usize>(count - left) << 2;
+    from -= (<usize>(count - left)) << 1;
+    to -= (<usize>(count - left)) << 2;
     left = count;
   }
   for (; left > 0; left--) {
@@ -82,8 +129,9 @@ export function dequantizeF16(from: usize, to: usize, count: i32): void {
 export function widenHalves(from: usize, stride: usize, count: i32, to: usize): void {
   const keep = v128.load32_splat(F16_CONSTANTS);
   const rebias = v128.load32_splat(F16_CONSTANTS + 8);
-  for (const end = to + (<usize>count << 6); to < end; to += 64, from += stride) {
-    const a = v128.load(from), b = v128.load(from, 16);
+  for (const end = to + ((<usize>count) << 6); to < end; to += 64, from += stride) {
+    const a = v128.load(from),
+      b = v128.load(from, 16);
     const a0 = f32x4.mul(v128.and(i32x4.shl(i32x4.extend_low_i16x8_s(a), 13), keep), rebias);
     const a1 = f32x4.mul(v128.and(i32x4.shl(i32x4.extend_high_i16x8_s(a), 13), keep), rebias);
     const b0 = f32x4.mul(v128.and(i32x4.shl(i32x4.extend_low_i16x8_s(b), 13), keep), rebias);
@@ -118,8 +166,8 @@ export function dotHalves(w: usize, x: usize, count: i32): f32 {
   let sum = horizontalSum(f32x4.add(even, odd));
   if (v128.any_true(i16x8.ge_s(greatest, i16x8.splat(0x7c00)))) {
     sum = 0;
-    w -= <usize>(count - left) << 1;
-    x -= <usize>(count - left) << 2;
+    w -= (<usize>(count - left)) << 1;
+    x -= (<usize>(count - left)) << 2;
     left = count;
   }
   for (; left > 0; left--) {
@@ -137,7 +185,7 @@ function dequantizeBF16(from: usize, to: usize, count: i32): void {
     to += 16;
   }
   for (; count > 0; count--) {
-    store<u32>(to, <u32>load<u16>(from) << 16);
+    store<u32>(to, (<u32>load<u16>(from)) << 16);
     from += 2;
     to += 4;
   }
@@ -239,7 +287,9 @@ function dequantizeQ8(from: usize, to: usize, end: usize): void {
   }
 }
 
-/** Scale (low byte) and min (high byte) of group `group` of Q4_K and Q5_K, six bits each, from the 12 bytes at `from`. */
+/**
+ * Scale (low byte) and min (high byte) of group `group` of Q4_K and Q5_K, six bits each, from the 12 bytes at `from`.
+ */
 // @inline
 function scaleAndMin(from: usize, group: i32): i32 {
   const at = from + <usize>(group & 3);
@@ -283,7 +333,7 @@ function dequantizeQ5K(from: usize, to: usize, end: usize): void {
       for (let half: usize = 0; half < 32; half += 16) {
         const pairs = v128.load(codes + half, 48);
         const nibbles = group & 1 ? highNibbles(pairs) : lowNibbles(pairs);
-        const bit = i8x16.splat(<i8>1 << <i8>group);
+        const bit = i8x16.splat((<i8>1) << (<i8>group));
         const high = v128.and(i8x16.eq(v128.and(v128.load(from + half, 16), bit), bit), i8x16.splat(16));
         storeAffine(to + (half << 2), v128.or(nibbles, high), scale, min);
       }

@@ -25,24 +25,36 @@ const GAP: usize = 64;
 export const GEMM_SCRATCH: usize = A_BYTES + B_BYTES + 256;
 
 /**
- * C[i][j] = (accumulate ? C[i][j] : 0) + sum over l < k of A[i][l] B[l][j], i < m <= BLOCK, j < n <= BLOCK. Element A[i][l]
- * lies at a + i aRow + l aCol, B[l][j] at b + row(l) bRow + j bCol with row(l) = bIndex ? bIndex[l] : l; one stride of each is
- * 4. Rows of C are cRow apart. All in bytes.
+ * C[i][j] = (accumulate ? C[i][j] : 0) + sum over l < k of A[i][l] B[l][j], i < m <= BLOCK, j < n <= BLOCK. Element
+ * A[i][l] lies at a + i aRow + l aCol, B[l][j] at b + row(l) bRow + j bCol with row(l) = bIndex ? bIndex[l] : l; one
+ * stride of each is 4. Rows of C are cRow apart. All in bytes.
  */
 export function multiplyBlock(
-  m: i32, n: i32, k: i32, a: usize, aRow: usize, aCol: usize, b: usize, bRow: usize, bCol: usize, bIndex: usize,
-  c: usize, cRow: usize, accumulate: bool, scratch: usize,
+  m: i32,
+  n: i32,
+  k: i32,
+  a: usize,
+  aRow: usize,
+  aCol: usize,
+  b: usize,
+  bRow: usize,
+  bCol: usize,
+  bIndex: usize,
+  c: usize,
+  cRow: usize,
+  accumulate: bool,
+  scratch: usize,
 ): void {
   const panelsB = scratch + A_BYTES;
   const tile = panelsB + B_BYTES;
   for (let start = 0; start < k; start += KC) {
     const count = min(KC, k - start);
-    const length = <usize>count << 4;
+    const length = (<usize>count) << 4;
     const stepA = length + GAP;
     const stepB = (length << 1) + GAP;
     packA(m, count, a + <usize>start * aCol, aRow, aCol, scratch);
     if (bIndex == 0) packB(n, count, b + <usize>start * bRow, bRow, bCol, panelsB);
-    else packIndexed(n, count, b, bRow, bIndex + (<usize>start << 2), panelsB);
+    else packIndexed(n, count, b, bRow, bIndex + ((<usize>start) << 2), panelsB);
     const add = accumulate || start > 0;
     let panelB = panelsB;
     let j = 0;
@@ -50,14 +62,14 @@ export function multiplyBlock(
       let panelA = scratch;
       for (let i = 0; i < m; i += 4, panelA += stepA) {
         multiplyWideTile(panelA, panelB, panelB + stepB, length, tile);
-        finishTile(tile, 16, c + <usize>i * cRow + (<usize>j << 2), cRow, min(4, m - i), min(16, n - j), add);
+        finishTile(tile, 16, c + <usize>i * cRow + ((<usize>j) << 2), cRow, min(4, m - i), min(16, n - j), add);
       }
     }
     for (; j < n; j += 8, panelB += stepB) {
       let panelA = scratch;
       for (let i = 0; i < m; i += 4, panelA += stepA) {
         multiplyTile(panelA, panelB, length, tile);
-        finishTile(tile, 8, c + <usize>i * cRow + (<usize>j << 2), cRow, min(4, m - i), min(8, n - j), add);
+        finishTile(tile, 8, c + <usize>i * cRow + ((<usize>j) << 2), cRow, min(4, m - i), min(8, n - j), add);
       }
     }
   }
@@ -170,9 +182,9 @@ function multiplyWideTile(a: usize, left: usize, right: usize, length: usize, ti
 
 /** The live part of a tile of `width` columns becomes, or is added to, its place in C. */
 function finishTile(tile: usize, width: i32, c: usize, cRow: usize, rows: i32, columns: i32, add: bool): void {
-  for (; rows > 0; rows--, c += cRow, tile += <usize>width << 2) {
+  for (; rows > 0; rows--, c += cRow, tile += (<usize>width) << 2) {
     let at: usize = 0;
-    const end = <usize>columns << 2;
+    const end = (<usize>columns) << 2;
     for (; at + 16 <= end; at += 16) {
       const value = v128.load(tile + at);
       v128.store(c + at, add ? f32x4.add(v128.load(c + at), value) : value);
@@ -186,7 +198,7 @@ function finishTile(tile: usize, width: i32, c: usize, cRow: usize, rows: i32, c
 
 /** panel[k][lane] for groups of four rows of A. */
 function packA(m: i32, count: i32, a: usize, aRow: usize, aCol: usize, panel: usize): void {
-  const bytes = <usize>count << 4;
+  const bytes = (<usize>count) << 4;
   let i = 0;
   if (aRow == 4) {
     copyRowsA(a, m & ~15, aCol, count, panel);
@@ -201,12 +213,15 @@ function packA(m: i32, count: i32, a: usize, aRow: usize, aCol: usize, panel: us
   }
 }
 
-/** `count` rows of m floats, a multiple of 16, each read in one go: rows may lie pages apart, where nothing is fetched ahead. */
+/**
+ * `count` rows of m floats, a multiple of 16, each read in one go: rows may lie pages apart, where nothing is fetched
+ * ahead.
+ */
 function copyRowsA(from: usize, m: i32, stride: usize, count: i32, panel: usize): void {
-  const step = (<usize>count << 4) + GAP;
-  for (const stop = panel + (<usize>count << 4); panel < stop; panel += 16, from += stride) {
+  const step = ((<usize>count) << 4) + GAP;
+  for (const stop = panel + ((<usize>count) << 4); panel < stop; panel += 16, from += stride) {
     let to = panel;
-    const end = from + (<usize>m << 2);
+    const end = from + ((<usize>m) << 2);
     for (let at = from; at < end; at += 64) {
       const v0 = v128.load(at);
       const v1 = v128.load(at, 16);
@@ -229,7 +244,8 @@ function transposeFour(row0: usize, stride: usize, live: i32, count: i32, panel:
   if (live < 4) {
     for (let l = 0; l < count; l++, panel += 16) {
       v128.store(panel, f32x4.splat(0));
-      for (let i = 0; i < live; i++) store<f32>(panel + (<usize>i << 2), load<f32>(row0 + <usize>i * stride + (<usize>l << 2)));
+      for (let i = 0; i < live; i++)
+        store<f32>(panel + ((<usize>i) << 2), load<f32>(row0 + <usize>i * stride + ((<usize>l) << 2)));
     }
     return;
   }
@@ -271,7 +287,7 @@ function transposeFour(row0: usize, stride: usize, live: i32, count: i32, panel:
 
 /** panel[k][lane] for groups of eight columns of B. */
 function packB(n: i32, count: i32, b: usize, bRow: usize, bCol: usize, panel: usize): void {
-  const bytes = <usize>count << 5;
+  const bytes = (<usize>count) << 5;
   let j = 0;
   if (bCol == 4) {
     copyRowsB(b, n & ~7, bRow, count, panel);
@@ -291,7 +307,7 @@ function packB(n: i32, count: i32, b: usize, bRow: usize, bCol: usize, panel: us
       for (let l: usize = 0, to = panel; to < panel + bytes; l += 4, to += 32) {
         v128.store(to, f32x4.splat(0));
         v128.store(to, f32x4.splat(0), 16);
-        for (let i = 0; i < live; i++) store<f32>(to + (<usize>i << 2), load<f32>(at + <usize>i * bCol + l));
+        for (let i = 0; i < live; i++) store<f32>(to + ((<usize>i) << 2), load<f32>(at + <usize>i * bCol + l));
       }
     }
   }
@@ -299,10 +315,10 @@ function packB(n: i32, count: i32, b: usize, bRow: usize, bCol: usize, panel: us
 
 /** `count` rows of n floats, a multiple of 8. */
 function copyRowsB(from: usize, n: i32, stride: usize, count: i32, panel: usize): void {
-  const step = (<usize>count << 5) + GAP;
-  for (const stop = panel + (<usize>count << 5); panel < stop; panel += 32, from += stride) {
+  const step = ((<usize>count) << 5) + GAP;
+  for (const stop = panel + ((<usize>count) << 5); panel < stop; panel += 32, from += stride) {
     let to = panel;
-    const end = from + (<usize>n << 2);
+    const end = from + ((<usize>n) << 2);
     for (let at = from; at < end; at += 32, to += step) {
       v128.store(to, v128.load(at));
       v128.store(to, v128.load(at, 16), 16);
@@ -314,7 +330,7 @@ function packIndexed(n: i32, count: i32, b: usize, bRow: usize, index: usize, pa
   for (let j = 0; j < n; j += 8) {
     const live = min(8, n - j);
     for (let l = 0; l < count; l++, panel += 32)
-      copyEight(b + <usize>load<u32>(index + (<usize>l << 2)) * bRow + (<usize>j << 2), live, panel);
+      copyEight(b + <usize>load<u32>(index + ((<usize>l) << 2)) * bRow + ((<usize>j) << 2), live, panel);
     panel += GAP;
   }
 }

@@ -1,6 +1,7 @@
 // Numbers of the packed layouts, from kernels/layouts: what packing while loading and the reference have.
-import { PACKED_BASE } from '../../../../plan/layouts.ts';
+
 import { FIXED_SCRATCH, GATHERED_ROWS, PANEL_BLOCK_BYTES } from '../../../../plan/codes.ts';
+import { PACKED_BASE } from '../../../../plan/layouts.ts';
 import { groupBytes, LAYOUTS } from '../layouts/index.ts';
 import { TILE_OUTPUTS } from '../layouts/tile.ts';
 

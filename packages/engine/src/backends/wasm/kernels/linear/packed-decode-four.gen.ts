@@ -1,9 +1,10 @@
-// One row of activations times four tiles of 16 rows at once, the tiles being far apart: a quarter of a thread's range of weights from
-// each other. The processor follows four streams, each by load instructions of its own, and so keeps more lines under way than for
-// one, whose prefetchers begin anew at every page. From memory on two threads of a Zen 5 it is 1.2 to 1.37 x (Q4_0) and 1.15 to 1.2 x (Q4_K) as
-// fast as tile after tile (packed-decode.ts). Sums are the same, bit for bit; they lie in memory between blocks, since registers are full of accumulators:
-// eight of 256 bits. Where vectors stay 128 bits wide there would be sixteen, so only `wideTiles` come here.
-import { declare, each, load, numbered } from '../build/vocabulary.ts';
+// One row of activations times four tiles of 16 rows at once, the tiles being far apart: a quarter of a thread's range
+// of weights from each other. The processor follows four streams, each by load instructions of its own, and so keeps
+// more lines under way than for one, whose prefetchers begin anew at every page. From memory on two threads of a Zen 5
+// it is 1.2 to 1.37 x (Q4_0) and 1.15 to 1.2 x (Q4_K) as fast as tile after tile (packed-decode.ts). Sums are the
+// same, bit for bit; they lie in memory between blocks, since registers are full of accumulators: eight of 256 bits.
+// Where vectors stay 128 bits wide there would be sixteen, so only `wideTiles` come here.
+import { declare, each, type Family, functions, load, numbered } from '../build/vocabulary.ts';
 
 const storeSums = each(4, (v) => `v128.store(area, y${v}${v ? `, ${16 * v}` : ''});`);
 const floats = (integers: string): string => `f32x4.convert_i32x4_s(${integers})`;
@@ -12,14 +13,21 @@ const AREAS = ['area', 'area1', 'area2', 'area3'];
 const accumulators = (stream: number): string[] => numbered('abcd'[stream]!, 4);
 const advance = (bytes: number): string => STREAMS.map((p) => `${p} += ${bytes};`).join(' ');
 
-/** Adds a block of a Q4_0 tile, whose f16 scales are at `w`. Offsets are literal and stores come last, or the 256-bit pass would not see pairs. */
+/**
+ * Adds a block of a Q4_0 tile, whose f16 scales are at `w`. Offsets are literal and stores come last, or the 256-bit
+ * pass would not see pairs.
+ */
 const addQ4_0 = `
 @inline function addQ4_0(area: usize, a0: v128, a1: v128, a2: v128, a3: v128, scale: v128, w: usize): void {
   const ones = constant(ONES), sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
   const h = v128.load(w), g = v128.load(w, 16);
   ${['h', 'g']
     .map((p, i) =>
-      declare('const', [`s${2 * i}`, `s${2 * i + 1}`], (j) => `f32x4.mul(scale, ${j ? 'high' : 'low'}Halves(${p}, sign, bias, limit))`),
+      declare(
+        'const',
+        [`s${2 * i}`, `s${2 * i + 1}`],
+        (j) => `f32x4.mul(scale, ${j ? 'high' : 'low'}Halves(${p}, sign, bias, limit))`,
+      ),
     )
     .join(' ')}
   ${each(4, (v) => `const y${v} = madd(${floats(`total(a${v}, ones)`)}, s${v}, ${load('area', 16 * v)});`)}
@@ -62,9 +70,9 @@ const addQ4_K = `
 /**
  * The areas are arguments, so that their addresses are not folded into offsets.
  *
- * The loop over codes begins with a word of each stream's next line, and goes over a group's scales with nothing else: prefetchers follow
- * the instruction that first touches a line, and lose a stream of which another one reads the scales first (0.8 x; packed-decode-k.ts).
- * Compilers keep loads whose result nobody uses, since they may trap.
+ * The loop over codes begins with a word of each stream's next line, and goes over a group's scales with nothing else:
+ * prefetchers follow the instruction that first touches a line, and lose a stream of which another one reads the
+ * scales first (0.8 x; packed-decode-k.ts). Compilers keep loads whose result nobody uses, since they may trap.
  */
 const four = `
 @inline function four(
@@ -76,7 +84,7 @@ const four = `
   let grouped: i32 = 0;
   while (blocks > 0) {
     const start = type == Q4_K ? i32x4.splat(0) : v128.load32_splat(x, START_8);
-    let ${each(2, (i) => declare('', [...accumulators(2 * i), ...accumulators(2 * i + 1)], () => 'start').trim(), ' let ')}
+    ${[0, 2].map((i) => declare('let', [...accumulators(i), ...accumulators(i + 1)], () => 'start')).join(' ')}
     const stop = w + 256;
     do {
       ${STREAMS.map((p) => `load<i32>(${p});`).join(' ')}
@@ -103,7 +111,7 @@ const four = `
       }
       const scale = v128.load32_splat(x, CODE_SCALE - 16), sum = v128.load32_splat(x, CODE_SUM - 16);
       const i = 8 - grouped, fourth = (i & 3) == 3, six = scalePlace(i) - (<usize>(i + 2) << 8);
-      ${STREAMS.map((p, i) => `addQ4_K(${AREAS[i]}, ${accumulators(i).join(', ')}, scale, sum, ${p} + six, fourth);`).join('\n')}
+      ${each(4, (i) => `addQ4_K(${AREAS[i]}, ${accumulators(i).join(', ')}, scale, sum, ${STREAMS[i]} + six, fourth);`)}
       grouped--;
     } else {
       const scale = v128.load32_splat(x, CODE_SCALE - 16);
@@ -115,13 +123,22 @@ const four = `
   }
 }`;
 
+const family: Family = {
+  parameters: 'w: usize, step: usize, x: usize, blocks: i32, p: usize, q: usize, r: usize, s: usize',
+  members: ['Q4_0', 'Q4_K'].map((type) => ({
+    name: `four${type}`,
+    body: `four(${type}, w, step, x, blocks, p, q, r, s)`,
+  })),
+};
+
 export default `
 import { madd } from '../common/common';
 import { Q4_0, Q4_K } from './layouts.gen';
 import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_8 } from './packed-codes';
 import { spreadGroup } from './packed-decode.gen';
 import {
-  constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, ONES, SIGN, SIX_BITS, TOP_BITS, total,
+  constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, ONES, SIGN, SIX_BITS, TOP_BITS,
+  total,
 } from './packed-dot';
 
 /** Bytes that a tile needs: its 16 sums, then for Q4_K the group's d and -dmin as f32. */
@@ -129,7 +146,10 @@ export const FOUR_AREA: usize = 192;
 
 ${addQ4_0}
 
-/** Where the 6-bit scales of block i are in their group, its minima being 96 bytes on; of every fourth block, where the three vectors are whose top bits hold them. */
+/**
+ * Where the 6-bit scales of block i are in their group, its minima being 96 bytes on; of every fourth block, where the
+ * three vectors are whose top bits hold them.
+ */
 @inline function scalePlace(i: i32): usize {
   const j = i & 3;
   return 64 + <usize>(i >> 2) * 48 + (j == 3 ? 0 : <usize>j << 4);
@@ -145,8 +165,7 @@ ${addQ4_K}
 }
 ${four}
 
-function fourQ4_0(w: usize, step: usize, x: usize, blocks: i32, p: usize, q: usize, r: usize, s: usize): void { four(Q4_0, w, step, x, blocks, p, q, r, s); }
-function fourQ4_K(w: usize, step: usize, x: usize, blocks: i32, p: usize, q: usize, r: usize, s: usize): void { four(Q4_K, w, step, x, blocks, p, q, r, s); }
+${functions(family)}
 
 /** The tiles at w, w + step, … times one row of activations, the sums of tile k at areas + k * FOUR_AREA. */
 export function decodeFour(type: i32, w: usize, step: usize, x: usize, blocks: i32, areas: usize): void {

@@ -1,11 +1,12 @@
-// One row of activations times 16 rows of packed weights: what generating one token at a time spends its time in, bound by
-// memory. Reads the packed tile as one contiguous stream. See layouts/ for the tiles' picture, and
+// One row of activations times 16 rows of packed weights: what generating one token at a time spends its time in,
+// bound by memory. Reads the packed tile as one contiguous stream. See layouts/ for the tiles' picture, and
 // packed-tile.ts for why loops are not unrolled and for the order of float sums.
 //
-// Q4_K and Q5_K begin a group of 256 columns with 256 bytes of scales. The loop over codes runs over them, too, as if they were a block,
-// and its result is thrown away: the processor's prefetchers follow each load instruction, and where another one touches a line of
-// the stream, they lose it. Reading the scales first, as one would, halves the speed from memory on a Zen 5 (27 GB/s to 14; in cache
-// 39 to 41). The scales become f32 block by block, so that no burst of work holds up the loads behind it.
+// Q4_K and Q5_K begin a group of 256 columns with 256 bytes of scales. The loop over codes runs over them, too, as if
+// they were a block, and its result is thrown away: the processor's prefetchers follow each load instruction, and
+// where another one touches a line of the stream, they lose it. Reading the scales first, as one would, halves the
+// speed from memory on a Zen 5 (27 GB/s to 14; in cache 39 to 41). The scales become f32 block by block, so that no
+// burst of work holds up the loads behind it.
 import { declare, each, load, numbered } from '../build/vocabulary.ts';
 
 const F16_CONSTANTS = 'sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT)';
@@ -17,6 +18,10 @@ const floats = (integers: string): string => `f32x4.convert_i32x4_s(${integers})
 /** 16 f16 at p: their vectors, four by four. */
 const halvesAt = (h: string, g: string): string[] =>
   [h, g].flatMap((p) => ['low', 'high'].map((half) => `${half}Halves(${p}, ${F16})`));
+
+/** Adds a block's integers, times the scale of activations and the f16 scales h and g of weights. */
+const addHalves = (integers: (v: number) => string): string =>
+  each(4, (v) => `y${v} = madd(${floats(integers(v))}, f32x4.mul(scale, ${halvesAt('h', 'g')[v]}), y${v});`);
 
 /** The 8 steps of a block of nibbles, with or without a fifth bit; accumulators begin at `start`. */
 function nibbleSteps(five: boolean, start: string): string {
@@ -49,7 +54,7 @@ function ${name}(w: usize, x: usize, blocks: i32, sums: usize): void {
     ${nibbleSteps(five, `v128.load32_splat(x, ${start})`)}
     const scale = v128.load32_splat(x, CODE_SCALE - 16);
     const h = ${load('w', scales)}, g = ${load('w', scales + 16)};
-    ${each(4, (v) => `y${v} = madd(${floats(`total(a${v}, ones)`)}, f32x4.mul(scale, ${halvesAt('h', 'g')[v]}), y${v});`)}
+    ${addHalves((v) => `total(a${v}, ones)`)}
     w += ${scales + 32};
     x += BLOCK_CODES - 16;
   }
@@ -77,7 +82,7 @@ function decodeQ8_0(w: usize, x: usize, blocks: i32, sums: usize): void {
     const scale = v128.load32_splat(x, CODE_SCALE - 32);
     ${declare('const', numbered('i', 4), (v) => `nibbleTotal(b${v}, a${v}, ones, sixteens)`)}
     const h = v128.load(w), g = v128.load(w, 16);
-    ${each(4, (v) => `y${v} = madd(${floats(`i${v}`)}, f32x4.mul(scale, ${halvesAt('h', 'g')[v]}), y${v});`)}
+    ${addHalves((v) => `i${v}`)}
     w += 32;
     x += BLOCK_CODES - 32;
   }
@@ -170,7 +175,8 @@ import { madd } from '../common/common';
 import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K } from './layouts.gen';
 import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32, START_8 } from './packed-codes';
 import {
-  BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, HALF_SIGN, highHalves, lowHalves, NIBBLES, nibbleTotal, ONES, scaledTotal, SIGN, SIX_BITS, SIXTEEN,
+  BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, HALF_SIGN, highHalves, lowHalves, NIBBLES, nibbleTotal,
+  ONES, scaledTotal, SIGN, SIX_BITS, SIXTEEN,
   SIXTEENS, TOP_BITS, total,
 } from './packed-dot';
 import { doubledBytes, spreadHalves, unpackScales } from './packed-scales';
@@ -191,7 +197,9 @@ ${decodeMinimum('decodeQ4_K', false)}
 ${decodeMinimum('decodeQ5_K', true)}
 
 /** The integers of 16 columns of 4 rows, times their factor. */
-@inline function halfBlock(start: v128, x0: v128, x1: v128, x2: v128, x3: v128, a: v128, b: v128, c: v128, factors: v128): v128 {
+@inline function halfBlock(
+  start: v128, x0: v128, x1: v128, x2: v128, x3: v128, a: v128, b: v128, c: v128, factors: v128,
+): v128 {
   const six = constant(SIX_BITS);
   const sum = dot(dot(dot(start, x0, v128.and(a, six)), x1, v128.and(b, six)), x2, v128.and(c, six));
   return scaledTotal(dot(sum, x3, fourthSix(a, b, c, constant(TOP_BITS))), factors);

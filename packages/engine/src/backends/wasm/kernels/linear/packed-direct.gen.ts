@@ -1,6 +1,6 @@
-// Two to sixteen rows of activations straight from the packed tile, 16 rows of weights at once, where packed-wide.ts serves: a
-// panel would cost more than it saves. Of five rows and more, packed-few.ts takes most tiles of Q4_0 and Q4_K. Sums as in
-// packed-tile.ts, bit for bit.
+// Two to sixteen rows of activations straight from the packed tile, 16 rows of weights at once, where packed-wide.ts
+// serves: a panel would cost more than it saves. Of five rows and more, packed-few.ts takes most tiles of Q4_0 and
+// Q4_K. Sums as in packed-tile.ts, bit for bit.
 //
 // One load instruction walks over all codes of the tile, as prefetchers follow instructions (packed-decode-k.ts).
 import { byteSteps, nibbleSteps, pairs, sixSteps } from '../build/steps.ts';
@@ -23,6 +23,10 @@ const ALL = each(4, (r) => each(4, (v) => acc(v, r), ', '), ', ');
 const FLOATS = each(4, (r) => each(4, (v) => `float(${acc(v, r)})`, ', '), ', ');
 const every = (from: number, text: (a: string, v: number, r: number) => string): string =>
   rows(from, (r) => each(4, (v) => text(acc(v, r), v, r), ' '));
+
+/** Adds what the first pass kept, times its factor, to an accumulator. */
+const join = (a: string, v: number, r: number): string =>
+  `${a} = join${v % 2 ? 'High' : 'Low'}(${a}, ${['f0', 'f1', 'g0', 'g1'][v]}, ${v < 2 ? 'between' : 'beyond'}, ${r});`;
 
 /** A block of Q4_0, Q4_K, Q5_0 or Q5_K. */
 const nibbleBlock = `
@@ -67,18 +71,20 @@ const byteBlock = `
   const h = v128.load(w), g = v128.load(w, 16);
   addRows(
     K, false, sums, more, x, 0, ${FLOATS},
-    ${['h', 'g'].map((p) => ['low', 'high'].map((half) => `${half}Halves(${p}, sign, bias, limit)`).join(', ')).join(', ')},
+    lowHalves(h, sign, bias, limit), highHalves(h, sign, bias, limit),
+    lowHalves(g, sign, bias, limit), highHalves(g, sign, bias, limit),
     zero, zero, zero, zero,
   );
 }`;
 
 /**
- * The first or last 16 columns of a block of Q6_K: three steps whose codes are the low six bits, and a fourth from the bits above
- * those. The last ones add to the sums; `s` is where d is as f32.
+ * The first or last 16 columns of a block of Q6_K: three steps whose codes are the low six bits, and a fourth from the
+ * bits above those. The last ones add to the sums; `s` is where d is as f32.
  */
 const sixPass = `
 @inline function sixPass(
-  K: i32, last: i32, w: usize, block: usize, factors: usize, s: usize, sums: usize, more: usize, between: usize, beyond: usize,
+  K: i32, last: i32, w: usize, block: usize, factors: usize, s: usize, sums: usize, more: usize, between: usize,
+  beyond: usize,
 ): void {
   const start = block + <usize>K * (START_32 + 4 * last);
   let x = block + <usize>K * 16 * last;
@@ -97,9 +103,10 @@ const sixPass = `
     keepRows(K, between, beyond, ${ALL}, f0, f1, g0, g1);
     return;
   }
-  ${every(2, (a, v, r) => `${a} = join${v % 2 ? 'High' : 'Low'}(${a}, ${['f0', 'f1', 'g0', 'g1'][v]}, ${v < 2 ? 'between' : 'beyond'}, ${r});`)}
+  ${every(2, join)}
   addRows(
-    K, false, sums, more, block + <usize>K * CODE_SCALE, 0, ${ALL}, ${each(4, (v) => load('s', 16 * v), ', ')}, zero, zero, zero, zero,
+    K, false, sums, more, block + <usize>K * CODE_SCALE, 0, ${ALL},
+    ${each(4, (v) => load('s', 16 * v), ', ')}, zero, zero, zero, zero,
   );
 }`;
 
@@ -114,7 +121,8 @@ const family: Family = {
 export default `
 import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32, START_8 } from './packed-codes';
 import {
-  BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, highCodes, highHalves, lowCodes, lowHalves, NIBBLES, SIGN, SIX_BITS, TOP_BITS,
+  BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, highCodes, highHalves, lowCodes, lowHalves, NIBBLES, SIGN,
+  SIX_BITS, TOP_BITS,
 } from './packed-dot';
 import {
   Q4_0, Q4_0_BLOCK, Q4_K, Q4_K_BLOCK, Q5_0, Q5_0_BLOCK, Q5_K, Q5_K_BLOCK, Q6_K, Q6_K_BLOCK, Q8_0, Q8_0_BLOCK,
@@ -130,7 +138,8 @@ ${byteBlock}
 ${sixPass}
 
 @inline function block(
-  type: i32, K: i32, touch: bool, w: usize, x: usize, s: usize, factors: usize, sums: usize, more: usize, between: usize, beyond: usize,
+  type: i32, K: i32, touch: bool, w: usize, x: usize, s: usize, factors: usize, sums: usize, more: usize,
+  between: usize, beyond: usize,
 ): void {
   if (type == Q6_K) {
     sixPass(K, 0, w, x, factors, s, sums, more, between, beyond);
@@ -147,14 +156,17 @@ ${sixPass}
 }
 
 /**
- * The packed tile at w times 2, 3, 4 or 8 rows of activations. Of 8, both fours go block by block, not one after the other, so that
- * memory is never idle; and each has load instructions of its own, as the first one's prefetches would stop where it went back.
+ * The packed tile at w times 2, 3, 4 or 8 rows of activations. Of 8, both fours go block by block, not one after the
+ * other, so that memory is never idle; and each has load instructions of its own, as the first one's prefetches would
+ * stop where it went back.
  *
- * Scales of Q4_K and Q5_K are touched by the instructions that read codes before others read them (2 rows of Q4_K from memory 1.5 x,
- * 4 rows 1.2 x). Where products take longer than memory does, with 8 rows, that would cost more than it gains.
+ * Scales of Q4_K and Q5_K are touched by the instructions that read codes before others read them (2 rows of Q4_K from
+ * memory 1.5 x, 4 rows 1.2 x). Where products take longer than memory does, with 8 rows, that would cost more than it
+ * gains.
  */
 @inline function direct(
-  type: i32, rows: i32, w: usize, x: usize, blocks: i32, sums: usize, more: usize, nextSums: usize, nextMore: usize, room: usize,
+  type: i32, rows: i32, w: usize, x: usize, blocks: i32, sums: usize, more: usize, nextSums: usize, nextMore: usize,
+  room: usize,
   between: usize, beyond: usize,
 ): void {
   const eight = rows == 8, K = eight ? 4 : rows;
@@ -195,8 +207,8 @@ ${sixPass}
 ${functions(family)}
 
 /**
- * The packed tile at w times 2, 3, 4 or 8 rows of activations; the second four's sums come behind the first four's. room is SCALE_ROOM
- * bytes, between WIDE_SUMS_BYTES.
+ * The packed tile at w times 2, 3, 4 or 8 rows of activations; the second four's sums come behind the first four's.
+ * room is SCALE_ROOM bytes, between WIDE_SUMS_BYTES.
  */
 export function multiplyDirect(
   type: i32, rows: i32, w: usize, x: usize, blocks: i32, sums: usize, room: usize, between: usize,

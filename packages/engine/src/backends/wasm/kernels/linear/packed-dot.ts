@@ -12,26 +12,120 @@
 // makes weights unsigned (8, 16, 32) is taken out through the accumulator's start value, -offset * sum(activations).
 //
 // Why i16 has room: a lane gathers 16 products of a 32-column block. Additions wrap, so only the final sum counts:
-// nibbles without offset 16 * 15 * 127 = 30,480; Q5 with its offset 16 * 16 * 127 = 32,512; Q6 in halves of 16 columns,
-// 8 * 32 * 127 = 32,512; all below 32,768. Q5 without an offset (Q5_K: 16 * 31 * 127 = 62,992) has not: it starts from -16 *
-// sum like Q5_0 and its minimum is corrected by 16 scales. A single pair is at most 2 * 63 * 127 = 16,002.
+// nibbles without offset 16 * 15 * 127 = 30,480; Q5 with its offset 16 * 16 * 127 = 32,512; Q6 in halves of 16
+// columns, 8 * 32 * 127 = 32,512; all below 32,768. Q5 without an offset (Q5_K: 16 * 31 * 127 = 62,992) has not: it
+// starts from -16 * sum like Q5_0 and its minimum is corrected by 16 scales. A single pair is at most 2 * 63 * 127 =
+// 16,002.
 
-/** Bytes below 16, below 64, …: vectors that kernels load once. V8 rebuilds v128 constants inside loops (1.4 x slower). */
+/**
+ * Bytes below 16, below 64, …: vectors that kernels load once. V8 rebuilds v128 constants inside loops (1.4 x slower).
+ */
 export const CONSTANTS: usize = memory.data<u16>(
   [
-    0x0f0f, 0x0f0f, 0x0f0f, 0x0f0f, 0x0f0f, 0x0f0f, 0x0f0f, 0x0f0f, // nibble mask
-    1, 1, 1, 1, 1, 1, 1, 1, // widens pairs
-    16, 16, 16, 16, 16, 16, 16, 16, // widens pairs of high nibbles
-    0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, // fifth bit
-    0xc0c0, 0xc0c0, 0xc0c0, 0xc0c0, 0xc0c0, 0xc0c0, 0xc0c0, 0xc0c0, // the two top bits
-    0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, 0x3f3f, // six bits
-    0, 0x8000, 0, 0x8000, 0, 0x8000, 0, 0x8000, // sign of an f32
-    0, 0x3800, 0, 0x3800, 0, 0x3800, 0, 0x3800, // 112 in an f32's exponent: from the bias of f16 to that of f32
-    0, 0x3880, 0, 0x3880, 0, 0x3880, 0, 0x3880, // 2^-14
-    0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0x8000, // sign of an f16
-    0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, 0x3030, // bits 4 and 5
-    0, 0x4180, 0, 0x4180, 0, 0x4180, 0, 0x4180, // 16 as f32
-    64, 0, 16, 0, 4, 0, 0, 0, // shifts of four words, as factors
+    0x0f0f,
+    0x0f0f,
+    0x0f0f,
+    0x0f0f,
+    0x0f0f,
+    0x0f0f,
+    0x0f0f,
+    0x0f0f, // nibble mask
+    1,
+    1,
+    1,
+    1,
+    1,
+    1,
+    1,
+    1, // widens pairs
+    16,
+    16,
+    16,
+    16,
+    16,
+    16,
+    16,
+    16, // widens pairs of high nibbles
+    0x1010,
+    0x1010,
+    0x1010,
+    0x1010,
+    0x1010,
+    0x1010,
+    0x1010,
+    0x1010, // fifth bit
+    0xc0c0,
+    0xc0c0,
+    0xc0c0,
+    0xc0c0,
+    0xc0c0,
+    0xc0c0,
+    0xc0c0,
+    0xc0c0, // the two top bits
+    0x3f3f,
+    0x3f3f,
+    0x3f3f,
+    0x3f3f,
+    0x3f3f,
+    0x3f3f,
+    0x3f3f,
+    0x3f3f, // six bits
+    0,
+    0x8000,
+    0,
+    0x8000,
+    0,
+    0x8000,
+    0,
+    0x8000, // sign of an f32
+    0,
+    0x3800,
+    0,
+    0x3800,
+    0,
+    0x3800,
+    0,
+    0x3800, // 112 in an f32's exponent: from the bias of f16 to that of f32
+    0,
+    0x3880,
+    0,
+    0x3880,
+    0,
+    0x3880,
+    0,
+    0x3880, // 2^-14
+    0x8000,
+    0x8000,
+    0x8000,
+    0x8000,
+    0x8000,
+    0x8000,
+    0x8000,
+    0x8000, // sign of an f16
+    0x3030,
+    0x3030,
+    0x3030,
+    0x3030,
+    0x3030,
+    0x3030,
+    0x3030,
+    0x3030, // bits 4 and 5
+    0,
+    0x4180,
+    0,
+    0x4180,
+    0,
+    0x4180,
+    0,
+    0x4180, // 16 as f32
+    64,
+    0,
+    16,
+    0,
+    4,
+    0,
+    0,
+    0, // shifts of four words, as factors
   ],
   16,
 );
@@ -121,10 +215,10 @@ export function fourthSix(a: v128, b: v128, c: v128, top: v128): v128 {
 }
 
 /**
- * Four f16 (sign-extended) as f32, without ever computing with a subnormal (2.3 x slower decoding where scales are below 2^-14, as those of K-quants
- * often are). With the exponent rebiased, n = 2^-15 (1 + m / 1024) for a subnormal whose value is 2^-14 m / 1024 = 2 n - 2^-14; for
- * all others 2 n - 2^-14 >= n. So the value is the smaller of both, compared as integers since neither is negative.
- * Infinities and NaN come out finite: no weight scale may hold them.
+ * Four f16 (sign-extended) as f32, without ever computing with a subnormal (2.3 x slower decoding where scales are
+ * below 2^-14, as those of K-quants often are). With the exponent rebiased, n = 2^-15 (1 + m / 1024) for a subnormal
+ * whose value is 2^-14 m / 1024 = 2 n - 2^-14; for all others 2 n - 2^-14 >= n. So the value is the smaller of both,
+ * compared as integers since neither is negative. Infinities and NaN come out finite: no weight scale may hold them.
  */
 // @inline
 function halves(h: v128, sign: v128, bias: v128, limit: v128): v128 {
@@ -146,5 +240,5 @@ export function highHalves(h: v128, sign: v128, bias: v128, limit: v128): v128 {
 /** The same for one f16. */
 // @inline
 export function half(p: usize): f32 {
-  return reinterpret<f32>((<i32>load<i16>(p) << 13) & 0x8fffffff) * reinterpret<f32>(0x77800000);
+  return reinterpret<f32>(((<i32>load<i16>(p)) << 13) & 0x8fffffff) * reinterpret<f32>(0x77800000);
 }

@@ -1,10 +1,27 @@
-// One row of a packed matrix as f32, for embeddings that share their weights with the output head. The values are those of the
-// file's dequantisation, bit for bit. A row is 1/16 of its tile, gathered 4 bytes at a time; no hot path.
-import { half } from './packed-dot';
+// One row of a packed matrix as f32, for embeddings that share their weights with the output head. The values are
+// those of the file's dequantisation, bit for bit. A row is 1/16 of its tile, gathered 4 bytes at a time; no hot path.
+
 import {
-  PACKED_BASE, packedTileBytes, Q4_0, Q4_0_SCALES, Q4_K, Q4_K_BLOCK, Q4_K_HEADER, Q5_0, Q5_0_SCALES, Q5_K, Q5_K_BLOCK, Q6_K, Q6_K_BLOCK,
-  Q6_K_GROUP, Q6_K_HEADER, Q6_K_PASS, Q8_0_SCALES, TILE_OUTPUTS,
+  PACKED_BASE,
+  packedTileBytes,
+  Q4_0,
+  Q4_0_SCALES,
+  Q4_K,
+  Q4_K_BLOCK,
+  Q4_K_HEADER,
+  Q5_0,
+  Q5_0_SCALES,
+  Q5_K,
+  Q5_K_BLOCK,
+  Q6_K,
+  Q6_K_BLOCK,
+  Q6_K_GROUP,
+  Q6_K_HEADER,
+  Q6_K_PASS,
+  Q8_0_SCALES,
+  TILE_OUTPUTS,
 } from './layouts.gen';
+import { half } from './packed-dot';
 
 /** Column c of 32: nibble, with bit 4 where the type has it. `codes` is where the 256 B of nibbles start. */
 function code(codes: usize, r: usize, c: usize, bits: i32): i32 {
@@ -16,7 +33,9 @@ function code(codes: usize, r: usize, c: usize, bits: i32): i32 {
 /** The k-th of four 6-bit values in three bytes, `stride` apart from p on. */
 function sixBits(p: usize, stride: usize, k: usize): i32 {
   if (k < 3) return <i32>load<u8>(p + k * stride) & 63;
-  const first = <i32>load<u8>(p) >> 6, second = <i32>load<u8>(p + stride) >> 6, third = <i32>load<u8>(p + 2 * stride) >> 6;
+  const first = <i32>load<u8>(p) >> 6,
+    second = <i32>load<u8>(p + stride) >> 6,
+    third = <i32>load<u8>(p + 2 * stride) >> 6;
   return first | (second << 2) | (third << 4);
 }
 
@@ -32,7 +51,8 @@ function embedBlocks32(type: i32, p: usize, r: usize, columns: i32, out: usize):
   for (let b = columns >> 5; b > 0; b--) {
     const d = half(p + scales + r * 2);
     for (let c: usize = 0; c < 32; c++) {
-      const q = scales == Q8_0_SCALES ? <i32>load<u8>(p + (c >> 2) * 64 + r * 4 + (c & 3)) - 128 : code(p, r, c, bits) - offset;
+      const q =
+        scales == Q8_0_SCALES ? <i32>load<u8>(p + (c >> 2) * 64 + r * 4 + (c & 3)) - 128 : code(p, r, c, bits) - offset;
       store<f32>(out, d * <f32>q);
       out += 4;
     }
@@ -44,9 +64,11 @@ function embedMinimum(type: i32, p: usize, r: usize, columns: i32, out: usize): 
   const bits = type == Q4_K ? 4 : 5;
   const step = type == Q4_K ? Q4_K_BLOCK : Q5_K_BLOCK;
   for (let b = columns >> 8; b > 0; b--) {
-    const d = half(p + r * 2), dmin = half(p + 32 + r * 2);
+    const d = half(p + r * 2),
+      dmin = half(p + 32 + r * 2);
     for (let i: usize = 0; i < 8; i++) {
-      const scale = d * <f32>sixBitScale(p + 64, r, i), minimum = dmin * <f32>sixBitScale(p + 64, r, i + 8);
+      const scale = d * <f32>sixBitScale(p + 64, r, i),
+        minimum = dmin * <f32>sixBitScale(p + 64, r, i + 8);
       for (let c: usize = 0; c < 32; c++) {
         store<f32>(out, scale * <f32>code(p + Q4_K_HEADER + i * step, r, c, bits) - minimum);
         out += 4;

@@ -1,11 +1,12 @@
-// Five to sixteen rows of activations times four tiles of 16 rows at once, the tiles being a quarter of a thread's range of weights from each
-// other: four streams for the processor to follow, each by load instructions of its own, as in packed-decode-four.ts, and activations come
-// from the first-level cache for three of the four. From memory, compared with tile after tile
-// (packed-direct.gen.ts): 8 rows of Q4_0 1.2 x, of Q4_K 1.14 to 1.19 x; 6 rows 1.13 and 1.24 x; 16 rows 1.1 x.
+// Five to sixteen rows of activations times four tiles of 16 rows at once, the tiles being a quarter of a thread's
+// range of weights from each other: four streams for the processor to follow, each by load instructions of its own, as
+// in packed-decode-four.ts, and activations come from the first-level cache for three of the four. From memory,
+// compared with tile after tile (packed-direct.gen.ts): 8 rows of Q4_0 1.2 x, of Q4_K 1.14 to 1.19 x; 6 rows 1.13 and
+// 1.24 x; 16 rows 1.1 x.
 //
-// Eight rows go four and four, block by block of 32 columns, so that memory is never idle; other numbers two blocks at a time: the first
-// eight or four rows by the functions that fetch the weights, then up to four at a time by functions of their own, as the first ones' prefetches
-// would stop where they went back. Sums as in packed-tile.ts, bit for bit.
+// Eight rows go four and four, block by block of 32 columns, so that memory is never idle; other numbers two blocks at
+// a time: the first eight or four rows by the functions that fetch the weights, then up to four at a time by functions
+// of their own, as the first ones' prefetches would stop where they went back. Sums as in packed-tile.ts, bit for bit.
 import { each, type Family, functions } from '../build/vocabulary.ts';
 
 const STREAMS = ['w', 'v', 'u', 't'];
@@ -15,6 +16,7 @@ const FIRST = sumsOf('abcd');
 const SECOND = sumsOf('efgh');
 const parameters = (names: readonly string[]): string => names.map((name) => `${name}: usize`).join(', ');
 
+const HALVES = each(4, (i) => `${FIRST[2 * i]}, ${FIRST[2 * i + 1]}`, ';').split(';');
 const SCALES = ['s', 'r', 'q', 'p'];
 
 /** A block of the tiles at w, v, u and t, whose scales are at s, r, q and p, times K rows of activations. */
@@ -22,10 +24,10 @@ const fourBlocks = `
 @inline function fourBlocks(
   type: i32, K: i32, ${parameters([...STREAMS, 'x', ...SCALES, ...FIRST])},
 ): void {
-  ${each(4, (i) => `nibbleBlock(type, K, false, ${STREAMS[i]}, x, ${SCALES[i]}, ${FIRST[2 * i]}, ${FIRST[2 * i + 1]});`)}
+  ${each(4, (i) => `nibbleBlock(type, K, false, ${STREAMS[i]}, x, ${SCALES[i]}, ${HALVES[i]});`)}
 }`;
 const callFour = (K: string | number, x: string, sums: readonly string[]): string =>
-  `fourBlocks(type, ${K}, ${STREAMS.join(', ')}, ${x}, ${SCALES.map((p) => `${p} + at`).join(', ')}, ${sums.join(', ')});`;
+  `fourBlocks(type, ${K}, ${STREAMS.join(', ')}, ${x}, s + at, r + at, q + at, p + at, ${sums.join(', ')});`;
 
 const advance = STREAMS.map((stream) => `${stream} += blockBytes(type);`).join(' ');
 const starts = `
@@ -33,12 +35,16 @@ const starts = `
   let v = w + step, u = v + step, t = u + step, at: usize = 0;`;
 
 /**
- * `n` blocks times 8 rows; the second four's codes are at `next`. Addresses of vectors are arguments or come from ones (`set`, the
- * bytes of a tile's scales), so that nothing is folded into offsets, which would keep V8 from merging pairs.
+ * `n` blocks times 8 rows; the second four's codes are at `next`. Addresses of vectors are arguments or come from ones
+ * (`set`, the bytes of a tile's scales), so that nothing is folded into offsets, which would keep V8 from merging
+ * pairs.
  */
 const eightRows = `
 @inline function eightRows(
-  type: i32, n: i32, w: usize, step: usize, x: usize, next: usize, s: usize, set: usize, ${parameters([...FIRST, ...SECOND])},
+  type: i32, n: i32, w: usize, step: usize, x: usize, next: usize, s: usize, set: usize, ${parameters([
+    ...FIRST,
+    ...SECOND,
+  ])},
 ): void {
   ${starts}
   for (; n > 0; n--) {
@@ -54,7 +60,8 @@ const eightRows = `
 /** `n` blocks times K rows. `half` and `tile` are the bytes of the sums of half a tile and of a tile. */
 const fewRows = `
 @inline function fewRows(
-  type: i32, K: i32, fetches: bool, n: i32, w: usize, step: usize, x: usize, s: usize, set: usize, a: usize, half: usize, tile: usize,
+  type: i32, K: i32, fetches: bool, n: i32, w: usize, step: usize, x: usize, s: usize, set: usize, a: usize,
+  half: usize, tile: usize,
 ): void {
   const b = a + tile, c = b + tile, d = c + tile;
   const a1 = a + half, b1 = b + half, c1 = c + half, d1 = d + half;
@@ -68,6 +75,9 @@ const fewRows = `
   }
 }`;
 
+/** Rows, and whether weights are fetched. */
+const fewest = (suffix: string): string => (suffix === 'First' ? '4, true' : `${suffix[1]}, false`);
+
 /** Of a type: whether its scales are unpacked first, into s and on from there by z. */
 const members = (type: string, scales: string): string => {
   const name = `q${type.slice(1)}`;
@@ -78,7 +88,7 @@ const members = (type: string, scales: string): string => {
     parameters: `n: i32, ${parameters(['w', 'step', 'x', ...unpacked, 'a', 'h', 't'])}`,
     members: ['First', 'x1', 'x2', 'x3', 'x4'].map((suffix) => ({
       name: name + suffix,
-      body: `fewRows(${type}, ${suffix === 'First' ? '4, true' : `${suffix[1]}, false`}, n, w, step, x, ${place}, a, h, t)`,
+      body: `fewRows(${type}, ${fewest(suffix)}, n, w, step, x, ${place}, a, h, t)`,
     })),
   };
   return `
@@ -92,7 +102,10 @@ const TYPES = [
   { type: 'Q4_0', name: 'q4_0', scales: '' },
   { type: 'Q4_K', name: 'q4_K', scales: 's, set, ' },
 ];
-const halves = [...'abcdefgh'].map((p) => (p === 'a' ? 'sums' : p)).map((p) => `${p}, ${p} + half`).join(', ');
+const halves = [...'abcdefgh']
+  .map((p) => (p === 'a' ? 'sums' : p))
+  .map((p) => `${p}, ${p} + half`)
+  .join(', ');
 
 export default `
 import { BLOCK_CODES, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
@@ -118,7 +131,8 @@ ${members('Q4_K', 's, z')}
 
 /** n blocks times the first 4 or 8 rows, whose codes are at x and next. */
 function multiplyFirst(
-  type: i32, rows: i32, n: i32, w: usize, step: usize, x: usize, next: usize, s: usize, set: usize, sums: usize, half: usize, tile: usize,
+  type: i32, rows: i32, n: i32, w: usize, step: usize, x: usize, next: usize, s: usize, set: usize, sums: usize,
+  half: usize, tile: usize,
 ): void {
   if (rows != 8) {
     if (type == Q4_0) q4_0First(n, w, step, x, sums, half, tile);
@@ -135,7 +149,8 @@ function multiplyFirst(
 
 /** n blocks times K more rows. */
 function multiplyMore(
-  type: i32, K: i32, n: i32, w: usize, step: usize, x: usize, s: usize, set: usize, sums: usize, half: usize, tile: usize,
+  type: i32, K: i32, n: i32, w: usize, step: usize, x: usize, s: usize, set: usize, sums: usize, half: usize,
+  tile: usize,
 ): void {
   switch (K + (type == Q4_0 ? 0 : 4)) {
 ${TYPES.map(({ name, scales }, i) =>
@@ -152,8 +167,8 @@ function spreadFour(w: usize, step: usize, room: usize): void {
 }
 
 /**
- * The tiles at w, w + step, … times rows rows. Sums of rows 4r… are FOUR_SUMS * r from sums; scales are unpacked behind those of 16 rows
- * (FEW_SCRATCH bytes in all).
+ * The tiles at w, w + step, … times rows rows. Sums of rows 4r… are FOUR_SUMS * r from sums; scales are unpacked
+ * behind those of 16 rows (FEW_SCRATCH bytes in all).
  */
 export function multiplyFour(type: i32, rows: i32, w: usize, step: usize, x: usize, columns: i32, sums: usize): void {
   const half = WIDE_SUMS_BYTES / 2, tile = WIDE_SUMS_BYTES;

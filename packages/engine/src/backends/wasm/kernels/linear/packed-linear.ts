@@ -1,14 +1,40 @@
-// `linear` and `expertLinear` on packed weights. A tile is 16 outputs; threads claim chunks of whole tiles. One row of activations (times
-// four tiles at once, where that is faster) and few rows read the packed tile itself, more first spread it into a panel. Every output of
-// every row is the same sum in the same order whichever way it is made, so results depend neither on the number of rows nor on the
-// number of threads.
+// `linear` and `expertLinear` on packed weights. A tile is 16 outputs; threads claim chunks of whole tiles. One row of
+// activations (times four tiles at once, where that is faster) and few rows read the packed tile itself, more first
+// spread it into a panel. Every output of every row is the same sum in the same order whichever way it is made, so
+// results depend neither on the number of rows nor on the number of threads.
 import { address, claimRange, liveRows, nextChunk, rangeEnd, rangeFirst } from '../common/common';
 import {
-  EXPERT_LINEAR_COLUMNS, EXPERT_LINEAR_EXPERT_BYTES, EXPERT_LINEAR_EXPERTS, EXPERT_LINEAR_LAYOUT, EXPERT_LINEAR_OFFSETS,
-  EXPERT_LINEAR_OUTPUTS, EXPERT_LINEAR_SCRATCH, EXPERT_LINEAR_SLOT_ROWS, EXPERT_LINEAR_WEIGHT, EXPERT_LINEAR_X,
-  EXPERT_LINEAR_Y, EXPERT_LINEAR_Y_STRIDE, LINEAR_ACCUMULATE, LINEAR_BIAS, LINEAR_COLUMNS, LINEAR_LAYOUT, LINEAR_OUTPUTS,
-  LINEAR_SCRATCH, LINEAR_WEIGHT, LINEAR_X, LINEAR_Y, LINEAR_Y_STRIDE,
+  EXPERT_LINEAR_COLUMNS,
+  EXPERT_LINEAR_EXPERT_BYTES,
+  EXPERT_LINEAR_EXPERTS,
+  EXPERT_LINEAR_LAYOUT,
+  EXPERT_LINEAR_OFFSETS,
+  EXPERT_LINEAR_OUTPUTS,
+  EXPERT_LINEAR_SCRATCH,
+  EXPERT_LINEAR_SLOT_ROWS,
+  EXPERT_LINEAR_WEIGHT,
+  EXPERT_LINEAR_X,
+  EXPERT_LINEAR_Y,
+  EXPERT_LINEAR_Y_STRIDE,
+  LINEAR_ACCUMULATE,
+  LINEAR_BIAS,
+  LINEAR_COLUMNS,
+  LINEAR_LAYOUT,
+  LINEAR_OUTPUTS,
+  LINEAR_SCRATCH,
+  LINEAR_WEIGHT,
+  LINEAR_X,
+  LINEAR_Y,
+  LINEAR_Y_STRIDE,
 } from '../op-layout';
+import {
+  FIXED_SCRATCH,
+  GATHERED_ROWS,
+  PACKED_BASE,
+  PANEL_BLOCK_BYTES,
+  packedTileBytes,
+  TILE_OUTPUTS,
+} from './layouts.gen';
 import { fetchNext } from './packed-ahead';
 import { copyRowCodes, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
 import { decodeTile } from './packed-decode.gen';
@@ -16,13 +42,12 @@ import { decodeFour, FOUR_AREA } from './packed-decode-four.gen';
 import { multiplyDirect } from './packed-direct.gen';
 import { FOUR_SUMS, multiplyFour } from './packed-few.gen';
 import { makePanel, panelKind } from './packed-panel';
+import { SCALE_ROOM } from './packed-scales';
 import { multiplySmall } from './packed-small.gen';
 import { panelBlockBytes, SUMS_BYTES } from './packed-sums';
 import { multiplyTile } from './packed-tile.gen';
-import { SCALE_ROOM } from './packed-scales';
-import { FIXED_SCRATCH, GATHERED_ROWS, PACKED_BASE, packedTileBytes, PANEL_BLOCK_BYTES, TILE_OUTPUTS } from './layouts.gen';
 import { multiplyPanelWide, WIDE_SUMS_BYTES } from './packed-wide.gen';
-import { decodesFour, isDirect, isWide, multipliesFour } from './shapes.gen';
+import { decodesFour, directRows, isWide, multipliesFour } from './shapes.gen';
 
 /** Bytes of an expert's weights in a chunk: a stream long enough for the prefetchers. */
 // @inline
@@ -46,7 +71,10 @@ function deliver(sums: usize, count: i32, y: usize, bias: usize, accumulate: boo
   let i: i32 = 0;
   for (; i + 4 <= count; i += 4) {
     let v = v128.load(sums);
-    if (bias) { v = f32x4.add(v, v128.load(bias)); bias += 16; }
+    if (bias) {
+      v = f32x4.add(v, v128.load(bias));
+      bias += 16;
+    }
     if (accumulate) v = f32x4.add(v, v128.load(y));
     v128.store(y, v);
     sums += 16;
@@ -54,7 +82,10 @@ function deliver(sums: usize, count: i32, y: usize, bias: usize, accumulate: boo
   }
   for (; i < count; i++) {
     let v = load<f32>(sums);
-    if (bias) { v += load<f32>(bias); bias += 4; }
+    if (bias) {
+      v += load<f32>(bias);
+      bias += 4;
+    }
     if (accumulate) v += load<f32>(y);
     store<f32>(y, v);
     sums += 4;
@@ -63,24 +94,50 @@ function deliver(sums: usize, count: i32, y: usize, bias: usize, accumulate: boo
 }
 
 /** The sums of both halves of a tile, [half][row][8], for `width` rows. */
-function deliverRows(sums: usize, width: i32, count: i32, y: usize, stride: usize, bias: usize, accumulate: bool): void {
+function deliverRows(
+  sums: usize,
+  width: i32,
+  count: i32,
+  y: usize,
+  stride: usize,
+  bias: usize,
+  accumulate: bool,
+): void {
   for (let part = 0; part < 2 && part * 8 < count; part++) {
-    const from = sums + <usize>part * SUMS_BYTES, skip = <usize>part * 32;
+    const from = sums + <usize>part * SUMS_BYTES,
+      skip = <usize>part * 32;
     for (let k = 0; k < width; k++) {
-      deliver(from + <usize>k * 32, min(8, count - part * 8), y + <usize>k * stride + skip, bias ? bias + skip : 0, accumulate);
+      deliver(
+        from + <usize>k * 32,
+        min(8, count - part * 8),
+        y + <usize>k * stride + skip,
+        bias ? bias + skip : 0,
+        accumulate,
+      );
     }
   }
 }
 
 /** One tile of weights times `rows` rows whose codes lie at `x`, into y[row * stride + 0…count). */
 function multiplyRows(
-  type: i32, w: usize, x: usize, rows: i32, columns: i32, count: i32, y: usize, stride: usize, bias: usize,
-  accumulate: bool, scratch: usize,
+  type: i32,
+  w: usize,
+  x: usize,
+  rows: i32,
+  columns: i32,
+  count: i32,
+  y: usize,
+  stride: usize,
+  bias: usize,
+  accumulate: bool,
+  scratch: usize,
 ): void {
   const blocks = columns >> 5;
-  const room = scratch + 2 * WIDE_SUMS_BYTES, between = room + SCALE_ROOM;
-  const direct = isDirect(rows);
-  const kind = panelKind(type), half = <usize>blocks * panelBlockBytes(kind);
+  const room = scratch + 2 * WIDE_SUMS_BYTES,
+    between = room + SCALE_ROOM;
+  const direct = rows == 1 || rows <= directRows();
+  const kind = panelKind(type),
+    half = <usize>blocks * panelBlockBytes(kind);
   const panel = scratch + FIXED_SCRATCH + <usize>GATHERED_ROWS * rowCodes(columns);
   if (!direct) makePanel(type, w, panel, blocks, room);
   for (let row = 0; row < rows; ) {
@@ -105,7 +162,15 @@ function multiplyRows(
     }
     deliverRows(scratch, min(width, TILE_ROWS), count, to, stride, bias, accumulate);
     if (width > TILE_ROWS) {
-      deliverRows(scratch + WIDE_SUMS_BYTES, TILE_ROWS, count, to + <usize>TILE_ROWS * stride, stride, bias, accumulate);
+      deliverRows(
+        scratch + WIDE_SUMS_BYTES,
+        TILE_ROWS,
+        count,
+        to + <usize>TILE_ROWS * stride,
+        stride,
+        bias,
+        accumulate,
+      );
     }
     row += width;
   }
@@ -120,14 +185,25 @@ function tilesPerChunk(tiles: i32, tileBytes: usize, threads: i32): i32 {
 
 /** One row times 4 `quarter` tiles from tile `first` on, four at a time, one from each quarter. */
 function decodeQuarters(
-  type: i32, weight: usize, tileBytes: usize, first: i32, quarter: i32, x: usize, columns: i32, outputs: i32, y: usize, bias: usize,
-  accumulate: bool, scratch: usize,
+  type: i32,
+  weight: usize,
+  tileBytes: usize,
+  first: i32,
+  quarter: i32,
+  x: usize,
+  columns: i32,
+  outputs: i32,
+  y: usize,
+  bias: usize,
+  accumulate: bool,
+  scratch: usize,
 ): void {
   const step = <usize>quarter * tileBytes;
   for (let tile = first; tile < first + quarter; tile++) {
     decodeFour(type, weight + <usize>tile * tileBytes, step, x, columns >> 5, scratch);
     for (let k = 0; k < 4; k++) {
-      const output = (tile + k * quarter) * TILE_OUTPUTS, skip = <usize>output << 2;
+      const output = (tile + k * quarter) * TILE_OUTPUTS,
+        skip = (<usize>output) << 2;
       const count = min(TILE_OUTPUTS, outputs - output);
       deliver(scratch + <usize>k * FOUR_AREA, count, y + skip, bias ? bias + skip : 0, accumulate);
     }
@@ -136,15 +212,29 @@ function decodeQuarters(
 
 /** The same for 5 to 16 rows. */
 function multiplyQuarters(
-  type: i32, rows: i32, weight: usize, tileBytes: usize, first: i32, quarter: i32, x: usize, columns: i32, outputs: i32, y: usize, stride: usize,
-  bias: usize, accumulate: bool, scratch: usize,
+  type: i32,
+  rows: i32,
+  weight: usize,
+  tileBytes: usize,
+  first: i32,
+  quarter: i32,
+  x: usize,
+  columns: i32,
+  outputs: i32,
+  y: usize,
+  stride: usize,
+  bias: usize,
+  accumulate: bool,
+  scratch: usize,
 ): void {
   const step = <usize>quarter * tileBytes;
   for (let tile = first; tile < first + quarter; tile++) {
     multiplyFour(type, rows, weight + <usize>tile * tileBytes, step, x, columns, scratch);
     for (let k = 0; k < 4; k++) {
-      const output = (tile + k * quarter) * TILE_OUTPUTS, skip = <usize>output << 2;
-      const count = min(TILE_OUTPUTS, outputs - output), place = bias ? bias + skip : 0;
+      const output = (tile + k * quarter) * TILE_OUTPUTS,
+        skip = (<usize>output) << 2;
+      const count = min(TILE_OUTPUTS, outputs - output),
+        place = bias ? bias + skip : 0;
       for (let row = 0; row < rows; row += TILE_ROWS) {
         const sums = scratch + <usize>(row / TILE_ROWS) * FOUR_SUMS + <usize>k * WIDE_SUMS_BYTES;
         deliverRows(sums, tileWidth(row, rows), count, y + <usize>row * stride + skip, stride, place, accumulate);
@@ -159,13 +249,16 @@ export function packedLinear(op: usize, thread: i32, threads: i32): void {
   const type = load<i32>(op, LINEAR_LAYOUT) - PACKED_BASE;
   const columns = load<i32>(op, LINEAR_COLUMNS);
   const outputs = load<i32>(op, LINEAR_OUTPUTS);
-  const weight = address(op, LINEAR_WEIGHT), x = address(op, LINEAR_X);
-  const y = address(op, LINEAR_Y), stride = <usize>load<u32>(op, LINEAR_Y_STRIDE) << 2;
-  const bias = address(op, LINEAR_BIAS), accumulate = load<i32>(op, LINEAR_ACCUMULATE) != 0;
+  const weight = address(op, LINEAR_WEIGHT),
+    x = address(op, LINEAR_X);
+  const y = address(op, LINEAR_Y),
+    stride = (<usize>load<u32>(op, LINEAR_Y_STRIDE)) << 2;
+  const bias = address(op, LINEAR_BIAS),
+    accumulate = load<i32>(op, LINEAR_ACCUMULATE) != 0;
   const scratch = threadScratch(address(op, LINEAR_SCRATCH), thread, columns);
   const tiles = (outputs + TILE_OUTPUTS - 1) / TILE_OUTPUTS;
   const tileBytes = packedTileBytes(type, columns);
-  const four = decodesFour(type, rows);
+  const four = rows == 1 && decodesFour(type);
   // A few tiles for each of four streams, but not in matrices so small that threads would not finish together.
   const least = max(max(1, LEAST_BYTES / <i32>tileBytes / rows), four ? min(4, tiles / (threads * 8)) : 0);
   while (claimRange(op, tiles, threads, least)) {
@@ -177,15 +270,40 @@ export function packedLinear(op: usize, thread: i32, threads: i32): void {
       tile += 4 * quarter;
     } else if (multipliesFour(type, rows)) {
       const quarter = (end - tile) >> 2;
-      multiplyQuarters(type, rows, weight, tileBytes, tile, quarter, x, columns, outputs, y, stride, bias, accumulate, scratch);
+      multiplyQuarters(
+        type,
+        rows,
+        weight,
+        tileBytes,
+        tile,
+        quarter,
+        x,
+        columns,
+        outputs,
+        y,
+        stride,
+        bias,
+        accumulate,
+        scratch,
+      );
       tile += 4 * quarter;
     }
     for (; tile < end; tile++) {
-      const first = tile * TILE_OUTPUTS, skip = <usize>first << 2;
+      const first = tile * TILE_OUTPUTS,
+        skip = (<usize>first) << 2;
       fetchNext(weight + <usize>(tile + 1) * tileBytes, tile + 1 < end ? tileBytes : 0);
       multiplyRows(
-        type, weight + <usize>tile * tileBytes, x, rows, columns, min(TILE_OUTPUTS, outputs - first), y + skip, stride,
-        bias ? bias + skip : 0, accumulate, scratch,
+        type,
+        weight + <usize>tile * tileBytes,
+        x,
+        rows,
+        columns,
+        min(TILE_OUTPUTS, outputs - first),
+        y + skip,
+        stride,
+        bias ? bias + skip : 0,
+        accumulate,
+        scratch,
       );
     }
   }
@@ -195,7 +313,7 @@ export function packedLinear(op: usize, thread: i32, threads: i32): void {
 // @inline
 function gather(slotRows: usize, first: i32, count: i32, x: usize, rows: i32, columns: i32, to: usize): void {
   for (let i = 0; i < count; i++) {
-    const row = slotRows ? load<i32>(slotRows + (<usize>(first + i) << 2)) : first + i;
+    const row = slotRows ? load<i32>(slotRows + ((<usize>(first + i)) << 2)) : first + i;
     const tile = to + <usize>(i & -TILE_ROWS) * rowCodes(columns);
     copyRowCodes(x, row, rows, columns, tile, i & (TILE_ROWS - 1), tileWidth(i, count));
   }
@@ -204,16 +322,19 @@ function gather(slotRows: usize, first: i32, count: i32, x: usize, rows: i32, co
 /** Chunks are some tiles of one expert; a chunk goes over all slots of its expert, GATHERED_ROWS at a time. */
 export function packedExpertLinear(op: usize, thread: i32, threads: i32): void {
   const experts = load<i32>(op, EXPERT_LINEAR_EXPERTS);
-  const offsets = address(op, EXPERT_LINEAR_OFFSETS), slotRows = address(op, EXPERT_LINEAR_SLOT_ROWS);
-  const slots = load<i32>(offsets + (<usize>experts << 2));
+  const offsets = address(op, EXPERT_LINEAR_OFFSETS),
+    slotRows = address(op, EXPERT_LINEAR_SLOT_ROWS);
+  const slots = load<i32>(offsets + ((<usize>experts) << 2));
   const rows = slotRows ? liveRows(op) : slots;
   if (rows <= 0) return;
   const type = load<i32>(op, EXPERT_LINEAR_LAYOUT) - PACKED_BASE;
   const columns = load<i32>(op, EXPERT_LINEAR_COLUMNS);
   const outputs = load<i32>(op, EXPERT_LINEAR_OUTPUTS);
-  const weight = address(op, EXPERT_LINEAR_WEIGHT), expertBytes = address(op, EXPERT_LINEAR_EXPERT_BYTES);
+  const weight = address(op, EXPERT_LINEAR_WEIGHT),
+    expertBytes = address(op, EXPERT_LINEAR_EXPERT_BYTES);
   const x = address(op, EXPERT_LINEAR_X);
-  const y = address(op, EXPERT_LINEAR_Y), stride = <usize>load<u32>(op, EXPERT_LINEAR_Y_STRIDE) << 2;
+  const y = address(op, EXPERT_LINEAR_Y),
+    stride = (<usize>load<u32>(op, EXPERT_LINEAR_Y_STRIDE)) << 2;
   const scratch = threadScratch(address(op, EXPERT_LINEAR_SCRATCH), thread, columns);
   const gathered = scratch + FIXED_SCRATCH;
   const tiles = (outputs + TILE_OUTPUTS - 1) / TILE_OUTPUTS;
@@ -222,9 +343,10 @@ export function packedExpertLinear(op: usize, thread: i32, threads: i32): void {
   const perExpert = (tiles + size - 1) / size;
   for (let chunk = nextChunk(op); chunk < experts * perExpert; chunk = nextChunk(op)) {
     const expert = chunk / perExpert;
-    const firstTile = (chunk % perExpert) * size, endTile = min(tiles, firstTile + size);
-    const end = load<i32>(offsets + (<usize>(expert + 1) << 2));
-    let slot = load<i32>(offsets + (<usize>expert << 2));
+    const firstTile = (chunk % perExpert) * size,
+      endTile = min(tiles, firstTile + size);
+    const end = load<i32>(offsets + ((<usize>(expert + 1)) << 2));
+    let slot = load<i32>(offsets + ((<usize>expert) << 2));
     while (slot < end) {
       const count = min(GATHERED_ROWS, end - slot);
       gather(slotRows, slot, count, x, rows, columns, gathered);
@@ -232,8 +354,17 @@ export function packedExpertLinear(op: usize, thread: i32, threads: i32): void {
         const first = tile * TILE_OUTPUTS;
         fetchNext(0, 0);
         multiplyRows(
-          type, weight + <usize>expert * expertBytes + <usize>tile * tileBytes, gathered, count, columns,
-          min(TILE_OUTPUTS, outputs - first), y + <usize>slot * stride + (<usize>first << 2), stride, 0, false, scratch,
+          type,
+          weight + <usize>expert * expertBytes + <usize>tile * tileBytes,
+          gathered,
+          count,
+          columns,
+          min(TILE_OUTPUTS, outputs - first),
+          y + <usize>slot * stride + ((<usize>first) << 2),
+          stride,
+          0,
+          false,
+          scratch,
         );
       }
       slot += count;

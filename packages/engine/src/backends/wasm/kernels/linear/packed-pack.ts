@@ -1,10 +1,34 @@
-// Packs rows of a file into tiles of 16 while weights are loaded: the same bytes as layouts/, where the picture is. Four rows
-// at a time: 16 bytes of each, transposed as 4 x 4 words, are four steps of four rows.
-import { BITS_45, constant, NIBBLES, SHIFTS, TOP_BITS } from './packed-dot';
+// Packs rows of a file into tiles of 16 while weights are loaded: the same bytes as layouts/, where the picture is.
+// Four rows at a time: 16 bytes of each, transposed as 4 x 4 words, are four steps of four rows.
+
 import {
-  PACKED_BASE, packedTileBytes, Q4_0, Q4_0_GROUP, Q4_0_SCALES, Q4_K, Q4_K_BLOCK, Q4_K_GROUP, Q4_K_HEADER, Q5_0, Q5_0_GROUP, Q5_0_SCALES, Q5_K,
-  Q5_K_BLOCK, Q5_K_GROUP, Q5_K_HEADER, Q6_K, Q6_K_BLOCK, Q6_K_GROUP, Q6_K_HEADER, Q6_K_PASS, Q8_0, Q8_0_GROUP, Q8_0_SCALES, TILE_OUTPUTS,
+  PACKED_BASE,
+  packedTileBytes,
+  Q4_0,
+  Q4_0_GROUP,
+  Q4_0_SCALES,
+  Q4_K,
+  Q4_K_BLOCK,
+  Q4_K_GROUP,
+  Q4_K_HEADER,
+  Q5_0,
+  Q5_0_GROUP,
+  Q5_0_SCALES,
+  Q5_K,
+  Q5_K_BLOCK,
+  Q5_K_GROUP,
+  Q5_K_HEADER,
+  Q6_K,
+  Q6_K_BLOCK,
+  Q6_K_GROUP,
+  Q6_K_HEADER,
+  Q6_K_PASS,
+  Q8_0,
+  Q8_0_GROUP,
+  Q8_0_SCALES,
+  TILE_OUTPUTS,
 } from './layouts.gen';
+import { BITS_45, constant, NIBBLES, SHIFTS, TOP_BITS } from './packed-dot';
 
 /** A block of zeros: the rows that fill up the last tile. */
 const ZEROS: usize = memory.data(224, 16);
@@ -60,8 +84,11 @@ function pack32(type: i32, a: usize, b: usize, c: usize, d: usize, r: usize, gro
     for (let half: usize = 0; half < 2; half++) {
       const at: usize = 2 + half * 16;
       storeSteps(
-        v128.xor(v128.load(a + at), flip), v128.xor(v128.load(b + at), flip), v128.xor(v128.load(c + at), flip),
-        v128.xor(v128.load(d + at), flip), group + half * 256 + r * 4,
+        v128.xor(v128.load(a + at), flip),
+        v128.xor(v128.load(b + at), flip),
+        v128.xor(v128.load(c + at), flip),
+        v128.xor(v128.load(d + at), flip),
+        group + half * 256 + r * 4,
       );
     }
   } else {
@@ -83,7 +110,10 @@ function pack32(type: i32, a: usize, b: usize, c: usize, d: usize, r: usize, gro
 
 // @inline
 function fifthBits(h: u32, out: usize): void {
-  store<u32>(out, everyFourth(h) | (everyFourth(h >> 1) << 8) | (everyFourth(h >> 2) << 16) | (everyFourth(h >> 3) << 24));
+  store<u32>(
+    out,
+    everyFourth(h) | (everyFourth(h >> 1) << 8) | (everyFourth(h >> 2) << 16) | (everyFourth(h >> 3) << 24),
+  );
 }
 
 /** Four 6-bit values (a byte each) of row r. */
@@ -100,7 +130,9 @@ function storeSix(values: u32, out: usize): void {
 function minimumScales(block: usize, r: usize, group: usize): void {
   store<u16>(group + r * 2, load<u16>(block));
   store<u16>(group + 32 + r * 2, load<u16>(block, 2));
-  const u0 = load<u32>(block, 4), u1 = load<u32>(block, 8), u2 = load<u32>(block, 12);
+  const u0 = load<u32>(block, 4),
+    u1 = load<u32>(block, 8),
+    u2 = load<u32>(block, 12);
   const out = group + 64 + r;
   storeSix(u0 & SIX, out);
   storeSix((u2 & NIBBLE) | (((u0 >> 6) & TWO) << 4), out + 48);
@@ -112,7 +144,7 @@ function minimumScales(block: usize, r: usize, group: usize): void {
 // @inline
 function gatherBits(p: usize, shift: u32): u32 {
   let word: u32 = 0;
-  for (let k = 0; k < 8; k++) word |= ((load<u32>(p + (<usize>k << 2)) >> shift) & 0x01010101) << k;
+  for (let k = 0; k < 8; k++) word |= ((load<u32>(p + ((<usize>k) << 2)) >> shift) & 0x01010101) << k;
   return word;
 }
 
@@ -149,10 +181,14 @@ function sixthScales(block: usize, r: usize, group: usize): void {
   for (let k: usize = 0; k < 16; k++) store<u8>(group + 32 + k * 16 + r, load<u8>(block + 192 + k));
 }
 
-/** 16 columns of block i of a half of 128: low nibbles at ql, bits 4 and 5 at qh. Words 0…2, with two bits of word 3 above each. */
+/**
+ * 16 columns of block i of a half of 128: low nibbles at ql, bits 4 and 5 at qh. Words 0…2, with two bits of word 3
+ * above each.
+ */
 // @inline
 function sixes(i: i32, ql: usize, qh: usize): v128 {
-  const l = v128.load(ql), h = v128.load(qh);
+  const l = v128.load(ql),
+    h = v128.load(qh);
   const low = v128.and(i < 2 ? l : i16x8.shr_u(l, 4), constant(NIBBLES));
   const high = i == 0 ? i16x8.shl(h, 4) : i == 1 ? i16x8.shl(h, 2) : i == 2 ? h : i16x8.shr_u(h, 2);
   const codes = v128.or(low, v128.and(high, constant(BITS_45)));
@@ -181,7 +217,8 @@ function packSixth(a: usize, b: usize, c: usize, d: usize, r: usize, group: usiz
   sixthScales(d, r + 3, group);
   let out = group + Q6_K_HEADER + r * 4;
   for (let half: usize = 0; half < 2; half++) {
-    const ql = half * 64, qh: usize = 128 + half * 32;
+    const ql = half * 64,
+      qh: usize = 128 + half * 32;
     packSixes(0, a, b, c, d, ql, qh, out);
     packSixes(1, a, b, c, d, ql + 32, qh, out + Q6_K_BLOCK);
     packSixes(2, a, b, c, d, ql, qh, out + 2 * Q6_K_BLOCK);
@@ -192,9 +229,22 @@ function packSixth(a: usize, b: usize, c: usize, d: usize, r: usize, group: usiz
 
 // @inline
 function packSixes(i: i32, a: usize, b: usize, c: usize, d: usize, ql: usize, qh: usize, out: usize): void {
-  const l = ql + 16, h = qh + 16;
-  storeThree(sixes(i, a + ql, a + qh), sixes(i, b + ql, b + qh), sixes(i, c + ql, c + qh), sixes(i, d + ql, d + qh), out);
-  storeThree(sixes(i, a + l, a + h), sixes(i, b + l, b + h), sixes(i, c + l, c + h), sixes(i, d + l, d + h), out + Q6_K_PASS);
+  const l = ql + 16,
+    h = qh + 16;
+  storeThree(
+    sixes(i, a + ql, a + qh),
+    sixes(i, b + ql, b + qh),
+    sixes(i, c + ql, c + qh),
+    sixes(i, d + ql, d + qh),
+    out,
+  );
+  storeThree(
+    sixes(i, a + l, a + h),
+    sixes(i, b + l, b + h),
+    sixes(i, c + l, c + h),
+    sixes(i, d + l, d + h),
+    out + Q6_K_PASS,
+  );
 }
 
 /** One whole tile; rows from `count` on are zero. */
@@ -216,16 +266,28 @@ function packTile(type: i32, raw: usize, rowBytes: usize, block: usize, count: i
   }
 }
 
-function packQ4_0(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q4_0, raw, rowBytes, Q4_0_GROUP / TILE_OUTPUTS, count, out); }
-function packQ5_0(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q5_0, raw, rowBytes, Q5_0_GROUP / TILE_OUTPUTS, count, out); }
-function packQ8_0(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q8_0, raw, rowBytes, Q8_0_GROUP / TILE_OUTPUTS, count, out); }
-function packQ4_K(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q4_K, raw, rowBytes, Q4_K_GROUP / TILE_OUTPUTS, count, out); }
-function packQ5_K(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q5_K, raw, rowBytes, Q5_K_GROUP / TILE_OUTPUTS, count, out); }
-function packQ6_K(raw: usize, rowBytes: usize, count: i32, out: usize): void { packTile(Q6_K, raw, rowBytes, Q6_K_GROUP / TILE_OUTPUTS, count, out); }
+function packQ4_0(raw: usize, rowBytes: usize, count: i32, out: usize): void {
+  packTile(Q4_0, raw, rowBytes, Q4_0_GROUP / TILE_OUTPUTS, count, out);
+}
+function packQ5_0(raw: usize, rowBytes: usize, count: i32, out: usize): void {
+  packTile(Q5_0, raw, rowBytes, Q5_0_GROUP / TILE_OUTPUTS, count, out);
+}
+function packQ8_0(raw: usize, rowBytes: usize, count: i32, out: usize): void {
+  packTile(Q8_0, raw, rowBytes, Q8_0_GROUP / TILE_OUTPUTS, count, out);
+}
+function packQ4_K(raw: usize, rowBytes: usize, count: i32, out: usize): void {
+  packTile(Q4_K, raw, rowBytes, Q4_K_GROUP / TILE_OUTPUTS, count, out);
+}
+function packQ5_K(raw: usize, rowBytes: usize, count: i32, out: usize): void {
+  packTile(Q5_K, raw, rowBytes, Q5_K_GROUP / TILE_OUTPUTS, count, out);
+}
+function packQ6_K(raw: usize, rowBytes: usize, count: i32, out: usize): void {
+  packTile(Q6_K, raw, rowBytes, Q6_K_GROUP / TILE_OUTPUTS, count, out);
+}
 
 /**
- * Packs `rowCount` rows in the file's format at `raw` as rows rowStart… of the packed matrix at `out`. `rowStart` must be a multiple of
- * 16, and `rowCount` too unless these rows are the matrix's last. `layout` is the packed layout's id.
+ * Packs `rowCount` rows in the file's format at `raw` as rows rowStart… of the packed matrix at `out`. `rowStart` must
+ * be a multiple of 16, and `rowCount` too unless these rows are the matrix's last. `layout` is the packed layout's id.
  */
 export function packRows(layout: i32, raw: usize, rowStart: i32, rowCount: i32, columns: i32, out: usize): void {
   const type = layout - PACKED_BASE;

@@ -1,19 +1,49 @@
-// A panel: one tile of 16 rows of a packed matrix, spread out for the tile kernel. Codes become bytes (step s of a block: 8 rows x
-// columns 4s…4s+3), scales f32; rows 0…7 first over all blocks, then rows 8…15. Made once per tile and used for every
-// 4 rows of activations, in a scratch that stays in the second-level cache.
-import { BIT_4, constant, fourthSix, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, SIGN, SIX_BITS, TOP_BITS } from './packed-dot';
+// A panel: one tile of 16 rows of a packed matrix, spread out for the tile kernel. Codes become bytes (step s of a
+// block: 8 rows x columns 4s…4s+3), scales f32; rows 0…7 first over all blocks, then rows 8…15. Made once per tile and
+// used for every 4 rows of activations, in a scratch that stays in the second-level cache.
+
 import {
-  Q4_0, Q4_0_BLOCK, Q4_0_SCALES, Q4_K, Q4_K_BLOCK, Q4_K_HEADER, Q5_0, Q5_0_BLOCK, Q5_0_SCALES, Q5_K, Q5_K_BLOCK, Q6_K, Q6_K_BLOCK, Q6_K_GROUP,
-  Q6_K_HEADER, Q6_K_PASS,
+  Q4_0,
+  Q4_0_BLOCK,
+  Q4_0_SCALES,
+  Q4_K,
+  Q4_K_BLOCK,
+  Q4_K_HEADER,
+  Q5_0,
+  Q5_0_BLOCK,
+  Q5_0_SCALES,
+  Q5_K,
+  Q5_K_BLOCK,
+  Q6_K,
+  Q6_K_BLOCK,
+  Q6_K_GROUP,
+  Q6_K_HEADER,
+  Q6_K_PASS,
 } from './layouts.gen';
+import {
+  BIT_4,
+  constant,
+  fourthSix,
+  HALF_BIAS,
+  HALF_LIMIT,
+  highHalves,
+  lowHalves,
+  NIBBLES,
+  SIGN,
+  SIX_BITS,
+  TOP_BITS,
+} from './packed-dot';
 import { spreadFactors, spreadMinimumScales } from './packed-scales';
-import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, TWO_NIBBLES } from './packed-sums';
+import { HALVES, MINIMUM, MINIMUM_16, OFFSET_8, OFFSET_16, panelBlockBytes, TWO_NIBBLES } from './packed-sums';
 
 /** Step q of 16 rows as nibbles: columns 4q… in the low, 16 + 4q… in the high ones. */
 // @inline
 function spreadNibbles(w: usize, a: usize, b: usize, nibbles: v128): void {
   for (let q: usize = 0; q < 4; q++) {
-    const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
+    const w0 = v128.load(w),
+      w1 = v128.load(w, 16),
+      w2 = v128.load(w, 32),
+      w3 = v128.load(w, 48);
     v128.store(a, v128.and(w0, nibbles));
     v128.store(a, v128.and(w1, nibbles), 16);
     v128.store(b, v128.and(w2, nibbles));
@@ -32,7 +62,10 @@ function spreadNibbles(w: usize, a: usize, b: usize, nibbles: v128): void {
 // @inline
 function spreadFifthBits(bits: usize, a: usize, b: usize): void {
   const bit = constant(BIT_4);
-  let h0 = v128.load(bits), h1 = v128.load(bits, 16), h2 = v128.load(bits, 32), h3 = v128.load(bits, 48);
+  let h0 = v128.load(bits),
+    h1 = v128.load(bits, 16),
+    h2 = v128.load(bits, 32),
+    h3 = v128.load(bits, 48);
   for (let q = 0; q < 4; q++) {
     v128.store(a, v128.or(v128.load(a), v128.and(i16x8.shl(h0, 4), bit)));
     v128.store(a, v128.or(v128.load(a, 16), v128.and(i16x8.shl(h1, 4), bit)), 16);
@@ -42,7 +75,10 @@ function spreadFifthBits(bits: usize, a: usize, b: usize): void {
     v128.store(a, v128.or(v128.load(a, 144), v128.and(h1, bit)), 144);
     v128.store(b, v128.or(v128.load(b, 128), v128.and(h2, bit)), 128);
     v128.store(b, v128.or(v128.load(b, 144), v128.and(h3, bit)), 144);
-    h0 = i16x8.shr_u(h0, 1); h1 = i16x8.shr_u(h1, 1); h2 = i16x8.shr_u(h2, 1); h3 = i16x8.shr_u(h3, 1);
+    h0 = i16x8.shr_u(h0, 1);
+    h1 = i16x8.shr_u(h1, 1);
+    h2 = i16x8.shr_u(h2, 1);
+    h3 = i16x8.shr_u(h3, 1);
     a += 32;
     b += 32;
   }
@@ -50,8 +86,11 @@ function spreadFifthBits(bits: usize, a: usize, b: usize): void {
 
 // @inline
 function spreadScales(w: usize, a: usize, b: usize): void {
-  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
-  const h = v128.load(w), g = v128.load(w, 16);
+  const sign = constant(SIGN),
+    bias = constant(HALF_BIAS),
+    limit = constant(HALF_LIMIT);
+  const h = v128.load(w),
+    g = v128.load(w, 16);
   v128.store(a, lowHalves(h, sign, bias, limit));
   v128.store(a, highHalves(h, sign, bias, limit), 16);
   v128.store(b, lowHalves(g, sign, bias, limit));
@@ -60,7 +99,8 @@ function spreadScales(w: usize, a: usize, b: usize): void {
 
 function panelQ4_0(w: usize, panel: usize, blocks: i32): void {
   const nibbles = constant(NIBBLES);
-  let a = panel, b = panel + <usize>blocks * panelBlockBytes(OFFSET_8);
+  let a = panel,
+    b = panel + <usize>blocks * panelBlockBytes(OFFSET_8);
   for (; blocks > 0; blocks--) {
     spreadNibbles(w, a, b, nibbles);
     spreadScales(w + Q4_0_SCALES, a + 256, b + 256);
@@ -72,7 +112,8 @@ function panelQ4_0(w: usize, panel: usize, blocks: i32): void {
 
 function panelQ5_0(w: usize, panel: usize, blocks: i32): void {
   const nibbles = constant(NIBBLES);
-  let a = panel, b = panel + <usize>blocks * panelBlockBytes(OFFSET_16);
+  let a = panel,
+    b = panel + <usize>blocks * panelBlockBytes(OFFSET_16);
   for (; blocks > 0; blocks--) {
     spreadNibbles(w, a, b, nibbles);
     spreadFifthBits(w + 256, a, b);
@@ -85,11 +126,16 @@ function panelQ5_0(w: usize, panel: usize, blocks: i32): void {
 
 function panelQ8_0(w: usize, panel: usize, blocks: i32): void {
   const nibbles = constant(NIBBLES);
-  let a = panel, b = panel + <usize>blocks * panelBlockBytes(TWO_NIBBLES);
+  let a = panel,
+    b = panel + <usize>blocks * panelBlockBytes(TWO_NIBBLES);
   for (; blocks > 0; blocks--) {
     for (let q: usize = 0; q < 8; q++) {
-      const w0 = v128.load(w), w1 = v128.load(w, 16), w2 = v128.load(w, 32), w3 = v128.load(w, 48);
-      const c = a + q * 32, d = b + q * 32;
+      const w0 = v128.load(w),
+        w1 = v128.load(w, 16),
+        w2 = v128.load(w, 32),
+        w3 = v128.load(w, 48);
+      const c = a + q * 32,
+        d = b + q * 32;
       v128.store(c, v128.and(w0, nibbles));
       v128.store(c, v128.and(w1, nibbles), 16);
       v128.store(d, v128.and(w2, nibbles));
@@ -112,7 +158,8 @@ function panelQ8_0(w: usize, panel: usize, blocks: i32): void {
 function panelMinimum(bits: i32, w: usize, panel: usize, blocks: i32, room: usize): void {
   const nibbles = constant(NIBBLES);
   const step = bits == 4 ? Q4_K_BLOCK : Q5_K_BLOCK;
-  let a = panel, b = panel + <usize>blocks * panelBlockBytes(MINIMUM);
+  let a = panel,
+    b = panel + <usize>blocks * panelBlockBytes(MINIMUM);
   for (; blocks > 0; blocks -= 8) {
     spreadMinimumScales(w, room, bits == 4 ? 0 : 16);
     w += Q4_K_HEADER;
@@ -146,9 +193,12 @@ function panelQ5_K(w: usize, panel: usize, blocks: i32, room: usize): void {
 /** Four steps of 8 rows: 6-bit codes of 16 columns. `w` and `out` are those rows'. */
 // @inline
 function spreadSix(w: usize, out: usize, six: v128, top: v128): void {
-  const a0 = v128.load(w), a1 = v128.load(w, 16);
-  const b0 = v128.load(w, 64), b1 = v128.load(w, 80);
-  const c0 = v128.load(w, 128), c1 = v128.load(w, 144);
+  const a0 = v128.load(w),
+    a1 = v128.load(w, 16);
+  const b0 = v128.load(w, 64),
+    b1 = v128.load(w, 80);
+  const c0 = v128.load(w, 128),
+    c1 = v128.load(w, 144);
   v128.store(out, v128.and(a0, six));
   v128.store(out, v128.and(a1, six), 16);
   v128.store(out, v128.and(b0, six), 32);
@@ -160,8 +210,10 @@ function spreadSix(w: usize, out: usize, six: v128, top: v128): void {
 }
 
 function panelQ6_K(w: usize, panel: usize, blocks: i32): void {
-  const six = constant(SIX_BITS), top = constant(TOP_BITS);
-  let a = panel, b = panel + <usize>blocks * panelBlockBytes(HALVES);
+  const six = constant(SIX_BITS),
+    top = constant(TOP_BITS);
+  let a = panel,
+    b = panel + <usize>blocks * panelBlockBytes(HALVES);
   for (; blocks > 0; blocks -= 8) {
     let codes = w + Q6_K_HEADER;
     for (let i: usize = 0; i < 8; i++) {

@@ -1,5 +1,16 @@
 // The scales inside a group of 256 columns of K-quants, spread out to one f32 or i16 pair per row.
-import { constant, fourthSix, HALF_BIAS, HALF_LIMIT, HALF_SIGN, highHalves, lowHalves, SIGN, SIX_BITS, TOP_BITS } from './packed-dot';
+import {
+  constant,
+  fourthSix,
+  HALF_BIAS,
+  HALF_LIMIT,
+  HALF_SIGN,
+  highHalves,
+  lowHalves,
+  SIGN,
+  SIX_BITS,
+  TOP_BITS,
+} from './packed-dot';
 
 /** Bytes that `spreadMinimumScales` fills: 8 blocks x (16 scales, 16 minima) f32. */
 export const SCALE_ROOM: usize = 1024;
@@ -7,7 +18,8 @@ export const SCALE_ROOM: usize = 1024;
 /** 16 unsigned bytes, a row each, times four vectors of factors, as f32 at `out`. */
 // @inline
 function scaleBytes(v: v128, d0: v128, d1: v128, d2: v128, d3: v128, out: usize): void {
-  const low = i16x8.extend_low_i8x16_u(v), high = i16x8.extend_high_i8x16_u(v);
+  const low = i16x8.extend_low_i8x16_u(v),
+    high = i16x8.extend_high_i8x16_u(v);
   const y0 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(low)), d0);
   const y1 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(low)), d1);
   const y2 = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(high)), d2);
@@ -19,8 +31,8 @@ function scaleBytes(v: v128, d0: v128, d1: v128, d2: v128, d3: v128, out: usize)
 }
 
 /**
- * Four 6-bit values of 16 rows (48 B at `set`) times d, 128 bytes apart at `out`. A loop: with out + 128 and so on as constants,
- * neighbouring stores have different bases, and the 256-bit pass leaves them apart.
+ * Four 6-bit values of 16 rows (48 B at `set`) times d, 128 bytes apart at `out`. A loop: with out + 128 and so on as
+ * constants, neighbouring stores have different bases, and the 256-bit pass leaves them apart.
  */
 // @inline
 function scaleSet(set: usize, d0: v128, d1: v128, d2: v128, d3: v128, out: usize): void {
@@ -37,22 +49,30 @@ function scaleSet(set: usize, d0: v128, d1: v128, d2: v128, d3: v128, out: usize
 }
 
 /**
- * Q4_K and Q5_K: the group at `w` (f16 d, f16 dmin, 6-bit values) to out[block][0…16) = d * scale, out[block][16…32) = -dmin *
- * minimum. With `offset` 16, for codes whose products start at -16 * sum, 16 scales are added to the latter.
+ * Q4_K and Q5_K: the group at `w` (f16 d, f16 dmin, 6-bit values) to out[block][0…16) = d * scale, out[block][16…32) =
+ * -dmin * minimum. With `offset` 16, for codes whose products start at -16 * sum, 16 scales are added to the latter.
  */
 // @inline
 export function spreadMinimumScales(w: usize, out: usize, offset: i32): void {
-  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
-  const h = v128.load(w), g = v128.load(w, 16);
-  const d0 = lowHalves(h, sign, bias, limit), d1 = highHalves(h, sign, bias, limit);
-  const d2 = lowHalves(g, sign, bias, limit), d3 = highHalves(g, sign, bias, limit);
+  const sign = constant(SIGN),
+    bias = constant(HALF_BIAS),
+    limit = constant(HALF_LIMIT);
+  const h = v128.load(w),
+    g = v128.load(w, 16);
+  const d0 = lowHalves(h, sign, bias, limit),
+    d1 = highHalves(h, sign, bias, limit);
+  const d2 = lowHalves(g, sign, bias, limit),
+    d3 = highHalves(g, sign, bias, limit);
   scaleSet(w + 64, d0, d1, d2, d3, out);
   scaleSet(w + 112, d0, d1, d2, d3, out + 512);
   // Minus dmin: the sign flipped while it is still an f16.
   const flip = constant(HALF_SIGN);
-  const k = v128.xor(v128.load(w, 32), flip), l = v128.xor(v128.load(w, 48), flip);
-  const m0 = lowHalves(k, sign, bias, limit), m1 = highHalves(k, sign, bias, limit);
-  const m2 = lowHalves(l, sign, bias, limit), m3 = highHalves(l, sign, bias, limit);
+  const k = v128.xor(v128.load(w, 32), flip),
+    l = v128.xor(v128.load(w, 48), flip);
+  const m0 = lowHalves(k, sign, bias, limit),
+    m1 = highHalves(k, sign, bias, limit);
+  const m2 = lowHalves(l, sign, bias, limit),
+    m3 = highHalves(l, sign, bias, limit);
   scaleSet(w + 160, m0, m1, m2, m3, out + 64);
   scaleSet(w + 208, m0, m1, m2, m3, out + 576);
   if (offset == 0) return;
@@ -90,20 +110,29 @@ function halfScaleSet(set: usize, d0: v128, d1: v128, out: usize): void {
     p += 16;
     out += 64;
   } while (p < end);
-  const v0 = v128.load64_zero(set), v1 = v128.load64_zero(set, 16), v2 = v128.load64_zero(set, 32);
+  const v0 = v128.load64_zero(set),
+    v1 = v128.load64_zero(set, 16),
+    v2 = v128.load64_zero(set, 32);
   halfScaleBytes(fourthSix(v0, v1, v2, constant(TOP_BITS)), d0, d1, out);
 }
 
 /** spreadMinimumScales for 8 of the 16 rows: out[block][0…8) scales, out[block][8…16) minima. */
 // @inline
 export function spreadHalfScales(w: usize, half: usize, out: usize, offset: i32): void {
-  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
-  const d = w + half * 16, m = w + 32 + half * 16, set = w + 64 + half * 8;
-  const h = v128.load(d), k = v128.xor(v128.load(m), constant(HALF_SIGN));
-  const d0 = lowHalves(h, sign, bias, limit), d1 = highHalves(h, sign, bias, limit);
+  const sign = constant(SIGN),
+    bias = constant(HALF_BIAS),
+    limit = constant(HALF_LIMIT);
+  const d = w + half * 16,
+    m = w + 32 + half * 16,
+    set = w + 64 + half * 8;
+  const h = v128.load(d),
+    k = v128.xor(v128.load(m), constant(HALF_SIGN));
+  const d0 = lowHalves(h, sign, bias, limit),
+    d1 = highHalves(h, sign, bias, limit);
   halfScaleSet(set, d0, d1, out);
   halfScaleSet(set + 48, d0, d1, out + 256);
-  const m0 = lowHalves(k, sign, bias, limit), m1 = highHalves(k, sign, bias, limit);
+  const m0 = lowHalves(k, sign, bias, limit),
+    m1 = highHalves(k, sign, bias, limit);
   halfScaleSet(set + 96, m0, m1, out + 32);
   halfScaleSet(set + 144, m0, m1, out + 288);
   if (offset == 0) return;
@@ -119,10 +148,15 @@ export function spreadHalfScales(w: usize, half: usize, out: usize, offset: i32)
 /** 16 f16 as f32. */
 // @inline
 export function spreadHalves(w: usize, out: usize): void {
-  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
-  const h = v128.load(w), g = v128.load(w, 16);
-  const d0 = lowHalves(h, sign, bias, limit), d1 = highHalves(h, sign, bias, limit);
-  const d2 = lowHalves(g, sign, bias, limit), d3 = highHalves(g, sign, bias, limit);
+  const sign = constant(SIGN),
+    bias = constant(HALF_BIAS),
+    limit = constant(HALF_LIMIT);
+  const h = v128.load(w),
+    g = v128.load(w, 16);
+  const d0 = lowHalves(h, sign, bias, limit),
+    d1 = highHalves(h, sign, bias, limit);
+  const d2 = lowHalves(g, sign, bias, limit),
+    d3 = highHalves(g, sign, bias, limit);
   v128.store(out, d0);
   v128.store(out, d1, 16);
   v128.store(out, d2, 32);
@@ -154,7 +188,9 @@ export function spreadFactors(from: usize, to: usize): void {
 // @inline
 function unpackSet(set: usize, out: usize): void {
   const six = constant(SIX_BITS);
-  const a = v128.load(set), b = v128.load(set, 16), c = v128.load(set, 32);
+  const a = v128.load(set),
+    b = v128.load(set, 16),
+    c = v128.load(set, 32);
   v128.store(out, v128.and(a, six));
   v128.store(out, v128.and(b, six), 16);
   v128.store(out, v128.and(c, six), 32);

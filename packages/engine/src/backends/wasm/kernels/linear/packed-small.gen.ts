@@ -1,8 +1,19 @@
-// Two to four rows of activations at once (drafts to verify, few sessions) straight from the packed tile, 8 of its 16 rows at a
-// time; all 16 where packed-direct.gen.ts serves. Making a panel would cost more than the product here. Sums as in
-// packed-tile.gen.ts, bit for bit.
+// Two to four rows of activations at once (drafts to verify, few sessions) straight from the packed tile, 8 of its 16
+// rows at a time; all 16 where packed-direct.gen.ts serves. Making a panel would cost more than the product here. Sums
+// as in packed-tile.gen.ts, bit for bit.
 import { byteSteps, nibbleSteps, pairs, sixSteps } from '../build/steps.ts';
-import { acc, begin, cases, each, type Family, functions, load, rows, splat, typeNames, types } from '../build/vocabulary.ts';
+import {
+  begin,
+  cases,
+  each,
+  type Family,
+  functions,
+  load,
+  rows,
+  splat,
+  typeNames,
+  types,
+} from '../build/vocabulary.ts';
 
 const F16_CONSTANTS = 'const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);';
 const SUMS = `let ${['y', 'z'].flatMap((sum) => each(4, (r) => `${sum}${r} = zero`, ', ')).join(', ')};`;
@@ -37,7 +48,11 @@ const nibbleProduct = `
     })}
     if (minimum) {
       const m0 = v128.load(s, 32), m1 = v128.load(s, 48);
-      ${rows(2, (r) => `const d${r} = ${splat('sum', 4 * r)}; y${r} = madd(d${r}, m0, y${r}); z${r} = madd(d${r}, m1, z${r});`)}
+      ${rows(
+        2,
+        (r) => `const d${r} = ${splat('sum', 4 * r)};
+        y${r} = madd(d${r}, m0, y${r}); z${r} = madd(d${r}, m1, z${r});`,
+      )}
     }
     w += (five ? 64 : 0) + (minimum ? 0 : 32);
     s += minimum ? 64 : five ? Q5_0_BLOCK : Q4_0_BLOCK;
@@ -109,13 +124,25 @@ const byteProduct = `
     let ${each(4, (r) => `a${r} = zero, b${r} = zero`, ', ')};
     const stop = w + 512;
     let v = w, u = x;
-    ${byteSteps(2, 'v', 'u', 'l', pairs('const', 'l', 2, (i) => `v128.and(${load('v', 16 * i)}, nibbles)`))}
+    ${byteSteps(
+      2,
+      'v',
+      'u',
+      'l',
+      pairs('const', 'l', 2, (i) => `v128.and(${load('v', 16 * i)}, nibbles)`),
+    )}
     const ${each(2, (r) => `c${r} = total(a${r}, ones), d${r} = total(b${r}, ones)`, ', ')};
     const ${each(2, (r) => `c${r + 2} = total(a${r + 2}, ones), d${r + 2} = total(b${r + 2}, ones)`, ', ')};
     const start = x + <usize>K * START_8;
     ${rows(2, (r) => `a${r} = ${splat('start', 4 * r)}; b${r} = a${r};`)}
-    ${byteSteps(2, 'w', 'x', 'h', `const v0 = v128.load(w), v1 = v128.load(w, 16);
-      ${pairs('const', 'h', 2, (i) => `v128.and(i16x8.shr_u(v${i}, 4), nibbles)`)}`)}
+    ${byteSteps(
+      2,
+      'w',
+      'x',
+      'h',
+      `const v0 = v128.load(w), v1 = v128.load(w, 16);
+      ${pairs('const', 'h', 2, (i) => `v128.and(i16x8.shr_u(v${i}, 4), nibbles)`)}`,
+    )}
     const h = v128.load(s), s0 = lowHalves(h, sign, bias, limit), s1 = highHalves(h, sign, bias, limit), f = sixteens;
     ${addBoth('TWO_NIBBLES', 'f', 'f')}
     w += 32;
@@ -133,20 +160,20 @@ const call = (type: string, K: number): string => {
 
 const family: Family = {
   parameters: 'w: usize, half: usize, x: usize, n: i32, sums: usize, room: usize',
-  members: types.flatMap((type, i) =>
-    [2, 3, 4].map((K) => ({ name: `${typeNames[i]}x${K}`, body: call(type, K) })),
-  ),
+  members: types.flatMap((type, i) => [2, 3, 4].map((K) => ({ name: `${typeNames[i]}x${K}`, body: call(type, K) }))),
 };
 
 export default `
 import { madd } from '../common/common';
 import {
-  Q4_0, Q4_0_BLOCK, Q4_0_SCALES, Q4_K, Q4_K_GROUP, Q4_K_HEADER, Q5_0, Q5_0_BLOCK, Q5_0_SCALES, Q5_K, Q5_K_GROUP, Q6_K_GROUP, Q6_K_HEADER,
+  Q4_0, Q4_0_BLOCK, Q4_0_SCALES, Q4_K, Q4_K_GROUP, Q4_K_HEADER, Q5_0, Q5_0_BLOCK, Q5_0_SCALES, Q5_K, Q5_K_GROUP,
+  Q6_K_GROUP, Q6_K_HEADER,
   Q6_K_PASS, Q8_0_BLOCK, Q8_0_SCALES,
 } from './layouts.gen';
 import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32, START_8 } from './packed-codes';
 import {
-  BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, highCodes, highHalves, lowCodes, lowHalves, NIBBLES, ONES, SIGN, SIX_BITS, SIXTEENS, TOP_BITS,
+  BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, highCodes, highHalves, lowCodes, lowHalves, NIBBLES, ONES,
+  SIGN, SIX_BITS, SIXTEENS, TOP_BITS,
   total,
 } from './packed-dot';
 import { spreadFactors, spreadHalfScales } from './packed-scales';

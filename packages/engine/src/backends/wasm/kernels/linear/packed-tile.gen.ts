@@ -1,10 +1,11 @@
 // The product that prompts spend their time in: 8 rows of weights times 1…4 rows of activations, over all columns.
 // Weights come as half a panel (packed-panel.ts): bytes already below 128, scales already f32, one contiguous stream.
 //
-// The inner loop takes one step (4 columns): two vectors of weights, one broadcast of activations per row, 2 x 4 accumulators. It
-// is not unrolled: V8's scheduler would chain the dots of one accumulator and spill (1.5 x slower). Vectors of the same kind lie
-// side by side and are stored in pairs with nothing between: this is the pattern that V8's 256-bit pass
-// (--experimental-wasm-revectorize) merges into one AVX2 instruction, 1.6 x faster where the flag is on.
+// The inner loop takes one step (4 columns): two vectors of weights, one broadcast of activations per row, 2 x 4
+// accumulators. It is not unrolled: V8's scheduler would chain the dots of one accumulator and spill (1.5 x slower).
+// Vectors of the same kind lie side by side and are stored in pairs with nothing between: this is the pattern that
+// V8's 256-bit pass (--experimental-wasm-revectorize) merges into one AVX2 instruction, 1.6 x faster where the flag is
+// on.
 //
 // The order of float sums over columns is that of the decode kernels, so a row's result does not depend on which kernel
 // made it.
@@ -46,7 +47,11 @@ const onePass = `
     if (minimum) {
       const m0 = v128.load(w, 32), m1 = v128.load(w, 48);
       const sum = x + <usize>K * (CODE_SUM - CODE_SCALE);
-      ${rows(1, (r) => `const d${r} = ${splat('sum', 4 * r)}; y${r} = madd(d${r}, m0, y${r}); z${r} = madd(d${r}, m1, z${r});`)}
+      ${rows(
+        1,
+        (r) => `const d${r} = ${splat('sum', 4 * r)};
+        y${r} = madd(d${r}, m0, y${r}); z${r} = madd(d${r}, m1, z${r});`,
+      )}
     }
     w += panelBlockBytes(kind) - 256;
     x += <usize>K * 24;
@@ -55,8 +60,8 @@ const onePass = `
 }`;
 
 /**
- * Kinds whose block is two passes: half the steps each, with factors of their own (HALVES), or all steps with low, then high
- * nibbles. As onePass otherwise.
+ * Kinds whose block is two passes: half the steps each, with factors of their own (HALVES), or all steps with low,
+ * then high nibbles. As onePass otherwise.
  */
 const twoPasses = `
 @inline function twoPasses(kind: i32, K: i32, w: usize, x: usize, blocks: i32, sums: usize): void {
@@ -72,7 +77,8 @@ const twoPasses = `
     const f0 = nibbles ? ones : v128.load(w), f1 = nibbles ? ones : v128.load(w, 16);
     if (!nibbles) w += 32;
     ${each(4, (r) => {
-      const kept = (a: string, f: string) => `${r ? `K > ${r} ? ` : ''}partial(kind, ${a}${r}, ${f})${r ? ' : zero' : ''}`;
+      const kept = (a: string, f: string) =>
+        `${r ? `K > ${r} ? ` : ''}partial(kind, ${a}${r}, ${f})${r ? ' : zero' : ''}`;
       return `const c${r} = ${kept('a', 'f0')}, d${r} = ${kept('b', 'f1')};`;
     })}
     ${rows(1, (r) => `a${r} = ${splat('second', 4 * r)}; b${r} = a${r};`)}
@@ -108,7 +114,10 @@ import { madd } from '../common/common';
 import { fetchAhead } from './packed-ahead';
 import { CODE_SCALE, CODE_SUM, START_16, START_32, START_8 } from './packed-codes';
 import { CONSTANTS, dot, ONES, scaledTotal, SIXTEENS, total } from './packed-dot';
-import { addBoth, addScaled, HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, partial, storeSums, TWO_NIBBLES } from './packed-sums';
+import {
+  addBoth, addScaled, HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, partial, storeSums,
+  TWO_NIBBLES,
+} from './packed-sums';
 ${onePass}
 ${twoPasses}
 

@@ -1,12 +1,24 @@
-// 16 rows of weights times 4 rows of activations, for processors whose byte dot is one instruction. It has a latency of four cycles and
-// two start in each, so eight accumulators of 256 bits must be under way; the 8 x 4 tile of packed-tile.ts has four (1.2 x slower at 256
-// rows, and 1.45 x at 8 rows, with a panel to make). Float sums stay in memory between blocks: registers are full. Emulated dots need
-// registers of their own and would spill, so only the build for those instructions comes here, and only where V8 merges pairs of
-// vectors.
+// 16 rows of weights times 4 rows of activations, for processors whose byte dot is one instruction. It has a latency
+// of four cycles and two start in each, so eight accumulators of 256 bits must be under way; the 8 x 4 tile of
+// packed-tile.ts has four (1.2 x slower at 256 rows, and 1.45 x at 8 rows, with a panel to make). Float sums stay in
+// memory between blocks: registers are full. Emulated dots need registers of their own and would spill, so only the
+// build for those instructions comes here, and only where V8 merges pairs of vectors.
 //
-// Weights come from a panel; packed-direct.ts has the same tile for a few rows of activations. The order of sums is that of
-// packed-tile.ts, bit for bit.
-import { acc, begin, cases, declare, each, type Family, functions, load, numbered, rows, splat } from '../build/vocabulary.ts';
+// Weights come from a panel; packed-direct.ts has the same tile for a few rows of activations. The order of sums is
+// that of packed-tile.ts, bit for bit.
+import {
+  acc,
+  begin,
+  cases,
+  declare,
+  each,
+  type Family,
+  functions,
+  load,
+  numbered,
+  rows,
+  splat,
+} from '../build/vocabulary.ts';
 
 const ALL = each(4, (r) => each(4, (v) => acc(v, r), ', '), ', ');
 const PARAMETERS = ALL.replace(/\w+/g, '$&: v128');
@@ -14,8 +26,8 @@ const every = (from: number, text: (a: string, v: number, r: number) => string):
   rows(from, (r) => each(4, (v) => text(acc(v, r), v, r), ' '));
 
 /**
- * Adds a block's integers (as f32) of 16 rows of weights and K rows of activations to the float sums. `scales` is where the
- * activations' scales are, `minima` what their minimum is multiplied by.
+ * Adds a block's integers (as f32) of 16 rows of weights and K rows of activations to the float sums. `scales` is
+ * where the activations' scales are, `minima` what their minimum is multiplied by.
  */
 const addRows = `
 @inline export function addRows(
@@ -42,13 +54,18 @@ const keepRows = `
   })}
 }`;
 
+/** Adds what the first pass kept, times its factor, to an accumulator. */
+const join = (a: string, v: number, r: number): string =>
+  `${a} = join${v % 2 ? 'High' : 'Low'}(${a}, ${['f0', 'f1', 'g0', 'g1'][v]}, ${v < 2 ? 'between' : 'beyond'}, ${r});`;
+
 /**
- * A block of a panel, w and v in its halves, times 4 rows of activations; of HALVES 16 columns, the first of which are kept in
- * `between` (and `beyond` for v). High nibbles come before low ones, into the same accumulators.
+ * A block of a panel, w and v in its halves, times 4 rows of activations; of HALVES 16 columns, the first of which are
+ * kept in `between` (and `beyond` for v). High nibbles come before low ones, into the same accumulators.
  */
 const panelBlock = `
 @inline function panelBlock(
-  kind: i32, first: bool, w: usize, v: usize, x: usize, start: usize, sums: usize, more: usize, between: usize, beyond: usize,
+  kind: i32, first: bool, w: usize, v: usize, x: usize, start: usize, sums: usize, more: usize, between: usize,
+  beyond: usize,
 ): void {
   const zero = i32x4.splat(0);
   const minimum = kind == MINIMUM || kind == MINIMUM_16;
@@ -82,14 +99,16 @@ const panelBlock = `
       keepRows(4, between, beyond, ${ALL}, f0, f1, g0, g1);
       return;
     }
-    ${every(4, (a, v, r) => `${a} = join${v % 2 ? 'High' : 'Low'}(${a}, ${['f0', 'f1', 'g0', 'g1'][v]}, ${v < 2 ? 'between' : 'beyond'}, ${r});`)}
+    ${every(4, join)}
   }
   const nibbles = kind == TWO_NIBBLES, halves = kind == HALVES;
   ${['s w', 't v']
     .map((names) => names.split(' ') as [string, string])
     .map(([s, p]) =>
-      declare('const', numbered(s, 2), (i) =>
-        `nibbles ? ${load(p, 256 + 16 * i)} : halves ? ${load(p, 32 + 16 * i)} : ${load(p, 16 * i)}`,
+      declare(
+        'const',
+        numbered(s, 2),
+        (i) => `nibbles ? ${load(p, 256 + 16 * i)} : halves ? ${load(p, 32 + 16 * i)} : ${load(p, 16 * i)}`,
       ),
     )
     .join('\n  ')}
@@ -115,7 +134,9 @@ import { madd } from '../common/common';
 import { fetchAhead } from './packed-ahead';
 import { BLOCK_CODES, START_16, START_32, START_8 } from './packed-codes';
 import { dot } from './packed-dot';
-import { HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, storeSums, TWO_NIBBLES } from './packed-sums';
+import {
+  HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, storeSums, TWO_NIBBLES,
+} from './packed-sums';
 
 /** Bytes of the result: [half of the tile][row of activations][8 rows of weights]. */
 export const WIDE_SUMS_BYTES: usize = 256;
@@ -162,8 +183,8 @@ ${keepRows}
 ${panelBlock}
 
 /**
- * A panel times 4 rows of activations. w is the first half of the panel and half the distance to the second; more is the second half of
- * sums and beyond that of between: arguments, so that their addresses are not folded into offsets.
+ * A panel times 4 rows of activations. w is the first half of the panel and half the distance to the second; more is
+ * the second half of sums and beyond that of between: arguments, so that their addresses are not folded into offsets.
  */
 @inline function panel(
   kind: i32, w: usize, half: usize, x: usize, blocks: i32, sums: usize, more: usize, between: usize, beyond: usize,

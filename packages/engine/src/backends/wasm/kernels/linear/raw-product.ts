@@ -1,6 +1,7 @@
-// Products with weight rows in raw layouts (a file format's own rows), f32 activations: what `linear` and `expertLinear`
-// have in common. A call covers a run of outputs and all rows, in one of two ways:
-//   few rows    weight rows are dequantised by pieces into scratch (F32, and F16 for one row, are read where they lie) and multiplied by dots
+// Products with weight rows in raw layouts (a file format's own rows), f32 activations: what `linear` and
+// `expertLinear` have in common. A call covers a run of outputs and all rows, in one of two ways:
+//   few rows    weight rows are dequantised by pieces into scratch (F32, and F16 for one row, are read where they lie) and
+//               multiplied by dots
 //   many rows   pieces of up to 64 outputs × PIECE columns are dequantised and packed into panels of 8 outputs, which
 //               stay in the second-level cache while all rows pass over them (tiles.ts)
 // Scratch, per thread: 8 panels [PIECE][8], 8 rows [PIECE], one tile [4][8]; see rawScratchBytes and scratch.ts.
@@ -22,44 +23,91 @@ export function rawScratchBytes(columns: i32): usize {
   return <usize>((PANEL_OUTPUTS + 8) * piece * 4 + 128);
 }
 
-/** Rows of x and y that a product covers: row r of y is slot r, its input row is rowIndex[r], or r when rowIndex is 0. */
+/**
+ * Rows of x and y that a product covers: row r of y is slot r, its input row is rowIndex[r], or r when rowIndex is 0.
+ */
 // @inline
 function inputRow(x: usize, xStride: usize, rowIndex: usize, row: i32): usize {
-  const index = rowIndex != 0 ? load<i32>(rowIndex + (<usize>row << 2)) : row;
+  const index = rowIndex != 0 ? load<i32>(rowIndex + ((<usize>row) << 2)) : row;
   return x + <usize>index * xStride;
 }
 
 /** y[r][o] += W[o] x[r] for o in [first, end), r in [firstRow, endRow). Strides in bytes. */
 export function multiplyRaw(
-  layout: i32, weight: usize, columns: i32, first: i32, end: i32,
-  x: usize, xStride: usize, rowIndex: usize, y: usize, yStride: usize, firstRow: i32, endRow: i32, scratch: usize,
+  layout: i32,
+  weight: usize,
+  columns: i32,
+  first: i32,
+  end: i32,
+  x: usize,
+  xStride: usize,
+  rowIndex: usize,
+  y: usize,
+  yStride: usize,
+  firstRow: i32,
+  endRow: i32,
+  scratch: usize,
 ): void {
   const rowBytes = layoutBytes(layout, columns);
   if (endRow - firstRow >= PANEL_ROWS) {
     for (let at = first; at < end; at += PANEL_OUTPUTS) {
       const count = min(PANEL_OUTPUTS, end - at);
       multiplyPanels(
-        layout, weight + <usize>at * rowBytes, rowBytes, columns, count,
-        x, xStride, rowIndex, y + (<usize>at << 2), yStride, firstRow, endRow, scratch,
+        layout,
+        weight + <usize>at * rowBytes,
+        rowBytes,
+        columns,
+        count,
+        x,
+        xStride,
+        rowIndex,
+        y + ((<usize>at) << 2),
+        yStride,
+        firstRow,
+        endRow,
+        scratch,
       );
     }
   } else {
     multiplyDots(
-      layout, weight + <usize>first * rowBytes, rowBytes, columns, end - first,
-      x, xStride, rowIndex, y + (<usize>first << 2), yStride, firstRow, endRow, scratch,
+      layout,
+      weight + <usize>first * rowBytes,
+      rowBytes,
+      columns,
+      end - first,
+      x,
+      xStride,
+      rowIndex,
+      y + ((<usize>first) << 2),
+      yStride,
+      firstRow,
+      endRow,
+      scratch,
     );
   }
 }
 
 /** `weight` and `y` point at the first of `outputs` outputs. */
 function multiplyDots(
-  layout: i32, weight: usize, rowBytes: usize, columns: i32, outputs: i32,
-  x: usize, xStride: usize, rowIndex: usize, y: usize, yStride: usize, firstRow: i32, endRow: i32, scratch: usize,
+  layout: i32,
+  weight: usize,
+  rowBytes: usize,
+  columns: i32,
+  outputs: i32,
+  x: usize,
+  xStride: usize,
+  rowIndex: usize,
+  y: usize,
+  yStride: usize,
+  firstRow: i32,
+  endRow: i32,
+  scratch: usize,
 ): void {
   if (layout == LAYOUT_F16 && endRow - firstRow == 1) {
     const from = inputRow(x, xStride, rowIndex, firstRow);
     let to = y + <usize>firstRow * yStride;
-    for (let o = 0; o < outputs; o++, to += 4) store<f32>(to, load<f32>(to) + dotHalves(weight + <usize>o * rowBytes, from, columns));
+    for (let o = 0; o < outputs; o++, to += 4)
+      store<f32>(to, load<f32>(to) + dotHalves(weight + <usize>o * rowBytes, from, columns));
     return;
   }
   const direct = layout == LAYOUT_F32;
@@ -70,19 +118,20 @@ function multiplyDots(
     const source = weight + <usize>o * rowBytes;
     for (let k = 0; k < columns; k += pieceColumns) {
       const piece = min(pieceColumns, columns - k);
-      let w = source + (<usize>k << 2);
+      let w = source + ((<usize>k) << 2);
       let wStride = rowBytes;
       if (!direct) {
         w = scratch;
-        wStride = <usize>piece << 2;
+        wStride = (<usize>piece) << 2;
         const shift = layoutBytes(layout, k);
-        for (let i = 0; i < count; i++) dequantizeRow(layout, source + <usize>i * rowBytes + shift, w + <usize>i * wStride, piece);
+        for (let i = 0; i < count; i++)
+          dequantizeRow(layout, source + <usize>i * rowBytes + shift, w + <usize>i * wStride, piece);
       }
-      const column = <usize>k << 2;
+      const column = (<usize>k) << 2;
       let row = firstRow;
       if (count == 4) {
         for (; row + 2 <= endRow; row += 2) {
-          const to = y + <usize>row * yStride + (<usize>o << 2);
+          const to = y + <usize>row * yStride + ((<usize>o) << 2);
           const x0 = inputRow(x, xStride, rowIndex, row) + column;
           const x1 = inputRow(x, xStride, rowIndex, row + 1) + column;
           dotTile(w, wStride, x0, x1, piece, to, to + yStride);
@@ -90,27 +139,47 @@ function multiplyDots(
       }
       for (; row < endRow; row++) {
         const from = inputRow(x, xStride, rowIndex, row) + column;
-        let to = y + <usize>row * yStride + (<usize>o << 2);
-        for (let i = 0; i < count; i++, to += 4) store<f32>(to, load<f32>(to) + dot(w + <usize>i * wStride, from, piece));
+        let to = y + <usize>row * yStride + ((<usize>o) << 2);
+        for (let i = 0; i < count; i++, to += 4)
+          store<f32>(to, load<f32>(to) + dot(w + <usize>i * wStride, from, piece));
       }
     }
   }
 }
 
 function multiplyPanels(
-  layout: i32, weight: usize, rowBytes: usize, columns: i32, outputs: i32,
-  x: usize, xStride: usize, rowIndex: usize, y: usize, yStride: usize, firstRow: i32, endRow: i32, scratch: usize,
+  layout: i32,
+  weight: usize,
+  rowBytes: usize,
+  columns: i32,
+  outputs: i32,
+  x: usize,
+  xStride: usize,
+  rowIndex: usize,
+  y: usize,
+  yStride: usize,
+  firstRow: i32,
+  endRow: i32,
+  scratch: usize,
 ): void {
-  const panelBytes = <usize>min(PIECE, (columns + 3) & ~3) << 5;
+  const panelBytes = (<usize>min(PIECE, (columns + 3) & ~3)) << 5;
   const buffer = scratch + 8 * panelBytes;
   const tile = buffer + panelBytes;
   for (let k = 0; k < columns; k += PIECE) {
     const piece = min(PIECE, columns - k);
     for (let o = 0; o < outputs; o += 8) {
       const count = min(8, outputs - o);
-      packPanel(layout, weight + <usize>o * rowBytes + layoutBytes(layout, k), rowBytes, piece, count, scratch + <usize>(o >> 3) * panelBytes, buffer);
+      packPanel(
+        layout,
+        weight + <usize>o * rowBytes + layoutBytes(layout, k),
+        rowBytes,
+        piece,
+        count,
+        scratch + <usize>(o >> 3) * panelBytes,
+        buffer,
+      );
     }
-    const column = <usize>k << 2;
+    const column = (<usize>k) << 2;
     for (let row = firstRow; row < endRow; row += 4) {
       const live = min(4, endRow - row);
       const x0 = inputRow(x, xStride, rowIndex, row) + column;
@@ -137,27 +206,45 @@ function multiplyPanels(
 
 /** A tile of fewer than 4 rows or 8 outputs: computed whole in `tile`, of which the live part is added to y. */
 function edgeTile(
-  x0: usize, x1: usize, x2: usize, x3: usize, panel: usize, piece: i32, y: usize, yStride: usize,
-  rows: i32, outputs: i32, tile: usize,
+  x0: usize,
+  x1: usize,
+  x2: usize,
+  x3: usize,
+  panel: usize,
+  piece: i32,
+  y: usize,
+  yStride: usize,
+  rows: i32,
+  outputs: i32,
+  tile: usize,
 ): void {
   memory.fill(tile, 0, 128);
   panelTile(x0, x1, x2, x3, panel, 32, piece, tile, 32);
   for (let r = 0; r < rows; r++) {
     for (let o = 0; o < outputs; o++) {
-      const to = y + <usize>r * yStride + (<usize>o << 2);
+      const to = y + <usize>r * yStride + ((<usize>o) << 2);
       store<f32>(to, load<f32>(to) + load<f32>(tile + <usize>(r * 32 + o * 4)));
     }
   }
 }
 
 /** Eight weight rows (zeros behind the last one) as a panel [piece][8]. `buffer` has room for 8 rows. */
-function packPanel(layout: i32, weight: usize, rowBytes: usize, piece: i32, rows: i32, panel: usize, buffer: usize): void {
+function packPanel(
+  layout: i32,
+  weight: usize,
+  rowBytes: usize,
+  piece: i32,
+  rows: i32,
+  panel: usize,
+  buffer: usize,
+): void {
   let w = weight;
   let stride = rowBytes;
   if (layout != LAYOUT_F32 || rows < 8) {
     w = buffer;
-    stride = <usize>piece << 2;
-    for (let i = 0; i < rows; i++) dequantizeRow(layout, weight + <usize>i * rowBytes, buffer + <usize>i * stride, piece);
+    stride = (<usize>piece) << 2;
+    for (let i = 0; i < rows; i++)
+      dequantizeRow(layout, weight + <usize>i * rowBytes, buffer + <usize>i * stride, piece);
     memory.fill(buffer + <usize>rows * stride, 0, <usize>(8 - rows) * stride);
   }
   packHalfPanel(w, w + stride, w + 2 * stride, w + 3 * stride, piece, panel);

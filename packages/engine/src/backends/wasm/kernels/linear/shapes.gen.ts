@@ -1,5 +1,6 @@
-// Which product multiplies packed weights, by type and by rows of activations, and the measurement that says so. The kernels'
-// choice is written from this table: dropping a line drops a shape. All shapes make the same sums in the same order.
+// Which product multiplies packed weights, by type and by rows of activations, and the measurement that says so. The
+// kernels' choice is written from this table: dropping a line drops a shape. All shapes make the same sums in the same
+// order.
 import { types } from '../build/vocabulary.ts';
 
 /** Where a shape serves: what V8 and the processor make of vectors. */
@@ -18,7 +19,10 @@ interface Shape {
   readonly on: keyof typeof PROCESSORS;
   /** The kernel, and the file that has it. */
   readonly form: 'decode' | 'decodeFour' | 'direct' | 'few' | 'half' | 'panelWide' | 'panel';
-  /** Measured against the line that would serve without it: from memory, on two threads of a Zen 5 where nothing else is said. */
+  /**
+   * Measured against the line that would serve without it: from memory, on two threads of a Zen 5 where nothing else is
+   * said.
+   */
   readonly because: string;
 }
 
@@ -33,8 +37,9 @@ export const SHAPES: readonly Shape[] = [
     on: 'wide',
     form: 'decodeFour',
     because:
-      'Four streams keep more lines under way: 1.2 to 1.37 x (Q4_0), 1.15 to 1.2 x (Q4_K) of tile after tile. Q6_K has three ' +
-      'streams a tile already: four tiles at once 0.86 to 0.94 x, two 0.98 to 1.04 x. (log: 2026-11-26-four-streams)',
+      'Four streams keep more lines under way: 1.2 to 1.37 x (Q4_0), 1.15 to 1.2 x (Q4_K) of tile after tile. ' +
+      'Q6_K has three streams a tile already: four tiles at once 0.86 to 0.94 x, two 0.98 to 1.04 x. (log: ' +
+      '2026-11-26-four-streams)',
   },
   { types, rows: [1, 1], on: 'any', form: 'decode', because: 'One row is bound by memory: one contiguous stream.' },
   {
@@ -43,8 +48,8 @@ export const SHAPES: readonly Shape[] = [
     on: 'wideDot',
     form: 'few',
     because:
-      'Four streams: 8 rows of Q4_0 1.2 x, of Q4_K 1.14 to 1.19 x; 6 rows 1.13 and 1.24 x; 16 rows 1.1 x of tile after tile. ' +
-      'Q6_K 0.79 to 0.93 x. (log: 2026-11-26-five-to-sixteen-rows)',
+      'Four streams: 8 rows of Q4_0 1.2 x, of Q4_K 1.14 to 1.19 x; 6 rows 1.13 and 1.24 x; 16 rows 1.1 x of ' +
+      'tile after tile. Q6_K 0.79 to 0.93 x. (log: 2026-11-26-five-to-sixteen-rows)',
   },
   {
     types,
@@ -52,8 +57,8 @@ export const SHAPES: readonly Shape[] = [
     on: 'wideDot',
     form: 'direct',
     because:
-      'No panel to make: 8 rows of Q4_0 156 GMAC/s (131 with one), of Q4_K 116 (106); 2 rows 133 to 150 (51 to 54). At 256 rows ' +
-      'the panel is 1.05 x better. (log: 2026-11-26-ranges-and-prefetchers, few-rows)',
+      'No panel to make: 8 rows of Q4_0 156 GMAC/s (131 with one), of Q4_K 116 (106); 2 rows 133 to 150 (51 to ' +
+      '54). At 256 rows the panel is 1.05 x better. (log: 2026-11-26-ranges-and-prefetchers, few-rows)',
   },
   {
     types,
@@ -61,8 +66,9 @@ export const SHAPES: readonly Shape[] = [
     on: 'any',
     form: 'half',
     because:
-      'No panel to make: 2, 3, 4 rows of Q4_0 1.6, 1.4, 1.3 x, of Q4_K 1.55, 1.4, 1.3 x. Emulated dots need registers of their own: ' +
-      '16 outputs would spill (4 rows 1.08 x, 8 rows 1.00 x, 16 rows 0.89 x). (log: 2026-11-int8-kernels, 2026-11-25-int8-avx2)',
+      'No panel to make: 2, 3, 4 rows of Q4_0 1.6, 1.4, 1.3 x, of Q4_K 1.55, 1.4, 1.3 x. Emulated dots need ' +
+      'registers of their own: 16 outputs would spill (4 rows 1.08 x, 8 rows 1.00 x, 16 rows 0.89 x). (log: ' +
+      '2026-11-int8-kernels, 2026-11-25-int8-avx2)',
   },
   {
     types,
@@ -70,8 +76,8 @@ export const SHAPES: readonly Shape[] = [
     on: 'wideDot',
     form: 'panelWide',
     because:
-      'Eight accumulators hide the four cycles of a dot: 256 rows of Q4_0 148 GMAC/s (122 with 8 outputs), of Q4_K 130 (111). ' +
-      '(log: 2026-11-26-ranges-and-prefetchers)',
+      'Eight accumulators hide the four cycles of a dot: 256 rows of Q4_0 148 GMAC/s (122 with 8 outputs), of ' +
+      'Q4_K 130 (111). (log: 2026-11-26-ranges-and-prefetchers)',
   },
   {
     types,
@@ -92,8 +98,8 @@ function shapeOf(form: Shape['form']): Shape {
 /** The condition of a line, for a `type` and `rows`. */
 function condition({ types: some, rows: [least, most], on }: Shape): string {
   const type = some.length < types.length ? `(${some.map((name) => `type == ${name}`).join(' || ')})` : '';
-  if (least === most) return [`rows == ${least}`, PROCESSORS[on], type].filter(Boolean).join(' && ');
-  const range = [`rows > ${least - 1}`, most === MANY ? '' : `rows <= ${most}`];
+  // One row: its callers ask for nothing else.
+  const range = most === 1 ? [] : [`rows > ${least - 1}`, most === MANY ? '' : `rows <= ${most}`];
   return [PROCESSORS[on], type, ...range].filter(Boolean).join(' && ');
 }
 
@@ -110,7 +116,7 @@ import { wideTiles } from './tiles';
 }
 
 /** One row times four tiles at once. */
-@inline export function decodesFour(type: i32, rows: i32): bool {
+@inline export function decodesFour(type: i32): bool {
   return ${condition(shapeOf('decodeFour'))};
 }
 
@@ -119,8 +125,8 @@ import { wideTiles } from './tiles';
   return ${condition(shapeOf('few'))};
 }
 
-/** Weights multiplied as they lie: a panel would cost more than it saves. */
-@inline export function isDirect(rows: i32): bool {
-  return rows == 1 || rows <= (isWide() ? ${most('direct')} : ${most('half')});
+/** Rows up to which weights are multiplied as they lie: a panel would cost more than it saves. */
+@inline export function directRows(): i32 {
+  return isWide() ? ${most('direct')} : ${most('half')};
 }
 `;

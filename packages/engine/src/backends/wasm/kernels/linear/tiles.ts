@@ -1,12 +1,13 @@
-// Register tiles of f32 matrix products: the inner loops of raw linear maps, and of attention of one or two queries to a head.
+// Register tiles of f32 matrix products: the inner loops of raw linear maps, and of attention of one or two queries to
+// a head.
 //
-// Two forms. A *panel* is 8 outputs with lanes = outputs: at step k two vectors hold the weights of outputs 0–3 and 4–7,
-// the next step lies `panelStep` bytes on. It serves many rows: 4 rows × 8 outputs are 8 accumulators, 2 weights and a
-// splat, 11 of 16 registers. A *dot* walks weight rows as they lie, lanes = columns, for few rows.
+// Two forms. A *panel* is 8 outputs with lanes = outputs: at step k two vectors hold the weights of outputs 0–3 and
+// 4–7, the next step lies `panelStep` bytes on. It serves many rows: 4 rows × 8 outputs are 8 accumulators, 2 weights
+// and a splat, 11 of 16 registers. A *dot* walks weight rows as they lie, lanes = columns, for few rows.
 //
-// Where V8 merges pairs of vectors into 256-bit ones, those 8 accumulators become 4, too few to hide the latency of two
-// multiply-adders: 48 GFLOP/s, no more than without. Tiles of 4 × 16 take their place there: 91 GFLOP/s where the peak is
-// 99, but 30 in 128-bit registers, of which they would need 21.
+// Where V8 merges pairs of vectors into 256-bit ones, those 8 accumulators become 4, too few to hide the latency of
+// two multiply-adders: 48 GFLOP/s, no more than without. Tiles of 4 × 16 take their place there: 91 GFLOP/s where the
+// peak is 99, but 30 in 128-bit registers, of which they would need 21.
 import { madd } from '../common/common';
 import { horizontalSum, horizontalSums } from '../common/math';
 
@@ -21,7 +22,15 @@ export function useWideTiles(on: bool): void {
  * Sums start at zero and join c at the end: over several pieces of a long row that loses less than one chain. */
 // @inline
 export function panelTile(
-  x0: usize, x1: usize, x2: usize, x3: usize, panel: usize, panelStep: usize, count: i32, c: usize, cStride: usize,
+  x0: usize,
+  x1: usize,
+  x2: usize,
+  x3: usize,
+  panel: usize,
+  panelStep: usize,
+  count: i32,
+  c: usize,
+  cStride: usize,
 ): void {
   const c1 = c + cStride;
   const c2 = c1 + cStride;
@@ -34,7 +43,7 @@ export function panelTile(
   let a21 = f32x4.splat(0);
   let a30 = f32x4.splat(0);
   let a31 = f32x4.splat(0);
-  const end = x0 + (<usize>count << 2);
+  const end = x0 + ((<usize>count) << 2);
   while (x0 < end) {
     const w0 = v128.load(panel);
     const w1 = v128.load(panel, 16);
@@ -66,9 +75,21 @@ export function panelTile(
   v128.store(c3, f32x4.add(v128.load(c3, 16), a31), 16);
 }
 
-/** panelTile for two panels, `left` and `right`, whose results lie side by side: 16 columns of c. For 256-bit registers only. */
+/**
+ * panelTile for two panels, `left` and `right`, whose results lie side by side: 16 columns of c. For 256-bit registers
+ * only.
+ */
 export function panelPairTile(
-  x0: usize, x1: usize, x2: usize, x3: usize, left: usize, right: usize, panelStep: usize, count: i32, c: usize, cStride: usize,
+  x0: usize,
+  x1: usize,
+  x2: usize,
+  x3: usize,
+  left: usize,
+  right: usize,
+  panelStep: usize,
+  count: i32,
+  c: usize,
+  cStride: usize,
 ): void {
   const c1 = c + cStride;
   const c2 = c1 + cStride;
@@ -89,7 +110,7 @@ export function panelPairTile(
   let a31 = a00;
   let a32 = a00;
   let a33 = a00;
-  const end = x0 + (<usize>count << 2);
+  const end = x0 + ((<usize>count) << 2);
   while (x0 < end) {
     const w0 = v128.load(left);
     const w1 = v128.load(left, 16);
@@ -219,7 +240,7 @@ export function dotTile(w: usize, wStride: usize, x0: usize, x1: usize, count: i
   let b1 = f32x4.splat(0);
   let b2 = f32x4.splat(0);
   let b3 = f32x4.splat(0);
-  const end = w + (<usize>(count & ~3) << 2);
+  const end = w + ((<usize>(count & ~3)) << 2);
   while (w < end) {
     const xa = v128.load(x0);
     const xb = v128.load(x1);
@@ -264,9 +285,11 @@ export function dotTile(w: usize, wStride: usize, x0: usize, x1: usize, count: i
   v128.store(y1, f32x4.add(v128.load(y1), horizontalSums(b0, b1, b2, b3)));
 }
 
-/** c[0…rowBytes) += sum over k < count of x[k] * rows[k]: a weighted sum of rows that are a multiple of 32 bytes long. */
+/**
+ * c[0…rowBytes) += sum over k < count of x[k] * rows[k]: a weighted sum of rows that are a multiple of 32 bytes long.
+ */
 export function addRows(x: usize, rows: usize, rowBytes: usize, count: i32, c: usize): void {
-  const end = x + (<usize>count << 2);
+  const end = x + ((<usize>count) << 2);
   let column: usize = 0;
   for (; column + 128 <= rowBytes; column += 128) {
     const to = c + column;
