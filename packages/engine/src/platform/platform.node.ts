@@ -61,7 +61,7 @@ const isTestedV8 = process.versions.v8.startsWith('13.6.');
 
 /**
  * Lets V8 merge neighbouring 128-bit operations of the kernels into 256-bit AVX2 ones: prompts 1.5 x,
- * decoding in cache 1.7 x faster (kernels/linear/packed-tile.ts). It is an experiment of V8's, so only the
+ * decoding in cache 1.7 x faster (kernels/linear/packed-tile.gen.ts). It is an experiment of V8's, so only the
  * version that all tests pass on gets it (Node 24's, x86). Call before compiling kernels; holds for the whole
  * process. `wanted` false, and MARIMBA_WIDE_SIMD=0, leave the flag as it is. Returns whether kernels may
  * count on it.

@@ -1,7 +1,7 @@
 // Fetches the next tile of weights while this one's panel is multiplied several times from the cache, when memory
 // would stand idle. WebAssembly has no prefetch, so the inner loops load a word of each line and keep what they
 // loaded. Kernels that read the tile itself leave it to the processor, whose prefetchers would lose the stream
-// (packed-decode-k.ts).
+// (packed-decode.gen.ts).
 
 /** The first line not yet asked for, and the end of the next tile. */
 let next: usize = 0;

@@ -1,7 +1,7 @@
 // One row of activations times four tiles of 16 rows at once, the tiles being far apart: a quarter of a thread's range
 // of weights from each other. The processor follows four streams, each by load instructions of its own, and so keeps
 // more lines under way than for one, whose prefetchers begin anew at every page. From memory on two threads of a Zen 5
-// it is 1.2 to 1.37 x (Q4_0) and 1.15 to 1.2 x (Q4_K) as fast as tile after tile (packed-decode.ts). Sums are the
+// it is 1.2 to 1.37 x (Q4_0) and 1.15 to 1.2 x (Q4_K) as fast as tile after tile (packed-decode.gen.ts). Sums are the
 // same, bit for bit; they lie in memory between blocks, since registers are full of accumulators: eight of 256 bits.
 // Where vectors stay 128 bits wide there would be sixteen, so only `wideTiles` come here.
 import { declare, each, type Family, functions, load, numbered } from '../build/vocabulary.ts';
@@ -72,7 +72,7 @@ const addQ4_K = `
  *
  * The loop over codes begins with a word of each stream's next line, and goes over a group's scales with nothing else:
  * prefetchers follow the instruction that first touches a line, and lose a stream of which another one reads the
- * scales first (0.8 x; packed-decode-k.ts). Compilers keep loads whose result nobody uses, since they may trap.
+ * scales first (0.8 x; packed-decode.gen.ts). Compilers keep loads whose result nobody uses, since they may trap.
  */
 const four = `
 @inline function four(

@@ -1,6 +1,6 @@
 // One row of activations times 16 rows of packed weights: what generating one token at a time spends its time in,
 // bound by memory. Reads the packed tile as one contiguous stream. See layouts/ for the tiles' picture, and
-// packed-tile.ts for why loops are not unrolled and for the order of float sums.
+// packed-tile.gen.ts for why loops are not unrolled and for the order of float sums.
 //
 // Q4_K and Q5_K begin a group of 256 columns with 256 bytes of scales. The loop over codes runs over them, too, as if
 // they were a block, and its result is thrown away: the processor's prefetchers follow each load instruction, and

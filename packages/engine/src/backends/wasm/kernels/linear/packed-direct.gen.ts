@@ -1,8 +1,8 @@
-// Two to sixteen rows of activations straight from the packed tile, 16 rows of weights at once, where packed-wide.ts
-// serves: a panel would cost more than it saves. Of five rows and more, packed-few.ts takes most tiles of Q4_0 and
-// Q4_K. Sums as in packed-tile.ts, bit for bit.
+// Two to sixteen rows of activations straight from the packed tile, 16 rows of weights at once, where
+// packed-wide.gen.ts serves: a panel would cost more than it saves. Of five rows and more, packed-few.gen.ts takes
+// most tiles of Q4_0 and Q4_K. Sums as in packed-tile.gen.ts, bit for bit.
 //
-// One load instruction walks over all codes of the tile, as prefetchers follow instructions (packed-decode-k.ts).
+// One load instruction walks over all codes of the tile, as prefetchers follow instructions (packed-decode.gen.ts).
 import { byteSteps, nibbleSteps, pairs, sixSteps } from '../build/steps.ts';
 import {
   acc,

@@ -1,12 +1,13 @@
 // Five to sixteen rows of activations times four tiles of 16 rows at once, the tiles being a quarter of a thread's
 // range of weights from each other: four streams for the processor to follow, each by load instructions of its own, as
-// in packed-decode-four.ts, and activations come from the first-level cache for three of the four. From memory,
+// in packed-decode-four.gen.ts, and activations come from the first-level cache for three of the four. From memory,
 // compared with tile after tile (packed-direct.gen.ts): 8 rows of Q4_0 1.2 x, of Q4_K 1.14 to 1.19 x; 6 rows 1.13 and
 // 1.24 x; 16 rows 1.1 x.
 //
 // Eight rows go four and four, block by block of 32 columns, so that memory is never idle; other numbers two blocks at
 // a time: the first eight or four rows by the functions that fetch the weights, then up to four at a time by functions
-// of their own, as the first ones' prefetches would stop where they went back. Sums as in packed-tile.ts, bit for bit.
+// of their own, as the first ones' prefetches would stop where they went back. Sums as in packed-tile.gen.ts, bit for
+// bit.
 import { each, type Family, functions } from '../build/vocabulary.ts';
 
 const STREAMS = ['w', 'v', 'u', 't'];

@@ -1,11 +1,11 @@
 // 16 rows of weights times 4 rows of activations, for processors whose byte dot is one instruction. It has a latency
 // of four cycles and two start in each, so eight accumulators of 256 bits must be under way; the 8 x 4 tile of
-// packed-tile.ts has four (1.2 x slower at 256 rows, and 1.45 x at 8 rows, with a panel to make). Float sums stay in
-// memory between blocks: registers are full. Emulated dots need registers of their own and would spill, so only the
+// packed-tile.gen.ts has four (1.2 x slower at 256 rows, and 1.45 x at 8 rows, with a panel to make). Float sums stay
+// in memory between blocks: registers are full. Emulated dots need registers of their own and would spill, so only the
 // build for those instructions comes here, and only where V8 merges pairs of vectors.
 //
-// Weights come from a panel; packed-direct.ts has the same tile for a few rows of activations. The order of sums is
-// that of packed-tile.ts, bit for bit.
+// Weights come from a panel; packed-direct.gen.ts has the same tile for a few rows of activations. The order of sums is
+// that of packed-tile.gen.ts, bit for bit.
 import {
   acc,
   begin,
