@@ -21,7 +21,13 @@ export const codesByteLength = (maxRows: number, columns: number): number =>
   maxRows * (columns / CODE_BLOCK_COLUMNS) * CODE_BLOCK_BYTES;
 
 /** Address of word `word` (0…13: 8 steps, then the six words above) of a row's block, from the start of the codes. */
-export function codeWordOffset(row: number, rows: number, columns: number, block: number, word: number): number {
+export function codeWordOffset(
+  row: number,
+  rows: number,
+  columns: number,
+  block: number,
+  word: number,
+): number {
   const tile = row - (row % CODE_TILE_ROWS);
   const width = Math.min(CODE_TILE_ROWS, rows - tile);
   return codesByteLength(tile, columns) + (block * 14 + word) * 4 * width + (row - tile) * 4;
@@ -37,4 +43,6 @@ export const PANEL_BLOCK_BYTES = 1088;
 /** Bytes that the `scratch` of `linear` and `expertLinear` needs for packed weights of up to `columns` columns. */
 export const packedScratchBytes = (columns: number, threads: number): number =>
   threads *
-  (FIXED_SCRATCH + codesByteLength(GATHERED_ROWS, columns) + (columns / CODE_BLOCK_COLUMNS) * PANEL_BLOCK_BYTES);
+  (FIXED_SCRATCH +
+    codesByteLength(GATHERED_ROWS, columns) +
+    (columns / CODE_BLOCK_COLUMNS) * PANEL_BLOCK_BYTES);
