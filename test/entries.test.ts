@@ -74,3 +74,10 @@ function allowed(path: string, target: string, entryFiles: readonly string[]): b
   if (path.endsWith('.test.ts')) return /\/(fake-[^/]*|testing)(\.node)?\.ts$/.test(target);
   return entryFiles.some((file) => target.endsWith(file));
 }
+
+test('the command line offers a program and nothing to import', () => {
+  const manifest = JSON.parse(read('packages/marimba/package.json')) as Record<string, unknown>;
+  const offered = ['main', 'module', 'types', 'exports'].filter((field) => field in manifest);
+  assert.deepEqual(offered, []);
+  assert.deepEqual(Object.keys(manifest.bin as object), ['marimba']);
+});

@@ -2,15 +2,21 @@
 // on the same items. All deterministic; the bootstrap takes its seed.
 import { createRandom } from '@marimba/engine/measure';
 
+/** Ends of an interval, 95 % unless said otherwise. */
 export interface Interval {
+  /** −∞ where a single value says nothing about the spread. */
   readonly low: number;
+  /** +∞ where a single value says nothing about the spread. */
   readonly high: number;
 }
 
+/** A mean with Student's t interval. */
 export interface Mean extends Interval {
+  /** Arithmetic mean; NaN of no values. */
   readonly mean: number;
   /** Sample standard deviation; 0 for one value. */
   readonly deviation: number;
+  /** Number of values. */
   readonly count: number;
 }
 

@@ -6,9 +6,11 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FormatError, UsageError } from '@marimba/engine';
 
+/** A text of a corpus: a whole text file, or one line of a JSONL file. */
 export interface TextDocument {
   /** File, and line for JSONL: "corpus/a.jsonl:17". */
   readonly name: string;
+  /** Not empty, and valid UTF-8 in its file. */
   readonly text: string;
 }
 

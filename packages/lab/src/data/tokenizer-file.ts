@@ -8,19 +8,28 @@ import { type BpeMerges, trainBpe, WordCounter } from './bpe-trainer.ts';
 
 export const DEFAULT_SPECIAL_TOKENS = ['<|endoftext|>'] as const;
 
+/** What `trainTokenizer` makes. */
 export interface TokenizerTraining {
   /** Size of the vocabulary, special tokens and the 256 bytes included. */
   readonly vocabularySize: number;
   /** First ones of the vocabulary; the first of all ends documents. Default: <|endoftext|>. */
   readonly specialTokens?: readonly string[] | undefined;
+  /**
+   * Merges no pair that occurs fewer times. Default 2. The vocabulary stays smaller than asked where no more
+   * pairs occur this often.
+   */
   readonly minFrequency?: number | undefined;
+  /** Called after every 256 merges, and at the end, with symbols made and symbols wanted. */
   readonly onProgress?: ((made: number, wanted: number) => void) | undefined;
 }
 
+/** A learned byte-level BPE, ready to use and to write. */
 export interface TrainedTokenizer {
+  /** Encodes and decodes as the written files do. */
   readonly tokenizer: Tokenizer;
-  /** The content of tokenizer.json and tokenizer_config.json. */
+  /** The content of tokenizer.json, as Hugging Face tokenizers read it. */
   readonly json: Record<string, unknown>;
+  /** The content of tokenizer_config.json. */
   readonly config: Record<string, unknown>;
 }
 

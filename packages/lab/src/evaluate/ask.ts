@@ -5,9 +5,14 @@ import type { Model, Session } from '@marimba/engine';
 import type { ChoiceItem, FreeItem, Outcome, SequenceItem, TextItem } from './items.ts';
 import { likeliest, logSumExp } from './probabilities.ts';
 
+/** How a model is asked. */
 export interface AskOptions {
-  /** Put prompts of free answers into the model's chat template. */
+  /**
+   * Puts prompts of free answers into the model's chat template, where it has one; answers may then have
+   * several lines. Default false.
+   */
   readonly chat?: boolean | undefined;
+  /** Stops before the next pass; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -5,10 +5,16 @@ import { UsageError } from '@marimba/engine';
 import { mcNemarExact, pairedBootstrap } from '../statistics.ts';
 import type { Evaluation } from './run.ts';
 
+/** Two models on one suite, compared item by item. */
 export interface SuiteComparison {
+  /** The suite's name, such as `recall:small`. */
   readonly name: string;
+  /** Items that both answered. */
   readonly items: number;
-  /** Of the second model minus the first: share of right answers, or minus the loss in nats per token. */
+  /**
+   * The second model's mean score minus the first's (scores are shares of right answers, or minus the loss in
+   * nats per token), with the 95 % interval of a paired bootstrap.
+   */
   readonly difference: { readonly mean: number; readonly low: number; readonly high: number };
   /**
    * Items that only one of the two got right, and the probability of such a split by chance; null for text.
@@ -17,9 +23,10 @@ export interface SuiteComparison {
 }
 
 /**
- * Suites whose items are the same for both. Text cut by different tokenizers is not: compare its bits a byte.
+ * Compares suites whose items are the same for both models: right and wrong answers by McNemar's exact test,
+ * scores by a paired bootstrap. Leaves out text that different tokenizers cut: compare its bits per byte.
+ * Throws UsageError when `second` lacks a suite of `first`.
  */
-
 export function compareEvaluations(first: Evaluation, second: Evaluation): SuiteComparison[] {
   return first.suites.flatMap((a) => {
     const b = second.suites.find((s) => s.suite.name === a.suite.name);

@@ -10,32 +10,50 @@ import { createRandom, type Random } from '@marimba/engine/measure';
 import { type Interval, meanInterval, wilson } from '../statistics.ts';
 import { divergence, likeliest, logSumExp } from './probabilities.ts';
 
+/** How far two models' next-token distributions are apart. */
 export interface DivergenceReport {
+  /** Positions compared, those of all sequences together. */
   readonly positions: number;
-  /** Nats; the interval is over sequences. */
+  /** Mean of KL(original ‖ other) over positions, in nats. */
   readonly meanDivergence: number;
+  /** 95 % interval of the mean, from the means of sequences. Its upper end is infinite for one sequence. */
   readonly divergenceInterval: Interval;
+  /** Largest KL divergence at a single position, in nats. */
   readonly largestDivergence: number;
-  /** 99 of 100 positions stay below this. */
+  /** 99 of 100 positions stay below this many nats. */
   readonly percentile99: number;
+  /** Share of positions where both models' likeliest token is the same, with its 95 % interval. */
   readonly topAgreement: Interval & { readonly value: number };
-  /** Mean negative log-likelihood of the tokens, nats: original and other. */
+  /** Mean negative log-likelihood of the tokens that follow, in nats: of the original, and of the other. */
   readonly losses: readonly [number, number];
 }
 
+/** What `compareDistributions` reads. */
 export interface DivergenceOptions {
-  /** Token sequences to read. Default: written by the original. */
+  /**
+   * Token sequences to read, each at most a context long. Default: the original samples them itself at
+   * temperature 1.
+   */
   readonly sequences?: readonly (readonly number[])[] | undefined;
-  /** Of what the original writes. Default 4 of 128 tokens. */
+  /** Sequences to sample. Default 4. */
   readonly count?: number | undefined;
+  /** Tokens per sampled sequence, cut at the model's context. Default 128. */
   readonly length?: number | undefined;
+  /** Seeds the sampling. Default 1. */
   readonly seed?: number | undefined;
+  /** Called after each sequence, with sequences done and their total. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Stops at the next chunk of 32 tokens; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 const CHUNK = 32;
 
+/**
+ * Compares the next-token distributions of two models at every position of the same tokens: of a quantised
+ * model and its original, say. Throws UsageError for different vocabulary sizes, or where no sequence has two
+ * tokens.
+ */
 export async function compareDistributions(
   original: Model,
   other: Model,

@@ -9,6 +9,7 @@ import { type AskOptions, askChoices, askFree, askSequences, askTexts } from './
 import type { ChoiceItem, EvalItem, FreeItem, Outcome, SequenceItem, Suite, TextItem } from './items.ts';
 import { type SuiteSummary, summariseSuite } from './summary.ts';
 
+/** How suites are run and where their transcripts go. */
 export interface EvaluateOptions extends AskOptions {
   /** Where transcripts are kept; null: nowhere. */
   readonly out: string | null;
@@ -16,23 +17,41 @@ export interface EvaluateOptions extends AskOptions {
   readonly batch?: number | undefined;
   /** How the model was loaded, when that changes its answers: "q4_K". */
   readonly variant?: string | undefined;
+  /**
+   * Called as a suite begins and after every batch, with the suite's items done (those of earlier runs
+   * included), their total, and the suite's name.
+   */
   readonly onProgress?: ((done: number, total: number, suite: string) => void) | undefined;
 }
 
+/** All suites of one model. */
 export interface Evaluation {
+  /** The model's name. */
   readonly model: string;
+  /** Identifies the weights, `variant` and `chat`; a transcript is resumed only with the same one. */
   readonly fingerprint: string;
+  /** In the order in which they were given. */
   readonly suites: readonly SuiteEvaluation[];
 }
 
+/** One suite's answers and their sums. */
 export interface SuiteEvaluation {
+  /** The suite that was asked. */
   readonly suite: Suite;
+  /** One per item, in the order of the items. */
   readonly outcomes: readonly Outcome[];
+  /** Shares and losses, with intervals. */
   readonly summary: SuiteSummary;
   /** Outcomes that an earlier run had left. */
   readonly resumed: number;
 }
 
+/**
+ * Asks a model every item of the suites, and appends each outcome to its transcript in `out` as soon as its
+ * batch is done; a later call resumes there. The batch size changes the speed only, not the answers. Throws
+ * UsageError when the folder holds an evaluation of another model, FormatError when the disk is full or not
+ * writable, and the signal's reason when stopped.
+ */
 export async function evaluate(
   model: Model,
   suites: readonly Suite[],

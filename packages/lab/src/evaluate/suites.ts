@@ -17,6 +17,12 @@ export const SUITE_FORMS = [
   'questions:FILE',
 ];
 
+/**
+ * Makes a suite from its name: a synthetic task (`recall`, or `recall:large` for a level; default small),
+ * `text-needle`, `text-variables`, `perplexity:FILE` or `questions:FILE`. Throws UsageError for an unknown
+ * name, and for a task that needs more tokens, a longer context or a tokenizer; FormatError for a file that
+ * cannot be read as text or questions.
+ */
 export async function buildSuite(
   name: string,
   target: SuiteTarget,

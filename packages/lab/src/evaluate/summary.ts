@@ -9,17 +9,27 @@ import type { Outcome, Suite } from './items.ts';
  */
 export const EFFECTIVE_ACCURACY = 0.85;
 
+/** A proportion with Wilson's 95 % interval, whose units are items. */
 export interface Share extends Interval {
+  /** From 0 to 1. */
   readonly value: number;
+  /** Right answers; an item may have several. */
   readonly right: number;
+  /** All answers that were scored. */
   readonly count: number;
 }
 
+/** What a suite's outcomes add up to. */
 export interface SuiteSummary {
+  /** The suite's name, such as `recall:small`. */
   readonly name: string;
+  /** A heading for reports. */
   readonly title: string;
+  /** Where the questions come from: a paper, or a file. */
   readonly source: string;
+  /** Items that were asked. */
   readonly items: number;
+  /** Accuracy by guessing, from 0 to 1; null where there is no such thing. */
   readonly chance: number | null;
   /** Answers that are right: items with several answers count each of them. Null for text. */
   readonly accuracy: Share | null;
@@ -27,19 +37,27 @@ export interface SuiteSummary {
   readonly whole: Share | null;
   /** Multiple choice without length normalisation. */
   readonly accuracyUnnormalised: Share | null;
+  /** Accuracy of each group of items: by length, for instance. */
   readonly groups: Readonly<Record<string, Share>>;
+  /** Losses of text; null where a suite has none. */
   readonly text: TextSummary | null;
   /** Longest tested length up to which the accuracy is at least 85 %; 0 when not even at the shortest. */
   readonly effectiveLength: number | null;
 }
 
+/** How well a model predicts text. */
 export interface TextSummary {
+  /** Scored tokens. */
   readonly tokens: number;
+  /** UTF-8 bytes of the scored tokens. */
   readonly bytes: number;
-  /** Nats per token, with its interval over windows. */
+  /** Mean over tokens, in nats per token. */
   readonly loss: number;
+  /** 95 % Student interval of the loss over windows, in nats per token; infinite for one window. */
   readonly lossInterval: Interval;
+  /** exp(loss): compares models with the same tokenizer only. */
   readonly perplexity: number;
+  /** Loss in bits per UTF-8 byte: compares models with different tokenizers too. */
   readonly bitsPerByte: number;
 }
 

@@ -85,6 +85,7 @@ export function expertsOrDense(pattern: string, sizes: { experts: number; topK: 
   ];
 }
 
+/** Mamba layers with and without RMS norms on dt, B and C. */
 export const innerNorms = (layers: string): StudyModel[] =>
   [true, false].map((on) => ({
     name: `inner norms ${on ? 'on' : 'off'}`,
@@ -93,6 +94,7 @@ export const innerNorms = (layers: string): StudyModel[] =>
     axes: { 'inner norms': on ? 'on' : 'off' },
   }));
 
+/** Attention without positions, and with RoPE of base `theta` (default 10,000). */
 export const positions = (layers: string, theta = 10_000): StudyModel[] =>
   [null, theta].map((rope) => ({
     name: rope ? 'RoPE' : 'no positions',
@@ -101,6 +103,7 @@ export const positions = (layers: string, theta = 10_000): StudyModel[] =>
     axes: { positions: rope ? 'RoPE' : 'none' },
   }));
 
+/** Mamba layers with these numbers of states per channel. */
 export const stateSizes = (layers: string, sizes: readonly number[]): StudyModel[] =>
   sizes.map((state) => ({ name: `state ${state}`, layers, state, axes: { 'state size': `${state}` } }));
 

@@ -1,10 +1,14 @@
 // What a study may claim: differences between models that its results confirm or not (claims.ts).
 
+/** A statement that a study tests. All its parts must hold. */
 export interface Claim {
+  /** Short, unique in the study: shown in tables. */
   readonly id: string;
   /** In a sentence, as the paper claims it. */
   readonly statement: string;
+  /** Paper and section. */
   readonly source: string;
+  /** What must hold, each judged on its own. */
   readonly parts: readonly ClaimPart[];
 }
 

@@ -8,20 +8,36 @@ import type { Claim, ClaimPart } from './claim.ts';
 import type { CellResult } from './results.ts';
 import type { Study } from './study.ts';
 
+/**
+ * What results say about a claim. "Not decidable" covers wide intervals, fewer than two seeds, and tasks that
+ * were not learned.
+ */
 export type Verdict = 'confirmed' | 'not confirmed' | 'not decidable at this size';
 
+/** The judgement of one part of a claim. */
 export interface PartVerdict {
+  /** The part in words. */
   readonly text: string;
+  /** By the 95 % Student interval of the difference against the margin. */
   readonly verdict: Verdict;
-  /** Of `model` minus `than`, turned so that positive is better. */
+  /**
+   * Of `model` minus `than`, paired by seed and turned so that positive is better, in units of the metric;
+   * null with fewer than two seeds.
+   */
   readonly difference: (Interval & { readonly mean: number; readonly seeds: number }) | null;
+  /** Mean of the metric over seeds for each of the two; null where there are no results. */
   readonly values: { readonly model: number | null; readonly than: number | null };
+  /** The figures behind the verdict, in words. */
   readonly reason: string;
 }
 
+/** The judgement of a claim. */
 export interface ClaimVerdict {
+  /** As the study states it. */
   readonly claim: Claim;
+  /** Not confirmed when any part is not; confirmed when all are. */
   readonly verdict: Verdict;
+  /** In the order of the claim's parts. */
   readonly parts: readonly PartVerdict[];
 }
 

@@ -13,18 +13,26 @@ import {
   stateLayout,
 } from '@marimba/engine/plan';
 
+/** Costs of one session at one length of context. */
 export interface ContextCost {
+  /** Tokens before the one that is decoded. */
   readonly context: number;
-  /** To decode one token at this context: bytes read, and multiply-adds. */
+  /**
+   * Bytes read to decode one token: weights in f16, activations and attention cache. The recurrent state
+   * comes on top: see `ModelCost.stateBytes`.
+   */
   readonly decodeBytes: number;
+  /** Multiply-adds to decode one token. */
   readonly decodeMacs: number;
-  /** Attention cache of one session. */
+  /** Attention cache in f16. */
   readonly cacheBytes: number;
 }
 
+/** What decoding with a model costs, from the plan that runs it. */
 export interface ModelCost {
   /** Recurrent state of one session; the same at every context. */
   readonly stateBytes: number;
+  /** One per context length that the study lists. */
   readonly contexts: readonly ContextCost[];
 }
 

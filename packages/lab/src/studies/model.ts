@@ -6,8 +6,11 @@ import { parsePattern } from './pattern.ts';
 
 /** Sizes that all models of a study share unless one says otherwise. */
 export interface ModelSizes {
+  /** Layers. */
   readonly depth: number;
+  /** Width of the residual stream. */
   readonly hidden: number;
+  /** Query heads of attention layers. */
   readonly heads: number;
   /** Default: as many as heads. */
   readonly kvHeads?: number;
@@ -15,14 +18,17 @@ export interface ModelSizes {
   readonly headSize?: number;
   /** Inner size of the dense feed-forward and of each expert; 0: no feed-forward. */
   readonly feedForward: number;
-  /** Mamba's state a channel. Default 16. */
+  /** Mamba's states per channel. Default 16. */
   readonly state?: number;
+  /** Mamba's inner width, as a multiple of `hidden`. Default 2. */
   readonly expand?: number;
+  /** Taps of Mamba's causal convolution. Default 4. */
   readonly convWidth?: number;
   /** Positions that W layers see. Default 32. */
   readonly window?: number;
-  /** For layers with an e. Default: 4 experts, the best 1 taken. */
+  /** Experts in layers with an `e`. Default 4. */
   readonly experts?: number;
+  /** Experts that each token takes. Default 1. */
   readonly topK?: number;
   /** RMS norms on dt, B and C. Default true, as Jamba. */
   readonly innerNorms?: boolean;
@@ -30,9 +36,15 @@ export interface ModelSizes {
   readonly rope?: number | null;
 }
 
+/** A model of a study: its layers, and sizes that differ from the study's. */
 export interface StudyModel extends Partial<ModelSizes> {
+  /** Unique in the study; tables and claims use it. */
   readonly name: string;
-  /** See pattern.ts. */
+  /**
+   * Mixers from first to last: letters (M mamba, A attention, W windowed attention, V moving average; `e`
+   * after one for experts; `MMMA*2` repeats), or words such as "none", "all", "every 8, in the middle", "2 at
+   * the start".
+   */
   readonly layers: string;
   /** Where this model stands on the axes that the report plots: { attention: '1:8', place: 'middle' }. */
   readonly axes?: Readonly<Record<string, string>>;

@@ -6,26 +6,36 @@ import { FormatError, UsageError } from '@marimba/engine';
 import { diskError } from '../data/token-file.ts';
 import type { ModelCost } from './costs.ts';
 
+/** A trained and tested cell: one model on one task with one seed. A line of results.jsonl. */
 export interface CellResult {
+  /** Hash of what is trained and how; names do not change it. */
   readonly id: string;
+  /** Seeds the first weights and the data. */
   readonly seed: number;
   /** M, A, W and e: which layers it had. */
   readonly layers: string;
   /**
    * accuracy, format, loss (nats per token), bitsPerByte, "accuracy at length=256" …; and of training:
-   * finalLoss, spikes …
+   * finalLoss, spikes … `diverged` is 1 when one of them was not finite and is left out.
    */
   readonly metrics: Readonly<Record<string, number>>;
   /** What guessing scores; null where there is no such thing. */
   readonly chance: number | null;
+  /** Number of parameters, all experts included. */
   readonly parameters: number;
+  /** Parameters that one token goes through: of experts, the chosen ones. */
   readonly activeParameters: number;
+  /** Tokens read in training, repeats included. */
   readonly trainingTokens: number;
+  /** Floating-point operations of training, forward and backward, counted from the plan. */
   readonly trainingFlops: number;
+  /** Wall-clock time of training; depends on the machine and its load. */
   readonly trainingMs: number;
+  /** What decoding with the model costs. */
   readonly cost: ModelCost;
-  /** Mean training loss of each tenth of the run. */
+  /** Mean training loss of each tenth of the run, in nats per token. */
   readonly curve: readonly number[];
+  /** ISO 8601, UTC. */
   readonly finishedAt: string;
 }
 

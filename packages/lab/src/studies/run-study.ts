@@ -9,13 +9,20 @@ import { type CellResult, ResultStore } from './results.ts';
 import type { Study } from './study.ts';
 import type { WorkerReport, WorkerTask } from './worker.ts';
 
+/** Where a study stands. */
 export interface StudyProgress {
+  /** Cells with results, those of earlier runs included. */
   readonly finished: number;
+  /** Cells that were asked for. */
   readonly total: number;
   /** Share of all the work, by operations, running cells included. */
   readonly fraction: number;
-  /** Null until something can be known. */
+  /** Estimated milliseconds to the end; null until a step is done. */
   readonly leftMs: number | null;
+  /**
+   * Cells in training: steps done and wanted, and the loss of the last step in nats per token (NaN before the
+   * first).
+   */
   readonly running: readonly {
     readonly label: string;
     readonly step: number;
@@ -24,23 +31,33 @@ export interface StudyProgress {
   }[];
 }
 
+/** How a study is run. */
 export interface StudyOptions {
+  /** Folder for results.jsonl; created if missing. One process at a time may use it. */
   readonly out: string;
-  /** Cells at a time. */
+  /** Cells trained side by side, each in a process of its own. */
   readonly processes: number;
+  /** Threads per process. */
   readonly threadsEach: number;
-  /** Keep every trained model, in models/ID of the folder. */
+  /** Keeps every trained model as a Hugging Face folder, models/ID in `out`. Default false. */
   readonly keepModels?: boolean | undefined;
-  /** Parts of "model / task / seed"; only cells that contain one of them are run. */
+  /** Parts of "model / task / seed", in any case: runs only cells that contain one of them. Default: all. */
   readonly only?: readonly string[] | undefined;
+  /** Called as the study begins, then at most twice a second per running cell. */
   readonly onProgress?: ((progress: StudyProgress) => void) | undefined;
+  /** Called once a cell's result is stored, with its "model / task / seed". */
   readonly onFinished?: ((label: string, result: CellResult) => void) | undefined;
+  /**
+   * Kills the running cells, which a later run starts again; the promise rejects with the signal's reason.
+   */
   readonly signal?: AbortSignal | undefined;
   /** Where `createTrainCell` is; for tests. */
   readonly trainer?: string | undefined;
 }
 
+/** What a run of a study came to. */
 export interface StudyOutcome {
+  /** All results in the folder, by cell id, those of earlier runs included. */
   readonly results: ReadonlyMap<string, CellResult>;
   /** Cells that could not be computed. They are tried again by the next run. */
   readonly failures: readonly { readonly label: string; readonly message: string }[];
@@ -56,6 +73,12 @@ interface Running {
   loss: number;
 }
 
+/**
+ * Trains and tests every cell of a study that has no result yet, over processes, and stores each result as it
+ * comes. A cell that fails is listed in `failures` and stops nothing. Throws UsageError when another process
+ * uses the folder or no cell matches `only`, FormatError when results cannot be read or written, and the
+ * signal's reason when stopped.
+ */
 export async function runStudy(study: Study, options: StudyOptions): Promise<StudyOutcome> {
   const placed = chooseCells(studyCells(study), options.only ?? []);
   const store = await ResultStore.open(options.out);

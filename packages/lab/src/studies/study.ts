@@ -9,16 +9,23 @@ import type { TaskSize } from '../tasks/task.ts';
 import type { Claim } from './claim.ts';
 import { type ModelSizes, modelConfig, type StudyModel } from './model.ts';
 
+/** How each cell is trained, with AdamW. Fields that a study leaves out take the defaults. */
 export interface Budget {
+  /** Optimiser steps. Default 400. */
   readonly steps: number;
-  /** Sequences per step. */
+  /** Sequences per step. Default 16. */
   readonly sequences: number;
+  /** Peak learning rate, after warm-up. Default 0.003. */
   readonly learningRate: number;
+  /** Steps over which the rate rises linearly. Default 40. */
   readonly warmupSteps: number;
-  /** How the rate falls after warm-up. */
+  /** How the rate falls after warm-up; `wsd` stays constant first. Default cosine. */
   readonly schedule: 'cosine' | 'wsd' | 'constant';
+  /** AdamW's decay of matrices; vectors do not decay. Default 0.1. */
   readonly weightDecay: number;
+  /** Scales larger gradients down to this L2 norm. Default 1. */
   readonly clipNorm: number;
+  /** Decays of the mean gradient and of its square. Default 0.9 and 0.95. */
   readonly adamBetas: readonly [number, number];
 }
 
@@ -37,6 +44,7 @@ export const DEFAULT_BUDGET: Budget = {
 export type StudyTask = SyntheticStudyTask | TextStudyTask;
 
 interface TaskChoices {
+  /** Changes to the study's budget. */
   readonly budget?: Partial<Budget>;
   /** Only these models; default: all. */
   readonly models?: readonly string[];
@@ -44,41 +52,63 @@ interface TaskChoices {
   readonly seedCount?: number;
 }
 
+/** A task with a known answer, generated from the seed. */
 export interface SyntheticStudyTask extends TaskChoices {
+  /**
+   * One of recall, in-context-recall, noisy-recall, selective-copying, memorisation, compression, induction,
+   * needle, few-shot-labels and variable-tracking.
+   */
   readonly task: string;
   /** Under which results are listed; default: the task's. Needed when a task is in a study twice. */
   readonly name?: string;
+  /** What models are trained at. Default: the level small. */
   readonly size?: TaskSize;
   /**
    * Further sizes that the trained model is tested at (longer contexts, say). Their vocabularies must be the
    * same.
    */
   readonly alsoTest?: readonly Exclude<TaskSize, string>[];
+  /** Examples per test. Default 200. */
   readonly testExamples?: number;
 }
 
+/** Language modelling on text, of which a tenth is held out. */
 export interface TextStudyTask extends TaskChoices {
+  /** Marks the task as text. */
   readonly task: 'text';
+  /** Under which results are listed. Default: text. Needed when a study has several. */
   readonly name?: string;
   /** Text, JSONL, folders; relative to the study's file. */
   readonly text: readonly string[];
-  /** A byte-level BPE of this size is learned from the training part. */
+  /** Size of a byte-level BPE that is learned from the texts, the same for all models and seeds. */
   readonly vocabulary: number;
+  /** Tokens per sequence. */
   readonly length: number;
+  /** Held-out tokens to test on, at most. Default 16,384. */
   readonly testTokens?: number;
 }
 
+/** What a study's file exports: models, tasks, a budget and seeds. */
 export interface StudyDefinition {
+  /** Letters, digits, dots and hyphens: names the results folder. */
   readonly name: string;
+  /** Heading of the report. */
   readonly title: string;
+  /** A paragraph for the report and the README. */
   readonly about?: string;
+  /** Shared by all models that do not say otherwise. */
   readonly sizes: ModelSizes;
+  /** At least one, with different names. Models that turn out equal are trained once. */
   readonly models: readonly StudyModel[];
+  /** At least one, with different names. */
   readonly tasks: readonly StudyTask[];
+  /** For all tasks that do not say otherwise. */
   readonly budget?: Partial<Budget>;
+  /** Different whole numbers from 0 to 16,777,215. Claims need at least two. */
   readonly seeds: readonly number[];
-  /** Context lengths at which costs are listed. */
+  /** Context lengths, in tokens, at which costs are listed. Default 4,096, 32,768 and 262,144. */
   readonly contexts?: readonly number[];
+  /** What the report judges. Default: none. */
   readonly claims?: readonly Claim[];
   /** What `--short` changes: for a check that everything works. */
   readonly short?: Partial<Pick<StudyDefinition, 'sizes' | 'models' | 'tasks' | 'budget' | 'seeds'>>;
@@ -86,7 +116,9 @@ export interface StudyDefinition {
 
 /** A study with where its file lies, so that its texts are found. */
 export interface Study extends Omit<StudyDefinition, 'short'> {
+  /** Folder of the study's file; paths of texts are relative to it. */
   readonly folder: string;
+  /** Whether the changes of `short` are applied. */
   readonly isShort: boolean;
 }
 

@@ -8,26 +8,39 @@ import { countParameters, modelConfig, specOf } from './model.ts';
 import type { CellResult } from './results.ts';
 import { type Study, taskName } from './study.ts';
 
+/** One model on one task: means over seeds. */
 export interface SummaryRow {
+  /** Name of the model. */
   readonly model: string;
+  /** Name of the task. */
   readonly task: string;
+  /** One letter per layer, `e` after those with experts. */
   readonly layers: string;
   /** What the task is judged by: accuracy, or loss in nats per token on text. */
   readonly metric: string;
+  /** True for losses. */
   readonly smallerIsBetter: boolean;
+  /** The metric over seeds, with its 95 % interval. */
   readonly quality: Mean;
-  /** One for each seed. */
+  /** The metric, one value per seed. */
   readonly values: readonly number[];
+  /** Accuracy by guessing, from 0 to 1; null where there is no such thing. */
   readonly chance: number | null;
-  /** Training loss of each tenth of the run, mean over seeds. */
+  /** Training loss of each tenth of the run, mean over seeds, in nats per token. */
   readonly curve: readonly number[];
-  /** All metrics, with their spread. */
+  /** All metrics over seeds, with their spread. */
   readonly metrics: Readonly<Record<string, Mean>>;
+  /** Number of parameters, all experts included. */
   readonly parameters: number;
+  /** Parameters that one token goes through: of experts, the chosen ones. */
   readonly activeParameters: number;
+  /** Floating-point operations of one training, forward and backward. */
   readonly trainingFlops: number;
+  /** Wall-clock time of one training, mean over seeds. */
   readonly trainingMs: number;
+  /** What decoding with the model costs. */
   readonly cost: ModelCost;
+  /** Where the model stands on the study's axes. */
   readonly axes: Readonly<Record<string, string>>;
 }
 

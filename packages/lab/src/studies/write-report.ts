@@ -10,12 +10,20 @@ import type { CellResult } from './results.ts';
 import type { Study } from './study.ts';
 import { type SummaryRow, summarise, toCsv } from './summary.ts';
 
+/** What `writeStudyFiles` wrote. */
 export interface StudySummary {
+  /** One per task and model that has a result. */
   readonly rows: readonly SummaryRow[];
+  /** One per claim of the study. */
   readonly verdicts: readonly ClaimVerdict[];
+  /** Path of report.html. */
   readonly reportPath: string;
 }
 
+/**
+ * Writes report.html, results.csv, summary.json and README.md into a study's folder. Needs no finished study:
+ * models and seeds without results are left out. Throws FormatError when the disk is full or not writable.
+ */
 export async function writeStudyFiles(
   study: Study,
   results: ReadonlyMap<string, CellResult>,

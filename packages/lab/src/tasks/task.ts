@@ -9,6 +9,7 @@ import type { Random } from '@marimba/engine/measure';
 export const PAD = 0;
 
 export const LEVELS = ['tiny', 'small', 'medium', 'large'] as const;
+/** Ready-made sizes of a task, from smallest to largest. */
 export type Level = (typeof LEVELS)[number];
 
 export interface Example {
@@ -50,6 +51,10 @@ export interface Task {
   at(size: TaskSize): TaskInstance;
 }
 
+/**
+ * A level, or a level (default small) with some of its figures changed: `{ level: 'tiny', length: 96 }`. Each
+ * task has figures of its own.
+ */
 export type TaskSize =
   | Level
   | ({ readonly level?: Level } & Readonly<Record<string, number | Level | undefined>>);

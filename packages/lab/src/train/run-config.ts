@@ -6,43 +6,67 @@ import { UsageError } from '@marimba/engine';
 import type { JsonObject } from '@marimba/engine/formats';
 import { readSettings } from '../settings-file.ts';
 
+/** A training run's settings, with the defaults of `checkRunConfig`. `docs/training.md` lists them. */
 export interface RunConfig {
   /**
    * The content of a config.json: model_type jamba, mamba, llama or marimba (any mix of layers), and its
    * sizes.
    */
   readonly model: JsonObject;
-  /** A Hugging Face folder to start from instead of fresh weights. */
+  /** A Hugging Face folder to start from. Default null: fresh weights. */
   readonly initial: string | null;
-  /** Files and folders of text or JSONL. */
+  /** Files and folders of text or JSONL; at least one. */
   readonly texts: readonly string[];
-  /** tokenizer.json, or null: one is trained on the texts, with the model's vocab_size. */
+  /** Path of a tokenizer.json. Default null: one is trained on the texts, with the model's vocab_size. */
   readonly tokenizer: string | null;
-  /** Files and folders that are never trained on; empty: a share of `texts` is set aside. */
+  /** Files and folders that are never trained on. Default empty: a share of `texts` is set aside. */
   readonly heldOutTexts: readonly string[];
-  /** That share, by tokens. */
+  /** That share, by tokens: whole documents, or the end of a single one. Default 0.05. */
   readonly heldOut: number;
+  /** Tests on at most this many tokens. Default 65,536. */
   readonly heldOutTokens: number;
+  /** Folder for checkpoints, the log and the trained model. Default `run`. */
   readonly output: string;
+  /** Sequences per batch. Default 8. */
   readonly sequences: number;
+  /** Tokens per sequence. Default 256. */
   readonly length: number;
+  /** Batches per optimiser step: the gradient is of the mean over all their tokens. Default 1. */
   readonly accumulate: number;
+  /** Optimiser steps. Default 1000. */
   readonly steps: number;
+  /** Seeds the first weights and the order of the data. Default 0. */
   readonly seed: number;
+  /**
+   * How the rate falls after a linear warm-up: along a cosine (Loshchilov & Hutter 2017), constant and then
+   * linearly (`wsd`, Hu et al. 2024), or not at all. Default cosine.
+   */
   readonly schedule: 'cosine' | 'wsd' | 'constant';
+  /** Peak learning rate, after warm-up. Default 0.001. */
   readonly learningRate: number;
+  /** Learning rate at the end, as a share of the peak. Default 0.1. */
   readonly floor: number;
+  /** Steps over which the learning rate rises. Default 50. */
   readonly warmupSteps: number;
+  /** Share of the steps that `wsd` decays over. Default 0.2. */
   readonly decayShare: number;
+  /** AdamW's decay of the mean gradient. Default 0.9. */
   readonly beta1: number;
+  /** AdamW's decay of the mean squared gradient. Default 0.95. */
   readonly beta2: number;
+  /** Added to AdamW's denominator. Default 1e-8. */
   readonly epsilon: number;
+  /** AdamW's decay of matrices; vectors do not decay. Default 0.1. */
   readonly weightDecay: number;
+  /** Scales larger gradients down to this L2 norm; 0: never. Default 1. */
   readonly clipNorm: number;
+  /** Steps between held-out losses; 0: at the end only. Default 100. */
   readonly evaluateEvery: number;
+  /** Steps between checkpoints; 0: only when stopped and at the end. Default 100. */
   readonly checkpointEvery: number;
+  /** Computes inner values again in the backward pass: less memory, more time. Default false. */
   readonly recompute: boolean;
-  /** Weight of the load-balancing loss; default: the model's router_aux_loss_coef. */
+  /** Weight of the experts' load-balancing loss. Default: the model's router_aux_loss_coef, else 0. */
   readonly balanceLoss: number;
 }
 
@@ -132,7 +156,11 @@ export const RUN_SETTINGS: Readonly<Record<Exclude<keyof RunConfig, 'model' | 't
 /** A key with this name is a comment, for JSON. */
 const COMMENT = '//';
 
-/** Reads a run's file. `changes` come from flags and are relative to the working folder. */
+/**
+ * Reads a run's file: .json, .mjs, .js or, where Node runs it, .ts. Its paths are relative to it; `changes`
+ * win over it, and their paths are relative to the working folder. Throws UsageError that names the file and
+ * the field.
+ */
 export async function readRunConfig(
   path: string,
   changes: Readonly<Record<string, unknown>> = {},
@@ -151,6 +179,10 @@ export async function readRunConfig(
   return checkRunConfig(path, { ...raw, ...changes });
 }
 
+/**
+ * Checks settings field by field and fills in defaults. `name` begins the messages. Throws UsageError for a
+ * field that is unknown, missing or out of range.
+ */
 export function checkRunConfig(name: string, raw: Readonly<Record<string, unknown>>): RunConfig {
   const fail = (field: string, expected: string): never => {
     const found =

@@ -20,21 +20,36 @@ import { TrainingRuntime } from './runtime.ts';
 import { type TrainerResult, type TrainerSettings, train } from './trainer.ts';
 import type { TrainingEvent } from './training-log.ts';
 
+/** What a run reports, and the threads or backend that it uses. */
 export interface RunHooks extends Pick<LoadModelOptions, 'backend' | 'threads' | 'variant'> {
+  /** Called for every line of the log, and once at the start. */
   readonly onEvent?: ((event: TrainingEvent) => void) | undefined;
+  /** Called with sentences for people: defaults that were taken, sizes of the texts, the exported form. */
   readonly onNote?: ((text: string) => void) | undefined;
-  /** Also write the trained model as GGUF, for llama.cpp. Refused at once when no architecture fits. */
+  /**
+   * Also writes model.gguf in the run's folder, for llama.cpp. Refused at once when no architecture fits.
+   * Default false.
+   */
   readonly gguf?: boolean | undefined;
+  /** Stops after the running step and writes a checkpoint; the promise resolves with `finished: false`. */
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How a run ended. */
 export interface RunResult extends TrainerResult {
+  /** Number of trained parameters. */
   readonly parameters: number;
   /** Folder of the trained model, once the run is finished. */
   readonly model: string | null;
 }
 
-/** Starts a run, or resumes where its folder says it stopped. */
+/**
+ * Trains a model as `config` says, or resumes where its folder says it stopped: then the weights come out as
+ * if it had never stopped, bit for bit. Writes run.json, log.jsonl, checkpoints and, at the end, the model as
+ * a Hugging Face folder. Throws UsageError for texts or sizes that do not fit, ModelError when the gradient
+ * was not finite ten times in a row or `gguf` cannot hold the model, and FormatError for a checkpoint of
+ * another run, damaged files or a full disk.
+ */
 export async function runTraining(config: RunConfig, hooks: RunHooks = {}): Promise<RunResult> {
   const first = specOfConfig('model', config.model);
   if (hooks.gguf) checkGguf(first.spec, '--gguf');

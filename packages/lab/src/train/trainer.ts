@@ -41,9 +41,13 @@ export interface TrainerRun {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Where the training loop ended. */
 export interface TrainerResult {
+  /** Steps done, those of earlier runs included. */
   readonly step: number;
+  /** False when it was stopped by its signal. */
   readonly finished: boolean;
+  /** The last one measured in this run, in nats per token; null where none was. */
   readonly heldOutLoss: number | null;
 }
 

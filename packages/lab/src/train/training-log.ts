@@ -3,6 +3,11 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { diskError, writeWhole } from '../data/token-file.ts';
 
+/**
+ * What a run reports: once its start (not in the log), every step, held-out losses and checkpoints. Losses
+ * are in nats per token, `activationBytes` is the memory of the step's values, `gradientNorm` is measured
+ * before clipping.
+ */
 export type TrainingEvent =
   | {
       readonly kind: 'start';
