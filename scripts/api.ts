@@ -76,7 +76,7 @@ try {
     const missing = undocumented(surface);
     const members = [...surface.values()].reduce((sum, one) => sum + 1 + one.members.length, 0);
     process.stdout.write(
-      `${name}: ${surface.size} exports, ${members} members, ${missing.length} without a docstring\n`,
+      `${name}: ${surface.size} names, ${members} members, ${missing.length} without a docstring\n`,
     );
     if (missing.length === 0) continue;
     for (const member of missing) process.stdout.write(`  ${member}\n`);

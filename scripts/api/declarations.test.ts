@@ -28,6 +28,19 @@ export declare class Derived extends Base<Map<string, () => void>> {
 }
 /** One of two. */
 export type Either = /** first */ 'x' | 'y';
+/** An event. */
+export type Event = Extract<Local, { pattern: 1 }> | {
+    /** Tag. */
+    readonly kind: 'a';
+    bare: number;
+} | (Local & {
+    nested: 1;
+});
+interface Local {
+    /** Seen by users, though not exported. */
+    seen: true;
+    unseen: true;
+}
 export declare function twice(a: number): void;
 /** With a string. */
 export declare function twice(a: string): void;
@@ -41,7 +54,10 @@ describe('declarations', () => {
   const of = (name: string) => file.declarations.get(name)!;
 
   it('are read with kind, members and text', () => {
-    assert.deepEqual([...file.declarations.keys()], ['Base', 'Derived', 'Either', 'twice', 'own']);
+    assert.deepEqual(
+      [...file.declarations.keys()],
+      ['Base', 'Derived', 'Either', 'Event', 'Local', 'twice', 'own'],
+    );
     assert.deepEqual(of('Derived').bases, ['Base']);
     assert.equal(
       of('Base').text,
@@ -65,6 +81,14 @@ describe('declarations', () => {
     assert.ok(!of('Derived').documented);
   });
 
+  it('have the members of object literals outside type arguments', () => {
+    const members = of('Event').members.map(({ name, documented }) => [name, documented]);
+    assert.deepEqual(members, [
+      ['kind', true],
+      ['bare', false],
+    ]);
+  });
+
   it('are followed through re-exports; a documented base explains its members', () => {
     const folder = mkdtempSync(join(tmpdir(), 'marimba-declarations-'));
     try {
@@ -75,16 +99,19 @@ describe('declarations', () => {
       );
       writeFileSync(
         join(folder, 'index.d.ts'),
-        "export { Derived, Base, renamed, type Far, Other } from './near.ts';\n",
+        "export { Derived, Base, Event, renamed, type Far, Other } from './near.ts';\n",
       );
       const surface = new Declarations().surfaceOf(join(folder, 'index.d.ts'));
-      assert.deepEqual([...surface.keys()], ['Base', 'Derived', 'Far', 'Other', 'renamed']);
+      assert.deepEqual([...surface.keys()], ['Base', 'Derived', 'Event', 'Far', 'Local', 'Other', 'renamed']);
       assert.deepEqual(undocumented(surface), [
         'Base.bare',
         'Derived',
         'Derived.size',
+        'Event.bare',
         'Far',
         'Far.x',
+        'Local',
+        'Local.unseen',
         'Other',
         'renamed',
       ]);

@@ -15,7 +15,7 @@ export interface Declaration {
   /** Without comments, one member per line. */
   readonly text: string;
   readonly documented: boolean;
-  /** Of classes and interfaces; empty for everything else. */
+  /** Of classes, interfaces and types made of object literals; empty for everything else. */
   readonly members: readonly Member[];
   /** The names after `extends`, without their arguments. */
   readonly bases: readonly string[];
@@ -135,8 +135,10 @@ function readDeclaration(text: string, documented: boolean): Declaration | null 
   const exported = text.startsWith('export ');
   const plain = text.replace(/^export /, '').replace(/^declare /, '');
   const open = kind === 'class' || kind === 'interface' ? bodyStart(plain) : -1;
-  if (open < 0)
-    return { name: head[2]!, kind, exported, text: oneLine(plain), documented, members: [], bases: [] };
+  if (open < 0) {
+    const members = kind === 'type' ? membersOf(literalPieces(plain)) : [];
+    return { name: head[2]!, kind, exported, text: oneLine(plain), documented, members, bases: [] };
+  }
   const opening = oneLine(plain.slice(0, open));
   const members = pieces(plain.slice(open + 1, plain.lastIndexOf('}'))).filter(isVisible);
   const lines = members.map(({ text: member }) => `  ${oneLine(member)}`);
@@ -150,6 +152,27 @@ function readDeclaration(text: string, documented: boolean): Declaration | null 
     bases: basesOf(opening),
   };
 }
+
+/**
+ * Members of the object literals that a type is made of, those of all branches of a union together. Literals
+ * in type arguments are patterns, and those in parentheses mostly belong to functions: neither is looked at.
+ */
+function literalPieces(text: string): Piece[] {
+  const found: Piece[] = [];
+  let [body, depth, angle] = ['', 0, 0];
+  for (const { 0: token } of text.matchAll(TOKENS)) {
+    if (/^[})\]]$/.test(token) && --depth === 0) {
+      if (token === '}' && angle === 0) found.push(...pieces(body));
+      body = '';
+    }
+    if (depth > 0) body += token;
+    else if (!token.startsWith('/')) angle += count(token, /</g) - count(token, /(?<!=)>/g);
+    if (/^[{([]$/.test(token)) depth++;
+  }
+  return found.filter(({ text: member }) => !member.startsWith('['));
+}
+
+const count = (text: string, what: RegExp): number => text.match(what)?.length ?? 0;
 
 /** The brace that opens the body: the first one outside type arguments. */
 function bodyStart(text: string): number {

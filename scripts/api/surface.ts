@@ -6,10 +6,30 @@ import { type Declaration, type DeclarationFile, readDeclarations } from './decl
 export class Declarations {
   readonly #files = new Map<string, DeclarationFile>();
 
-  /** Exported names of a declaration file, with their declarations, sorted by name. */
+  /**
+   * Exported names of a declaration file, and local types that their declarations name, each with its
+   * declaration, sorted by name.
+   */
   surfaceOf(path: string): ReadonlyMap<string, Declaration> {
     const found = this.#exportsOf(path, new Set());
+    // A Map grows while it is walked: local types of local types are met too.
+    for (const declaration of found.values())
+      for (const local of this.#localTypesOf(declaration))
+        if (!found.has(local.name)) found.set(local.name, local);
     return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  /** Types of the same file that a declaration names and the file keeps to itself: users still see them. */
+  #localTypesOf(declaration: Declaration): Declaration[] {
+    const file = [...this.#files.values()].find(({ declarations }) =>
+      [...declarations.values()].includes(declaration),
+    );
+    return [...(file?.declarations.values() ?? [])].filter(
+      ({ name, kind, exported }) =>
+        !exported &&
+        (kind === 'interface' || kind === 'type') &&
+        new RegExp(`\\b${name}\\b`).test(declaration.text),
+    );
   }
 
   #exportsOf(path: string, seen: Set<string>): Map<string, Declaration> {
@@ -74,6 +94,7 @@ export function undocumented(surface: ReadonlyMap<string, Declaration>): string[
 
 /** The surface as a text to be compared line by line. */
 export function describe(entry: string, surface: ReadonlyMap<string, Declaration>): string {
-  const header = `The public surface of ${entry}, written by \`npm run api\`. A change here is a change for its users.`;
+  const header = `The public surface of ${entry}, written by \`npm run api\`. A change here is a change for its users.
+Types that are not exported are listed where exported ones name them.`;
   return `${[header, ...[...surface].map(([, { text }]) => text)].join('\n\n')}\n`;
 }

@@ -14,6 +14,7 @@ export interface Retry {
   readonly maxAttempts: number;
 }
 
+/** How far something has come that is counted. */
 interface Amount {
   /** Done so far, in `unit`. Falls only when a download starts over. */
   readonly loaded: number;

@@ -76,9 +76,11 @@ export type JsonObject = { [key: string]: JsonValue };
 /** An opened model: checked headers, no weights read yet. */
 export type Checkpoint = GgufCheckpoint | HuggingFaceCheckpoint;
 
+/** What every opened checkpoint offers. */
 interface OpenedFiles extends AsyncDisposable {
   /** For messages: the folder, file or hub name that was opened. */
   readonly name: string;
+  /** By name: type, shape and place; nothing is read yet. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   /** Closes the files. Also what `await using` does. */
   close(): Promise<void>;

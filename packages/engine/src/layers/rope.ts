@@ -13,13 +13,22 @@ export interface RopeSpec {
 
 /** A rule that stretches rotary frequencies. */
 export type RopeScaling =
-  | { readonly kind: 'linear'; readonly factor: number }
+  | {
+      /** Tag of the union. */
+      readonly kind: 'linear';
+      /** Divides every frequency. */
+      readonly factor: number;
+    }
   /** Llama 3's, from its reference code (llama-models, 2024). */
   | {
       readonly kind: 'llama3';
+      /** Divides the low frequencies. */
       readonly factor: number;
+      /** Wavelengths above `originalContextLength` / this are divided by the whole factor. */
       readonly lowFrequencyFactor: number;
+      /** Wavelengths below `originalContextLength` / this stay; those between are interpolated. */
       readonly highFrequencyFactor: number;
+      /** Tokens of the context before it was stretched. */
       readonly originalContextLength: number;
     }
   /** Divisors of each frequency as a tensor of the file (GGUF `rope_freqs.weight`). */

@@ -25,9 +25,13 @@ export interface ChatOptions {
   readonly defaults?: GenerateOptions | undefined;
 }
 
+/** What a conversation begins with. */
 interface ChatParts {
+  /** From first to last; a system message comes first. */
   readonly messages: readonly ChatMessage[];
+  /** JSON schemas of functions, for the chat template. */
   readonly tools: readonly JsonObject[];
+  /** Options of every answer that does not say otherwise. */
   readonly defaults: GenerateOptions;
 }
 

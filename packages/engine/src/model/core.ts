@@ -27,7 +27,12 @@ import type { Timeline } from './timeline.ts';
 export type Prompt =
   | string
   | readonly number[]
-  | { readonly messages: readonly ChatMessage[]; readonly tools?: readonly JsonObject[] | undefined };
+  | {
+      /** Rendered with the model's chat template. */
+      readonly messages: readonly ChatMessage[];
+      /** JSON schemas of functions, for templates that know tools. Default: none. */
+      readonly tools?: readonly JsonObject[] | undefined;
+    };
 
 /** What a timeline is to read in a step. */
 export interface ReadRequest {

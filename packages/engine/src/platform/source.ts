@@ -7,7 +7,12 @@ export type ModelSource =
   | string
   | URL
   | Blob
-  | readonly { readonly name: string; readonly blob: Blob }[]
+  | readonly {
+      /** File name, by which config.json and the weights are found. */
+      readonly name: string;
+      /** Content, read in slices. */
+      readonly blob: Blob;
+    }[]
   | Checkpoint;
 
 export interface OpenOptions {

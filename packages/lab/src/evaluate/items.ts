@@ -2,6 +2,7 @@
 // is kept of each answer. A suite is a named list of items with the rule that sums them up.
 import type { Tokenizer } from '@marimba/engine';
 
+/** What items of all kinds have. */
 interface ItemBase {
   /** Unique within its suite, the same in every run. */
   readonly id: string;

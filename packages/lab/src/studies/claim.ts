@@ -12,8 +12,11 @@ export interface Claim {
   readonly parts: readonly ClaimPart[];
 }
 
+/** Where a part of a claim is measured. */
 interface PartBase {
+  /** Name of a task of the study. */
   readonly task: string;
+  /** Name of a metric of its results: accuracy, loss, "accuracy at length=256" … */
   readonly metric: string;
   /** Larger values are better (accuracy) or smaller ones (loss). Default: larger. */
   readonly smallerIsBetter?: boolean;
@@ -29,8 +32,12 @@ interface PartBase {
  * `alike`: the two differ by less than `margin`. Margins are in units of the metric.
  */
 export type ClaimPart = PartBase & {
+  /** The statement that is tested. */
   readonly kind: 'better' | 'notBetter' | 'alike';
+  /** Name of a model of the study. */
   readonly model: string;
+  /** Name of the model that it is compared with. */
   readonly than: string;
+  /** Difference that matters, in units of the metric; at least 0. */
   readonly margin: number;
 };

@@ -43,6 +43,7 @@ export const DEFAULT_BUDGET: Budget = {
 /** A task with a known answer, or language modelling on text. */
 export type StudyTask = SyntheticStudyTask | TextStudyTask;
 
+/** What tasks of both kinds may change. */
 interface TaskChoices {
   /** Changes to the study's budget. */
   readonly budget?: Partial<Budget>;
