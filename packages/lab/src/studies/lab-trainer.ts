@@ -1,6 +1,6 @@
 // The trainer that studies use: the lab's own training runtime behind the interface of trainer.ts. Everything
 // stays in memory; a cell is short enough to be started again when it is cut off.
-import { type LoadModelOptions, ModelError } from '@marimba/engine';
+import type { LoadModelOptions } from '@marimba/engine';
 import type { JsonObject } from '@marimba/engine/formats';
 import { createBackend } from '@marimba/engine/plan';
 import type { TrainingBatch } from '../data/batches.ts';
@@ -66,20 +66,15 @@ export function createTrainCell(threads: number, backend: LoadModelOptions['back
     const gradientNorms: number[] = [];
     for (let step = 0; step < steps; step++) {
       signal?.throwIfAborted();
-      try {
-        const report = await runtime.step([batches(step)], {
-          ...optimizer,
-          learningRate: learningRateAt(schedule, step),
-        });
-        losses.push(report.loss);
-        gradientNorms.push(report.gradientNorm);
-      } catch (error) {
-        // A loss that is not a number is a finding of the study, not a failure of it.
-        if (!(error instanceof ModelError)) throw error;
-        losses.push(Number.NaN);
-        break;
-      }
-      onStep?.(step + 1, losses.at(-1)!);
+      const report = await runtime.step([batches(step)], {
+        ...optimizer,
+        learningRate: learningRateAt(schedule, step),
+      });
+      losses.push(report.loss);
+      gradientNorms.push(report.gradientNorm);
+      // A loss that is not a number is a finding of the study, not a failure of it; no step can mend it.
+      if (!Number.isFinite(report.loss)) break;
+      onStep?.(step + 1, report.loss);
     }
     return { losses, gradientNorms };
   }

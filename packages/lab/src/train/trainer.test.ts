@@ -108,10 +108,49 @@ describe('the training loop', () => {
     );
     assert.deepEqual(runtime.store.block('weights'), before);
     assert.equal(runtime.updates, 0);
+    const stepped = runtime.step.bind(runtime);
+    runtime.step = async (batches, settings) => ({ ...(await stepped(batches, settings)), loss: 1 });
     runtime.store.block('weights').fill(Number.NaN);
-    const run = runIn(join(root, 'nan'));
+    const run = runIn(join(root, 'skipped'));
     const settings = { ...run.settings, schedule: { ...schedule, steps: 20 } };
-    await assert.rejects(train(runtime, { ...run, settings }), ModelError);
+    await assert.rejects(
+      train(runtime, { ...run, settings }),
+      /step 10: the gradient was not finite 10 times/,
+    );
+  });
+
+  it('fails at the first step whose loss is not finite, before it is logged or saved', async () => {
+    const runtime = await runtimeOf();
+    const steps: number[] = [];
+    const folder = join(root, 'nan');
+    const onEvent: TrainerRun['onEvent'] = ({ kind, step }) => {
+      if (kind !== 'step') return;
+      steps.push(step);
+      if (step === 3) runtime.store.block('weights').fill(Number.NaN);
+    };
+    await assert.rejects(train(runtime, runIn(folder, { onEvent })), (error: Error) => {
+      assert.ok(error instanceof ModelError);
+      assert.match(error.message, /step 4: expected a finite loss, found NaN\..*checkpoint/);
+      return true;
+    });
+    assert.deepEqual(steps, [1, 2, 3]);
+    // The last checkpoint is the one before: a run resumes from sound weights.
+    assert.equal((await train(await runtimeOf(9), runIn(folder))).step, 6);
+  });
+
+  it('fails when the held-out loss is not finite, without a checkpoint of that step', async () => {
+    const run = runIn(join(root, 'nan-held-out'));
+    const runtime = await runtimeOf();
+    runtime.evaluate = async () => ({ lossSum: Number.NaN, targets: 1, losses: new Float32Array(1) });
+    await assert.rejects(
+      train(runtime, {
+        ...run,
+        settings: { ...run.settings, evaluateEvery: 2 },
+        data: { ...run.data, heldOut: [randomBatch(37, [12], 0)] },
+      }),
+      /step 2: expected a finite held-out loss, found NaN/,
+    );
+    assert.ok(!readdirSync(join(root, 'nan-held-out')).includes('checkpoints'));
   });
 
   it('keeps the checkpoint before when one cannot be written', async () => {

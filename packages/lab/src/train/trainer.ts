@@ -87,7 +87,7 @@ export async function train(runtime: TrainingRuntime, run: TrainerRun): Promise<
         `training: step ${step}: the gradient was not finite ${MAX_SKIPPED} times in a row. Lower the learning rate and start from an earlier checkpoint.`,
       );
     if (data.heldOut.length && due(settings.evaluateEvery)) {
-      heldOutLoss = await heldOut(runtime, data.heldOut);
+      heldOutLoss = finite(await heldOut(runtime, data.heldOut), 'held-out loss', step);
       const bits = data.bytesPerToken ? { bitsPerByte: heldOutLoss / Math.LN2 / data.bytesPerToken } : {};
       await emit({ kind: 'heldOut', step, loss: heldOutLoss, ...bits });
     }
@@ -113,6 +113,7 @@ async function oneStep(
   const tokens = batches.reduce((sum, batch) => sum + batch.tokens.length, 0);
   const learningRate = learningRateAt(settings.schedule, step);
   const report = await runtime.step(batches, { ...settings.optimizer, learningRate });
+  finite(report.loss, 'loss', step + 1);
   return {
     kind: 'step',
     step: step + 1,
@@ -124,6 +125,18 @@ async function oneStep(
     ...(report.balanceLoss ? { balanceLoss: report.balanceLoss } : {}),
     ...(report.updated ? {} : { skipped: true }),
   };
+}
+
+/**
+ * The loss, if it is a number to go on from. A step whose gradient alone overflows is skipped, but a forward
+ * pass that yields NaN would yield it again: the weights are what they were.
+ */
+function finite(loss: number, what: string, step: number): number {
+  if (Number.isFinite(loss)) return loss;
+  throw new ModelError(
+    `training: step ${step}: expected a finite ${what}, found ${loss}. ` +
+      'Lower the learning rate and start from an earlier checkpoint.',
+  );
 }
 
 /** Mean loss over all targets of the batches. */
