@@ -39,7 +39,7 @@ export {
 } from './studies/axes.ts';
 export type { Claim, ClaimPart } from './studies/claim.ts';
 export type { ClaimVerdict, PartVerdict, Verdict } from './studies/claims.ts';
-export type { ContextCost, ModelCost } from './studies/costs.ts';
+export { bytesToDecode, type ContextCost, type ModelCost } from './studies/costs.ts';
 export type { ModelSizes, StudyModel } from './studies/model.ts';
 export { type CellResult, readResults } from './studies/results.ts';
 export { runStudy, type StudyOptions, type StudyOutcome, type StudyProgress } from './studies/run-study.ts';

@@ -1,6 +1,7 @@
 // What a model costs, from the same recorded plan that runs it: operations and bytes for each op, and the
 // layout of its state. Weights and attention cache count as f16 (2 bytes), recurrent state as f32, which is
-// how such models are served.
+// how such models are served. Results on disk hold the recurrent state apart from what depends on the
+// context; `bytesToDecode` adds them up.
 import type { ModelSpec } from '@marimba/engine';
 import { arrangedShape, derivedVectors, neededWeights, type Role } from '@marimba/engine/architecture';
 import {
@@ -18,8 +19,8 @@ export interface ContextCost {
   /** Tokens before the one that is decoded. */
   readonly context: number;
   /**
-   * Bytes read to decode one token: weights in f16, activations and attention cache. The recurrent state
-   * comes on top: see `ModelCost.stateBytes`.
+   * Bytes that decoding one token moves besides the recurrent state: weights in f16, activations and
+   * attention cache. `bytesToDecode` adds the state.
    */
   readonly decodeBytes: number;
   /** Multiply-adds to decode one token. */
@@ -37,6 +38,12 @@ export interface ModelCost {
 }
 
 const BYTES_PER_WEIGHT = 2;
+
+/** Bytes that decoding one token moves: all of `decodeBytes`, and the recurrent state, read once. */
+export const bytesToDecode = (
+  cost: Pick<ModelCost, 'stateBytes'>,
+  at: Pick<ContextCost, 'decodeBytes'>,
+): number => at.decodeBytes + cost.stateBytes;
 
 export function modelCost(spec: ModelSpec, contexts: readonly number[]): ModelCost {
   const layout = stateLayout(spec, 'f16');

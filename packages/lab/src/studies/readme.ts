@@ -1,6 +1,7 @@
 // The README beside a study's results: verdicts and numbers between two markers are the tool's, written anew
 // each time; what people write around them stays.
 import { type ClaimVerdict, judgeClaims } from './claims.ts';
+import { bytesToDecode } from './costs.ts';
 import { short } from './plots.ts';
 import type { CellResult } from './results.ts';
 import type { Study } from './study.ts';
@@ -59,7 +60,7 @@ function numbersPart(rows: readonly SummaryRow[]): string {
       r.chance === null ? '' : r.chance.toFixed(3),
       short(r.parameters),
       short(r.trainingFlops),
-      ...(at ? [`${short(at.decodeBytes)}B`, `${short(r.cost.stateBytes + at.cacheBytes)}B`] : []),
+      ...(at ? [`${short(bytesToDecode(r.cost, at))}B`, `${short(r.cost.stateBytes + at.cacheBytes)}B`] : []),
     ];
   });
   const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;

@@ -2,6 +2,7 @@
 // against cost, then the axes, then every number.
 import { DEFAULT_CONTEXTS } from './cells.ts';
 import { type ClaimVerdict, judgeClaims, RULE, type Verdict } from './claims.ts';
+import { bytesToDecode } from './costs.ts';
 import { dotPlot, escapeXml, linePlot, scatterPlot, short } from './plots.ts';
 import { REPORT_STYLE } from './report-style.ts';
 import type { CellResult } from './results.ts';
@@ -86,7 +87,7 @@ function costFigures({ study, series }: Page): string {
       'Memory of one session: recurrent state and attention cache',
     ) +
     figure(
-      over('read to decode a token', (m, c) => m.cost.contexts[c]!.decodeBytes),
+      over('read to decode a token', (m, c) => bytesToDecode(m.cost, m.cost.contexts[c]!)),
       'Bytes read to decode one token',
     )
   );
@@ -132,7 +133,10 @@ function taskSection(page: Page, task: string): string {
     ),
     figure(
       scatterPlot(
-        points((r) => r.cost.contexts.at(-1)?.decodeBytes ?? 0),
+        points((r) => {
+          const last = r.cost.contexts.at(-1);
+          return last ? bytesToDecode(r.cost, last) : 0;
+        }),
         { ...bytes, label: `bytes to decode a token at ${short(context)} tokens` },
         quality,
         chance,
@@ -241,7 +245,7 @@ function table(rows: readonly SummaryRow[]): string {
     (r.trainingMs / 1000).toFixed(1),
     `${short(r.cost.stateBytes)}B`,
     ...r.cost.contexts.flatMap((c) => [
-      `${short(c.decodeBytes)}B`,
+      `${short(bytesToDecode(r.cost, c))}B`,
       short(2 * c.decodeMacs),
       `${short(c.cacheBytes)}B`,
     ]),

@@ -16,7 +16,7 @@ import {
   windows,
 } from './axes.ts';
 import { distinctCells, studyCells } from './cells.ts';
-import { modelCost, trainingFlops } from './costs.ts';
+import { bytesToDecode, modelCost, trainingFlops } from './costs.ts';
 import { countParameters, type ModelSizes, modelConfig, type StudyModel, specOf } from './model.ts';
 import { parsePattern } from './pattern.ts';
 import { ResultStore, readResults } from './results.ts';
@@ -126,6 +126,9 @@ test('costs follow from the layers', () => {
   );
   // 8 layers × (3 conv inputs + 4 states) × 32 channels × 4 bytes
   assert.equal(mamba.stateBytes, 8 * (3 + 4) * 32 * 4);
+  // Recurrent models pay for their state at every token, at any context; it lies beside what grows.
+  const [near, far] = mamba.contexts.map((at) => bytesToDecode(mamba, at));
+  assert.deepEqual([near, far], [mamba.contexts[0]!.decodeBytes + mamba.stateBytes, near]);
   const attention = cost('all');
   // 8 layers × keys and values × 16 values × 2 bytes a position
   assert.deepEqual(

@@ -3,7 +3,7 @@
 import { layerStrip } from '@marimba/engine';
 import { average, type Mean, meanInterval } from '../statistics.ts';
 import { studyCells } from './cells.ts';
-import { type ModelCost, modelCost } from './costs.ts';
+import { bytesToDecode, type ModelCost, modelCost } from './costs.ts';
 import { countParameters, modelConfig, specOf } from './model.ts';
 import type { CellResult } from './results.ts';
 import { type Study, taskName } from './study.ts';
@@ -139,7 +139,7 @@ export function toCsv(rows: readonly SummaryRow[]): string {
     Math.round(r.trainingMs),
     r.cost.stateBytes,
     ...r.cost.contexts.flatMap((c) => [
-      Math.round(c.decodeBytes),
+      Math.round(bytesToDecode(r.cost, c)),
       Math.round(2 * c.decodeMacs),
       Math.round(c.cacheBytes),
     ]),

@@ -101,7 +101,7 @@ async function run(where: string, flags: AblateFlags): Promise<void> {
     interrupt.release();
     // What is finished is worth seeing, however the run ended.
     const results = await lab.readResults(out).catch(() => new Map());
-    if (results.size) show(await lab.writeStudyFiles(study, results, out), out, flags.json ?? false);
+    if (results.size) await show(await lab.writeStudyFiles(study, results, out), out, flags.json ?? false);
   }
   for (const { label, message } of failures)
     process.stderr.write(`${red('failed', process.stderr)} ${label}: ${message}\n`);
@@ -142,11 +142,12 @@ function list(
     );
 }
 
-function show({ rows, verdicts, reportPath }: StudySummary, out: string, json: boolean): void {
+async function show({ rows, verdicts, reportPath }: StudySummary, out: string, json: boolean): Promise<void> {
   if (json) {
     printJson({ out, report: reportPath, rows, verdicts });
     return;
   }
+  const { bytesToDecode } = await import('@marimba/lab');
   const heading = [
     'model',
     'task',
@@ -169,7 +170,7 @@ function show({ rows, verdicts, reportPath }: StudySummary, out: string, json: b
       r.chance === null ? '' : r.chance.toFixed(3),
       count(r.parameters),
       `${count(r.trainingFlops)}FLOP`,
-      context ? `${bytes(context.decodeBytes)}/token` : '',
+      context ? `${bytes(bytesToDecode(r.cost, context))}/token` : '',
       bytes(r.cost.stateBytes + (context?.cacheBytes ?? 0)),
     ];
   });

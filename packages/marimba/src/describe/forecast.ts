@@ -50,7 +50,12 @@ export function costOfStep(plan: Plan, depth: number, rows = 1, logitRows = 1): 
     if (live === 0) return;
     const positions = cost.window > 0 ? Math.min(depth + rows / 2, cost.window) : depth + rows / 2;
     // A pass over the cache serves all rows of a prompt's piece, as the weights do.
-    bytes += cost.weightBytes + cost.bytesPerRow * live + cost.cacheBytesPerPosition * positions;
+    // So does one pass over the recurrent state, which is read and written.
+    bytes +=
+      cost.weightBytes +
+      2 * cost.stateBytes +
+      cost.bytesPerRow * live +
+      cost.cacheBytesPerPosition * positions;
     macs +=
       (cost.macsPerRow + cost.exponentialsPerRow * MACS_PER_EXPONENTIAL + cost.macsPerPosition * positions) *
       live;
