@@ -92,7 +92,7 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
 
   state: ({ window, kvHeads, headSize }) => ({ cache: { window, kvHeads, headSize } }),
 
-  record({ plan: p, weight, find, cache, normEpsilon }, a, input, hidden) {
+  record({ plan: p, weight, find, cache, normEpsilon }, a, input, addTo) {
     const { heads, kvHeads, headSize, window } = a;
     let q = linear(p, input, weight('q'), { bias: find('qBias') }); // [T, heads * headSize]
     let k = linear(p, input, weight('k'), { bias: find('kBias') }); // [T, kvHeads * headSize]
@@ -109,7 +109,7 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
     }
     // [T, heads * headSize]
     const y = attend(p, q, k, v, { heads, kvHeads, headSize, window, cache: cache() });
-    return linear(p, y, weight('o'), { bias: find('oBias'), addTo: hidden });
+    return linear(p, y, weight('o'), { bias: find('oBias'), addTo });
   },
 
   ggufNames: {

@@ -30,11 +30,11 @@ export const dense: Layer<DenseSpec, DenseRole, never> = {
     ...(bias ? [vector('gateBias', [size]), vector('upBias', [size]), vector('downBias', [hiddenSize])] : []),
   ],
 
-  record({ plan: p, weight, find }, { activation }, input, hidden) {
+  record({ plan: p, weight, find }, { activation }, input, addTo) {
     const gate = linear(p, input, weight('gate'), { bias: find('gateBias') }); // [T, size]
     const up = linear(p, input, weight('up'), { bias: find('upBias') }); // [T, size]
     const y = gatedActivation(p, gate, up, activation);
-    return linear(p, y, weight('down'), { bias: find('downBias'), addTo: hidden });
+    return linear(p, y, weight('down'), { bias: find('downBias'), addTo });
   },
 
   ggufNames: {

@@ -11,7 +11,7 @@
 
 import { ModelError } from '../errors.ts';
 import { linear, rmsNorm } from '../plan/ops/dense.ts';
-import { selectiveScan } from '../plan/ops/mamba.ts';
+import { scanStateBytes, selectiveScan } from '../plan/ops/mamba.ts';
 import { type DerivedVector, type Layer, matrix, vector } from './layer.ts';
 import { initialStep } from './mamba.ts';
 
@@ -47,9 +47,9 @@ export const ema: Layer<EmaSpec, EmaRole, 'average'> = {
     ];
   },
 
-  state: ({ innerSize }) => ({ recurrent: { average: Math.ceil(innerSize / 4) * 16 } }),
+  state: ({ innerSize }) => ({ recurrent: { average: scanStateBytes(innerSize, 1) } }),
 
-  record({ plan: p, weight, normEpsilon, state }, { innerSize }, input, hidden) {
+  record({ plan: p, weight, normEpsilon, state }, { innerSize }, input, addTo) {
     const uz = linear(p, input, weight('emaIn')); // [T, 2 inner]: u, then the gate z
     const u = p.slice(uz, 0, innerSize);
     const z = p.slice(uz, innerSize, innerSize);
@@ -67,7 +67,7 @@ export const ema: Layer<EmaSpec, EmaRole, 'average'> = {
       states: 1,
       stateOffset: state('average'),
     }); // [T, inner]
-    return linear(p, y, weight('emaOut'), { addTo: hidden });
+    return linear(p, y, weight('emaOut'), { addTo });
   },
 
   ggufNames: {},

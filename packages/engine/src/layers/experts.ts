@@ -1,6 +1,7 @@
 // Routed experts (Shazeer et al. 2017), each a gated feed-forward: softmax over all experts, the top k of
 // them are added up by their weights. Mixtral rescales those to sum to 1, Jamba does not.
 
+import { ModelError } from '../errors.ts';
 import { u32 } from '../formats/gguf-values.ts';
 import type { Activation } from '../plan/activation.ts';
 import { gatedActivation, linear } from '../plan/ops/dense.ts';
@@ -43,12 +44,16 @@ export const experts: Layer<ExpertsSpec, ExpertsRole, never> = {
     ];
   },
 
-  record({ plan: p, weight }, { topK, renormalize, activation }, input, hidden) {
+  record({ plan: p, weight }, { topK, renormalize, activation }, input, addTo) {
+    if (!addTo)
+      throw new ModelError(
+        'model: expected routed experts whose sum is added as it is, found a norm or factor after',
+      );
     const routing = route(p, linear(p, input, weight('router')), topK, renormalize); // logits [T, count]
     const gate = expertLinear(p, input, routing, weight('expertGate')); // [slots, size]
     const up = expertLinear(p, input, routing, weight('expertUp')); // [slots, size]
     const y = gatedActivation(p, gate, up, activation);
-    return combineExperts(p, hidden, expertLinear(p, y, routing, weight('expertDown')), routing); // [T, H]
+    return combineExperts(p, addTo, expertLinear(p, y, routing, weight('expertDown')), routing); // [T, H]
   },
 
   ggufNames: {

@@ -122,10 +122,12 @@ export interface Layer<Spec, Role extends string = string, Part extends string =
   state?(spec: Spec): CarriedState<Part>;
 
   /**
-   * Records the ops from `input` [T, H], the normalised hidden values; returns the sum of the result and
-   * `hidden` [T, H].
+   * Records the ops from `input` [T, H], the normalised hidden values, which later parts may read too;
+   * returns the result [T, H]. With `addTo`, returns the sum of both, which the last product writes over
+   * `addTo` (no pass of its own, unless values are kept). Null: the result alone, for what a model does with
+   * it before adding it (a norm, a factor).
    */
-  record(recorder: Recorder<Role, Part>, spec: Spec, input: Value, hidden: Value): Value;
+  record(recorder: Recorder<Role, Part>, spec: Spec, input: Value, addTo: Value | null): Value;
 
   /**
    * Tensor names, N for the layer and E for the expert; alternatives are tried in order, the first is

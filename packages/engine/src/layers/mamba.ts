@@ -7,7 +7,7 @@
 import type { ConfigReader } from '../formats/config-reader.ts';
 import { flag, u32 } from '../formats/gguf-values.ts';
 import { linear, rmsNorm } from '../plan/ops/dense.ts';
-import { causalConv, selectiveScan } from '../plan/ops/mamba.ts';
+import { causalConv, convStateBytes, scanStateBytes, selectiveScan } from '../plan/ops/mamba.ts';
 import { type DerivedVector, type GgufLayer, type Initial, type Layer, matrix, vector } from './layer.ts';
 
 /** A selective state-space layer (Mamba-1; Gu and Dao 2023). */
@@ -108,12 +108,12 @@ export const mamba: Layer<MambaSpec, MambaRole, MambaState> = {
 
   state: (m) => ({
     recurrent: {
-      conv: (m.convWidth - 1) * m.innerSize * 4,
-      scan: Math.ceil(m.innerSize / 4) * m.stateSize * 16, // in blocks of four channels
+      conv: convStateBytes(m.innerSize, m.convWidth),
+      scan: scanStateBytes(m.innerSize, m.stateSize),
     },
   }),
 
-  record({ plan: p, weight, find, state }, m, input, hidden) {
+  record({ plan: p, weight, find, state }, m, input, addTo) {
     // [T, 2 inner]: x, then the gate z
     const xz = linear(p, input, weight('inProj'), { bias: find('inProjBias') });
     const xIn = p.slice(xz, 0, m.innerSize);
@@ -141,7 +141,7 @@ export const mamba: Layer<MambaSpec, MambaRole, MambaState> = {
       states: m.stateSize,
       stateOffset: state('scan'),
     }); // [T, inner]
-    return linear(p, y, weight('outProj'), { bias: find('outProjBias'), addTo: hidden });
+    return linear(p, y, weight('outProj'), { bias: find('outProjBias'), addTo });
   },
 
   ggufNames: {

@@ -144,7 +144,7 @@ export function linear(
   p: PlanBuilder,
   x: Value,
   weight: PlacedWeight,
-  options: { bias?: PlacedWeight | null; into?: Value; addTo?: Value } = {},
+  options: { bias?: PlacedWeight | null; into?: Value; addTo?: Value | null } = {},
 ): Value {
   const { addTo, into, bias } = options;
   const y = addTo ? target(p, addTo) : p.overwrite(into, weight.rows, x.set);

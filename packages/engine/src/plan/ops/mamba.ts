@@ -5,6 +5,13 @@ import type { PlacedWeight, Value } from '../recorded.ts';
 import { address, defineOp, integer, matrixFields } from './op.ts';
 import { scanScratchBytes } from './scratch.ts';
 
+/** What causalConv carries: its last width-1 inputs, [width-1][channels]. */
+export const convStateBytes = (channels: number, width: number): number => (width - 1) * channels * 4;
+
+/** What selectiveScan carries: h, in blocks of four channels, [ceil(channels/4)][states][4]. */
+export const scanStateBytes = (channels: number, states: number): number =>
+  Math.ceil(channels / 4) * states * 16;
+
 /**
  * Depthwise causal convolution of width `width` over the rows of each segment, then SiLU. Carries its last
  * width-1 inputs.
@@ -26,7 +33,7 @@ export const causalConvOp = defineOp(
     cost: (op, { weightBytes }) => ({
       weightBytes,
       macsPerRow: op.width * op.channels,
-      stateBytes: (op.width - 1) * op.channels * 4,
+      stateBytes: convStateBytes(op.channels, op.width),
       bytesPerRow: op.channels * 8,
       exponentialsPerRow: op.channels,
     }),
@@ -92,7 +99,7 @@ export const selectiveScanOp = defineOp(
     cost: (op, { weightBytes }) => ({
       weightBytes,
       macsPerRow: 3 * op.channels * op.states,
-      stateBytes: op.channels * op.states * 4,
+      stateBytes: scanStateBytes(op.channels, op.states),
       bytesPerRow: op.channels * 16,
       exponentialsPerRow: op.channels * (op.states + 2),
     }),
