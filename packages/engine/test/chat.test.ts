@@ -66,6 +66,31 @@ before(async () => {
   });
 });
 
+describe('a start token', () => {
+  it('begins the session only, also where two texts are asked for before either is read', async () => {
+    const encode: Tokenizer['encode'] = (text, { addBos = true } = {}) => [
+      ...(addBos ? [1] : []),
+      ...characters.encode(text),
+    ];
+    const { tokenizer: _, ...parts } = coreOf(model);
+    const starting = new Model({
+      ...parts,
+      recommended: {},
+      prefixCacheBytes: 0,
+      loadTimes: model.loadTimes,
+      tokenizer: { ...characters, encode },
+    });
+    using session = starting.createSession();
+    const [first, second] = [
+      session.generate('A', { maxTokens: 0 }),
+      session.generate('B', { maxTokens: 0 }),
+    ];
+    await first.result;
+    await second.result;
+    assert.deepEqual(session.tokens, [1, 65, 66]);
+  });
+});
+
 /** What a session that knows nothing answers to these messages. */
 async function answerTo(messages: readonly ChatMessage[]): Promise<string> {
   using session = model.createSession();
@@ -151,6 +176,21 @@ describe('a chat', () => {
     assert.equal(whole.text, await answerTo(chat.messages.slice(0, 3)));
   });
 
+  it('may begin with an empty list of messages', async () => {
+    using chat = model.createChat({ messages: [], defaults: TEN });
+    assert.deepEqual(chat.messages, []);
+    assert.equal((await chat.send('Hi').result).text.length, 10);
+  });
+
+  it('comes back from whatever it can be saved to', async () => {
+    using chat = model.createChat({ defaults: TEN });
+    await chat.send('Hi').result;
+    using restored = await model.restoreChatFrom(new Blob([chat.save() as Uint8Array<ArrayBuffer>]));
+    assert.deepEqual(restored.messages, chat.messages);
+    const signal = AbortSignal.abort(new Error('enough'));
+    await assert.rejects(model.restoreChatFrom(new Blob([]), { signal }), /enough/);
+  });
+
   it('says what is wrong', async () => {
     using chat = model.createChat({ defaults: TEN });
     assert.throws(() => chat.regenerate(), /no answer to regenerate yet/);
@@ -158,7 +198,14 @@ describe('a chat', () => {
     assert.throws(() => chat.edit(0, 'x'), /found 0 \(none\)/);
     assert.throws(() => chat.send({ role: 'robot', content: 'x' } as never), /message 1 of 1: expected/);
     assert.throws(() => chat.send('x', { max_tokens: 1 } as never), /Write maxTokens/);
-    for (const options of [null, { prompt: 'x' }, { system: 5 }, { tools: {} }, { messages: ['x', 5] }])
+    for (const options of [
+      null,
+      { prompt: 'x' },
+      { system: 5 },
+      { tools: {} },
+      { messages: ['x', 5] },
+      { messages: 'x' },
+    ])
       assert.throws(
         () => model.createChat(options as never),
         { name: 'UsageError' },

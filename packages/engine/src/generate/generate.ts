@@ -125,8 +125,12 @@ class TokenLoop implements EventSource {
     try {
       return await this.#step();
     } catch (error) {
+      const { aborted, reason } = this.#cancelled.signal;
+      if (!aborted || error !== reason) {
+        await this.#release().catch(() => {}); // the first error says why
+        throw error;
+      }
       await this.#release();
-      if (!this.#cancelled.signal.aborted || error !== this.#cancelled.signal.reason) throw error;
       this.#result = this.#summary('cancel');
       return null;
     }

@@ -15,6 +15,8 @@ class ScriptedSession implements RewindableSession {
   tokens: number[] = [];
   passes = 0;
   open = 0;
+  /** How many of the next reads fail. */
+  failures = 0;
 
   get position(): number {
     return this.tokens.length;
@@ -31,6 +33,7 @@ class ScriptedSession implements RewindableSession {
   }
 
   async read(tokens: readonly number[], logitRows: number): Promise<Float32Array> {
+    if (this.failures-- > 0) throw new Error('no memory');
     this.passes++;
     const out = new Float32Array(logitRows * VOCABULARY);
     tokens.forEach((token, i) => {
@@ -85,6 +88,38 @@ describe('lookahead', () => {
       for (let i = 20; i < stop; i++) await ahead.next(text[i]!);
       await ahead.end(null);
       assert.deepEqual(session.tokens, text.slice(0, stop));
+    }
+  });
+
+  it('loses no token when a pass fails', async () => {
+    for (let stop = 21; stop < 80; stop++) {
+      const session = new ScriptedSession();
+      const ahead = new LookaheadSession(session, createNgramDraft(), { always: true });
+      await ahead.prefill(text.slice(0, 20));
+      for (let i = 20; i < stop; i++) await ahead.next(text[i]!);
+      session.failures = 1;
+      const failed = await ahead.next(text[stop]!).then(
+        () => false,
+        () => true,
+      );
+      session.failures = 0;
+      await ahead.end(failed ? text[stop]! : null);
+      assert.deepEqual(session.tokens, text.slice(0, stop + 1), `after ${stop}`);
+      assert.equal(session.open, 0);
+    }
+  });
+
+  it('keeps no snapshot when the passes after a failed one fail, too', async () => {
+    for (let stop = 21; stop < 80; stop++) {
+      const session = new ScriptedSession();
+      const ahead = new LookaheadSession(session, createNgramDraft(), { always: true });
+      await ahead.prefill(text.slice(0, 20));
+      for (let i = 20; i < stop; i++) await ahead.next(text[i]!);
+      session.failures = 9;
+      await ahead.next(text[stop]!).catch(() => {});
+      await ahead.end(null).catch(() => {});
+      assert.equal(session.open, 0, `after ${stop}`);
+      assert.deepEqual(session.tokens, text.slice(0, session.tokens.length));
     }
   });
 

@@ -95,19 +95,32 @@ export class LookaheadSession implements TokenSession {
     await this.#session.end(pending);
   }
 
-  /** Brings the session to exactly the tokens that are known to be read. */
+  /**
+   * Brings the session to exactly the tokens that are known to be read: it may be ahead, by a draft, or behind,
+   * where a pass failed.
+   */
   async #settle(): Promise<void> {
-    const ahead = this.#read.length - this.#confirmed;
-    const again = this.#read.slice(0, this.#confirmed);
-    if (this.#before && ahead > 0) {
-      this.#session.restore(this.#before);
-      if (again.length) await this.#session.read(again, 1);
+    try {
+      const isAhead = this.#session.tokens.length > this.#known.length;
+      if (this.#before && isAhead) this.#session.restore(this.#before);
+      const missing = this.#known.slice(this.#session.tokens.length);
+      if (missing.length) await this.#session.read(missing, 1);
+    } finally {
+      this.#forget();
     }
-    this.#forget();
   }
 
   async next(token: number): Promise<Float32Array> {
     this.#known.push(token);
+    try {
+      return await this.#next(token);
+    } catch (error) {
+      this.#known.pop();
+      throw error;
+    }
+  }
+
+  async #next(token: number): Promise<Float32Array> {
     if (this.#read[this.#confirmed] === token && this.#before) {
       this.statistics.accepted++;
       this.#confirmed++;

@@ -207,7 +207,9 @@ export function checkChatOptions(options: ChatOptions): void {
   const { system, messages, tools } = options;
   if (system !== undefined && typeof system !== 'string')
     throw new UsageError(`option system: expected text, found ${typeof system}`);
-  if (messages !== undefined) messagesOf(messages);
+  if (messages !== undefined && !Array.isArray(messages))
+    throw new UsageError(`option messages: expected an array of messages, found ${typeof messages}`);
+  if (messages?.length) messagesOf(messages);
   if (tools !== undefined && !Array.isArray(tools))
     throw new UsageError(`option tools: expected an array of JSON schemas, found ${typeof tools}`);
 }
@@ -225,8 +227,9 @@ export function chatOf(session: Session, defaults: GenerateOptions): Chat {
 
 function messagesOf(input: unknown): readonly ChatMessage[] {
   const list = typeof input === 'string' ? [{ role: 'user', content: input }] : [input].flat();
+  if (!list.length) throw new UsageError('messages: expected at least one, found none');
   const wrong = list.findIndex((message) => !isMessage(message));
-  if (wrong >= 0 || !list.length)
+  if (wrong >= 0)
     throw new UsageError(
       `message ${wrong + 1} of ${list.length}: expected text or { role, content } ` +
         'with the role system, user, assistant or tool',

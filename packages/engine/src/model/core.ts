@@ -6,7 +6,7 @@
 // ModelCore.read → Runtime.step, and back the same way.
 
 import type { ModelSpec } from '../architecture/spec.ts';
-import { UsageError } from '../errors.ts';
+import { ModelError, UsageError } from '../errors.ts';
 import type { JsonObject } from '../formats/types.ts';
 import { checkPrompt, generate, type ReadySession } from '../generate/generate.ts';
 import type { Generation } from '../generate/generation.ts';
@@ -83,7 +83,7 @@ export class ModelCore {
   readonly endTokens: readonly number[];
   /** Null when sharing is switched off. */
   readonly prefixes: PrefixStore | null;
-  #closed = false;
+  #closing: Promise<void> | null = null;
 
   constructor(parts: CoreParts) {
     this.name = parts.name;
@@ -106,15 +106,14 @@ export class ModelCore {
   }
 
   assertOpen(): void {
-    if (this.#closed) throw new UsageError(`model ${this.name} is closed: load it again`, { code: 'closed' });
+    if (this.#closing !== null)
+      throw new UsageError(`model ${this.name} is closed: load it again`, { code: 'closed' });
   }
 
   /** Waits for what is under way, then stops the threads and gives all memory back. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.runtime.idle();
-    await this.runtime.backend.close();
+  close(): Promise<void> {
+    this.#closing ??= this.runtime.idle().then(() => this.runtime.backend.close());
+    return this.#closing;
   }
 
   /**
@@ -139,14 +138,7 @@ export class ModelCore {
   async read(requests: readonly ReadRequest[], signal?: AbortSignal): Promise<(Float32Array | null)[]> {
     this.assertOpen();
     for (const request of requests) this.#check(request);
-    const targets = requests.map(({ timeline, tokens }) => timeline.readLength + tokens.length);
-    try {
-      return await this.runtime.step(requests.map(piece), signal);
-    } finally {
-      // A rejected piece may leave others of the same call under way: they are through once the runtime is
-      // idle.
-      if (requests.some(({ timeline }, i) => timeline.readLength !== targets[i])) await this.runtime.idle();
-    }
+    return this.runtime.step(requests.map(piece), signal);
   }
 
   /**
@@ -168,6 +160,7 @@ export class ModelCore {
    * read.
    */
   async align(timeline: Timeline, tokens: readonly number[], signal?: AbortSignal): Promise<ReuseReport> {
+    signal?.throwIfAborted();
     const report = timeline.alignTo(tokens, tokens.length, this.prefixes);
     if (timeline.length < tokens.length) {
       const missing = timeline.withPending(tokens.slice(timeline.length));
@@ -187,9 +180,15 @@ export class ModelCore {
     }
   }
 
-  /** Lets other sessions start from here. */
+  /** Lets other sessions start from here, if there is memory for it. */
   share(timeline: Timeline): void {
-    if (timeline.readLength) this.prefixes?.add(timeline.snapshotOfRead());
+    if (!this.prefixes || !timeline.readLength) return;
+    try {
+      this.prefixes.add(timeline.snapshotOfRead());
+    } catch (error) {
+      // A cache must not fail the answer that would have filled it.
+      if (!(error instanceof ModelError && error.code === 'out-of-memory')) throw error;
+    }
   }
 
   generate(
@@ -200,7 +199,8 @@ export class ModelCore {
   ): Generation {
     this.assertOpen();
     timeline.assertFree();
-    const encoded = this.#encodePrompt(prompt, timeline.length);
+    const start = timeline.length;
+    const encoded = this.#encodePrompt(prompt, start);
     if (encoded.kind === 'whole') checkPrompt({ position: 0, logits: null }, this, encoded.tokens);
     else
       checkPrompt(
@@ -218,7 +218,10 @@ export class ModelCore {
       watch.begun?.();
       timeline.claim(BUSY_GENERATING);
       try {
-        const aligned = bringInLine(timeline, encoded, this.prefixes);
+        // Another generation may have gone first: then a text is not the session's first any more.
+        const isMoved = typeof prompt === 'string' && timeline.length !== start;
+        const current = isMoved ? this.#encodePrompt(prompt, timeline.length) : encoded;
+        const aligned = bringInLine(timeline, current, this.prefixes);
         const session = new LookaheadSession(
           new ReadingSession(this, timeline),
           speculate === false ? noDraft : createNgramDraft(),
@@ -269,7 +272,7 @@ export class ModelCore {
 
   #encodePrompt(prompt: Prompt, position: number): EncodedPrompt {
     if (typeof prompt === 'string') return { kind: 'append', tokens: this.encode(prompt, position) };
-    if (Array.isArray(prompt)) return { kind: 'append', tokens: prompt };
+    if (Array.isArray(prompt)) return { kind: 'append', tokens: [...prompt] };
     if (typeof prompt !== 'object' || prompt === null || !('messages' in prompt))
       throw new UsageError(
         `prompt: expected text, an array of token ids or { messages }, found ${describe(prompt)}`,
@@ -287,6 +290,11 @@ export class ModelCore {
 
   #check({ timeline, tokens, logits = 'last', into }: ReadRequest): void {
     this.checkTokens(tokens, timeline.readLength);
+    const isNumber = Number.isInteger(logits) && (logits as number) >= 0;
+    if (!isNumber && !['none', 'last', 'all'].includes(logits as string))
+      throw new UsageError(
+        `logits: expected 'none', 'last', 'all' or a whole number from 0, found ${String(logits)}`,
+      );
     const size = logitRows({ tokens, logits }) * this.vocabularySize;
     if (into && into.length !== size)
       throw new UsageError(`into: expected room for ${size} logits, found ${into.length}`);
@@ -306,23 +314,33 @@ interface EncodedPrompt {
 
 function bringInLine(timeline: Timeline, { kind, tokens }: EncodedPrompt, prefixes: PrefixStore | null) {
   if (kind === 'append') {
-    const reuse = { reusedTokens: timeline.readLength, computedTokens: tokens.length, reason: null };
-    return { reuse, promptTokens: timeline.withPending(tokens) };
+    const promptTokens = timeline.withPending(tokens);
+    const reuse = { reusedTokens: timeline.readLength, computedTokens: promptTokens.length, reason: null };
+    return { reuse, promptTokens };
   }
   const reuse = timeline.alignForAnswer(tokens, prefixes);
   return { reuse, promptTokens: timeline.withPending(tokens.slice(timeline.length)) };
 }
 
-function assertTokens(tokens: readonly number[]): void {
+/** Throws UsageError unless it is an array, empty or not. */
+export function assertArray(tokens: readonly number[]): void {
   if (!Array.isArray(tokens))
     throw new UsageError(`tokens: expected an array of token ids, found ${describe(tokens)}`);
+}
+
+function assertTokens(tokens: readonly number[]): void {
+  assertArray(tokens);
   if (!tokens.length) throw new UsageError('tokens: expected at least one token per session, found none');
 }
 
-/** The same request, with a pending token before its tokens. */
+/**
+ * The same request, with a pending token before its tokens. The tokens are copied: the caller's array may
+ * change meanwhile.
+ */
 function afterPending({ timeline, tokens, logits, into }: ReadRequest): ReadRequest {
-  if (timeline.pendingToken === null) return { timeline, tokens, logits, into };
-  const wanted = logits === 'all' ? tokens.length : logits;
+  if (timeline.pendingToken === null) return { timeline, tokens: [...tokens], logits, into };
+  const most = tokens.length;
+  const wanted = logits === 'all' ? most : typeof logits === 'number' ? Math.min(logits, most) : logits;
   return { timeline, tokens: timeline.withPending(tokens), logits: wanted, into };
 }
 

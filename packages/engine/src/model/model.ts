@@ -232,9 +232,15 @@ export class Model implements AsyncDisposable {
     return chatOf(this.restoreSession(bytes), defaults);
   }
 
-  /** A chat from a file that `chat.saveTo` wrote. Throws StateError for anything else. Not in a browser. */
-  async restoreChatFrom(path: string, { defaults = {} }: Pick<ChatOptions, 'defaults'> = {}): Promise<Chat> {
-    return chatOf(await this.restoreSessionFrom(path), defaults);
+  /**
+   * A chat from what `chat.saveTo` wrote, or that holds what `chat.save()` returned: from all that
+   * `restoreSessionFrom` reads, with its errors. Throws StateError for a session that is not a chat.
+   */
+  async restoreChatFrom(
+    source: RestoreSource,
+    { defaults = {}, signal }: Pick<ChatOptions, 'defaults'> & AbortOptions = {},
+  ): Promise<Chat> {
+    return chatOf(await this.restoreSessionFrom(source, { signal }), defaults);
   }
 
   /**

@@ -7,9 +7,9 @@ import type { Generation } from '../generate/generation.ts';
 import type { GenerateOptions, GenerateResult, ReuseReport } from '../generate/types.ts';
 import type { LogitsWanted } from '../runtime/runtime.ts';
 import { type SaveOptions, type SaveTarget, saveState } from '../state/save-state.ts';
-import type { HeldTokens } from '../state/state-file.ts';
+import { type HeldTokens, plainData } from '../state/state-file.ts';
 import { stateToBytes } from '../state/state-transfer.ts';
-import type { ModelCore, Prompt } from './core.ts';
+import { assertArray, type ModelCore, type Prompt } from './core.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { SessionCheckpoint, Timeline } from './timeline.ts';
 
@@ -94,10 +94,10 @@ export class Session implements Disposable {
 
   /**
    * Everything that the session holds: what it has read, and what it has generated. The last token may not
-   * have been evaluated yet; it is, together with whatever follows.
+   * have been evaluated yet; it is, together with whatever follows. A copy: it stays as it is.
    */
   get tokens(): readonly number[] {
-    return this.#timeline.tokens;
+    return this.#timeline.tokens.slice();
   }
 
   /** How many tokens it holds. */
@@ -135,9 +135,8 @@ export class Session implements Disposable {
   async prefill(tokens: readonly number[], { signal }: AbortOptions = {}): Promise<Float32Array> {
     const timeline = this.#timeline;
     this.#core.checkTokens(tokens, timeline.length);
-    return this.#core.alone(timeline, () =>
-      this.#core.prefill(timeline, timeline.withPending(tokens), signal),
-    );
+    const mine = [...tokens]; // the caller's may change meanwhile
+    return this.#core.alone(timeline, () => this.#core.prefill(timeline, timeline.withPending(mine), signal));
   }
 
   /**
@@ -208,6 +207,7 @@ export class Session implements Disposable {
    * what it has read. Computes no logits: use `prefill` for tokens that you want an answer to.
    */
   async setTokens(tokens: readonly number[], { signal }: AbortOptions = {}): Promise<ReuseReport> {
+    assertArray(tokens);
     if (tokens.length) this.#core.checkTokens(tokens, 0);
     return this.#core.alone(this.#timeline, () => this.#core.align(this.#timeline, tokens, signal));
   }
@@ -244,7 +244,7 @@ export class Session implements Disposable {
 
   #held(data: JsonValue | undefined): HeldTokens {
     const { tokens, pendingToken } = this.#timeline;
-    return { tokens, pendingToken, data: data ?? null };
+    return { tokens, pendingToken, data: data === undefined ? null : plainData(data) };
   }
 }
 

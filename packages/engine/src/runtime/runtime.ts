@@ -133,12 +133,16 @@ export class Runtime {
 
   /**
    * Feeds every piece's tokens to its session. Resolves to each piece's logits, [tokens][vocabulary]. Pieces
-   * of concurrent calls share passes over the weights; no result depends on the other pieces.
+   * of concurrent calls share passes over the weights; no result depends on the other pieces. Settles once
+   * none of these pieces is under way, also when it rejects.
    */
   async step(pieces: readonly Piece[], signal?: AbortSignal): Promise<(Float32Array | null)[]> {
-    const results = Promise.all(pieces.map((piece) => this.#submit(piece, signal)));
+    const results = Promise.allSettled(pieces.map((piece) => this.#submit(piece, signal)));
     if (!this.#replaying) this.#replaying = this.#replay().finally(() => (this.#replaying = null));
-    return results;
+    return (await results).map((result) => {
+      if (result.status === 'rejected') throw result.reason;
+      return result.value;
+    });
   }
 
   /** Resolves when no step is running. */

@@ -12,7 +12,7 @@
 //
 // A file is refused, with the reason, unless every byte is as written and the model is the one that wrote it.
 import { crc32 } from '#platform';
-import { StateError } from '../errors.ts';
+import { StateError, UsageError } from '../errors.ts';
 import type { JsonValue } from '../formats/types.ts';
 import { PAGE_SHIFT } from '../plan/cache-layout.ts';
 import type { StateLayout } from './state-layout.ts';
@@ -73,9 +73,27 @@ export interface StateHead {
 
 const pageCount = (position: number): number => Math.ceil(position / (1 << PAGE_SHIFT));
 
-/** What comes before the recurrent block. */
+/** Data as it will be restored. Throws UsageError for what JSON cannot hold. */
+export function plainData(data: JsonValue): JsonValue {
+  let json: string | undefined;
+  try {
+    json = JSON.stringify(data);
+  } catch (error) {
+    throw new UsageError(`data: expected what JSON can hold, found ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  if (json === undefined) throw new UsageError(`data: expected what JSON can hold, found a ${typeof data}`);
+  return JSON.parse(json) as JsonValue;
+}
+
+/** What comes before the recurrent block. Throws UsageError for data that no file can hold. */
 export function encodeHead(header: StateHeader, tokens: readonly number[]): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify(header));
+  if (json.byteLength > MAX_HEADER)
+    throw new UsageError(
+      `data: expected at most ${MAX_HEADER} bytes as JSON, found ${json.byteLength}. Keep it in a file of its own.`,
+    );
   const out = new Uint8Array(PREFIX_BYTES + json.byteLength + tokens.length * 4);
   const view = new DataView(out.buffer);
   out.set(new TextEncoder().encode(MAGIC));
@@ -143,19 +161,20 @@ export function decodeHead(head: Uint8Array, byteLength: number | null, owner: S
   const { layout, fingerprint, contextLength } = owner;
   const header = parseHeader(head.subarray(PREFIX_BYTES));
   if (header.fingerprint !== fingerprint)
-    refuse('model', `fingerprint ${fingerprint}`, `${header.fingerprint} (another model's session)`);
-  if (header.cacheType !== layout.cacheType) refuse('cache type', layout.cacheType, header.cacheType);
-  if (header.position > contextLength)
-    refuse('position', `at most the context length ${contextLength}`, header.position);
-  const { pending } = header;
+    refuse('model', `fingerprint ${fingerprint}`, `${shown(header.fingerprint)} (another model's session)`);
+  if (header.cacheType !== layout.cacheType) refuse('cache type', layout.cacheType, shown(header.cacheType));
+  const { data, ...own } = header;
+  const { pending } = own;
+  const held = header.position + (pending === undefined ? 0 : 1);
+  if (held > contextLength) refuse('position', `at most the context length ${contextLength}`, held);
   if (
     pending !== undefined &&
     !(Number.isInteger(pending) && pending >= 0 && pending < layout.spec.vocabularySize)
   )
-    refuse('pending token', `an id below ${layout.spec.vocabularySize}`, JSON.stringify(pending));
-  const expected = stateHeader(layout, fingerprint, header.position, pending ?? null, header.data ?? null);
-  if (JSON.stringify(expected) !== JSON.stringify(header))
-    refuse('layout', JSON.stringify(expected), JSON.stringify(header));
+    refuse('pending token', `an id below ${layout.spec.vocabularySize}`, shown(pending));
+  const expected = JSON.stringify(stateHeader(layout, fingerprint, header.position, pending ?? null, null));
+  const found = shown(own, 2 * expected.length);
+  if (expected !== found) refuse('layout', expected, found);
   const pageCounts = header.groups.map((group) => pageCount(header.position) - group.firstPage);
   const whole =
     head.byteLength +
@@ -204,6 +223,17 @@ export function stateHeader(
   };
 }
 
+/** The beginning of a value of a file, which may be of any size and nested so deep that JSON gives up. */
+function shown(value: unknown, most = 100): string {
+  try {
+    return typeof value === 'string'
+      ? value.slice(0, most)
+      : (JSON.stringify(value)?.slice(0, most) ?? 'none');
+  } catch {
+    return 'something nested';
+  }
+}
+
 const hex = (value: number) => value.toString(16).padStart(8, '0');
 
 /** What is wrong with the file itself, not with where it is restored. */
@@ -227,6 +257,6 @@ function parseHeader(bytes: Uint8Array): StateHeader {
   const header = value as Partial<StateHeader> | null;
   const position = header?.position;
   if (typeof position !== 'number' || !Number.isInteger(position) || position < 0 || position > 2 ** 31)
-    return refuse('header', 'a position', JSON.stringify(position) ?? 'nothing');
+    return refuse('header', 'a position', shown(position));
   return header as StateHeader;
 }

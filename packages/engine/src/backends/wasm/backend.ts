@@ -276,6 +276,7 @@ export class WasmBackend implements Backend {
     }
     if (command === COMMAND.pause) return;
     const failed = new Promise<never>((_, reject) => (this.#fail = reject));
+    failed.catch(() => {}); // a thread may fail when nobody waits: the next run says so
     while (Atomics.load(control, CONTROL.done) !== this.#generation) {
       const waiting = waitForChange(control, CONTROL.done, before);
       if (waiting !== null) await Promise.race([waiting, failed]);

@@ -1,0 +1,213 @@
+// What a careless or hostile caller does: arrays that change meanwhile, wrong values among right ones, aborts
+// beside other work, files with strange headers.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { JsonValue } from '../src/formats/types.ts';
+import { loadModel, type Model, StateError, UsageError } from '../src/index.ts';
+import { coreOf } from '../src/model/model.ts';
+import { crc32 } from '../src/platform/crc32.ts';
+import { modelFolder, readGolden } from './golden.ts';
+import { sharedModel } from './shared-models.ts';
+
+const open = (batchTokens?: number) =>
+  sharedModel(modelFolder('jamba-corners'), { threads: 1, batchTokens, prefixCacheBytes: 0 });
+const { len33, len200 } = readGolden('jamba-corners').prompts;
+const greedy = { temperature: 0, ignoreEos: true } as const;
+
+describe('tokens that change meanwhile', () => {
+  it('a session can be told to read its own tokens again', { timeout: 20_000 }, async () => {
+    const model = await open();
+    using session = model.createSession();
+    await session.prefill(len33);
+    await session.prefill(session.tokens);
+    assert.deepEqual(session.tokens, [...len33, ...len33]);
+    using other = model.createSession();
+    await other.prefill(len33);
+    await model.step([{ session: other, tokens: other.tokens }]);
+    assert.deepEqual(other.tokens, [...len33, ...len33]);
+  });
+
+  it('the list that was asked for stays as it was', async () => {
+    const model = await open();
+    using session = model.createSession();
+    await session.prefill(len33);
+    const { tokens } = session;
+    await session.prefill([1, 2]);
+    assert.deepEqual(tokens, len33);
+  });
+
+  it('a caller may use its array again at once', async () => {
+    const model = await open(8);
+    using session = model.createSession();
+    const mine = [...len33];
+    const reading = session.prefill(mine);
+    mine.fill(0);
+    await reading;
+    assert.deepEqual(session.tokens, len33);
+    const prompt = [5, 6, 7];
+    const generation = session.generate(prompt, { ...greedy, maxTokens: 0 });
+    prompt.length = 0;
+    await generation.result;
+    assert.deepEqual(session.tokens, [...len33, 5, 6, 7]);
+  });
+});
+
+describe('a step', () => {
+  it('with one wrong request changes no session, then or later', async () => {
+    const model = await open();
+    using good = model.createSession();
+    using bad = model.createSession();
+    for (const logits of [-1, 1.5, Number.NaN, 'first' as 'last'])
+      await assert.rejects(
+        model.step([
+          { session: good, tokens: [1] },
+          { session: bad, tokens: [2], logits },
+        ]),
+        UsageError,
+      );
+    await bad.prefill([3]);
+    assert.deepEqual(good.tokens, []);
+  });
+
+  it('gives no row for a pending token, however many are asked for', async () => {
+    const model = await open();
+    using session = model.createSession();
+    await session.complete(len33, { ...greedy, maxTokens: 2 });
+    const [step] = await model.step([{ session, tokens: [7], logits: 5 }]);
+    assert.equal(step!.logits!.length, model.vocabularySize);
+  });
+});
+
+describe('an abort', () => {
+  it('does not wait for what other sessions read', async () => {
+    const model = await open(8);
+    using short = model.createSession();
+    using long = model.createSession();
+    const abort = new AbortController();
+    const order: string[] = [];
+    const others = long.prefill([...len200, ...len200]).then(() => order.push('read'));
+    const aborted = short.prefill(len200, { signal: abort.signal }).catch(() => order.push('aborted'));
+    abort.abort();
+    await Promise.all([others, aborted]);
+    assert.deepEqual(order, ['aborted', 'read']);
+  });
+
+  it('that came before leaves a session where it was', async () => {
+    const model = await open();
+    using session = model.createSession();
+    await session.prefill(len33);
+    const signal = AbortSignal.abort(new Error('enough'));
+    await assert.rejects(session.rewind(20, { signal }), /enough/);
+    await assert.rejects(session.prefill([1], { signal }), /enough/);
+    assert.deepEqual(session.tokens, len33);
+  });
+});
+
+describe('wrong tokens', () => {
+  it('do not empty the session', async () => {
+    const model = await open();
+    using session = model.createSession();
+    await session.prefill(len33);
+    for (const wrong of [undefined, {}, 'abc'])
+      await assert.rejects(session.setTokens(wrong as unknown as number[]), UsageError);
+    assert.deepEqual(session.tokens, len33);
+  });
+});
+
+describe('a reuse report', () => {
+  it('counts a pending token as computed', async () => {
+    const model = await open();
+    using session = model.createSession();
+    await session.complete(len33, { ...greedy, maxTokens: 2 });
+    const { usage, reuse } = await session.complete([5], { ...greedy, maxTokens: 1 });
+    assert.equal(reuse.reusedTokens + reuse.computedTokens, usage.promptTokens);
+  });
+});
+
+/** A saved session with another header, and a checksum that is right. */
+function withHeader(saved: Uint8Array, change: (json: string) => string): Uint8Array {
+  const length = new DataView(saved.buffer, saved.byteOffset).getUint32(12, true);
+  const json = new TextDecoder().decode(saved.subarray(16, 16 + length));
+  const changed = new TextEncoder().encode(change(json));
+  const body = [saved.subarray(0, 12), new Uint8Array(4), changed, saved.subarray(16 + length, -4)];
+  const bytes = Uint8Array.from(body.flatMap((part) => [...part]));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(12, changed.length, true);
+  const all = new Uint8Array(bytes.length + 4);
+  all.set(bytes);
+  new DataView(all.buffer).setUint32(bytes.length, crc32(bytes), true);
+  return all;
+}
+
+describe('saved sessions', () => {
+  const withData = (model: Model, data: unknown) => {
+    using session = model.createSession();
+    return session.save({ data: data as JsonValue });
+  };
+
+  it('take any data that JSON can hold, and refuse what it cannot', async () => {
+    const model = await open();
+    for (const data of [Number.NaN, null, { a: Number.NaN }, [undefined], 'text', 0, false]) {
+      const restored = model.restoreSession(withData(model, data));
+      assert.deepEqual(restored.data, JSON.parse(JSON.stringify(data)));
+    }
+    const circle: { self?: unknown } = {};
+    circle.self = circle;
+    for (const data of [circle, 1n, () => 1, 'x'.repeat(2 ** 26)])
+      assert.throws(() => withData(model, data), { name: 'UsageError', message: /data/ });
+  });
+
+  it('with a deep or huge header are refused, or restored, in words', async () => {
+    const model = await open();
+    const saved = withData(model, 1);
+    const deep = '['.repeat(200_000) + ']'.repeat(200_000);
+    const restored = model.restoreSession(
+      withHeader(saved, (json) => json.replace('"data":1', `"data":${deep}`)),
+    );
+    assert.ok(Array.isArray(restored.data));
+    const strange = (value: string) => () =>
+      model.restoreSession(withHeader(saved, (json) => json.replace('"data":1', `"date":${value}`)));
+    assert.throws(strange(deep), StateError);
+    for (const field of ['fingerprint', 'cacheType', 'position', 'recurrentBytes'])
+      assert.throws(
+        () =>
+          model.restoreSession(
+            withHeader(saved, (json) => json.replace(`"${field}":`, `"${field}":${deep},"x":`)),
+          ),
+        StateError,
+        field,
+      );
+    assert.throws(strange(`"${'x'.repeat(100_000)}"`), (error) => {
+      assert.ok(error instanceof StateError && error.message.length < 2000);
+      return true;
+    });
+  });
+
+  it('with a pending token beyond the context are refused', async () => {
+    const model = await sharedModel(modelFolder('jamba-corners'), { threads: 1, contextLength: 64 });
+    using session = model.createSession();
+    await session.prefill(len200.slice(0, 64));
+    const pending = withHeader(session.save(), (json) =>
+      json.replace('"recurrent', '"pending":1,"recurrent'),
+    );
+    assert.throws(() => model.restoreSession(pending), { name: 'StateError', message: /context length/ });
+  });
+});
+
+describe('a model', () => {
+  it('is closed for everybody who waits for it', async () => {
+    const model = await loadModel(modelFolder('jamba-corners'), { threads: 1 });
+    const { backend } = coreOf(model).runtime;
+    const close = backend.close.bind(backend);
+    let ended = false;
+    backend.close = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await close();
+      ended = true;
+    };
+    const first = model.close();
+    await model.close();
+    assert.ok(ended);
+    await first;
+  });
+});
