@@ -144,7 +144,13 @@ export function recorded<K extends string, F extends string>(
   for (const name of Object.keys(op.fields))
     if (!(name in fields))
       throw new Error(`plan: op ${op.kind}: expected an operand for ${name}, found none`);
-  return { kind: op.kind, definition: op, fields, cost: costOf(op, numbersOf(fields), facts), ...rest };
+  const cost = costOf(op, numbersOf(fields), facts);
+  // Training with values computed again runs the op twice, each time on a state of its own.
+  if (cost.stateBytes > 0 && !('stateOffset' in fields))
+    throw new Error(
+      `plan: op ${op.kind}: expected the place of its state as stateOffset, found no such field`,
+    );
+  return { kind: op.kind, definition: op, fields, cost, ...rest };
 }
 
 /** The operands that are numbers; NaN for those that are placed later. */

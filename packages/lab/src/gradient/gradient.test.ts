@@ -82,6 +82,21 @@ const MODELS: Readonly<Record<string, { spec: ModelSpec; options?: Partial<Train
   'renormalised experts': {
     spec: model([{ mixers: [attention()], feedForward: experts({ renormalize: true, count: 4 }) }]),
   },
+  'mixers side by side on one norm, then feed-forwards alone': {
+    spec: model([
+      { mixers: [mamba(), attention({ rope }), { kind: 'ema', innerSize: 9 }], feedForward: null },
+      { mixers: [], feedForward: dense() },
+      { mixers: [], feedForward: experts() },
+    ]),
+    options: { balanceLoss: 0.1 },
+  },
+  'mixers side by side, values computed again': {
+    spec: model([
+      { mixers: [mamba(), attention()], feedForward: dense() },
+      { mixers: [{ kind: 'ema', innerSize: 9 }, attention({ window: 3 })], feedForward: null },
+    ]),
+    options: { recompute: true },
+  },
   'a hybrid, values computed again': {
     spec: model(
       [

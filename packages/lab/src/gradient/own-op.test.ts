@@ -123,3 +123,14 @@ test('an op is not recorded without all of its operands', () => {
   const partial = operands as Parameters<typeof p.record<'fade', keyof typeof fade.fields>>[2];
   assert.throws(() => p.record(fade, { set: 'rows', reads: [x], writes: [x] }, partial), /operand for y/);
 });
+
+test('an op that carries state must say where, by the name that recomputation looks for', () => {
+  const carries = defineOp(
+    'carries',
+    { rows: address, statePlace: address },
+    { cost: () => ({ stateBytes: 4 }) },
+  );
+  const plan = new PlanBuilder({ codesByteLength: () => 0 });
+  const given = { set: 'rows', reads: [], writes: [] } as const;
+  assert.throws(() => plan.record(carries, given, { statePlace: 0 }), /op carries: .* stateOffset/);
+});
