@@ -14,6 +14,19 @@ const open = (batchTokens?: number) =>
 const { len33, len200 } = readGolden('jamba-corners').prompts;
 const greedy = { temperature: 0, ignoreEos: true } as const;
 
+/** Fails, and lets the process end, where a promise would never settle. */
+async function within<T>(ms: number, promise: Promise<T>, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: does not settle`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 describe('tokens that change meanwhile', () => {
   it('a session can be told to read its own tokens again', { timeout: 20_000 }, async () => {
     const model = await open();
@@ -75,6 +88,23 @@ describe('a step', () => {
     await session.complete(len33, { ...greedy, maxTokens: 2 });
     const [step] = await model.step([{ session, tokens: [7], logits: 5 }]);
     assert.equal(step!.logits!.length, model.vocabularySize);
+  });
+});
+
+describe('a step that comes while another ends', () => {
+  it('is taken, at whichever moment', { timeout: 60_000 }, async () => {
+    const model = await sharedModel(modelFolder('jamba-corners'), {
+      backend: 'reference',
+      prefixCacheBytes: 0,
+    });
+    using first = model.createSession();
+    using second = model.createSession();
+    for (let moment = 0; moment < 40; moment++) {
+      const reading = first.prefill([1]);
+      for (let i = 0; i < moment; i++) await null;
+      await within(10_000, second.prefill([2]), `moment ${moment}`);
+      await reading;
+    }
   });
 });
 
@@ -194,7 +224,52 @@ describe('saved sessions', () => {
   });
 });
 
+describe('a stream', () => {
+  it('is told of an abort that came before', async () => {
+    const model = await open();
+    using session = model.createSession();
+    const signal = AbortSignal.abort(new Error('enough'));
+    const told: unknown[] = [];
+    const into = new WritableStream<Uint8Array>({ abort: (reason) => void told.push(reason) });
+    await assert.rejects(session.saveTo(into, { signal }), /enough/);
+    const from = new ReadableStream<Uint8Array>({ cancel: (reason) => void told.push(reason) });
+    await assert.rejects(model.restoreSessionFrom(from, { signal }), /enough/);
+    assert.deepEqual(told, [signal.reason, signal.reason]);
+  });
+});
+
 describe('a model', () => {
+  it('that closes between two tokens ends the generation, which settles', async () => {
+    for (const speculate of [true, false]) {
+      const model = await loadModel(modelFolder('jamba-corners'), { threads: 1 });
+      const session = model.createSession();
+      const generation = session.generate([...len33, ...len33], { ...greedy, maxTokens: 50, speculate });
+      for await (const _ of generation) {
+        if (generation.tokens.length === 6) await model.close();
+        if (generation.tokens.length >= 6) break;
+      }
+      const ended = await within(
+        10_000,
+        generation.result.catch((error) => error.code),
+        'its result',
+      );
+      assert.ok(ended === 'closed' || ended.finishReason === 'cancel');
+      session.close();
+      const other = await loadModel(modelFolder('jamba-corners'), { threads: 1 });
+      const busy = other.createSession();
+      const results = [busy.complete(len200, greedy), other.createSession().complete(len33, greedy)];
+      const closing = other.close();
+      for (const result of results)
+        await within(
+          10_000,
+          assert.rejects(result, (error) => error instanceof UsageError && error.code === 'closed'),
+          'a generation of a closed model',
+        );
+      await closing;
+      busy.close();
+    }
+  });
+
   it('is closed for everybody who waits for it', async () => {
     const model = await loadModel(modelFolder('jamba-corners'), { threads: 1 });
     const { backend } = coreOf(model).runtime;

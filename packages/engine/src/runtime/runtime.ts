@@ -138,7 +138,7 @@ export class Runtime {
    */
   async step(pieces: readonly Piece[], signal?: AbortSignal): Promise<(Float32Array | null)[]> {
     const results = Promise.allSettled(pieces.map((piece) => this.#submit(piece, signal)));
-    if (!this.#replaying) this.#replaying = this.#replay().finally(() => (this.#replaying = null));
+    this.#replaying ??= this.#replay();
     return (await results).map((result) => {
       if (result.status === 'rejected') throw result.reason;
       return result.value;
@@ -173,7 +173,11 @@ export class Runtime {
     for (;;) {
       for (const { signal, reject } of this.#active.filter((a) => a.signal?.aborted)) reject(signal?.reason);
       this.#active = this.#active.filter((a) => !a.signal?.aborted);
-      if (!this.#active.length) return this.stateMemory.recurrent.prepare();
+      if (!this.#active.length) {
+        // Here and not when the promise settles: a step that comes in between would wait for ever.
+        this.#replaying = null;
+        return this.stateMemory.recurrent.prepare();
+      }
       const taking = this.#nextSegments();
       const waiting = this.#active.length - taking.length;
       try {

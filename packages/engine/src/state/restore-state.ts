@@ -37,6 +37,7 @@ export async function restoreState(
   memory: StateMemory,
   signal?: AbortSignal,
 ): Promise<RestoredState> {
+  if (signal?.aborted && source instanceof ReadableStream) await source.cancel(signal.reason).catch(() => {});
   signal?.throwIfAborted();
   if (source instanceof ReadableStream)
     return readState(sequenceOfStream(source, signal), owner, memory, signal);

@@ -43,6 +43,7 @@ export async function saveState(
   target: SaveTarget,
   signal?: AbortSignal,
 ): Promise<void> {
+  if (signal?.aborted && target instanceof WritableStream) await target.abort(signal.reason).catch(() => {});
   signal?.throwIfAborted();
   if (typeof target === 'string') return saveToPath(state, held, owner, target, signal);
   const stream = await streamOf(target);
