@@ -6,7 +6,7 @@ import type { JsonValue } from '../src/formats/types.ts';
 import { loadModel, type Model, StateError, UsageError } from '../src/index.ts';
 import { coreOf } from '../src/model/model.ts';
 import { crc32 } from '../src/platform/crc32.ts';
-import { modelFolder, readGolden } from './golden.ts';
+import { largestDifference, modelFolder, readGolden, TOLERANCE } from './golden.ts';
 import { sharedModel } from './shared-models.ts';
 
 const open = (batchTokens?: number) =>
@@ -130,6 +130,39 @@ describe('an abort', () => {
     await assert.rejects(session.rewind(20, { signal }), /enough/);
     await assert.rejects(session.prefill([1], { signal }), /enough/);
     assert.deepEqual(session.tokens, len33);
+  });
+});
+
+describe('a pass that fails half-way', () => {
+  it('leaves a session that continues, and saves, as its tokens say', async () => {
+    const model = await loadModel(modelFolder('jamba-corners'), {
+      backend: 'reference',
+      prefixCacheBytes: 0,
+    });
+    const session = model.createSession();
+    await session.prefill(len33);
+    using _ = session.checkpoint();
+    await session.prefill([1, 2]);
+    const { backend } = coreOf(model).runtime;
+    const run = backend.run.bind(backend);
+    backend.run = async (...parts) => {
+      await run(...parts);
+      throw new Error('broken');
+    };
+    await assert.rejects(session.prefill([3, 4, 5]), /broken/);
+    assert.deepEqual(session.tokens, [...len33, 1, 2], 'a prompt is begun with a checkpoint');
+    session.checkpoints.at(-1)!.close();
+    await assert.rejects(model.step([{ session, tokens: [3] }]), /broken/);
+    await assert.rejects(model.step([{ session: model.createSession(), tokens: [1] }]), /broken/);
+    backend.run = run;
+    assert.deepEqual(session.tokens, len33);
+    const expected = await model.createSession().prefill([...len33, 6]);
+    const restored = await model.restoreSession(session.save()).prefill([6]);
+    for (const logits of [restored, await session.prefill([6])]) {
+      const difference = largestDifference(expected, logits);
+      assert.ok(difference <= TOLERANCE, `logits differ by ${difference}`);
+    }
+    await model.close();
   });
 });
 

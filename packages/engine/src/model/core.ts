@@ -355,6 +355,7 @@ function piece({ timeline, tokens, logits = 'last', into }: ReadRequest): Piece 
       timeline.consumed(tokens.slice(done, count));
       done = count;
     },
+    failed: () => timeline.retreat(),
   };
 }
 

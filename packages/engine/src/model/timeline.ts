@@ -156,6 +156,17 @@ export class Timeline {
     this.#dropDivergedCheckpoints();
   }
 
+  /** Goes back to the last checkpoint, or to the start: the state was left half advanced. */
+  retreat(): void {
+    const mark = this.#checkpoints.at(-1);
+    try {
+      if (mark) this.restore(mark.snapshot);
+      else this.#reset();
+    } catch {
+      this.#reset(); // needs no memory
+    }
+  }
+
   fork(): Timeline {
     return new Timeline(this.state.fork(), {
       tokens: this.#tokens,

@@ -31,6 +31,8 @@ export interface Piece {
   readonly into?: Float32Array | undefined;
   /** Called after each replay with the number of tokens consumed so far. */
   readonly consumed?: (count: number) => void;
+  /** Called when a replay failed half-way: the state is not to be used before it is restored or reset. */
+  readonly failed?: () => void;
 }
 
 const MAX_SEGMENTS = 64;
@@ -180,12 +182,17 @@ export class Runtime {
       }
       const taking = this.#nextSegments();
       const waiting = this.#active.length - taking.length;
+      let isWritten = false;
       try {
         this.#writeStep(taking);
+        isWritten = true;
         this.replays++;
         await this.#run(taking);
       } catch (error) {
-        for (const { active } of taking) active.reject(error);
+        for (const { active } of taking) {
+          if (isWritten) active.piece.failed?.();
+          active.reject(error);
+        }
         this.#active = this.#active.filter((a) => !taking.some(({ active }) => active === a));
         continue;
       }
