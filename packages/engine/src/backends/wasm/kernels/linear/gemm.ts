@@ -4,7 +4,7 @@
 // machine's multiply-add peak is 56. With 256-bit registers a tile takes two panels of B, 4 × 16 results (tiles.ts).
 //
 // The order of every sum depends on k alone, so how C is split into blocks changes nothing.
-// Scratch of a thread: A panels, B panels (gaps between them), one tile; see ../training-scratch.ts.
+// Scratch of a thread: A panels, B panels (gaps between them), one tile; see plan/ops/scratch.ts.
 import { madd } from '../common/common';
 import { loadFloats } from '../common/math';
 import { packHalfPanel, wideTiles } from './tiles';

@@ -4,7 +4,7 @@
 //               multiplied by dots
 //   many rows   pieces of up to 64 outputs × PIECE columns are dequantised and packed into panels of 8 outputs, which
 //               stay in the second-level cache while all rows pass over them (tiles.ts)
-// Scratch, per thread: 8 panels [PIECE][8], 8 rows [PIECE], one tile [4][8]; see rawScratchBytes and scratch.ts.
+// Scratch, per thread: 8 panels [PIECE][8], 8 rows [PIECE], one tile [4][8]; see plan/ops/scratch.ts.
 import { dequantizeRow, dotHalves, LAYOUT_F16, LAYOUT_F32, layoutBytes } from './dequantize';
 import { dot, dotTile, packHalfPanel, panelPairTile, panelTile, wideTiles } from './tiles';
 
@@ -17,7 +17,7 @@ export const PANEL_OUTPUTS: i32 = 64;
 // @inline
 const PANEL_ROWS: i32 = 16;
 
-/** Scratch of one thread; backends/wasm/scratch.ts says the same to the planner. */
+/** Scratch of one thread; plan/ops/scratch.ts says the same to the planner. */
 export function rawScratchBytes(columns: i32): usize {
   const piece = min(PIECE, (columns + 3) & ~3);
   return <usize>((PANEL_OUTPUTS + 8) * piece * 4 + 128);
