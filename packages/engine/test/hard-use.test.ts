@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { JsonValue } from '../src/formats/types.ts';
-import { loadModel, type Model, StateError, UsageError } from '../src/index.ts';
+import { loadModel, type Model, ModelError, StateError, UsageError } from '../src/index.ts';
 import { coreOf } from '../src/model/model.ts';
 import { crc32 } from '../src/platform/crc32.ts';
 import { largestDifference, modelFolder, readGolden, TOLERANCE } from './golden.ts';
@@ -80,6 +80,52 @@ describe('a step', () => {
       );
     await bad.prefill([3]);
     assert.deepEqual(good.tokens, []);
+  });
+
+  it('says what it expected of what is no list of requests', async () => {
+    const model = await open();
+    const step = (requests: unknown) => model.step(requests as Parameters<Model['step']>[0]);
+    for (const wrong of [null, undefined, {}, 'abc', 3])
+      await assert.rejects(step(wrong), { name: 'UsageError', message: /^step: expected an array/ });
+    for (const wrong of [null, undefined, 3])
+      await assert.rejects(step([wrong]), {
+        name: 'UsageError',
+        message: /session 1 of 1: expected \{ session/,
+      });
+    assert.deepEqual(await model.step([]), []);
+  });
+
+  it('fails only for the sessions that find no memory', async () => {
+    const model = await open(8);
+    using roomy = model.createSession();
+    using other = model.createSession();
+    await model.step([
+      { session: roomy, tokens: len33 },
+      { session: other, tokens: [1] },
+    ]);
+    using empty = model.createSession();
+    const { pages } = coreOf(model).runtime.stateMemory;
+    const allocate = pages.allocate;
+    pages.allocate = () => {
+      throw new ModelError('no memory', { code: 'out-of-memory' });
+    };
+    const tokens = len200.slice(0, 20); // several passes of 8 rows
+    try {
+      const [, failed, third] = await Promise.allSettled(
+        [roomy, empty, other].map((session) => session.prefill(tokens)),
+      );
+      assert.match(String((failed as PromiseRejectedResult).reason), /no memory/);
+      assert.equal(third!.status, 'fulfilled');
+    } finally {
+      pages.allocate = allocate;
+    }
+    assert.deepEqual(roomy.tokens, [...len33, ...tokens]);
+    assert.deepEqual(empty.tokens, []);
+    using alone = model.createSession();
+    const expected = await alone.prefill([...len33, ...tokens, 4]);
+    const difference = largestDifference(expected, await roomy.prefill([4]));
+    assert.ok(difference <= TOLERANCE, `logits differ by ${difference}`);
+    await empty.prefill(tokens);
   });
 
   it('gives no row for a pending token, however many are asked for', async () => {

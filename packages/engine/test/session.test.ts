@@ -345,6 +345,37 @@ describe('memory and checkpoints', () => {
     await session.rewind(10);
     assert.equal(next.byteLength, 0, 'it was passed');
   });
+
+  it('of one position are let go of one by one', async () => {
+    const model = await open('jamba-corners', { prefixCacheBytes: 0 });
+    const { len33 } = readGolden('jamba-corners').prompts;
+    using session = model.createSession();
+    const positions = () => session.checkpoints.map(({ position, pinned }) => [position, pinned]);
+    await session.prefill(len33);
+    const [first, second] = [session.checkpoint(), session.checkpoint()];
+    first.close();
+    first.close();
+    assert.deepEqual([first.pinned, first.byteLength], [false, 0]);
+    assert.ok(second.pinned && second.byteLength > 0);
+    assert.deepEqual(positions().at(-1), [33, true]);
+    second.close();
+    assert.ok(!positions().some(([position]) => position === 33));
+    assert.equal(second.byteLength, 0);
+
+    // One that the session keeps by itself is evicted by the session, not by whoever pinned it meanwhile.
+    await session.complete([1, 2, 3], { maxTokens: 1, temperature: 0, ignoreEos: true });
+    await session.rewind(36);
+    assert.deepEqual(positions().at(-1), [36, false]);
+    const third = session.checkpoint();
+    assert.deepEqual(positions().at(-1), [36, true]);
+    third.close();
+    assert.deepEqual(positions().at(-1), [36, false]);
+    const fourth = session.checkpoint();
+    session.checkpoints.at(-1)!.close();
+    assert.deepEqual([fourth.pinned, fourth.byteLength], [false, 0]);
+    fourth.close();
+    assert.ok(!positions().some(([position]) => position === 36));
+  });
 });
 
 describe('logits into an array of the caller', () => {

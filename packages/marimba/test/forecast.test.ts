@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ModelSpec } from '@marimba/engine';
 import { arrangedShape, neededWeights } from '@marimba/engine/architecture';
-import { costOfStep, planOf } from '../src/describe/forecast.ts';
+import { costOfPass, planOf } from '../src/describe/forecast.ts';
 
 const spec: ModelSpec = {
   family: 'test',
@@ -34,7 +34,7 @@ test('a step reads and writes the recurrent state once, however many rows it has
     ops: plan.ops.map((op) => ({ ...op, cost: { ...op.cost, stateBytes: 0 } })),
   };
   const stateBytes = (rows: number) =>
-    costOfStep(plan, 0, rows).bytes - costOfStep(withoutState, 0, rows).bytes;
+    costOfPass(plan, 0, rows).bytes - costOfPass(withoutState, 0, rows).bytes;
   const state = 8 * 4; // 8 channels, f32
   assert.deepEqual([stateBytes(1), stateBytes(256)], [2 * state, 2 * state]);
 });

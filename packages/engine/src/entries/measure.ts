@@ -4,6 +4,7 @@
 
 export { createRandom, type Random, xoshiro128 } from '../generate/random.ts';
 export {
+  type Cost,
   costOfOp,
   costOfPlan,
   decodePasses,

@@ -301,7 +301,8 @@ export class ModelCore {
   }
 }
 
-function describe(value: unknown): string {
+/** A value in a message: its kind where it is large. */
+export function describe(value: unknown): string {
   if (Array.isArray(value)) return 'an array';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }

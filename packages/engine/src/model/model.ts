@@ -10,7 +10,7 @@ import { type RestoredState, stateFromBytes } from '../state/state-transfer.ts';
 import type { ChatTemplate } from '../tokenizer/chat-template.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
 import { Chat, type ChatOptions, chatOf, checkChatOptions } from './chat.ts';
-import { type CoreParts, ModelCore } from './core.ts';
+import { type CoreParts, describe, ModelCore } from './core.ts';
 import {
   type AbortOptions,
   coreOfSession,
@@ -284,9 +284,14 @@ export class Model implements AsyncDisposable {
   }
 
   #checkSessions(requests: readonly StepRequest[]): void {
+    if (!Array.isArray(requests))
+      throw new UsageError(`step: expected an array of requests, found ${describe(requests)}`);
     const seen = new Map<Session, number>();
-    for (const [i, { session }] of requests.entries()) {
+    for (const [i, request] of requests.entries()) {
       const which = `session ${i + 1} of ${requests.length}`;
+      if (typeof request !== 'object' || request === null)
+        throw new UsageError(`step: ${which}: expected { session, tokens }, found ${describe(request)}`);
+      const { session } = request as StepRequest;
       if (!(session instanceof Session))
         throw new UsageError(`step: ${which}: expected a session, found ${session}`);
       if (coreOfSession(session) !== this.#core)

@@ -16,7 +16,10 @@ const MAX_CHECKPOINTS = 8;
 
 interface Mark {
   readonly snapshot: Snapshot;
-  pinned: boolean;
+  /** Whether the timeline made it for itself: it stays when it is pinned no more. */
+  readonly isOwn: boolean;
+  /** Calls of `checkpoint(true)` whose handle is not closed. */
+  pins: number;
 }
 
 /** A position that the session can go back to without evaluating anything, kept by the session. */
@@ -33,7 +36,11 @@ export interface SessionCheckpoint extends Disposable {
    * sparser.
    */
   readonly pinned: boolean;
-  /** Lets go of it. */
+  /**
+   * Lets go of it. Each `session.checkpoint()` pins by itself: the position stays while another one at the
+   * same position is open, or where the session had kept it by itself. Closed in the session's list, it is
+   * gone.
+   */
   close(): void;
 }
 
@@ -82,7 +89,7 @@ export class Timeline {
   }
 
   get checkpoints(): readonly SessionCheckpoint[] {
-    return this.#checkpoints.map((mark) => this.#present(mark));
+    return this.#checkpoints.map((mark) => this.#present(mark, () => this.#drop(mark)));
   }
 
   /** Bytes of checkpoints, without the pages that they share with the state. */
@@ -181,12 +188,15 @@ export class Timeline {
   checkpoint(pinned = false): SessionCheckpoint {
     let mark = this.#checkpoints.at(-1);
     if (mark?.snapshot.position !== this.length) {
-      mark = { snapshot: this.snapshot(), pinned };
+      mark = { snapshot: this.snapshot(), isOwn: !pinned, pins: pinned ? 1 : 0 };
       this.#checkpoints.push(mark);
       this.#thinCheckpoints();
-    }
-    mark.pinned ||= pinned;
-    return this.#present(mark);
+    } else if (pinned) mark.pins++;
+    if (!pinned) return this.#present(mark, () => this.#drop(mark));
+    return this.#present(mark, () => {
+      mark.pins--;
+      if (mark.pins === 0 && !mark.isOwn) this.#drop(mark);
+    });
   }
 
   /**
@@ -246,22 +256,30 @@ export class Timeline {
     this.#dropDivergedCheckpoints();
   }
 
-  #present(mark: Mark): SessionCheckpoint {
+  /** A handle on a mark; `release` runs when it is closed. */
+  #present(mark: Mark, release: () => void): SessionCheckpoint {
+    let isOpen = true;
+    const isPresent = () => isOpen && this.#checkpoints.includes(mark);
     const close = () => {
-      this.#checkpoints = this.#checkpoints.filter((other) => other !== mark);
-      mark.snapshot.close();
+      if (isOpen) release();
+      isOpen = false;
     };
     return {
       position: mark.snapshot.position,
       get byteLength() {
-        return mark.snapshot.byteLength;
+        return isPresent() ? mark.snapshot.byteLength : 0;
       },
       get pinned() {
-        return mark.pinned;
+        return isPresent() && mark.pins > 0;
       },
       close,
       [Symbol.dispose]: close,
     };
+  }
+
+  #drop(mark: Mark): void {
+    this.#checkpoints = this.#checkpoints.filter((other) => other !== mark);
+    mark.snapshot.close();
   }
 
   /**
@@ -269,7 +287,7 @@ export class Timeline {
    * grow sparse.
    */
   #thinCheckpoints(): void {
-    const free = this.#checkpoints.filter(({ pinned }) => !pinned);
+    const free = this.#checkpoints.filter(({ pins }) => pins === 0);
     if (free.length <= MAX_CHECKPOINTS) return;
     let least = Number.POSITIVE_INFINITY;
     let evicted = free[0]!;
@@ -281,7 +299,7 @@ export class Timeline {
         evicted = free[i]!;
       }
     }
-    this.#present(evicted).close();
+    this.#drop(evicted);
   }
 
   #dropDivergedCheckpoints(): void {

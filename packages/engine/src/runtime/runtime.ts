@@ -54,10 +54,14 @@ interface ActivePiece {
 const left = ({ piece, consumed }: ActivePiece): number => piece.tokens.length - consumed;
 
 /** A run of one piece's tokens inside one replay. */
-interface Segment {
+interface Share {
   readonly active: ActivePiece;
   readonly from: number;
   readonly count: number;
+}
+
+/** A share with its place in the replay. */
+interface Segment extends Share {
   readonly rowStart: number;
 }
 
@@ -180,7 +184,8 @@ export class Runtime {
         this.#replaying = null;
         return this.stateMemory.recurrent.prepare();
       }
-      const taking = this.#nextSegments();
+      const taking = this.#prepared(this.#nextSegments());
+      if (!taking.length) continue;
       const waiting = this.#active.length - taking.length;
       let isWritten = false;
       try {
@@ -207,23 +212,37 @@ export class Runtime {
   }
 
   /** Fills one replay with waiting tokens: an equal share per piece, the rest to the longest. */
-  #nextSegments(): Segment[] {
+  #nextSegments(): Share[] {
     const waiting = [...this.#active]
       .sort((x, y) => left(x) - left(y))
       .slice(0, Math.min(MAX_SEGMENTS, this.backend.maxRows));
     let room = this.backend.maxRows;
-    let rowStart = 0;
     return waiting.map((active, i) => {
       const count = Math.min(left(active), Math.floor(room / (waiting.length - i)));
-      const segment = { active, from: active.consumed, count, rowStart };
       room -= count;
-      rowStart += count;
-      return segment;
+      return { active, from: active.consumed, count };
     });
   }
 
+  /** Those whose states have room for their tokens. A session that finds no memory fails alone. */
+  #prepared(segments: readonly Share[]): Segment[] {
+    const prepared: Segment[] = [];
+    let rowStart = 0;
+    for (const segment of segments) {
+      try {
+        segment.active.piece.state.prepare(segment.count);
+      } catch (error) {
+        segment.active.reject(error);
+        this.#active = this.#active.filter((other) => other !== segment.active);
+        continue;
+      }
+      prepared.push({ ...segment, rowStart });
+      rowStart += segment.count;
+    }
+    return prepared;
+  }
+
   #writeStep(segments: readonly Segment[]): void {
-    for (const { active, count } of segments) active.piece.state.prepare(count);
     const { u32 } = this.backend.arena.views;
     const word = (byteOffset: number) => (this.#stepAddress + byteOffset) >>> 2;
     const { tokens, rowSegment, positions } = this.#step;

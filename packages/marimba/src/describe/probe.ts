@@ -10,7 +10,7 @@ import {
   resolveActivations,
 } from '@marimba/engine/architecture';
 import { type Backend, createBackend, type PlacedWeight, Runtime, stateLayout } from '@marimba/engine/plan';
-import { costOfStep, type Machine } from './forecast.ts';
+import { costOfPass, type Machine, macsOf } from './forecast.ts';
 
 const PROBE: ModelSpec = {
   family: 'probe',
@@ -56,8 +56,8 @@ export async function probeMachine(type: TensorType, options: LoadModelOptions):
     const decodeSeconds = await least(DECODE_STEPS, 1);
     const promptSeconds = await least(2, PROMPT_ROWS);
     return {
-      bytesPerSecond: costOfStep(runtime.plan, 0, 1, 0).bytes / decodeSeconds,
-      macsPerSecond: costOfStep(runtime.plan, 0, PROMPT_ROWS, 0).macs / promptSeconds,
+      bytesPerSecond: costOfPass(runtime.plan, 0, 1, 0).bytes / decodeSeconds,
+      macsPerSecond: macsOf(costOfPass(runtime.plan, 0, PROMPT_ROWS, 0)) / promptSeconds,
     };
   } finally {
     await backend.close();
