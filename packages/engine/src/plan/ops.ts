@@ -11,6 +11,7 @@
 // - An op may be run by several threads at once, which share its work by rows or columns; ops run in order, each
 //   seeing all that earlier ops wrote.
 import * as attention from './ops/attention.ts';
+import * as delta from './ops/delta.ts';
 import * as dense from './ops/dense.ts';
 import * as experts from './ops/experts.ts';
 import * as mamba from './ops/mamba.ts';
@@ -23,6 +24,7 @@ type AnyOp =
   | OpsOf<typeof dense>
   | OpsOf<typeof mamba>
   | OpsOf<typeof attention>
+  | OpsOf<typeof delta>
   | OpsOf<typeof experts>
   | OpsOf<typeof training>;
 
@@ -37,7 +39,7 @@ const isOp = (value: unknown): value is Op =>
   typeof value === 'object' && value !== null && 'fields' in value;
 
 /** By number. */
-const OPS: Op[] = [dense, mamba, attention, experts, training].flatMap((family) =>
+const OPS: Op[] = [dense, mamba, delta, attention, experts, training].flatMap((family) =>
   Object.values(family).filter(isOp),
 );
 const numbers = new Map(OPS.map((op, number) => [op.kind, number]));

@@ -59,7 +59,7 @@ export function causalConv(m: MemoryViews, op: OpFields<'causalConv'>): void {
   }
 }
 
-const softplus = (x: number): number => (x > 20 ? x : Math.log1p(Math.exp(x)));
+export const softplus = (x: number): number => (x > 20 ? x : Math.log1p(Math.exp(x)));
 
 export function selectiveScan(m: MemoryViews, op: OpFields<'selectiveScan'>): void {
   if (liveRows(m, op.rows) === 0) return;

@@ -7,6 +7,7 @@ import * as attentionBackward from './kernels-backward-attention.ts';
 import * as denseBackward from './kernels-backward-dense.ts';
 import * as expertsBackward from './kernels-backward-experts.ts';
 import * as mambaBackward from './kernels-backward-mamba.ts';
+import * as delta from './kernels-delta.ts';
 import * as dense from './kernels-dense.ts';
 import * as experts from './kernels-experts.ts';
 import * as mamba from './kernels-mamba.ts';
@@ -23,6 +24,7 @@ type KernelTable = {
 export const referenceKernels: KernelTable = {
   ...attention,
   ...attentionBackward,
+  ...delta,
   ...dense,
   ...denseBackward,
   ...experts,

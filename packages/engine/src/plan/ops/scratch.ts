@@ -25,6 +25,11 @@ export function scanScratchBytes(states: number): number {
   return 4 * SCAN_CHANNELS * 4 + roundUp(states * 32 + 32, 64);
 }
 
+/** One thread's share for `deltaScan`: the query and key of a row, divided by their lengths. */
+export function deltaScanScratchBytes(keySize: number): number {
+  return roundUp(keySize * 8, 64);
+}
+
 /** Queries that an item of attention takes, at most unless one row has more. */
 export const ATTENTION_QUERIES = 80;
 /** Ranges that a cache is split into at most, where several threads share one row. */
