@@ -117,7 +117,8 @@ export const mamba: Layer<MambaSpec, MambaRole, MambaState> = {
     // [T, 2 inner]: x, then the gate z
     const xz = linear(p, input, weight('inProj'), { bias: find('inProjBias') });
     const xIn = p.slice(xz, 0, m.innerSize);
-    const x = causalConv(p, xIn, weight('convWeight'), find('convBias'), state('conv')); // [T, inner]
+    const conv = { weight: weight('convWeight'), bias: find('convBias'), stateOffset: state('conv') };
+    const x = causalConv(p, xIn, conv); // [T, inner]
     const z = p.slice(xz, m.innerSize, m.innerSize);
     const dtBC = linear(p, x, weight('xProj')); // [T, dtRank + 2 states]
     let dtLow = p.slice(dtBC, 0, m.dtRank);

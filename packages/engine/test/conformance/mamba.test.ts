@@ -2,6 +2,7 @@
 // into steps, in any company, gives the same outputs and the same state.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { ACTIVATION_ID } from '../../src/plan/activation.ts';
 import { scanScratchBytes } from '../../src/plan/ops/scratch.ts';
 import { encodeOp, type OpFields, opOf, wordsOf } from '../../src/plan/ops.ts';
 import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';
@@ -38,7 +39,7 @@ function convCase(
   width: number,
   lengths: readonly number[],
   seed: number,
-  bias = true,
+  { bias = true, activates = true } = {},
 ): Case<'causalConv'> {
   const next = randomSource(seed);
   const value = () => next() * 2 - 1;
@@ -60,6 +61,7 @@ function convCase(
     bias: bias ? image.floats(channels, value) : 0,
     channels,
     width,
+    activation: ACTIVATION_ID[activates ? 'silu' : 'none'],
     stateOffset: 128,
   };
   return { image, fields, states, stateLength };
@@ -115,6 +117,11 @@ const scratchOf = ({ scratch, states }: OpFields<'selectiveScan'>) => ({
   byteLength: scanScratchBytes(states) * 3,
 });
 
+/** Widths, each with SiLU and without, except the longest. */
+const WIDTHS = [
+  ...[2, 3, 4, 5].flatMap((width) => [[width, true] as const, [width, false] as const]),
+  [8, false] as const,
+];
 const LENGTHS = [[0], [1], [2, 1], [3, 0, 5, 1], [33]];
 
 for (const build of BUILDS) {
@@ -125,14 +132,14 @@ for (const build of BUILDS) {
 
     it('causalConv: widths, odd channels, several segments, segments shorter than the width', () => {
       for (const channels of [1, 3, 4, 42, 70, 129])
-        for (const width of [2, 3, 4, 5])
+        for (const [width, activates] of WIDTHS)
           for (const [i, lengths] of LENGTHS.entries()) {
             const { image, fields, states, stateLength } = convCase(
               channels,
               width,
               lengths,
               channels + width + i,
-              i % 2 === 0,
+              { bias: i % 2 === 0, activates },
             );
             const outputs = [
               ...rowsOf(fields.y, sum(lengths), fields.yStride, channels, 1e-6, 1e-6),
@@ -143,7 +150,7 @@ for (const build of BUILDS) {
               kind: 'causalConv',
               fields,
               outputs,
-              label: `${channels} channels, width ${width}, rows ${lengths}`,
+              label: `${channels} channels, width ${width}, activation ${activates}, rows ${lengths}`,
             });
           }
     });
@@ -200,7 +207,7 @@ for (const build of BUILDS) {
     });
 
     it('any cut of a sequence gives the same outputs and state', () => {
-      for (let seed = 0; seed < 12; seed++) {
+      for (let seed = 0; seed < 18; seed++) {
         const next = randomSource(seed + 77);
         const channels = 1 + Math.floor(next() * 40);
         const length = 23;
@@ -210,11 +217,12 @@ for (const build of BUILDS) {
           cuts.push(part);
           left -= part;
         }
-        const conv = convCase(channels, 2 + (seed % 4), [length], seed);
+        const [width, activates] = WIDTHS[seed % WIDTHS.length]!;
+        const conv = convCase(channels, width, [length], seed, { activates });
         assert.deepEqual(
           runCut(machine, 'causalConv', conv, cuts),
           runCut(machine, 'causalConv', conv, [length]),
-          `conv, cuts ${cuts}`,
+          `conv of width ${width}, cuts ${cuts}`,
         );
         const scan = scanCase(channels, 1 + (seed % 20), [length], seed);
         assert.deepEqual(

@@ -72,6 +72,13 @@ const MODELS: Readonly<Record<string, { spec: ModelSpec; options?: Partial<Train
       { embeddingScale: 2 },
     ),
   },
+  'gates by sigmoid, by ReLU and by nothing': {
+    spec: model([
+      { mixers: [], feedForward: dense({ activation: 'sigmoid' }) },
+      { mixers: [], feedForward: dense({ activation: 'relu' }) },
+      { mixers: [attention()], feedForward: dense({ activation: 'none' }) },
+    ]),
+  },
   'experts with load balancing': {
     spec: model([
       { mixers: [mamba()], feedForward: experts() },

@@ -3,7 +3,7 @@ import { SCAN_GROUPS, scanBackwardScratchBytes } from '@marimba/engine/plan';
 import { numberOf, type Rule } from './rule.ts';
 
 export const causalConv: Rule<'causalConv'> = ({ fields, set }, tape) => {
-  const { x, xStride, weight, bias, width, segments } = fields;
+  const { x, xStride, weight, bias, width, activation, segments } = fields;
   const channels = numberOf(fields.channels);
   const dy = tape.gradient(fields.y, channels);
   if (!dy) return;
@@ -15,6 +15,7 @@ export const causalConv: Rule<'causalConv'> = ({ fields, set }, tape) => {
     bias,
     channels,
     width,
+    activation,
     dy,
     dyStride: fields.yStride,
     dx: tape.fresh(x, channels),

@@ -1,7 +1,7 @@
 // The rule of every op of the forward: which ops compute the gradients of its operands. Each rule is given the op as
 // recorded, and appends to the tape.
 import type { OpKind, RecordedOp } from '@marimba/engine/plan';
-import { numberOf, type Rule } from './rule.ts';
+import { numberOf, type Rule, samePlace } from './rule.ts';
 import * as attention from './rules-attention.ts';
 import * as experts from './rules-experts.ts';
 import * as mamba from './rules-mamba.ts';
@@ -114,7 +114,7 @@ const gatedActivation: Rule<'gatedActivation'> = ({ fields, set }, tape) => {
     activation,
     dGate: tape.fresh(gate, columns),
     dGateStride: gateStride,
-    dUp: tape.fresh(up, columns),
+    dUp: samePlace(gate, up) ? 0 : tape.fresh(up, columns),
     dUpStride: upStride,
   });
 };

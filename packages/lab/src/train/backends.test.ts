@@ -55,6 +55,14 @@ const MODELS: Readonly<Record<string, ModelSpec>> = {
     ],
     odd,
   ),
+  gates: model(
+    [
+      { mixers: [], feedForward: dense({ activation: 'sigmoid' }) },
+      { mixers: [attention({ window: 5 })], feedForward: dense({ activation: 'relu' }) },
+      { mixers: [], feedForward: dense({ activation: 'none' }) },
+    ],
+    odd,
+  ),
   'routed, renormalised': model(
     [{ mixers: [odds], feedForward: experts({ count: 5, size: 140, renormalize: true }) }],
     odd,

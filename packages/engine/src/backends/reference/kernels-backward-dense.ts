@@ -192,7 +192,19 @@ function geluAndSlope(x: number): readonly [number, number] {
   return [x * phi, phi + x * Math.exp(-0.5 * x * x) * 0.3989422804014327];
 }
 
-const SLOPES = [siluAndSlope, geluTanhAndSlope, geluAndSlope] as const;
+function sigmoidAndSlope(x: number): readonly [number, number] {
+  const s = sigmoid(x);
+  return [s, s * (1 - s)];
+}
+
+const SLOPES: readonly ((x: number) => readonly [value: number, slope: number])[] = [
+  siluAndSlope,
+  geluTanhAndSlope,
+  geluAndSlope,
+  (x) => [x, 1],
+  sigmoidAndSlope,
+  (x) => (x > 0 ? [x, 1] : [0, 0]),
+];
 
 export function gatedActivationBackward(m: MemoryViews, op: OpFields<'gatedActivationBackward'>): void {
   const rows = liveRows(m, op.rows);
@@ -203,12 +215,12 @@ export function gatedActivationBackward(m: MemoryViews, op: OpFields<'gatedActiv
     const up = row(op.up, op.upStride);
     const dy = row(op.dy, op.dyStride);
     const dGate = row(op.dGate, op.dGateStride);
-    const dUp = row(op.dUp, op.dUpStride);
+    const dUp = op.dUp ? row(op.dUp, op.dUpStride) : null;
     for (let i = 0; i < op.columns; i++) {
       const [value, slope] = activation(gate[i]!);
       const gradient = dy[i]!;
-      dGate[i] = gradient * up[i]! * slope;
-      dUp[i] = gradient * value;
+      if (dUp) dUp[i] = gradient * value;
+      dGate[i] = gradient * (up[i]! * slope + (dUp ? 0 : value));
     }
   }
 }

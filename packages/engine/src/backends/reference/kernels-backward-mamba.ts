@@ -6,6 +6,7 @@
 //   du = D ds + sum of g dt B     dD = ds u
 
 import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
+import { ACTIVATION_ID } from '../../plan/activation.ts';
 import type { OpFields } from '../../plan/ops.ts';
 import { sigmoid, siluAndSlope } from './kernels-backward-dense.ts';
 import { type Segment, segmentsOf } from './kernels-mamba.ts';
@@ -24,7 +25,8 @@ export function causalConvBackward(m: MemoryViews, op: OpFields<'causalConvBackw
       for (let c = 0; c < channels; c++) {
         let sum = op.bias ? m.f32[(op.bias >>> 2) + c]! : 0;
         for (let k = 0; k < width; k++) sum += weight[k * channels + c]! * x(t + k - (width - 1), c);
-        const gradient = m.f32[dyAt(t, c)]! * siluAndSlope(sum)[1];
+        const slope = op.activation === ACTIVATION_ID.silu ? siluAndSlope(sum)[1] : 1;
+        const gradient = m.f32[dyAt(t, c)]! * slope;
         m.f32[dyAt(t, c)] = gradient;
         dBias[c] = dBias[c]! + gradient;
         for (let k = 0; k < width; k++)

@@ -105,6 +105,9 @@ const ACTIVATIONS: readonly ((x: number) => number)[] = [
   silu,
   (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x))),
   (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
+  (x) => x,
+  (x) => 1 / (1 + Math.exp(-x)),
+  (x) => Math.max(x, 0),
 ];
 
 export function gatedActivation(m: MemoryViews, op: OpFields<'gatedActivation'>): void {

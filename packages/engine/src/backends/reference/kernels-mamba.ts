@@ -2,6 +2,7 @@
 // between steps.
 
 import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
+import { ACTIVATION_ID } from '../../plan/activation.ts';
 import type { OpFields } from '../../plan/ops.ts';
 import { SEGMENT, SEGMENT_WORDS } from '../../plan/step.ts';
 import { silu } from './kernels-dense.ts';
@@ -48,7 +49,7 @@ export function causalConv(m: MemoryViews, op: OpFields<'causalConv'>): void {
       for (let c = 0; c < channels; c++) {
         let sum = bias ? bias[c]! : 0;
         for (let k = 0; k < width; k++) sum += weight[k * channels + c]! * input(t + k - (width - 1), c);
-        y[c] = silu(sum);
+        y[c] = op.activation === ACTIVATION_ID.silu ? silu(sum) : sum;
       }
     }
     const next = Float32Array.from(state, (_, i) => {

@@ -173,6 +173,7 @@ function conv(rows: number, channels: number): () => number {
       bias: floats(channels),
       channels,
       width: 4,
+      activation: 0,
       stateOffset: 0,
     });
   };

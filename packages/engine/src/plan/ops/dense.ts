@@ -171,7 +171,7 @@ export function linear(
   return y;
 }
 
-/** y = activation(gate) * up. May run in place on either input. */
+/** y = activation(gate) * up. May run in place on either input; gate and up may be one value. */
 export const gatedActivationOp = defineOp(
   'gatedActivation',
   {
@@ -182,9 +182,17 @@ export const gatedActivationOp = defineOp(
     columns: integer,
     activation: integer,
   },
-  { cost: (op) => ({ bytesPerRow: op.columns * 12, exponentialsPerRow: op.columns }) },
+  {
+    cost: (op) => ({
+      bytesPerRow: op.columns * 12,
+      exponentialsPerRow: hasExponential(op.activation) ? op.columns : 0,
+    }),
+  },
 );
 
+const hasExponential = (id: number): boolean => id !== ACTIVATION_ID.none && id !== ACTIVATION_ID.relu;
+
+/** Writes over `gate`. With one value as gate and up, `relu` is the squared ReLU. */
 export function gatedActivation(p: PlanBuilder, gate: Value, up: Value, activation: Activation): Value {
   const y = p.overwrite(gate, gate.columns, gate.set);
   p.record(

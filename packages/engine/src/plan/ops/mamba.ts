@@ -1,5 +1,6 @@
-// Ops of the Mamba mixers: the short convolution and the selective scan. Both carry state of their session
+// Ops of the Mamba mixers: the short convolution, which others share, and the selective scan. Both carry state of their session
 // from step to step.
+import { ACTIVATION_ID } from '../activation.ts';
 import { addressOf, matrix, type PlanBuilder } from '../plan.ts';
 import type { PlacedWeight, Value } from '../recorded.ts';
 import { address, defineOp, integer, matrixFields } from './op.ts';
@@ -13,8 +14,8 @@ export const scanStateBytes = (channels: number, states: number): number =>
   Math.ceil(channels / 4) * states * 16;
 
 /**
- * Depthwise causal convolution of width `width` over the rows of each segment, then SiLU. Carries its last
- * width-1 inputs.
+ * Depthwise causal convolution of width `width` over the rows of each segment, then SiLU or nothing. Carries
+ * its last width-1 inputs.
  */
 export const causalConvOp = defineOp(
   'causalConv',
@@ -27,6 +28,7 @@ export const causalConvOp = defineOp(
     bias: address,
     channels: integer,
     width: integer,
+    activation: integer,
     stateOffset: address,
   },
   {
@@ -35,19 +37,22 @@ export const causalConvOp = defineOp(
       macsPerRow: op.width * op.channels,
       stateBytes: convStateBytes(op.channels, op.width),
       bytesPerRow: op.channels * 8,
-      exponentialsPerRow: op.channels,
+      exponentialsPerRow: op.activation === ACTIVATION_ID.silu ? op.channels : 0,
     }),
   },
 );
 
-/** `weight` is [width][channels], the oldest input's taps first. */
-export function causalConv(
-  p: PlanBuilder,
-  x: Value,
-  weight: PlacedWeight,
-  bias: PlacedWeight | null,
-  stateOffset: number,
-): Value {
+export interface ConvolutionOperands {
+  /** [width][channels], the oldest input's taps first. */
+  readonly weight: PlacedWeight;
+  readonly bias: PlacedWeight | null;
+  /** SiLU (Mamba) when not said. */
+  readonly activation?: 'silu' | 'none';
+  readonly stateOffset: number;
+}
+
+export function causalConv(p: PlanBuilder, x: Value, operands: ConvolutionOperands): Value {
+  const { weight, bias, activation = 'silu', stateOffset } = operands;
   const y = p.value(x.columns);
   p.record(
     causalConvOp,
@@ -65,6 +70,7 @@ export function causalConv(
       bias: bias?.address ?? 0,
       channels: x.columns,
       width: weight.rows,
+      activation: ACTIVATION_ID[activation],
       stateOffset,
     },
   );

@@ -240,7 +240,7 @@ export const routeBackwardOp = defineOp(
   { cost: (op) => ({ bytesPerRow: op.experts * 8, exponentialsPerRow: op.experts }) },
 );
 
-/** Through SiLU and the convolution; dy is overwritten with the gradient before SiLU. */
+/** Through the activation and the convolution; dy is overwritten with the gradient before the activation. */
 export const causalConvBackwardOp = defineOp(
   'causalConvBackward',
   {
@@ -251,6 +251,7 @@ export const causalConvBackwardOp = defineOp(
     bias: address,
     channels: integer,
     width: integer,
+    activation: integer,
     ...matrixFields('dy'),
     ...matrixFields('dx'),
     dWeight: address,
@@ -355,6 +356,7 @@ export const attentionBackwardOp = defineOp(
   },
 );
 
+/** Where gate and up are one value, `dUp` is 0 and `dGate` receives the sum of both gradients. */
 export const gatedActivationBackwardOp = defineOp(
   'gatedActivationBackward',
   {

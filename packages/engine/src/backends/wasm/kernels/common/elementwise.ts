@@ -1,7 +1,7 @@
 // Element by element: activations, sums, copied rows. All operands are [rows][stride] f32. One chunk is a run
 // of up to CHUNK_COLUMNS columns of one row.
 import { liveRows, madd, nextChunk } from './common';
-import { geluErf, geluTanh, loadFloats, silu, storeFloats } from './math';
+import { geluErf, geluTanh, loadFloats, sigmoid, silu, storeFloats } from './math';
 import { Add, CombineExperts, GatedActivation, GatherRows } from '../op-records';
 
 // @inline
@@ -15,10 +15,13 @@ function chunksPerRow(columns: i32): i32 {
 // @inline
 function activate(activation: i32, x: v128): v128 {
   if (activation == 0) return silu(x);
-  return activation == 1 ? geluTanh(x) : geluErf(x);
+  if (activation == 1) return geluTanh(x);
+  if (activation == 2) return geluErf(x);
+  if (activation == 3) return x;
+  return activation == 4 ? sigmoid(x) : f32x4.pmax(x, f32x4.splat(0));
 }
 
-/** Activations: 0 SiLU, 1 GELU by tanh, 2 GELU by erf. */
+/** Activations: 0 SiLU, 1 GELU by tanh, 2 GELU by erf, 3 none, 4 sigmoid, 5 ReLU. */
 export function gatedActivation(op: GatedActivation, thread: i32, threads: i32): void {
   const columns = op.columns;
   const activation = op.activation;
@@ -34,7 +37,10 @@ export function gatedActivation(op: GatedActivation, thread: i32, threads: i32):
     const count = min(CHUNK_COLUMNS, columns - first);
     if (activation == 0) siluRun(gate, up, y, count);
     else if (activation == 1) geluTanhRun(gate, up, y, count);
-    else geluErfRun(gate, up, y, count);
+    else if (activation == 2) geluErfRun(gate, up, y, count);
+    else if (activation == 3) productRun(gate, up, y, count);
+    else if (activation == 4) sigmoidRun(gate, up, y, count);
+    else reluRun(gate, up, y, count);
   }
 }
 
@@ -42,6 +48,9 @@ export function gatedActivation(op: GatedActivation, thread: i32, threads: i32):
 function siluRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(0, gate, up, y, count); }
 function geluTanhRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(1, gate, up, y, count); }
 function geluErfRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(2, gate, up, y, count); }
+function productRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(3, gate, up, y, count); }
+function sigmoidRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(4, gate, up, y, count); }
+function reluRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(5, gate, up, y, count); }
 
 // @inline
 function activateRun(activation: i32, gate: usize, up: usize, y: usize, count: i32): void {

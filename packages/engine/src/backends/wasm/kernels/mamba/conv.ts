@@ -1,5 +1,5 @@
-// Depthwise causal convolution with SiLU (the short convolution of Mamba: Gu & Dao 2023, section 3.4),
-// carrying its last inputs between steps.
+// Depthwise causal convolution with SiLU (the short convolution of Mamba: Gu & Dao 2023, section 3.4) or without
+// (LFM2's, of width 3), carrying its last inputs between steps.
 //   x, y    [rows][stride]; different buffers
 //   weight  [width][channels], the oldest input's taps first; bias [channels]
 //   state   [width - 1][channels] f32 per session: the inputs before the segment, oldest first
@@ -58,31 +58,39 @@ function convolveSegment(op: CausalConv, segment: usize, first: i32, end: i32): 
   const x = op.x + <usize>rowStart(segment) * xStride + shift;
   const state = recurrentState(segment, op.stateOffset) + shift;
   const weight = op.weight + shift;
-  const bias = op.bias;
+  let bias = op.bias;
   let y = op.y + <usize>rowStart(segment) * yStride + shift;
-  if (width == 4 && rows == 1) {
-    convolveStep(
-      state, state + rowBytes, state + 2 * rowBytes, x, weight, rowBytes, bias != 0 ? bias + shift : 0, y, count,
-    );
+  const activates = op.activation == 0;
+  const four = width == 4 && activates;
+  const three = width == 3 && !activates;
+  if (bias != 0) bias += shift;
+  if (rows == 1 && four) {
+    convolveStep(state, state + rowBytes, state + 2 * rowBytes, x, weight, rowBytes, bias, y, count);
+    return;
+  }
+  if (rows == 1 && three) {
+    plainStep(state, state + rowBytes, x, weight, rowBytes, bias, y, count);
     return;
   }
   for (let t = 0; t < rows; t++) {
-    if (width == 4) {
-      const x0 = inputRow(x, xStride, state, rowBytes, 3, t - 3);
-      const x1 = inputRow(x, xStride, state, rowBytes, 3, t - 2);
-      const x2 = inputRow(x, xStride, state, rowBytes, 3, t - 1);
-      const x3 = inputRow(x, xStride, state, rowBytes, 3, t);
-      convolveFour(x0, x1, x2, x3, weight, rowBytes, bias != 0 ? bias + shift : 0, y, count);
+    if (four || three) {
+      const x1 = inputRow(x, xStride, state, rowBytes, carried, t - 2);
+      const x2 = inputRow(x, xStride, state, rowBytes, carried, t - 1);
+      const x3 = inputRow(x, xStride, state, rowBytes, carried, t);
+      if (four) {
+        const x0 = inputRow(x, xStride, state, rowBytes, carried, t - 3);
+        convolveFour(x0, x1, x2, x3, weight, rowBytes, bias, y, count);
+      } else plainThree(x1, x2, x3, weight, rowBytes, bias, y, count);
     } else {
       for (let channel = 0; channel < count; channel += 4) {
         const at = <usize>channel << 2;
         const lanes = min(4, count - channel);
-        let sum = bias != 0 ? loadFloats(bias + shift + at, lanes) : f32x4.splat(0);
+        let sum = bias != 0 ? loadFloats(bias + at, lanes) : f32x4.splat(0);
         for (let k = 0; k < width; k++) {
           const input = inputRow(x, xStride, state, rowBytes, carried, t + k - carried) + at;
           sum = madd(loadFloats(weight + <usize>k * rowBytes + at, lanes), loadFloats(input, lanes), sum);
         }
-        storeFloats(y + at, silu(sum), lanes);
+        storeFloats(y + at, activates ? silu(sum) : sum, lanes);
       }
     }
     y += yStride;
@@ -98,20 +106,35 @@ function convolveSegment(op: CausalConv, segment: usize, first: i32, end: i32): 
 function convolveFour(
   x0: usize, x1: usize, x2: usize, x3: usize, weight: usize, rowBytes: usize, bias: usize, y: usize, count: i32,
 ): void {
-  convolveRow(x0, x1, x2, x3, weight, rowBytes, bias, y, count, false);
+  convolveRow(x0, x1, x2, x3, weight, rowBytes, bias, y, count, false, true);
 }
 
 /** The same for the only row of a segment, which moves the state, x0 to x2, on by a row as it goes. */
 function convolveStep(
   x0: usize, x1: usize, x2: usize, x3: usize, weight: usize, rowBytes: usize, bias: usize, y: usize, count: i32,
 ): void {
-  convolveRow(x0, x1, x2, x3, weight, rowBytes, bias, y, count, true);
+  convolveRow(x0, x1, x2, x3, weight, rowBytes, bias, y, count, true, true);
 }
+
+/** Width 3 without an activation: there is no x0. */
+function plainThree(
+  x1: usize, x2: usize, x3: usize, weight: usize, rowBytes: usize, bias: usize, y: usize, count: i32,
+): void {
+  convolveRow(0, x1, x2, x3, weight - rowBytes, rowBytes, bias, y, count, false, false);
+}
+
+function plainStep(
+  x1: usize, x2: usize, x3: usize, weight: usize, rowBytes: usize, bias: usize, y: usize, count: i32,
+): void {
+  convolveRow(0, x1, x2, x3, weight - rowBytes, rowBytes, bias, y, count, true, false);
+}
+
+/** One row: of width 4 with SiLU (`four`), or of width 3 without. */
 
 // @inline
 function convolveRow(
   x0: usize, x1: usize, x2: usize, x3: usize, w0: usize, rowBytes: usize, bias: usize, y: usize, count: i32,
-  moves: bool,
+  moves: bool, four: bool,
 ): void {
   let w1 = w0 + rowBytes;
   let w2 = w1 + rowBytes;
@@ -120,23 +143,28 @@ function convolveRow(
   if (bias == 0) bias = ZEROS;
   // Two vectors side by side, for V8 to merge.
   for (; count >= 8; count -= 8) {
-    const a0 = v128.load(x0), a1 = v128.load(x0, 16);
+    let sum0 = v128.load(bias);
+    let sum1 = v128.load(bias, 16);
+    if (four) {
+      sum0 = madd(v128.load(w0), v128.load(x0), sum0);
+      sum1 = madd(v128.load(w0, 16), v128.load(x0, 16), sum1);
+    }
     const b0 = v128.load(x1), b1 = v128.load(x1, 16);
     const c0 = v128.load(x2), c1 = v128.load(x2, 16);
     const d0 = v128.load(x3), d1 = v128.load(x3, 16);
-    let sum0 = madd(v128.load(w0), a0, v128.load(bias));
-    let sum1 = madd(v128.load(w0, 16), a1, v128.load(bias, 16));
     sum0 = madd(v128.load(w1), b0, sum0);
     sum1 = madd(v128.load(w1, 16), b1, sum1);
     sum0 = madd(v128.load(w2), c0, sum0);
     sum1 = madd(v128.load(w2, 16), c1, sum1);
-    sum0 = silu(madd(v128.load(w3), d0, sum0));
-    sum1 = silu(madd(v128.load(w3, 16), d1, sum1));
-    v128.store(y, sum0);
-    v128.store(y, sum1, 16);
+    sum0 = madd(v128.load(w3), d0, sum0);
+    sum1 = madd(v128.load(w3, 16), d1, sum1);
+    v128.store(y, four ? silu(sum0) : sum0);
+    v128.store(y, four ? silu(sum1) : sum1, 16);
     if (moves) {
-      v128.store(x0, b0);
-      v128.store(x0, b1, 16);
+      if (four) {
+        v128.store(x0, b0);
+        v128.store(x0, b1, 16);
+      }
       v128.store(x1, c0);
       v128.store(x1, c1, 16);
       v128.store(x2, d0);
@@ -155,13 +183,15 @@ function convolveRow(
   }
   for (; count > 0; count -= 4) {
     const lanes = min(4, count);
-    const a = loadFloats(x0, lanes), b = loadFloats(x1, lanes), c = loadFloats(x2, lanes), d = loadFloats(x3, lanes);
-    let sum = madd(loadFloats(w0, lanes), a, loadFloats(bias, lanes));
+    const b = loadFloats(x1, lanes), c = loadFloats(x2, lanes), d = loadFloats(x3, lanes);
+    let sum = loadFloats(bias, lanes);
+    if (four) sum = madd(loadFloats(w0, lanes), loadFloats(x0, lanes), sum);
     sum = madd(loadFloats(w1, lanes), b, sum);
     sum = madd(loadFloats(w2, lanes), c, sum);
-    storeFloats(y, silu(madd(loadFloats(w3, lanes), d, sum)), lanes);
+    sum = madd(loadFloats(w3, lanes), d, sum);
+    storeFloats(y, four ? silu(sum) : sum, lanes);
     if (moves) {
-      storeFloats(x0, b, lanes);
+      if (four) storeFloats(x0, b, lanes);
       storeFloats(x1, c, lanes);
       storeFloats(x2, d, lanes);
     }

@@ -1,6 +1,6 @@
-// Training: the backward of the causal convolution and its SiLU. Segments start with zero state. One chunk is
+// Training: the backward of the causal convolution and its activation. Segments start with zero state. One chunk is
 // CHUNK_CHANNELS channels of all segments, four at a time: who owns a channel owns the gradients of its taps.
-// dy is overwritten with the gradient before SiLU, from which dx and the taps' gradients follow:
+// dy is overwritten with the gradient before the activation, from which dx and the taps' gradients follow:
 //   dx[t] = sum over k of w[k] g[t + width - 1 - k]     dw[k] = sum over t of g[t] x[t + k - (width - 1)]
 import { liveRows, madd, nextChunk } from '../common/common';
 import { loadFloats, sigmoid, storeFloats } from '../common/math';
@@ -39,7 +39,8 @@ function backward(op: CausalConvBackward, segment: usize, shift: usize, lanes: i
   const dWeight = op.dWeight + shift;
   const bias = op.bias;
   const start = bias != 0 ? loadFloats(bias + shift, lanes) : f32x4.splat(0);
-  if (width == 4 && lanes == 4) {
+  const activates = op.activation == 0;
+  if (width == 4 && lanes == 4 && activates) {
     addBias(op, shift, backwardFour(x, xStride, dy, dyStride, dx, dxStride, rows, weight, dWeight, tapBytes, start), 4);
     return;
   }
@@ -47,17 +48,19 @@ function backward(op: CausalConvBackward, segment: usize, shift: usize, lanes: i
   const one = f32x4.splat(1);
   let biasSum = f32x4.splat(0);
   for (let t = 0; t < rows; t++) {
-    let sum = start;
-    for (let k = max(0, carried - t); k < width; k++)
-      sum = madd(
-        loadFloats(weight + <usize>k * tapBytes, lanes), loadFloats(x + <usize>(t + k - carried) * xStride, lanes),
-        sum,
-      );
-    const s = sigmoid(sum);
-    const slope = f32x4.mul(s, madd(sum, f32x4.sub(one, s), one));
     const at = dy + <usize>t * dyStride;
-    const gradient = f32x4.mul(loadFloats(at, lanes), slope);
-    storeFloats(at, gradient, lanes);
+    let gradient = loadFloats(at, lanes);
+    if (activates) {
+      let sum = start;
+      for (let k = max(0, carried - t); k < width; k++)
+        sum = madd(
+          loadFloats(weight + <usize>k * tapBytes, lanes), loadFloats(x + <usize>(t + k - carried) * xStride, lanes),
+          sum,
+        );
+      const s = sigmoid(sum);
+      gradient = f32x4.mul(gradient, f32x4.mul(s, madd(sum, f32x4.sub(one, s), one)));
+      storeFloats(at, gradient, lanes);
+    }
     biasSum = f32x4.add(biasSum, gradient);
   }
   for (let t = 0; t < rows; t++) {

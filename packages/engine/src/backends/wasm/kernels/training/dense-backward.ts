@@ -124,23 +124,41 @@ export function gatedActivationBackward(op: GatedActivationBackward, thread: i32
     const up = rowAt(op.up, op.upStride, row);
     const dy = rowAt(op.dy, op.dyStride, row);
     const dGate = rowAt(op.dGate, op.dGateStride, row);
-    const dUp = rowAt(op.dUp, op.dUpStride, row);
-    if (activation == 0) siluBackward(gate, up, dy, dGate, dUp, columns);
-    else geluBackward(activation, gate, up, dy, dGate, dUp, columns);
+    const dUp = op.dUp != 0 ? rowAt(op.dUp, op.dUpStride, row) : 0;
+    if (activation == 1 || activation == 2) geluBackward(activation, gate, up, dy, dGate, dUp, columns);
+    else gateBackward(activation, gate, up, dy, dGate, dUp, columns);
   }
 }
 
-function siluBackward(gate: usize, up: usize, dy: usize, dGate: usize, dUp: usize, columns: i32): void {
+/** dUp 0: gate and up are one value, whose gradient is the sum. */
+function gateBackward(
+  activation: i32, gate: usize, up: usize, dy: usize, dGate: usize, dUp: usize, columns: i32,
+): void {
   const one = f32x4.splat(1);
+  const zero = f32x4.splat(0);
   for (let i = 0; i < columns; i += 4) {
     const shift = <usize>i << 2;
     const left = columns - i;
     const x = loadFloats(gate + shift, left);
     const gradient = loadFloats(dy + shift, left);
-    const s = sigmoid(x);
-    const slope = f32x4.mul(s, madd(x, f32x4.sub(one, s), one));
-    storeFloats(dGate + shift, f32x4.mul(f32x4.mul(gradient, loadFloats(up + shift, left)), slope), left);
-    storeFloats(dUp + shift, f32x4.mul(gradient, f32x4.mul(x, s)), left);
+    let value = x;
+    let slope = one;
+    if (activation == 0) {
+      const s = sigmoid(x);
+      value = f32x4.mul(x, s);
+      slope = f32x4.mul(s, madd(x, f32x4.sub(one, s), one));
+    } else if (activation == 4) {
+      value = sigmoid(x);
+      slope = f32x4.mul(value, f32x4.sub(one, value));
+    } else if (activation == 5) {
+      value = f32x4.pmax(x, zero);
+      slope = v128.and(f32x4.gt(x, zero), one);
+    }
+    let dx = f32x4.mul(f32x4.mul(gradient, loadFloats(up + shift, left)), slope);
+    const dValue = f32x4.mul(gradient, value);
+    if (dUp != 0) storeFloats(dUp + shift, dValue, left);
+    else dx = f32x4.add(dx, dValue);
+    storeFloats(dGate + shift, dx, left);
   }
 }
 
@@ -162,8 +180,10 @@ function geluBackward(
       share = x > 6 ? 1 : x < -6 ? 0 : 0.5 + normalSeries(x) * density;
     }
     const gradient = <f64>load<f32>(dy + shift);
-    store<f32>(dGate + shift, <f32>(gradient * <f64>load<f32>(up + shift) * (share + x * density)));
-    store<f32>(dUp + shift, <f32>(gradient * x * share));
+    const dx = gradient * <f64>load<f32>(up + shift) * (share + x * density);
+    const dValue = gradient * x * share;
+    if (dUp != 0) store<f32>(dUp + shift, <f32>dValue);
+    store<f32>(dGate + shift, <f32>(dUp != 0 ? dx : dx + dValue));
   }
 }
 
