@@ -2,21 +2,31 @@
 // formats say what they call it. `layers.3.inProj` is layer 3's inProj. Roles of the layers' parts are in
 // layers/.
 
-import { ModelError } from '../errors.ts';
+import type { RowLayout } from '../formats/rows.ts';
 import { LAYERS, type LayerRole } from '../layers/index.ts';
+import type { ModelSpec } from './spec.ts';
 
 /** Norms before the mixers and before the feed-forward of a layer. */
 export type NormRole = 'inputNorm' | 'feedForwardNorm';
 export type ModelRole = 'embedding' | 'finalNorm' | 'head';
 export type Role = LayerRole | NormRole | ModelRole;
 
-/**
- * Tensor names by role, N for the layer, E for the expert; alternatives are tried in order, the first is
- * written.
- */
-export type TensorNames = Readonly<Partial<Record<Role, readonly string[]>>>;
+/** A tensor, N for the layer and E for the expert, or rows of one that holds several weights. */
+export type TensorName = string | TensorRows;
 
-/** All families share these in GGUF files (llama.cpp's gguf-py/gguf/constants.py). */
+export interface TensorRows {
+  readonly tensor: string;
+  /** How this layer's tensor is made up, and which of its sections the weight is. */
+  rows(spec: ModelSpec, layer: number): RowLayout;
+}
+
+/** Tensor names by role; alternatives are tried in order, the first is written. */
+export type TensorNames = Readonly<Partial<Record<Role, readonly TensorName[]>>>;
+
+/**
+ * Where GGUF files of most architectures have these (llama.cpp's gguf-py/gguf/constants.py). Families begin
+ * their own tables with it.
+ */
 export const GGUF_NAMES: TensorNames = {
   embedding: ['token_embd.weight'],
   finalNorm: ['output_norm.weight'],
@@ -26,18 +36,9 @@ export const GGUF_NAMES: TensorNames = {
   ...Object.assign({}, ...Object.values(LAYERS).map((layer) => layer.ggufNames)),
 };
 
-/** The name that a weight is written under. Throws ModelError when GGUF has none. */
-export function ggufName(role: Role, layer: number): string {
-  const name = GGUF_NAMES[role]?.[0];
-  if (!name)
-    throw new ModelError(
-      `GGUF: layer ${layer}: expected a weight that GGUF has a name for, found ${role}. Keep this model as a Hugging Face folder.`,
-    );
-  return withLayer(name, layer);
-}
-
-/** A name of a table above with its layer. */
-export const withLayer = (name: string, layer: number): string => name.replace(/\bN\b/, `${layer}`);
+/** The name of a tensor, with its layer. */
+export const withLayer = (name: TensorName, layer: number): string =>
+  (typeof name === 'string' ? name : name.tensor).replace(/\bN\b/, `${layer}`);
 
 /**
  * Folders of this project's own form (`model_type` marimba); the names are Jamba's where Jamba has the

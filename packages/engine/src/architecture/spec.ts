@@ -5,11 +5,16 @@ import { ModelError } from '../errors.ts';
 import {
   type FeedForwardSpec,
   type LayerKind,
+  type LayerRole,
   layerOf,
   type MixerSpec,
   type PartSpec,
   type SpecOf,
 } from '../layers/index.ts';
+
+export type WeightScales = Readonly<
+  Partial<Record<LayerRole, readonly (readonly [rows: number, factor: number])[]>>
+>;
 
 /** What a model is, as read from its files: sizes and a list of layers. */
 export interface ModelSpec {
@@ -33,6 +38,11 @@ export interface ModelSpec {
   readonly beginToken: number | null;
   /** Generation ends at any of these. */
   readonly endTokens: readonly number[];
+  /**
+   * Factors that weights of every layer are multiplied by as they are read, by role: so many rows by so much,
+   * from top to bottom (Falcon-H1's multipliers). Null: none.
+   */
+  readonly weightScales?: WeightScales | undefined;
   /** From the embedding to the head. */
   readonly layers: readonly LayerSpec[];
 }

@@ -5,10 +5,10 @@
 export { type ReadSpec, readSpec } from '../architecture/families/index.ts';
 export { marimba } from '../architecture/families/marimba.ts';
 export type { Family } from '../architecture/family.ts';
-export { ggufName, OWN_NAMES, type Role, withLayer } from '../architecture/roles.ts';
+export { OWN_NAMES, type Role, withLayer } from '../architecture/roles.ts';
 export { allOfKind, expertsPerToken, hasKind, mixerLetters, partsOf } from '../architecture/spec.ts';
 export { packingRules } from '../backends/wasm/packing-rules.ts';
-export { ggufArchitecture, llamaCppLimits } from '../export/gguf-architecture.ts';
+export { ggufForm, llamaCppLimits } from '../export/gguf-architecture.ts';
 export { ggufContents, memoryTensor } from '../export/gguf-model.ts';
 export type { TokenizerFiles } from '../export/gguf-tokenizer.ts';
 export { ConfigReader } from '../formats/config-reader.ts';
@@ -17,14 +17,18 @@ export { plainAttention } from '../layers/attention.ts';
 export { layerOf, MIXER_WORDS } from '../layers/index.ts';
 export { readText, type TextSide } from '../model/text-side.ts';
 export { codesByteLength } from '../plan/codes.ts';
+export { readValues, Scratch } from '../weights/read-values.ts';
 export {
   chooseLayout,
   derivedVectors,
   type FoundWeight,
+  fileBytes,
+  fileType,
   findWeights,
   type NeededWeight,
   neededWeights,
   quantizeNote,
   resolveActivations,
+  scaledRows,
   targetType,
 } from '../weights/weights.ts';

@@ -7,6 +7,15 @@ export type { MetadataValue, TypedMetadataValue } from '../formats/gguf-values.t
 export { createGgufWriter, type GgufTensorInfo } from '../formats/gguf-writer.ts';
 export { writeF16 } from '../formats/half.ts';
 export { parseJsonObject } from '../formats/json.ts';
+export {
+  layoutRows,
+  type RowRun,
+  rowLength,
+  rowNumbers,
+  run,
+  runsOf,
+  takenRows,
+} from '../formats/rows.ts';
 export { safetensorsHeader } from '../formats/safetensors.ts';
 export { byteLengthOf, TENSOR_TYPE_NAMES, TENSOR_TYPES } from '../formats/tensor-types.ts';
 export type { HuggingFaceCheckpoint, JsonObject, TensorType } from '../formats/types.ts';

@@ -3,6 +3,7 @@
 import { FormatError } from '../errors.ts';
 import { dequantize } from '../formats/dequantize.ts';
 import { quantize, type WritableTensorType } from '../formats/quantize.ts';
+import { countRows, type RowRun, rowScales } from '../formats/rows.ts';
 import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { SourceHandle, TensorType } from '../formats/types.ts';
 
@@ -12,15 +13,15 @@ export interface ConvertJob {
   /** For messages: file and tensor. */
   readonly name: string;
   readonly source: SourceHandle;
+  /** Of the tensor's data. */
   readonly offset: number;
   readonly type: TensorType;
-  readonly rows: number;
+  /** Which rows of the tensor. */
+  readonly runs: readonly RowRun[];
   readonly columns: number;
   readonly target: TensorType;
   /** Hugging Face stores A_log, GGUF A = −exp(A_log). */
   readonly negateExp: boolean;
-  /** Size of heads whose rows are put in RoPE pairs (GGUF llama), 0 for none. */
-  readonly interleaveHead: number;
   /** Where the result goes in the new file. */
   readonly to: number;
 }
@@ -40,20 +41,27 @@ export const addLoss = (a: Loss, b: Loss): Loss => ({
   maxError: Math.max(a.maxError, b.maxError),
 });
 
-export const sourceBytes = ({ type, rows, columns }: ConvertJob): number =>
-  byteLengthOf(type, rows * columns);
-
+/** `raw`: the rows of the job, as they are in the source. */
 export function convertRows(job: ConvertJob, raw: Uint8Array): { bytes: Uint8Array; loss: Loss } {
-  const { type, target, columns, rows, interleaveHead } = job;
-  if (interleaveHead) raw = interleaveHalves(raw, byteLengthOf(type, columns), interleaveHead);
-  if (type === target && !job.negateExp) return { bytes: raw, loss: NO_LOSS };
-  const values = new Float32Array(rows * columns);
+  const { type, target, columns, runs } = job;
+  const scaled = runs.some(({ scale }) => scale !== 1);
+  if (type === target && !job.negateExp && !scaled) return { bytes: raw, loss: NO_LOSS };
+  const values = new Float32Array(countRows(runs) * columns);
   dequantize(type, raw, values);
+  if (scaled) scaleRows(values, job);
   if (job.negateExp) for (let i = 0; i < values.length; i++) values[i] = -Math.exp(values[i]!);
   checkFinite(job, values, 'finite weights', 'The file is damaged.');
   const bytes = new Uint8Array(byteLengthOf(target, values.length));
   quantize(target as WritableTensorType, values, bytes);
   return { bytes, loss: target === 'F32' ? NO_LOSS : lossOf(job, values, bytes) };
+}
+
+function scaleRows(values: Float32Array, { runs, columns }: ConvertJob): void {
+  const scaleOf = rowScales(runs);
+  for (let row = 0; row * columns < values.length; row++) {
+    const scale = scaleOf(row);
+    for (let i = row * columns; i < (row + 1) * columns; i++) values[i] = values[i]! * scale;
+  }
 }
 
 function lossOf(job: ConvertJob, values: Float32Array, bytes: Uint8Array): Loss {
@@ -90,19 +98,4 @@ function checkFinite(
       `${name}: ${where}: expected ${expected}, found ${Number.isNaN(values[i]) ? 'NaN' : 'infinity'}. ${remedy}`,
     );
   }
-}
-
-/**
- * Row t · half + j of each head becomes row 2j + t: rotated pairs side by side, as llama.cpp's converter
- * writes them.
- */
-function interleaveHalves(raw: Uint8Array, rowBytes: number, headSize: number): Uint8Array {
-  const out = new Uint8Array(raw.length);
-  const half = headSize / 2;
-  for (let row = 0; row < raw.length / rowBytes; row++) {
-    const within = row % headSize;
-    const to = row - within + 2 * (within % half) + Math.floor(within / half);
-    out.set(raw.subarray(row * rowBytes, (row + 1) * rowBytes), to * rowBytes);
-  }
-  return out;
 }

@@ -4,8 +4,10 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { type ErrorRecord, recordError } from '../errors.ts';
 import { openHandle } from '../formats/byte-source.node.ts';
+import { readRuns } from '../formats/rows.ts';
+import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { ByteSource } from '../formats/types.ts';
-import { type ConvertJob, convertRows, type Loss, sourceBytes } from './convert-rows.ts';
+import { type ConvertJob, convertRows, type Loss } from './convert-rows.ts';
 
 /** What the thread answers to a job. */
 export type ConvertAnswer =
@@ -19,8 +21,8 @@ async function run(job: ConvertJob): Promise<ConvertAnswer> {
   const key = job.source.kind === 'path' ? job.source.path : job.name;
   let source = sources.get(key);
   if (!source) sources.set(key, (source = openHandle(job.source, job.name)));
-  const raw = new Uint8Array(sourceBytes(job));
-  await (await source).read(job.offset, raw);
+  const { read } = await source;
+  const raw = await readRuns(job.runs, byteLengthOf(job.type, job.columns), job.offset, read);
   const { bytes, loss } = convertRows(job, raw);
   const file = await (target ??= open((workerData as { path: string }).path, 'r+'));
   for (let done = 0; done < bytes.length; )

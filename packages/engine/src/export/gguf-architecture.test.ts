@@ -5,7 +5,7 @@ import { marimba } from '../architecture/families/marimba.ts';
 import type { ModelSpec } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
 import { ConfigReader } from '../formats/config-reader.ts';
-import { ggufArchitecture, llamaCppLimits } from './gguf-architecture.ts';
+import { ggufForm, llamaCppLimits } from './gguf-architecture.ts';
 import { architectureMetadata, sizeLabel } from './gguf-metadata.ts';
 
 const sizes = { hidden_size: 64, intermediate_size: 96, num_attention_heads: 4, vocab_size: 128 };
@@ -25,8 +25,9 @@ const llamaLike = (changes: Record<string, unknown>): ModelSpec =>
 
 test('a hybrid of the lab that is built like Jamba is written as Jamba', () => {
   const spec = lab();
-  assert.equal(ggufArchitecture(spec, 'lab'), 'jamba');
-  const metadata = architectureMetadata(spec, 'jamba');
+  const form = ggufForm(spec, 'lab');
+  assert.equal(form.architecture, 'jamba');
+  const metadata = architectureMetadata(spec, form);
   assert.deepEqual(metadata.get('jamba.attention.head_count_kv'), {
     type: 'array',
     of: 'i32',
@@ -38,16 +39,16 @@ test('a hybrid of the lab that is built like Jamba is written as Jamba', () => {
 test('what no architecture expresses is refused by name', () => {
   const refused = (spec: ModelSpec, message: RegExp) =>
     assert.throws(
-      () => ggufArchitecture(spec, 'lab'),
+      () => ggufForm(spec, 'lab'),
       (error) => error instanceof ModelError && message.test(error.message),
     );
-  refused(lab({ rope_theta: 10000 }), /rotary positions in layer 1 of a hybrid/);
+  refused(lab({ rope_theta: 10000 }), /rope \{"theta":10000.*\} in layer 1 \(jamba\)/);
   refused(
     lab({ layer_types: ['mamba', 'sliding_attention'], sliding_window: 8 }),
-    /a sliding window in layer 1/,
+    /window 8 in layer 1 \(jamba\)/,
   );
   refused(lab({ feed_forward_types: ['dense', 'none', 'dense'] }), /no feed-forward in layer 1/);
-  refused(lab({ mamba_inner_norms: false }), /without weighted inner norms/);
+  refused(lab({ mamba_inner_norms: false }), /Mamba without weighted inner norms in layer 0 \(jamba\)/);
 });
 
 test('all Mamba, and the rotary transformers', () => {
@@ -56,12 +57,13 @@ test('all Mamba, and the rotary transformers', () => {
     feed_forward_types: ['none', 'none'],
     mamba_inner_norms: false,
   });
-  assert.equal(ggufArchitecture(plain, 'lab'), 'mamba');
-  assert.equal(ggufArchitecture(llamaLike({ model_type: 'llama' }), 'x'), 'llama');
-  assert.equal(ggufArchitecture(llamaLike({ model_type: 'qwen2' }), 'x'), 'qwen2');
+  assert.equal(ggufForm(plain, 'lab').architecture, 'mamba');
+  assert.equal(ggufForm(llamaLike({ model_type: 'llama' }), 'x').architecture, 'llama');
+  assert.equal(ggufForm(llamaLike({ model_type: 'qwen2' }), 'x').architecture, 'qwen2');
   const wide = llamaLike({ model_type: 'qwen3', head_dim: 32 });
-  assert.equal(ggufArchitecture(wide, 'x'), 'qwen3');
-  assert.deepEqual(architectureMetadata(wide, 'qwen3').get('qwen3.attention.key_length'), {
+  const qwen = ggufForm(wide, 'x');
+  assert.equal(qwen.architecture, 'qwen3');
+  assert.deepEqual(architectureMetadata(wide, qwen).get('qwen3.attention.key_length'), {
     type: 'u32',
     value: 32,
   });
@@ -74,15 +76,20 @@ test('a size for which GGUF has one key cannot differ between layers', () => {
     feedForward: { kind: 'dense', size: 97, activation: 'silu', bias: false },
   } as const;
   const spec: ModelSpec = { ...rest, layers: [layers[0]!, wider] };
-  assert.throws(() => ggufArchitecture(spec, 'x'), /different layers in different layers/);
-  assert.throws(() => architectureMetadata(spec, 'llama'), /feed_forward_length: expected one value/);
+  assert.throws(() => ggufForm(spec, 'x'), /different layers in different layers/);
+  const form = ggufForm(llamaLike({ model_type: 'llama' }), 'x');
+  assert.throws(() => architectureMetadata(spec, form), /feed_forward_length: expected one value/);
 });
 
 test('what llama.cpp reads otherwise is said', () => {
-  assert.deepEqual(llamaCppLimits(lab(), 'jamba'), []);
-  assert.match(llamaCppLimits(lab({ mamba_expand: 3 }), 'jamba').join(), /inner size/);
-  assert.match(llamaCppLimits(lab({ mamba_conv_bias: false }), 'jamba').join(), /convolution bias/);
-  assert.match(llamaCppLimits(lab({ mamba_proj_bias: true }), 'jamba').join(), /projection biases/);
+  const limits = (changes = {}) => {
+    const spec = lab(changes);
+    return llamaCppLimits(spec, ggufForm(spec, 'lab'));
+  };
+  assert.deepEqual(limits(), []);
+  assert.match(limits({ mamba_expand: 3 }).join(), /inner size/);
+  assert.match(limits({ mamba_conv_bias: false }).join(), /convolution bias/);
+  assert.match(limits({ mamba_proj_bias: true }).join(), /projection biases/);
 });
 
 test('size labels as gguf-py writes them', () => {

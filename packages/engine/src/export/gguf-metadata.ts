@@ -7,18 +7,12 @@ import { ModelError } from '../errors.ts';
 import { f32, i32List, type TypedMetadataValue, u32 } from '../formats/gguf-values.ts';
 import { LAYERS, layerOf } from '../layers/index.ts';
 import type { FileType } from '../weights/recipe.ts';
-import type { GgufArchitecture } from './gguf-architecture.ts';
+import type { WritableForm } from './gguf-architecture.ts';
 
 export type Metadata = Map<string, TypedMetadataValue>;
 
-/**
- * The one size that differs between layers in GGUF files: a list where some layers have no attention, 0 for
- * these.
- */
-const PER_LAYER = 'attention.head_count_kv';
-
 /** Everything under `<architecture>.`. Throws ModelError for sizes that differ between layers. */
-export function architectureMetadata(spec: ModelSpec, architecture: GgufArchitecture): Metadata {
+export function architectureMetadata(spec: ModelSpec, { architecture, write }: WritableForm): Metadata {
   const keys = new Map<string, TypedMetadataValue>([
     ['block_count', u32(spec.layers.length)],
     ['context_length', u32(spec.contextLength)],
@@ -28,7 +22,8 @@ export function architectureMetadata(spec: ModelSpec, architecture: GgufArchitec
     ['attention.head_count', u32(0)],
     ['attention.layer_norm_rms_epsilon', f32(spec.normEpsilon)],
   ]);
-  for (const [key, values] of layerKeys(spec)) keys.set(key, oneValue(key, values));
+  for (const [key, values] of layerKeys(spec))
+    keys.set(key, oneValue(key, values, write.perLayer?.includes(key) ?? false));
   // llama.cpp's converter leaves out head sizes that follow from the hidden size.
   const [heads, headSize] = ['attention.head_count', 'attention.key_length'].map(
     (key) => keys.get(key)?.value,
@@ -37,8 +32,9 @@ export function architectureMetadata(spec: ModelSpec, architecture: GgufArchitec
     keys.delete('attention.key_length');
     keys.delete('attention.value_length');
   }
-  if (architecture === 'jamba')
-    for (const key of ['expert_count', 'expert_used_count']) if (!keys.has(key)) keys.set(key, u32(1));
+  for (const [key, value] of Object.entries(write.keys?.(spec) ?? {}))
+    if (value) keys.set(key, value);
+    else keys.delete(key);
   return new Map([...keys].map(([key, value]) => [`${architecture}.${key}`, value]));
 }
 
@@ -59,10 +55,14 @@ function layerKeys({ layers }: ModelSpec): Map<string, (TypedMetadataValue | und
   return found;
 }
 
-function oneValue(key: string, values: readonly (TypedMetadataValue | undefined)[]): TypedMetadataValue {
+function oneValue(
+  key: string,
+  values: readonly (TypedMetadataValue | undefined)[],
+  perLayer: boolean,
+): TypedMetadataValue {
   const own = values.filter((value) => value !== undefined);
   const different = new Set(own.map((value) => JSON.stringify(value)));
-  if (key === PER_LAYER && (own.length < values.length || different.size > 1))
+  if (perLayer && (own.length < values.length || different.size > 1))
     return i32List(values.map((value) => Number(value?.value ?? 0)));
   if (different.size > 1)
     throw new ModelError(

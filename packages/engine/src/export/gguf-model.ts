@@ -2,16 +2,31 @@
 // come from. `quantize` hands over the tensors of a Hugging Face folder, the lab those that it trained. Reads
 // no weights.
 
-import { ggufName, type Role } from '../architecture/roles.ts';
+import type { Role, TensorName } from '../architecture/roles.ts';
+import { withLayer } from '../architecture/roles.ts';
 import { allOfKind, type ModelSpec } from '../architecture/spec.ts';
+import { ModelError } from '../errors.ts';
 import { bytesSource } from '../formats/byte-source.ts';
 import { type TypedMetadataValue, text, u32 } from '../formats/gguf-values.ts';
+import {
+  composeRuns,
+  layoutRows,
+  pairsOfHalves,
+  type RowSource,
+  rowLength,
+  rowNumbers,
+  runsOf,
+  sliceSources,
+  sourceRows,
+  takenRows,
+  whole,
+} from '../formats/rows.ts';
 import type { TensorEntry, TensorType } from '../formats/types.ts';
 import { sizeOf } from '../layers/arrange.ts';
 import { ropeInverseFrequencies } from '../layers/rope.ts';
 import { type FileType, storedType } from '../weights/recipe.ts';
 import type { FoundWeight } from '../weights/weights.ts';
-import { type GgufArchitecture, ggufArchitecture, llamaCppLimits } from './gguf-architecture.ts';
+import { ggufForm, llamaCppLimits, type WritableForm } from './gguf-architecture.ts';
 import { architectureMetadata, FILE_TYPE_ID, type Metadata, sizeLabel } from './gguf-metadata.ts';
 import { type TokenizerFiles, tokenizerMetadata } from './gguf-tokenizer.ts';
 
@@ -25,12 +40,10 @@ export interface GgufTensor {
   readonly sourceType: TensorType;
   /** False for vectors and routers, which stay F32 in every file. */
   readonly quantizable: boolean;
-  /** One tensor, or one per expert, whose rows follow each other. */
-  readonly parts: readonly TensorEntry[];
+  /** Whose rows follow each other in it. */
+  readonly parts: readonly RowSource[];
   /** Hugging Face stores A_log, GGUF A = −exp(A_log). */
   readonly negateExp: boolean;
-  /** Size of heads whose rows are put in RoPE pairs (GGUF llama), 0 for none. */
-  readonly interleaveHead: number;
 }
 
 export interface GgufContents {
@@ -52,26 +65,24 @@ export interface GgufModel {
 
 /** Throws ModelError for a model that no GGUF architecture can express. */
 export function ggufContents({ name, spec, weights, tokenizer }: GgufModel, type: FileType): GgufContents {
-  const architecture = ggufArchitecture(spec, name);
+  const form = ggufForm(spec, name);
+  const { architecture } = form;
   const words = tokenizerMetadata(tokenizer, spec, name);
-  const factors = ropeFactors(spec);
+  const factors = ropeFactors(spec, form);
   const metadata: Metadata = new Map([
     ['general.architecture', text(architecture)],
     ['general.type', text('model')],
     ['general.name', text(name)],
     ['general.size_label', text(labelOf(weights, spec))],
-    ...architectureMetadata(spec, architecture),
+    ...architectureMetadata(spec, form),
     ...fileTypeMetadata(type),
     ...words.metadata,
   ]);
   return {
     architecture,
     metadata,
-    tensors: [
-      ...weights.map((weight) => ggufTensor(weight, architecture, type)),
-      ...(factors ? [factors] : []),
-    ],
-    notes: [...llamaCppLimits(spec, architecture), ...words.notes],
+    tensors: [...tensorsOf(weights, spec, form, type), ...(factors ? [factors] : [])],
+    notes: [...llamaCppLimits(spec, form), ...words.notes],
   };
 }
 
@@ -84,31 +95,118 @@ export const fileTypeMetadata = (type: FileType): [string, TypedMetadataValue][]
 export const isQuantizable = ({ kind, precision }: FoundWeight): boolean =>
   kind === 'matrix' && precision !== 'f32';
 
-function ggufTensor(weight: FoundWeight, architecture: GgufArchitecture, type: FileType): GgufTensor {
-  const { role, layer, shape, tensors: parts } = weight;
-  const quantizable = isQuantizable(weight);
+/** What the file calls a weight. Throws ModelError when the architecture has no name for it. */
+function placeOf(role: Role, layer: number, { architecture, names }: WritableForm): TensorName {
+  const name = names[role]?.[0];
+  if (name === undefined)
+    throw new ModelError(
+      `GGUF: layer ${layer}: expected a weight that ${architecture} has a name for, found ${role}. Keep this model as a Hugging Face folder.`,
+    );
+  return name;
+}
+
+/** The tensors of the file, of which some hold several weights. */
+function tensorsOf(
+  weights: readonly FoundWeight[],
+  spec: ModelSpec,
+  form: WritableForm,
+  type: FileType,
+): GgufTensor[] {
+  const byName = new Map<string, FoundWeight[]>();
+  for (const weight of weights) {
+    const name = withLayer(placeOf(weight.role, weight.layer, form), weight.layer);
+    byName.set(name, [...(byName.get(name) ?? []), weight]);
+  }
+  return [...byName].map(([name, held]) => {
+    const [first] = held;
+    const quantizable = held.every(isQuantizable);
+    const { parts, shape } = rowsOf(name, held, spec, form);
+    return {
+      name,
+      role: first!.role,
+      layer: first!.layer,
+      shape,
+      parts,
+      quantizable,
+      type: quantizable ? storedType({ ...first!, shape }, type) : 'F32',
+      sourceType: parts[0]!.tensor.type,
+      negateExp: first!.logOfNegative ?? false,
+    };
+  });
+}
+
+/** The rows of one tensor of the file, from top to bottom, and its shape. */
+function rowsOf(
+  name: string,
+  held: readonly FoundWeight[],
+  spec: ModelSpec,
+  form: WritableForm,
+): Pick<GgufTensor, 'parts' | 'shape'> {
+  const [first, ...more] = held;
+  const place = placeOf(first!.role, first!.layer, form);
+  if (typeof place === 'string') {
+    if (more.length) throw new ModelError(`GGUF: tensor ${name}: expected one weight, found ${held.length}`);
+    return { parts: inPairs(first!, form), shape: first!.shape };
+  }
+  const columns = rowLength(first!.shape);
+  const rows = layoutRows(place.rows(spec, first!.layer));
+  const { experts } = first!;
+  const outer = experts ? [experts.count, rows / experts.count] : [rows];
   return {
-    name: ggufName(role, layer),
-    role,
-    layer,
-    shape,
-    parts,
-    quantizable,
-    type: quantizable ? storedType(weight, type) : 'F32',
-    sourceType: parts[0]!.type,
-    negateExp: weight.logOfNegative ?? false,
-    // llama.cpp's converter permutes the biases of q and k with their rows.
-    interleaveHead: architecture === 'llama' ? (weight.rotaryHead ?? 0) : 0,
+    parts: together(name, rows, held, spec, form),
+    shape: first!.shape.length > 1 ? [...outer, columns] : outer,
   };
 }
 
+/** The rows of several weights in the order of the tensor that holds them. */
+function together(
+  name: string,
+  rows: number,
+  held: readonly FoundWeight[],
+  spec: ModelSpec,
+  form: WritableForm,
+): RowSource[] {
+  const at: ({ weight: FoundWeight; row: number } | undefined)[] = Array.from({ length: rows });
+  for (const weight of held) {
+    const place = placeOf(weight.role, weight.layer, form);
+    if (typeof place === 'string') continue;
+    let row = 0;
+    for (const to of rowNumbers(takenRows(place.rows(spec, weight.layer))))
+      at[to.row] = { weight, row: row++ };
+  }
+  const parts: RowSource[] = [];
+  for (let start = 0, end = 0; start < rows; start = end) {
+    const from = at[start];
+    if (!from) throw new ModelError(`GGUF: tensor ${name}: expected a weight for row ${start}, found none`);
+    const follows = (i: number) => at[i]?.weight === from.weight && at[i]?.row === from.row + i - start;
+    for (end = start + 1; end < rows && follows(end); ) end++;
+    parts.push(
+      ...sliceSources(inPairs(from.weight, form), rowLength(from.weight.shape), from.row, end - start),
+    );
+  }
+  return parts;
+}
+
+/** llama.cpp's converter permutes the biases of q and k with their rows. */
+function inPairs(
+  { sources, rotaryHead, shape }: FoundWeight,
+  { pairedQk }: WritableForm,
+): readonly RowSource[] {
+  if (!pairedQk || !rotaryHead) return sources;
+  const columns = rowLength(shape);
+  return sources.map((source) => ({
+    tensor: source.tensor,
+    runs: composeRuns(pairsOfHalves(sourceRows(source, columns), rotaryHead), runsOf(source, columns)),
+  }));
+}
+
 /** Llama 3's frequency scaling is no formula in GGUF but a tensor of divisors. */
-function ropeFactors(spec: ModelSpec): GgufTensor | null {
+function ropeFactors(spec: ModelSpec, form: WritableForm): GgufTensor | null {
   const rope = allOfKind(spec.layers, 'attention')[0]?.rope;
   if (rope?.scaling?.kind !== 'llama3') return null;
   const plain = ropeInverseFrequencies({ ...rope, scaling: null }, null);
   const scaled = ropeInverseFrequencies(rope, null);
-  const name = ggufName('ropeFactors', -1);
+  const name = withLayer(placeOf('ropeFactors', -1, form), -1);
   const shape = [plain.length];
   return {
     name,
@@ -116,17 +214,18 @@ function ropeFactors(spec: ModelSpec): GgufTensor | null {
     layer: -1,
     shape,
     parts: [
-      memoryTensor(
-        name,
-        shape,
-        plain.map((frequency, i) => frequency / scaled[i]!),
+      whole(
+        memoryTensor(
+          name,
+          shape,
+          plain.map((frequency, i) => frequency / scaled[i]!),
+        ),
       ),
     ],
     quantizable: false,
     type: 'F32',
     sourceType: 'F32',
     negateExp: false,
-    interleaveHead: 0,
   };
 }
 

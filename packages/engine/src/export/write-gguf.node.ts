@@ -7,6 +7,7 @@ import { dirname, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { FormatError, ModelError, reviveError, UsageError } from '../errors.ts';
 import { createGgufWriter, type GgufLayout } from '../formats/gguf-writer.ts';
+import { bytesOf, countRows, rowLength, runsOf, sliceRuns } from '../formats/rows.ts';
 import { byteLengthOf, TENSOR_TYPES } from '../formats/tensor-types.ts';
 import type { Checkpoint } from '../formats/types.ts';
 import { addLoss, type ConvertJob, type Loss, NO_LOSS } from './convert-rows.ts';
@@ -121,34 +122,41 @@ function describeFailure(error: unknown, path: string, byteLength: number): unkn
 
 function* jobsOf(tensors: readonly GgufTensor[], layout: GgufLayout): Generator<ConvertJob> {
   for (const [index, tensor] of tensors.entries()) {
-    const { offset, byteLength } = layout.tensors[index]!;
-    // A vector is one row, except where its rows are put in another order.
-    const shape = tensor.interleaveHead && tensor.shape.length === 1 ? [...tensor.shape, 1] : tensor.shape;
-    const columns = shape.at(-1)!;
-    const rows = shape.slice(0, -1).reduce((a, b) => a * b, 1) / tensor.parts.length;
-    const unit = tensor.interleaveHead || 1;
-    const step = Math.max(1, Math.floor(JOB_ELEMENTS / (columns * unit))) * unit;
-    for (const [p, part] of tensor.parts.entries()) {
-      const { handle, name } = part.source;
-      if (!handle) throw new FormatError(`${name}: expected a source that threads can open`);
+    const columns = columnsOf(tensor);
+    const step = Math.max(1, Math.floor(JOB_ELEMENTS / columns));
+    let to = layout.tensors[index]!.offset;
+    for (const part of tensor.parts) {
+      const { source, name, type, offset } = part.tensor;
+      if (!source.handle) throw new FormatError(`${source.name}: expected a source that threads can open`);
+      const runs = runsOf(part, columns);
+      const rows = countRows(runs);
       for (let row = 0; row < rows; row += step) {
+        const count = Math.min(step, rows - row);
         yield {
           tensor: index,
-          name: `${name}: tensor ${part.name}`,
-          source: handle,
-          type: part.type,
+          name: `${source.name}: tensor ${name}`,
+          source: source.handle,
+          type,
           target: tensor.type,
-          offset: part.offset + byteLengthOf(part.type, row * columns),
-          rows: Math.min(step, rows - row),
+          offset,
+          runs: sliceRuns(runs, row, count),
           columns,
           negateExp: tensor.negateExp,
-          interleaveHead: tensor.interleaveHead,
-          to: offset + (byteLength / tensor.parts.length) * p + byteLengthOf(tensor.type, row * columns),
+          to,
         };
+        to += byteLengthOf(tensor.type, count * columns);
       }
     }
   }
 }
+
+/** A vector is one row, except where its values are taken apart. */
+const columnsOf = ({ shape, parts }: GgufTensor): number =>
+  parts.every(({ runs }) => runs === null) ? shape.at(-1)! : rowLength(shape);
+
+/** Bytes that are read for a tensor. */
+export const sourceBytes = (tensor: GgufTensor): number =>
+  tensor.parts.reduce((sum, part) => sum + bytesOf(part, columnsOf(tensor)), 0);
 
 async function convertAll(
   tensors: readonly GgufTensor[],
@@ -157,7 +165,7 @@ async function convertAll(
   options: WriteOptions,
 ): Promise<Loss[]> {
   const losses = tensors.map(() => NO_LOSS);
-  const totalBytes = tensors.reduce((sum, t) => sum + t.parts.reduce((s, part) => s + part.byteLength, 0), 0);
+  const totalBytes = tensors.reduce((sum, tensor) => sum + sourceBytes(tensor), 0);
   let doneBytes = 0;
   const jobs = jobsOf(tensors, layout);
   const threads = Math.max(1, options.threads ?? Math.min(8, availableParallelism()));

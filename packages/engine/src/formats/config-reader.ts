@@ -96,6 +96,24 @@ export class ConfigReader {
     return known;
   }
 
+  /**
+   * Refuses fields that change numbers and that nothing here computes: each may be absent, null, or one of
+   * the values with which it changes nothing.
+   */
+  refuse(fields: Readonly<Record<string, readonly (string | number | boolean)[]>>): void {
+    for (const [field, harmless] of Object.entries(fields)) {
+      const value = this.#get(field);
+      if (value === undefined || value === null || harmless.some((one) => one === value)) continue;
+      const expected = ['nothing', ...harmless.map((one) => JSON.stringify(one))].join(' or ');
+      this.fail(
+        field,
+        expected,
+        value,
+        'It changes what the model computes, in a way that is not supported.',
+      );
+    }
+  }
+
   /** A number, or a list of `length` of them: GGUF gives per-layer values as a list. */
   perLayer(field: string, length: number, min: number, max: number, fallback?: number): number[] {
     const value = this.#get(field);

@@ -14,6 +14,7 @@ import {
   isQuantizable,
 } from '../export/gguf-model.ts';
 import { isWritableType } from '../formats/quantize.ts';
+import { whole } from '../formats/rows.ts';
 import type { Checkpoint, GgufCheckpoint, HuggingFaceCheckpoint, TensorType } from '../formats/types.ts';
 import { type FileType, storedType } from '../weights/recipe.ts';
 import { type FoundWeight, findWeights } from '../weights/weights.ts';
@@ -72,10 +73,15 @@ function requantised(tensors: readonly GgufTensor[]): string[] {
 }
 
 function fromGguf(checkpoint: GgufCheckpoint, found: readonly FoundWeight[], type: FileType): GgufContents {
-  const weights = new Map(found.map((weight) => [weight.tensors[0]!.name, weight]));
+  const weights = new Map<string, FoundWeight[]>();
+  for (const weight of found) {
+    const { name } = weight.sources[0]!.tensor;
+    weights.set(name, [...(weights.get(name) ?? []), weight]);
+  }
   const tensors = [...checkpoint.tensors.values()].map((entry): GgufTensor => {
-    const weight = weights.get(entry.name) ?? null;
-    const quantizable = weight !== null && isQuantizable(weight);
+    const held = weights.get(entry.name) ?? [];
+    const [weight] = held;
+    const quantizable = weight !== undefined && held.every(isQuantizable);
     return {
       name: entry.name,
       role: weight?.role ?? null,
@@ -84,9 +90,8 @@ function fromGguf(checkpoint: GgufCheckpoint, found: readonly FoundWeight[], typ
       type: quantizable ? storedType(weight, type) : entry.type,
       sourceType: entry.type,
       quantizable,
-      parts: [entry],
+      parts: [whole(entry)],
       negateExp: false,
-      interleaveHead: 0,
     };
   });
   // Parts become one file; an earlier quantiser's importance matrix (`quantize.*`) says nothing about this

@@ -3,7 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { readSpec } from '../architecture/families/index.ts';
 import { UsageError } from '../errors.ts';
-import { bitsPerWeightOf, refuseSameFile, type WriteProgress, writeGguf } from '../export/write-gguf.node.ts';
+import {
+  bitsPerWeightOf,
+  refuseSameFile,
+  sourceBytes,
+  type WriteProgress,
+  writeGguf,
+} from '../export/write-gguf.node.ts';
 import type { Checkpoint } from '../formats/types.ts';
 import type { LoadModelOptions } from '../load-model.ts';
 import { readText } from '../model/text-side.ts';
@@ -79,10 +85,7 @@ export async function quantizeModel(
       output: resolve(out),
       type: options.type,
       architecture: contents.architecture,
-      sourceBytes: contents.tensors.reduce(
-        (sum, t) => sum + t.parts.reduce((s, part) => s + part.byteLength, 0),
-        0,
-      ),
+      sourceBytes: contents.tensors.reduce((sum, tensor) => sum + sourceBytes(tensor), 0),
       byteLength: written.byteLength,
       bitsPerWeight: bitsPerWeightOf(contents.tensors),
       writeMs,

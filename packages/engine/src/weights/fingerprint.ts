@@ -18,8 +18,8 @@ export async function fingerprint(
   let high = crc32(
     new TextEncoder().encode(weights.map((w) => `${w.layer}.${w.role}:${w.placed.layout.type}`).join()),
   );
-  for (const { tensors } of weights) {
-    for (const tensor of tensors) {
+  for (const { sources } of weights) {
+    for (const { tensor } of sources) {
       const sample = await sampleOf(tensor);
       low = crc32(sample, low);
       high = crc32(sample, high ^ 0x5a5a5a5a);

@@ -5,20 +5,30 @@ import type { Family } from '../architecture/family.ts';
 import type { Role } from '../architecture/roles.ts';
 import type { ModelSpec } from '../architecture/spec.ts';
 import type { ActivationPrecision, Backend } from '../backends/backend.ts';
-import { type LoadJob, separateHalves } from '../backends/load/load-job.ts';
+import type { LoadJob } from '../backends/load/load-job.ts';
 import { ModelError } from '../errors.ts';
-import { dequantize } from '../formats/dequantize.ts';
+import {
+  type RowRun,
+  type RowSource,
+  rowLength,
+  run,
+  sliceRuns,
+  sliceSources,
+  sourceRows,
+} from '../formats/rows.ts';
 import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { Checkpoint, TensorEntry } from '../formats/types.ts';
-import { arrange, arrangedShape, sizeOf } from '../layers/arrange.ts';
+import { arrange, arrangedShape } from '../layers/arrange.ts';
 import { floatsAt } from '../memory/memory-views.ts';
 import type { PlacedWeight } from '../plan/plan.ts';
 import type { WeightsProgress } from '../progress.ts';
 import type { PlacedWeights } from '../runtime/forward.ts';
+import { readValues, Scratch } from './read-values.ts';
 import {
   chooseLayout,
   derivedVectors,
   type FoundWeight,
+  fileBytes,
   findWeights,
   type QuantizeType,
   quantizeNote,
@@ -62,7 +72,6 @@ export function placeWeights(
 ): ModelWeights {
   options.signal?.throwIfAborted();
   const found = findWeights(checkpoint, family, spec);
-  const permuted = isPermuted(checkpoint, family);
   const table = new Map<string, PlacedWeight>();
   const jobs: LoadJob[] = [];
   const fills: Fill[] = [];
@@ -70,8 +79,8 @@ export function placeWeights(
   for (const weight of found) {
     const placed =
       weight.kind === 'vector'
-        ? placeVector(checkpoint, weight, backend, permuted, fills)
-        : placeMatrix(weight, spec, backend, options, permuted, jobs);
+        ? placeVector(checkpoint, weight, backend, fills)
+        : placeMatrix(weight, spec, backend, options, jobs);
     table.set(`${weight.layer}.${weight.role}`, placed);
     list.push({ ...weight, placed });
   }
@@ -93,22 +102,6 @@ export function placeWeights(
 /** Reads one vector to its place. */
 type Fill = (scratch: Scratch) => Promise<void> | void;
 
-/** One buffer for all vectors, one after the other: a buffer each would take a hundred times the memory. */
-class Scratch {
-  #raw = new ArrayBuffer(0);
-  #values = new Float32Array(0);
-
-  raw(byteLength: number): Uint8Array {
-    if (this.#raw.byteLength < byteLength) this.#raw = new ArrayBuffer(byteLength);
-    return new Uint8Array(this.#raw, 0, byteLength);
-  }
-
-  values(count: number): Float32Array {
-    if (this.#values.length < count) this.#values = new Float32Array(count);
-    return this.#values.subarray(0, count);
-  }
-}
-
 async function load(
   found: readonly FoundWeight[],
   jobs: readonly LoadJob[],
@@ -116,7 +109,7 @@ async function load(
   backend: Backend,
   { quantize = null, onProgress, signal }: LoadOptions,
 ): Promise<void> {
-  const totalBytes = found.reduce((sum, w) => sum + w.tensors.reduce((s, t) => s + t.byteLength, 0), 0);
+  const totalBytes = found.reduce((sum, weight) => sum + fileBytes(weight), 0);
   let loadedBytes = 0;
   const report = (note: string | null = null) =>
     onProgress?.({
@@ -146,16 +139,11 @@ async function load(
   report();
 }
 
-const isPermuted = (checkpoint: Checkpoint, family: Family): boolean =>
-  checkpoint.kind === 'gguf' &&
-  family.ggufPermutedQk.includes(`${checkpoint.metadata.get('general.architecture')}`);
-
 function placeMatrix(
   weight: FoundWeight,
   spec: ModelSpec,
   backend: Backend,
   options: LoadOptions,
-  permuted: boolean,
   jobs: LoadJob[],
 ): PlacedWeight {
   const { rows, columns } = arrangedShape(weight);
@@ -165,50 +153,66 @@ function placeMatrix(
   const { layout, byteLength } = chooseLayout(type, rows / experts, columns, activations, backend.packing);
   const name = `layer ${weight.layer} ${weight.role}`;
   const address = backend.arena.allocate(byteLength * experts, name);
-  const head = permuted ? (weight.rotaryHead ?? 0) : 0;
+  const matrixRows = rows / experts;
   for (let e = 0; e < experts; e++) {
-    const entry = weight.tensors.length === experts ? weight.tensors[e]! : weight.tensors[0]!;
-    const firstRow = weight.tensors.length === experts ? 0 : e * (rows / experts);
     const matrix = {
       address: address + e * byteLength,
-      matrixRows: rows / experts,
+      matrixRows,
       columns,
       target: type,
       packed: layout.packed,
     };
-    jobs.push(...splitRows(entry, firstRow, matrix, head));
+    let rowStart = 0;
+    for (const source of sourcesOf(weight, e, matrixRows)) {
+      jobs.push(...splitRows(source, rowStart, matrix));
+      rowStart += sourceRows(source, columns);
+    }
   }
   return { address, layout, rows, columns, byteLength: byteLength * experts };
 }
 
+/** The rows of one expert: a tensor of its own, or a part of one that holds all of them. */
+const sourcesOf = ({ sources, shape, experts }: FoundWeight, expert: number, rows: number) =>
+  sources.length === (experts?.count ?? 1)
+    ? [sources[expert]!]
+    : sliceSources(sources, rowLength(shape), expert * rows, rows);
+
 type Destination = Pick<LoadJob, 'address' | 'matrixRows' | 'columns' | 'target' | 'packed'>;
 
-function splitRows(
-  entry: TensorEntry,
-  firstRow: number,
-  matrix: Destination,
-  interleavedHead: number,
-): LoadJob[] {
-  const source = entry.source.handle;
-  if (!source) throw new ModelError(`${entry.source.name}: expected a source that threads can open`);
-  const rowBytes = byteLengthOf(entry.type, matrix.columns);
+function splitRows(rowSource: RowSource, firstRow: number, matrix: Destination): LoadJob[] {
+  const { tensor, runs } = rowSource;
+  const source = tensor.source.handle;
+  if (!source) throw new ModelError(`${tensor.source.name}: expected a source that threads can open`);
+  const rows = sourceRows(rowSource, matrix.columns);
+  const rowBytes = byteLengthOf(tensor.type, matrix.columns);
   const jobBytes = source.kind === 'blob' ? BLOB_JOB_BYTES : JOB_BYTES;
   const groups = Math.max(1, Math.floor(jobBytes / (rowBytes * ROW_GROUP)));
-  const step = interleavedHead ? matrix.matrixRows : groups * ROW_GROUP;
+  const step = groups * ROW_GROUP;
   const jobs: LoadJob[] = [];
-  for (let rowStart = 0; rowStart < matrix.matrixRows; rowStart += step) {
+  for (let row = 0; row < rows; row += step) {
+    const count = Math.min(step, rows - row);
     jobs.push({
       source,
-      name: `${entry.source.name}: tensor ${entry.name}`,
-      offset: entry.offset + (firstRow + rowStart) * rowBytes,
-      type: entry.type,
-      rows: Math.min(step, matrix.matrixRows - rowStart),
-      rowStart,
-      interleavedHead,
+      name: `${tensor.source.name}: tensor ${tensor.name}`,
+      type: tensor.type,
+      rows: count,
+      rowStart: firstRow + row,
+      ...placeIn(tensor, rowBytes, runs ? sliceRuns(runs, row, count) : [run(row, count)]),
       ...matrix,
     });
   }
   return jobs;
+}
+
+/** Where the rows of a job are in their file. One run as it is needs no gathering. */
+function placeIn(
+  { offset }: TensorEntry,
+  rowBytes: number,
+  runs: readonly RowRun[],
+): Pick<LoadJob, 'offset' | 'runs'> {
+  const [only, ...more] = runs;
+  const asItIs = only?.times === 1 && only.scale === 1 && !more.length;
+  return asItIs ? { offset: offset + only.row * rowBytes, runs: null } : { offset, runs };
 }
 
 /** Vectors become f32, in the order that their kernel reads. */
@@ -216,33 +220,17 @@ function placeVector(
   checkpoint: Checkpoint,
   weight: FoundWeight,
   backend: Backend,
-  permuted: boolean,
   fills: Fill[],
 ): PlacedWeight {
   const isLog = weight.logOfNegative && checkpoint.kind === 'huggingface';
   const { rows, columns, count } = arrangedShape(weight);
   const address = backend.arena.allocate(count * 4, `layer ${weight.layer} ${weight.role}`);
   fills.push(async (scratch) => {
-    const values = await readVector(weight.tensors[0]!, permuted ? (weight.rotaryHead ?? 0) : 0, scratch);
+    const values = await readValues(weight.sources[0]!, rowLength(weight.shape), scratch);
     if (isLog) for (let i = 0; i < values.length; i++) values[i] = -Math.exp(values[i]!);
     arrange(weight, values, floatsAt(backend.arena.views, address, count));
   });
   return { address, layout: { type: 'F32', packed: false }, rows, columns, byteLength: count * 4 };
-}
-
-/** The values, valid until the next call. */
-async function readVector(
-  entry: TensorEntry,
-  interleavedHead: number,
-  scratch: Scratch,
-): Promise<Float32Array> {
-  const raw = scratch.raw(entry.byteLength);
-  await entry.source.read(entry.offset, raw);
-  const values = scratch.values(sizeOf(entry.shape));
-  dequantize(entry.type, raw, values);
-  if (!interleavedHead) return values;
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return new Float32Array(separateHalves(bytes, 4, interleavedHead).buffer);
 }
 
 /** Allocates a vector and fills it at once. */

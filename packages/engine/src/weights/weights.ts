@@ -2,12 +2,33 @@
 // weights: place.ts loads them, after everything here has been checked.
 
 import type { Family } from '../architecture/family.ts';
-import { GGUF_NAMES, type NormRole, type Role, withLayer } from '../architecture/roles.ts';
-import { type ModelSpec, partsOf } from '../architecture/spec.ts';
+import {
+  type NormRole,
+  type Role,
+  type TensorName,
+  type TensorNames,
+  withLayer,
+} from '../architecture/roles.ts';
+import { type ModelSpec, partsOf, type WeightScales } from '../architecture/spec.ts';
 import type { ActivationPrecision, PackingRules } from '../backends/backend.ts';
 import { ModelError } from '../errors.ts';
+import {
+  bytesOf,
+  composeRuns,
+  halvesOfPairs,
+  layoutRows,
+  type RowLayout,
+  type RowRun,
+  type RowSource,
+  rowLength,
+  run,
+  runsOf,
+  takenRows,
+  whole,
+} from '../formats/rows.ts';
 import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { Checkpoint, TensorEntry, TensorType } from '../formats/types.ts';
+import { sizeOf } from '../layers/arrange.ts';
 import { type LayerKind, layerOf, type PartSpec } from '../layers/index.ts';
 import { type DerivedVector, type LayerTensor, matrix, vector } from '../layers/layer.ts';
 import type { WeightLayout } from '../plan/layouts.ts';
@@ -25,10 +46,15 @@ export interface NeededWeight extends LayerTensor<Role> {
 /** What a weight belongs to. */
 export type Part = 'embedding' | 'head' | 'norm' | LayerKind;
 
-/** The same with its place in the checkpoint: one tensor, or one per expert. */
+/** The same with its place in the checkpoint. */
 export interface FoundWeight extends NeededWeight {
-  readonly tensors: readonly TensorEntry[];
+  /** A tensor, one per expert, or rows of a tensor; one below the other. */
+  readonly sources: readonly RowSource[];
 }
+
+/** Bytes that the weight takes in its file. */
+export const fileBytes = ({ sources, shape }: FoundWeight): number =>
+  sources.reduce((sum, source) => sum + bytesOf(source, rowLength(shape)), 0);
 
 export { QUANTIZE_TYPES, type QuantizeType };
 
@@ -73,29 +99,102 @@ export function derivedVectors(spec: ModelSpec): (DerivedVector<Role> & { readon
   );
 }
 
-/** Finds every needed weight and checks its shape. */
+/** Finds every needed weight and checks its shape. Throws ModelError when one is missing. */
 export function findWeights(checkpoint: Checkpoint, family: Family, spec: ModelSpec): FoundWeight[] {
-  return neededWeights(spec).map((weight) => ({ ...weight, tensors: findOne(checkpoint, family, weight) }));
+  const { names, pairedQk = false } = tableOf(checkpoint, family);
+  return neededWeights(spec).map((weight) => {
+    const sources = findOne(checkpoint, names, spec, weight);
+    const rows = reordered(weight, spec, pairedQk);
+    if (!rows) return { ...weight, sources };
+    const columns = rowLength(weight.shape);
+    return {
+      ...weight,
+      sources: sources.map((source) => ({
+        tensor: source.tensor,
+        runs: composeRuns(rows, runsOf(source, columns)),
+      })),
+    };
+  });
 }
 
-function findOne(checkpoint: Checkpoint, family: Family, weight: NeededWeight): TensorEntry[] {
-  const names =
-    (checkpoint.kind === 'gguf' ? GGUF_NAMES[weight.role] : family.huggingFaceNames[weight.role]) ?? [];
-  const candidates = names.map((name) => withLayer(name, weight.layer));
-  for (const name of candidates) {
-    if (/\bE\b/.test(name)) {
+/** What this checkpoint calls the weights. */
+function tableOf(
+  checkpoint: Checkpoint,
+  family: Family,
+): { readonly names: TensorNames; readonly pairedQk?: boolean } {
+  if (checkpoint.kind === 'huggingface') return { names: family.huggingFaceNames };
+  const architecture = checkpoint.metadata.get('general.architecture');
+  return family.gguf.find((form) => form.architecture === architecture) ?? { names: {} };
+}
+
+/** The rows of a weight in another order than its file's, or scaled; null for most. */
+function reordered(weight: NeededWeight, spec: ModelSpec, pairedQk: boolean): RowRun[] | null {
+  const { shape, rotaryHead } = weight;
+  if (pairedQk && rotaryHead) return halvesOfPairs(sizeOf(shape) / rowLength(shape), rotaryHead);
+  return scaledRows(weight, spec);
+}
+
+/** All rows of a weight with the factors that they are read with; null when there are none. */
+export function scaledRows({ role }: NeededWeight, { weightScales = {} }: ModelSpec): RowRun[] | null {
+  const scales: Readonly<Record<string, WeightScales[keyof WeightScales]>> = weightScales;
+  let row = 0;
+  return (
+    scales[role]?.map(([count, scale]) => {
+      row += count;
+      return run(row - count, count, scale);
+    }) ?? null
+  );
+}
+
+function findOne(
+  checkpoint: Checkpoint,
+  table: TensorNames,
+  spec: ModelSpec,
+  weight: NeededWeight,
+): RowSource[] {
+  const names = table[weight.role] ?? [];
+  for (const name of names) {
+    const tensor = withLayer(name, weight.layer);
+    if (/\bE\b/.test(tensor)) {
       const [experts, ...shape] = weight.shape;
-      if (!checkpoint.tensors.has(name.replace(/\bE\b/, '0'))) continue;
+      if (!checkpoint.tensors.has(tensor.replace(/\bE\b/, '0'))) continue;
       return Array.from({ length: experts! }, (_, e) =>
-        need(checkpoint, name.replace(/\bE\b/, `${e}`), shape),
+        whole(need(checkpoint, tensor.replace(/\bE\b/, `${e}`), shape)),
       );
     }
-    if (checkpoint.tensors.has(name)) return [need(checkpoint, name, weight.shape)];
+    if (checkpoint.tensors.has(tensor)) return [oneTensor(checkpoint, name, tensor, spec, weight)];
   }
+  const candidates = names.map((name) => withLayer(name, weight.layer));
   throw new ModelError(
     `${checkpoint.name}: tensor ${candidates.join(' or ') || weight.role}: expected one of shape [${weight.shape.join(', ')}], found none. ` +
       'The file is incomplete, or its configuration describes another model.',
   );
+}
+
+function oneTensor(
+  checkpoint: Checkpoint,
+  name: TensorName,
+  tensor: string,
+  spec: ModelSpec,
+  { shape, layer, experts }: NeededWeight,
+): RowSource {
+  if (typeof name === 'string') return whole(need(checkpoint, tensor, shape));
+  const layout = name.rows(spec, layer);
+  return { tensor: needRows(checkpoint, tensor, layout, shape, experts?.count), runs: takenRows(layout) };
+}
+
+/** A tensor that holds several weights: as many rows as all sections have, experts in a dimension of their own. */
+function needRows(
+  checkpoint: Checkpoint,
+  name: string,
+  layout: RowLayout,
+  shape: readonly number[],
+  experts: number | undefined,
+): TensorEntry {
+  const columns = rowLength(shape);
+  const rows = layoutRows(layout);
+  const flat = shape.length > 1 ? [rows, columns] : [rows];
+  return need(checkpoint, name, experts ? [experts, rows / experts, columns] : flat);
 }
 
 function need(checkpoint: Checkpoint, name: string, shape: readonly number[]): TensorEntry {
@@ -111,12 +210,22 @@ function need(checkpoint: Checkpoint, name: string, shape: readonly number[]): T
   return tensor;
 }
 
-const fileType = (weight: FoundWeight): TensorType => weight.tensors[0]!.type;
+/** The format that the file has it in. */
+export const fileType = ({ sources }: FoundWeight): TensorType => sources[0]!.tensor.type;
+
 const isFloat = (type: TensorType): boolean => type === 'F32' || type === 'F16' || type === 'BF16';
 
-/** The format a matrix will have in memory. */
+/**
+ * The format a matrix will have in memory: the file's, or the one it is quantised to. Scaled rows keep it: a
+ * product is rounded once to the nearest value of the format (F32: 2^-24 of it, F16: 2^-11, BF16: 2^-8 at
+ * most), and is exact for powers of two; rows that are quantised meanwhile are scaled before, in f32.
+ */
 export function targetType(weight: FoundWeight, quantize: QuantizeType | null): TensorType {
   const source = fileType(weight);
+  if (!isFloat(source) && weight.sources.some(({ runs }) => runs?.some(({ scale }) => scale !== 1)))
+    throw new ModelError(
+      `layer ${weight.layer} ${weight.role}: expected F32, F16 or BF16 in a weight that is multiplied by a factor, found ${source}`,
+    );
   if (!quantize || weight.precision === 'f32' || !isFloat(source)) return source;
   return storedType(weight, quantize);
 }

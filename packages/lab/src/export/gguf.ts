@@ -4,8 +4,8 @@
 import { ModelError, type ModelSpec } from '@marimba/engine';
 import {
   type FoundWeight,
-  ggufArchitecture,
   ggufContents,
+  ggufForm,
   llamaCppLimits,
   memoryTensor,
   type NeededWeight,
@@ -29,7 +29,7 @@ export async function exportGguf(
   const weights = neededWeights(spec).map((weight): FoundWeight => {
     const label = labelOf(weight);
     const values = store.read(parameters.get(label)!);
-    return { ...weight, tensors: [memoryTensor(label, weight.shape, values)] };
+    return { ...weight, sources: [{ tensor: memoryTensor(label, weight.shape, values), runs: null }] };
   });
   const model = { name, spec, weights, tokenizer: filesOf(text) };
   await writeGguf(ggufContents(model, 'f32'), path, { overwrite: true });
@@ -42,7 +42,7 @@ const labelOf = ({ layer, role }: NeededWeight): string => `${layer}.${role}`;
  * trained.
  */
 export function checkGguf(spec: ModelSpec, name: string): void {
-  const limits = llamaCppLimits(spec, ggufArchitecture(spec, name));
+  const limits = llamaCppLimits(spec, ggufForm(spec, name));
   if (limits.length)
     throw new ModelError(
       `${name}: expected a model that llama.cpp runs as it was trained, found another: ${limits.join('; ')}. Export a Hugging Face folder instead.`,

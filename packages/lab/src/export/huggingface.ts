@@ -3,9 +3,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ModelSpec } from '@marimba/engine';
-import { type JsonObject, safetensorsHeader } from '@marimba/engine/formats';
+import { sizeOf } from '@marimba/engine/architecture';
+import { type JsonObject, rowLength, safetensorsHeader } from '@marimba/engine/formats';
 import { writeWhole } from '../data/token-file.ts';
-import { partsOf } from '../train/load-weights.ts';
+import { eachRow, type NamedPart, partsOf } from '../train/load-weights.ts';
 import { specOfConfig } from '../train/model-config.ts';
 import type { ParameterStore } from '../train/parameters.ts';
 import type { ExportOptions } from './options.ts';
@@ -31,23 +32,33 @@ export async function exportHuggingFace(
 }
 
 function safetensorsFile(store: ParameterStore, config: JsonObject): Uint8Array {
-  const { family } = specOfConfig('export', config);
-  const parts = store.list.flatMap((parameter) => partsOf(parameter, family));
-  const shapeOf = ({ parameter, count }: (typeof parts)[number]): readonly number[] => {
-    if (parameter.order === 'transposed') return [parameter.shape[0]!, 1, parameter.shape[1]!];
-    return count < parameter.shape.reduce((product, size) => product * size, 1)
-      ? parameter.shape.slice(1)
-      : parameter.shape;
-  };
+  const { family, spec } = specOfConfig('export', config);
+  const parts = store.list.flatMap((parameter) => partsOf(parameter, family, spec));
+  const byName = new Map(parts.map((part) => [part.name, part]));
   const layout = safetensorsHeader(
-    parts.map((part) => ({ name: part.name, type: 'F32' as const, shape: shapeOf(part) })),
+    [...byName].map(([name, part]) => ({ name, type: 'F32' as const, shape: shapeOf(part) })),
   );
   const file = new Uint8Array(layout.byteLength);
   file.set(layout.header);
   const places = new Map(layout.tensors.map((tensor) => [tensor.name, tensor]));
-  for (const { name, parameter, start, count } of parts) {
-    const values = store.read(parameter).subarray(start, start + count);
-    file.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), places.get(name)!.offset);
+  for (const part of parts) {
+    const values = store.read(part.parameter);
+    const { offset } = places.get(part.name)!;
+    eachRow(part, (from, to, { row, scale }) => {
+      const own = values.slice(from, to);
+      if (scale !== 1) own.forEach((value, i) => (own[i] = value / scale));
+      file.set(new Uint8Array(own.buffer), offset + row * own.byteLength);
+    });
   }
   return file;
+}
+
+/** The shape of a part's tensor, which may hold other parts too. */
+function shapeOf({ parameter, rows, count }: NamedPart): readonly number[] {
+  const { shape, order, experts } = parameter;
+  const columns = rowLength(shape);
+  if (order === 'transposed') return [rows, 1, columns];
+  if (shape.length === 1) return [rows];
+  if (experts && count === sizeOf(shape)) return [experts.count, rows / experts.count, columns];
+  return [rows, columns];
 }

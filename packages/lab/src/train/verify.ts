@@ -9,7 +9,7 @@ import { createRandom } from '@marimba/engine/measure';
 import { openCheckpointPath } from '@marimba/engine/node';
 import { createBackend } from '@marimba/engine/plan';
 import type { TrainingBatch } from '../data/batches.ts';
-import { loadParameters, type NamedPart } from './load-weights.ts';
+import { eachRow, loadParameters, type NamedPart } from './load-weights.ts';
 import { type OptimizerSettings, TrainingRuntime } from './runtime.ts';
 
 export interface VerifyOptions extends Pick<LoadModelOptions, 'backend' | 'threads' | 'variant'> {
@@ -106,12 +106,17 @@ async function measure(
 }
 
 function gradientNorms(runtime: TrainingRuntime, parts: readonly NamedPart[]): Record<string, number> {
-  return Object.fromEntries(
-    parts.map(({ name, parameter, start, count }) => {
-      const values = runtime.store.read(parameter, 'gradients').subarray(start, start + count);
-      return [name, Math.sqrt(values.reduce((sum, v) => sum + v * v, 0))];
-    }),
-  );
+  const squares = new Map<string, number>();
+  for (const part of parts) {
+    const values = runtime.store.read(part.parameter, 'gradients');
+    let sum = squares.get(part.name) ?? 0;
+    // A weight that is read with a factor passes it on to the gradient of the file's value.
+    eachRow(part, (from, to, { scale }) => {
+      for (let i = from; i < to; i++) sum += (values[i]! * scale) ** 2;
+    });
+    squares.set(part.name, sum);
+  }
+  return Object.fromEntries([...squares].map(([name, sum]) => [name, Math.sqrt(sum)]));
 }
 
 const relative = (found: number, expected: number, floor = 0): number =>

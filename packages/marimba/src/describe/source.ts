@@ -37,7 +37,7 @@ export function describeSpec(name: string, spec: ModelSpec, matrixType: TensorTy
   const weights = neededWeights(spec).map((weight): FoundWeight => {
     const fits = weight.shape.at(-1)! % blockLength === 0;
     const type: TensorType = weight.kind !== 'matrix' ? 'F32' : fits ? matrixType : 'BF16';
-    return { ...weight, tensors: [imaginaryTensor(weight.role, type, weight.shape)] };
+    return { ...weight, sources: [{ tensor: imaginaryTensor(weight.role, type, weight.shape), runs: null }] };
   });
   return { name, spec, weights, hasFiles: false };
 }

@@ -4,6 +4,8 @@ import {
   arrangedShape,
   chooseLayout,
   type FoundWeight,
+  fileBytes,
+  fileType,
   packingRules,
   resolveActivations,
   targetType,
@@ -46,8 +48,8 @@ export function describeWeights(found: readonly FoundWeight[], choice: LayoutCho
     part: PART_NAMES[weight.part] ?? weight.part,
     parameters: weight.shape.reduce((product, d) => product * d, 1),
     experts: weight.experts,
-    fileType: weight.tensors[0]!.type,
-    fileBytes: weight.tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0),
+    fileType: fileType(weight),
+    fileBytes: fileBytes(weight),
     placed: weight.kind === 'vector' ? placeVector(weight) : placeMatrix(weight, { ...choice, activations }),
   }));
 }

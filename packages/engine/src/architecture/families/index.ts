@@ -9,7 +9,8 @@ import { llama } from './llama.ts';
 import { mamba } from './mamba.ts';
 import { marimba } from './marimba.ts';
 
-const FAMILIES: readonly Family[] = [jamba, mamba, llama, marimba];
+/** All of them. GGUF files are written in the first form that holds a model. */
+export const FAMILIES: readonly Family[] = [jamba, mamba, llama, marimba];
 
 export interface ReadSpec {
   readonly family: Family;
@@ -31,6 +32,7 @@ export function readSpec(checkpoint: Checkpoint): ReadSpec {
         type,
         FAMILIES.flatMap((f) => f.huggingFaceTypes),
       );
+    config.refuse({ quantization_config: [], quantization: [] });
     const spec = family.fromHuggingFace(config);
     return {
       family,
@@ -39,13 +41,13 @@ export function readSpec(checkpoint: Checkpoint): ReadSpec {
     };
   }
   const architecture = checkpoint.metadata.get('general.architecture');
-  const family = FAMILIES.find((f) => f.ggufArchitectures.some((a) => a === architecture));
+  const family = FAMILIES.find((f) => f.gguf.some((form) => form.architecture === architecture));
   if (!family || typeof architecture !== 'string')
     unknown(
       checkpoint.name,
       'general.architecture',
       architecture,
-      FAMILIES.flatMap((f) => f.ggufArchitectures),
+      FAMILIES.flatMap((f) => f.gguf.map((form) => form.architecture)),
     );
   const config = ConfigReader.ofMetadata(checkpoint.name, checkpoint.metadata);
   return {

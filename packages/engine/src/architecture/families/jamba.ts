@@ -2,13 +2,16 @@
 // attention layer every `attn_layer_period`, experts every `expert_layer_period`, no positions. Field names
 // are those of its config.json.
 import type { ConfigReader } from '../../formats/config-reader.ts';
+import { u32 } from '../../formats/gguf-values.ts';
 import { plainAttention } from '../../layers/attention.ts';
 import { denseFromGguf } from '../../layers/dense.ts';
 import { expertsFromGguf } from '../../layers/experts.ts';
+import { layerOf } from '../../layers/index.ts';
 import { jambaSizes, mambaFromGguf } from '../../layers/mamba.ts';
 import type { Family, TensorShapes } from '../family.ts';
-import { OWN_NAMES } from '../roles.ts';
-import type { LayerSpec, ModelSpec } from '../spec.ts';
+import { differsFrom, layerMisfit, type Misfit, mambaLimits, modelMisfit, uneven } from '../gguf-writing.ts';
+import { GGUF_NAMES, OWN_NAMES } from '../roles.ts';
+import { allOfKind, type LayerSpec, type ModelSpec } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
@@ -88,16 +91,77 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
   };
 }
 
+function misfit(spec: ModelSpec): Misfit {
+  const { layers, hiddenSize } = spec;
+  const attention = allOfKind(layers, 'attention');
+  const mamba = allOfKind(layers, 'mamba');
+  const forwards = layers.map(({ feedForward }) => feedForward);
+  const experts = allOfKind(layers, 'experts').map(({ count, topK }) => [count, topK]);
+  return (
+    modelMisfit(spec) ??
+    layerMisfit(spec, (layer) => mixerMisfit(layer, hiddenSize) ?? forwardMisfit(layer)) ??
+    (attention.length ? null : 'no attention') ??
+    (mamba.length ? null : 'attention without positions in every layer') ??
+    uneven(mamba, 'Mamba sizes') ??
+    uneven(
+      attention.map(({ heads }) => heads),
+      'numbers of heads',
+    ) ??
+    uneven(
+      forwards.map((forward) => forward?.size),
+      'feed-forward sizes',
+    ) ??
+    uneven(experts, 'numbers of experts')
+  );
+}
+
+function mixerMisfit({ mixers }: LayerSpec, hiddenSize: number): Misfit {
+  const [mixer, ...more] = mixers;
+  if (!mixer || more.length) return `${mixers.length} mixers`;
+  if (mixer.kind === 'attention')
+    return differsFrom(mixer, plainAttention(mixer.heads, mixer.kvHeads, hiddenSize / mixer.heads));
+  if (mixer.kind !== 'mamba') return layerOf(mixer).title(mixer);
+  return mixer.innerNorms === 'weighted' ? null : 'Mamba without weighted inner norms';
+}
+
+function forwardMisfit({ feedForward }: LayerSpec): Misfit {
+  if (!feedForward) return 'no feed-forward';
+  const { size } = feedForward;
+  if (feedForward.kind === 'dense')
+    return differsFrom(feedForward, { kind: 'dense', size, activation: 'silu', bias: false });
+  const { count, topK } = feedForward;
+  return differsFrom(feedForward, {
+    kind: 'experts',
+    size,
+    count,
+    topK,
+    renormalize: false,
+    activation: 'silu',
+  });
+}
+
 const FEED_FORWARD = ['model.layers.N.feed_forward.', 'model.layers.N.moe.'];
 const both = (suffix: string) => FEED_FORWARD.map((prefix) => prefix + suffix);
 
 export const jamba: Family = {
   name: 'jamba',
   huggingFaceTypes: ['jamba'],
-  ggufArchitectures: ['jamba'],
   fromHuggingFace,
   fromGguf,
-  ggufPermutedQk: [],
+  gguf: [
+    {
+      architecture: 'jamba',
+      names: GGUF_NAMES,
+      write: {
+        mixers: ['mamba', 'attention'],
+        misfit,
+        perLayer: ['attention.head_count_kv'],
+        keys: ({ layers }) =>
+          allOfKind(layers, 'experts').length ? {} : { expert_count: u32(1), expert_used_count: u32(1) },
+        limits: mambaLimits,
+      },
+    },
+  ],
   huggingFaceNames: {
     ...OWN_NAMES,
     feedForwardNorm: ['model.layers.N.pre_ff_layernorm.weight', 'model.layers.N.pre_moe_layernorm.weight'],

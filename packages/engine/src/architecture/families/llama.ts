@@ -1,11 +1,13 @@
 // Llama-style transformers (Touvron et al. 2023): attention with RoPE and a gated feed-forward. Covers Llama
 // 1–3, Mistral (sliding window), Qwen 2 (biases on q, k, v) and Qwen 3 (head norms).
 import type { ConfigReader } from '../../formats/config-reader.ts';
-import { attentionFromGguf, plainAttention } from '../../layers/attention.ts';
+import { type AttentionSpec, attentionFromGguf, plainAttention } from '../../layers/attention.ts';
 import { denseFromGguf } from '../../layers/dense.ts';
 import type { RopeScaling, RopeSpec } from '../../layers/rope.ts';
-import type { Family, TensorShapes } from '../family.ts';
-import type { LayerSpec, ModelSpec } from '../spec.ts';
+import type { Family, GgufWriting, TensorShapes } from '../family.ts';
+import { differsFrom, layerMisfit, type Misfit, modelMisfit, uneven } from '../gguf-writing.ts';
+import { GGUF_NAMES } from '../roles.ts';
+import { allOfKind, type LayerSpec, type ModelSpec } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
 
 /** `rope_theta` and `rope_scaling`, or both in one `rope_parameters` as transformers 5 writes them. */
@@ -118,15 +120,61 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
   };
 }
 
+const LIMITS: GgufWriting['limits'] = ({ layers }) =>
+  allOfKind(layers, 'attention').some(({ window }) => window !== null)
+    ? ['a sliding window, which llama.cpp ignores (the same up to that many tokens)']
+    : [];
+
+/**
+ * Architectures of Qwen differ from Llama's in whether rows of q and k lie in pairs, and in what the loader
+ * asks for.
+ */
+const writing = (
+  holds: (attention: AttentionSpec) => boolean,
+  limits?: GgufWriting['limits'],
+): GgufWriting => ({
+  mixers: ['attention'],
+  misfit: (spec) =>
+    modelMisfit(spec) ?? layerMisfit(spec, (layer) => misfit(layer, holds)) ?? uneven(spec.layers, 'layers'),
+  ...(limits ? { limits } : {}),
+});
+
+function misfit({ mixers, feedForward }: LayerSpec, holds: (attention: AttentionSpec) => boolean): Misfit {
+  const [mixer, ...more] = mixers;
+  if (mixer?.kind !== 'attention' || !mixer.rope || more.length) return 'other than one rotary attention';
+  if (feedForward?.kind !== 'dense') return 'no dense feed-forward';
+  const { size, bias } = feedForward;
+  if (mixer.headNorms && (mixer.inputBias || mixer.outputBias)) return 'head norms and biases';
+  if (!holds(mixer)) return 'other biases or head norms';
+  const { heads, kvHeads, headSize } = mixer;
+  return (
+    differsFrom(mixer, plainAttention(heads, kvHeads, headSize), [
+      'rope',
+      'window',
+      'inputBias',
+      'outputBias',
+      'headNorms',
+    ]) ?? differsFrom(feedForward, { kind: 'dense', size, activation: 'silu', bias })
+  );
+}
+
 const LAYER = 'model.layers.N.';
 
 export const llama: Family = {
   name: 'llama',
   huggingFaceTypes: ['llama', 'mistral', 'qwen2', 'qwen3'],
-  ggufArchitectures: ['llama', 'mistral', 'qwen2', 'qwen3'],
   fromHuggingFace,
   fromGguf,
-  ggufPermutedQk: ['llama'],
+  gguf: [
+    { architecture: 'qwen3', names: GGUF_NAMES, write: writing((a) => a.headNorms) },
+    {
+      architecture: 'qwen2',
+      names: GGUF_NAMES,
+      write: writing((a) => a.inputBias && !a.outputBias && !a.headNorms),
+    },
+    { architecture: 'llama', names: GGUF_NAMES, pairedQk: true, write: writing((a) => !a.headNorms, LIMITS) },
+    { architecture: 'mistral', names: GGUF_NAMES },
+  ],
   huggingFaceNames: {
     embedding: ['model.embed_tokens.weight'],
     finalNorm: ['model.norm.weight'],

@@ -3,7 +3,9 @@
 import type { ConfigReader } from '../../formats/config-reader.ts';
 import { type MambaSpec, mambaFromGguf } from '../../layers/mamba.ts';
 import type { Family, TensorShapes } from '../family.ts';
-import type { ModelSpec } from '../spec.ts';
+import { layerMisfit, type Misfit, mambaLimits, modelMisfit, uneven } from '../gguf-writing.ts';
+import { GGUF_NAMES } from '../roles.ts';
+import { allOfKind, type ModelSpec } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
 
 const stack = (mixer: MambaSpec, count: number) =>
@@ -57,15 +59,28 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
   };
 }
 
+function misfit(spec: ModelSpec): Misfit {
+  const plain = layerMisfit(spec, ({ mixers: [mixer, ...more], feedForward }) => {
+    if (mixer?.kind !== 'mamba' || more.length || feedForward) return 'other than one Mamba mixer';
+    return mixer.innerNorms === 'weighted' ? 'weighted inner norms' : null;
+  });
+  return modelMisfit(spec) ?? plain ?? uneven(allOfKind(spec.layers, 'mamba'), 'Mamba sizes');
+}
+
 const MIXER = 'backbone.layers.N.mixer.';
 
 export const mamba: Family = {
   name: 'mamba',
   huggingFaceTypes: ['mamba', 'falcon_mamba'],
-  ggufArchitectures: ['mamba'],
   fromHuggingFace,
   fromGguf,
-  ggufPermutedQk: [],
+  gguf: [
+    {
+      architecture: 'mamba',
+      names: GGUF_NAMES,
+      write: { mixers: ['mamba'], misfit, limits: mambaLimits },
+    },
+  ],
   huggingFaceNames: {
     embedding: ['backbone.embeddings.weight', 'backbone.embedding.weight'],
     finalNorm: ['backbone.norm_f.weight'],

@@ -93,9 +93,8 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
 export const marimba: Family = {
   name: 'marimba',
   huggingFaceTypes: ['marimba'],
-  ggufArchitectures: [],
   fromHuggingFace,
   fromGguf: (c) => c.fail('general.architecture', 'a family that GGUF files have', 'marimba'),
-  ggufPermutedQk: [],
+  gguf: [],
   huggingFaceNames: OWN_NAMES,
 };

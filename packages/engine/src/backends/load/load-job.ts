@@ -3,6 +3,7 @@
 // rows.
 import { FormatError } from '../../errors.ts';
 import type { WritableTensorType } from '../../formats/quantize.ts';
+import { type RowRun, readRuns, rowScales } from '../../formats/rows.ts';
 import { byteLengthOf } from '../../formats/tensor-types.ts';
 import type { ByteSource, SourceHandle, TensorType } from '../../formats/types.ts';
 import { type ReadingChoice, readInPlace } from './read-in-place.ts';
@@ -11,7 +12,7 @@ export interface LoadJob {
   readonly source: SourceHandle;
   /** For messages: file and tensor. */
   readonly name: string;
-  /** Where the first of these rows starts in the file. */
+  /** Where the first of these rows starts in the file; where row 0 of `runs` does. */
   readonly offset: number;
   readonly type: TensorType;
   readonly rows: number;
@@ -23,8 +24,8 @@ export interface LoadJob {
   readonly address: number;
   readonly matrixRows: number;
   readonly rowStart: number;
-  /** Size of heads whose rows are interleaved for RoPE (GGUF llama), 0 when they are not. */
-  readonly interleavedHead: number;
+  /** Where these rows are in the file when they do not follow each other there, or are scaled. */
+  readonly runs: readonly RowRun[] | null;
 }
 
 /** Where rows wait to be packed: memory of the arena that the kernels read from. */
@@ -85,19 +86,19 @@ export const stageBytes = (jobs: readonly LoadJob[]): number =>
 /** Carries out a job, alone on its stage. */
 export async function runLoadJob(job: LoadJob, loader: Loader): Promise<void> {
   const source = await loader.source(job);
-  const asTheyAre = job.type === job.target && !job.interleavedHead;
+  const asTheyAre = job.type === job.target && !job.runs;
   const read = source.readNow ?? source.read;
   if (asTheyAre && !job.packed) return read(job.offset, destination(job, loader));
   if (asTheyAre && source.readNow) {
     if (!(await packInPlace(job, loader, source))) await packThroughStage(job, loader, source.readNow);
     return;
   }
+  let raw = job.runs
+    ? await readRuns(job.runs, byteLengthOf(job.type, job.columns), job.offset, read)
+    : new Uint8Array(jobBytes(job));
   // In one go: a Blob takes milliseconds to answer, however little it is asked for.
-  let raw: Uint8Array = new Uint8Array(jobBytes(job));
-  await read(job.offset, raw);
-  if (job.interleavedHead)
-    raw = separateHalves(raw, byteLengthOf(job.type, job.columns), job.interleavedHead);
-  if (job.type !== job.target) raw = await convert(job, raw);
+  if (!job.runs) await read(job.offset, raw);
+  if (job.type !== job.target || job.runs?.some(({ scale }) => scale !== 1)) raw = await convert(job, raw);
   const start = (row: number) => row * rowBytesOf(job);
   if (!job.packed) destination(job, loader).set(raw);
   else
@@ -155,21 +156,6 @@ async function packPieces(
   }
 }
 
-/**
- * GGUF's llama converter stores row 2j + t of each head where Hugging Face has row t * half + j (rotated
- * pairs side by side). Puts the rows back into halves.
- */
-export function separateHalves(raw: Uint8Array, rowBytes: number, headSize: number): Uint8Array {
-  const out = new Uint8Array(raw.length);
-  const half = headSize / 2;
-  for (let row = 0; row < raw.length / rowBytes; row++) {
-    const within = row % headSize;
-    const to = row - within + (within % 2) * half + (within >> 1);
-    out.set(raw.subarray(row * rowBytes, (row + 1) * rowBytes), to * rowBytes);
-  }
-  return out;
-}
-
 /** Its modules are loaded when needed: most models are quantised already, and every thread loads its own. */
 async function convert(job: LoadJob, raw: Uint8Array): Promise<Uint8Array> {
   const { dequantize } = await import('../../formats/dequantize.ts');
@@ -178,13 +164,22 @@ async function convert(job: LoadJob, raw: Uint8Array): Promise<Uint8Array> {
   const to = byteLengthOf(job.target, job.columns);
   const out = new Uint8Array(job.rows * to);
   const values = new Float32Array(job.columns);
+  const scaleOf = rowScales(job.runs ?? []);
   for (let row = 0; row < job.rows; row++) {
     dequantize(job.type, raw.subarray(row * from, (row + 1) * from), values);
-    if (!values.every(Number.isFinite))
+    const scale = scaleOf(row);
+    if (scale !== 1) for (let i = 0; i < values.length; i++) values[i] = values[i]! * scale;
+    if (!values.every(fits[job.target] ?? Number.isFinite))
       throw new FormatError(
-        `${job.name}: row ${job.rowStart + row}: expected finite weights to quantise, found NaN or infinity. The file is damaged.`,
+        `${job.name}: row ${job.rowStart + row}: expected finite weights that ${job.target} can hold, found others. ` +
+          'The file is damaged, or its weights too large for this format.',
       );
     quantize(job.target as WritableTensorType, values, out.subarray(row * to, (row + 1) * to));
   }
   return out;
 }
+
+/** What rounds to infinity in F16 begins half a step above its largest value. */
+const fits: { readonly [type in TensorType]?: (value: number) => boolean } = {
+  F16: (value) => Math.abs(value) < 65_520,
+};

@@ -84,7 +84,7 @@ test('a job that reads directly packs what one through the page cache packs', as
     const job: LoadJob = {
       ...{ source: { kind: 'path', path }, name: 'test', offset: 12_345, type: 'Q4_0', target: 'Q4_0' },
       ...{ rows: 700, columns, packed: true, address: 131_072 + 64, matrixRows: 900, rowStart: 32 },
-      interleavedHead: 0,
+      runs: null,
     };
     const packing = {
       bytes,
