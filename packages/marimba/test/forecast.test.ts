@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ModelSpec } from '@marimba/engine';
-import { arrangedShape, neededWeights } from '@marimba/engine/architecture';
+import { arrangedShape, neededWeights, UNSCALED } from '@marimba/engine/architecture';
 import { costOfPass, planOf } from '../src/describe/forecast.ts';
 
 const spec: ModelSpec = {
@@ -12,7 +12,7 @@ const spec: ModelSpec = {
   hiddenSize: 16,
   normEpsilon: 1e-5,
   tiedHead: true,
-  embeddingScale: 1,
+  ...UNSCALED,
   contextLength: 512,
   beginToken: null,
   endTokens: [],

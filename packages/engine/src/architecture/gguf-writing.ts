@@ -2,7 +2,7 @@
 // model has, so that an option which is added to models or layers later is refused where nobody knows it.
 
 import type { MambaSpec } from '../layers/mamba.ts';
-import { allOfKind, type LayerSpec, type ModelSpec } from './spec.ts';
+import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from './spec.ts';
 
 /** What cannot be said, to end "found …"; null when everything can. */
 export type Misfit = string | null;
@@ -36,13 +36,13 @@ const ALWAYS_SAID = [
 ] as const satisfies readonly (keyof ModelSpec)[];
 type AlwaysSaid = (typeof ALWAYS_SAID)[number];
 
-const PLAIN_MODEL: Omit<ModelSpec, AlwaysSaid> = { embeddingScale: 1 };
+const PLAIN_MODEL: Omit<ModelSpec, AlwaysSaid> = UNSCALED;
 
 /** Fields of a model that change its numbers, other than the `said` ones: scaled embeddings, logits … */
 export const modelMisfit = (spec: ModelSpec, said: readonly (keyof typeof PLAIN_MODEL)[] = []): Misfit =>
   differsFrom(spec, PLAIN_MODEL, [...ALWAYS_SAID, ...said]);
 
-const PLAIN_LAYER: Omit<LayerSpec, 'mixers' | 'feedForward'> = {};
+const PLAIN_LAYER: Omit<LayerSpec, 'mixers' | 'feedForward'> = { norms: 'before' };
 
 /** What the first layer that `check` finds something in cannot say; options of layers other than `said`. */
 export function layerMisfit(
@@ -51,7 +51,9 @@ export function layerMisfit(
   said: readonly (keyof LayerSpec)[] = [],
 ): Misfit {
   for (const [index, layer] of layers.entries()) {
-    const reason = differsFrom(layer, PLAIN_LAYER, ['mixers', 'feedForward', ...said]) ?? check(layer, index);
+    const reason =
+      differsFrom({ ...PLAIN_LAYER, ...layer }, PLAIN_LAYER, ['mixers', 'feedForward', ...said]) ??
+      check(layer, index);
     if (reason !== null) return `${reason} in layer ${index}`;
   }
   return null;

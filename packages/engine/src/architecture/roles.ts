@@ -6,8 +6,8 @@ import type { RowLayout } from '../formats/rows.ts';
 import { LAYERS, type LayerRole } from '../layers/index.ts';
 import type { ModelSpec } from './spec.ts';
 
-/** Norms before the mixers and before the feed-forward of a layer. */
-export type NormRole = 'inputNorm' | 'feedForwardNorm';
+/** Norms before the mixers and before the feed-forward of a layer, and on their results. */
+export type NormRole = 'inputNorm' | 'postMixerNorm' | 'feedForwardNorm' | 'postFeedForwardNorm';
 export type ModelRole = 'embedding' | 'finalNorm' | 'head';
 export type Role = LayerRole | NormRole | ModelRole;
 
@@ -32,7 +32,9 @@ export const GGUF_NAMES: TensorNames = {
   finalNorm: ['output_norm.weight'],
   head: ['output.weight'],
   inputNorm: ['blk.N.attn_norm.weight'],
+  postMixerNorm: ['blk.N.post_attention_norm.weight'],
   feedForwardNorm: ['blk.N.ffn_norm.weight'],
+  postFeedForwardNorm: ['blk.N.post_ffw_norm.weight'],
   ...Object.assign({}, ...Object.values(LAYERS).map((layer) => layer.ggufNames)),
 };
 
@@ -49,6 +51,8 @@ export const OWN_NAMES: TensorNames = {
   finalNorm: ['model.final_layernorm.weight'],
   head: ['lm_head.weight'],
   inputNorm: ['model.layers.N.input_layernorm.weight'],
+  postMixerNorm: ['model.layers.N.post_mixer_layernorm.weight'],
   feedForwardNorm: ['model.layers.N.pre_ff_layernorm.weight'],
+  postFeedForwardNorm: ['model.layers.N.post_ff_layernorm.weight'],
   ...Object.assign({}, ...Object.values(LAYERS).map((layer) => layer.ownNames)),
 };

@@ -32,6 +32,15 @@ export interface ModelSpec {
   readonly tiedHead: boolean;
   /** Embeddings are multiplied by this (Gemma: sqrt(hiddenSize)). */
   readonly embeddingScale: number;
+  /** What layers add to the residual stream is multiplied by this (Granite). */
+  readonly residualScale: number;
+  /** Logits are multiplied by this (Granite: 1 / `logits_scaling`). */
+  readonly logitScale: number;
+  /**
+   * Added to the weights of the norms around the layers' parts, of the last norm and of those on heads. 1
+   * where files hold them zero-centred (Gemma, Qwen 3.5).
+   */
+  readonly normOffset: 0 | 1;
   /** Longest context the model was made for, in tokens. */
   readonly contextLength: number;
   /** Put in front of a text by models that want it; null where the files name none. */
@@ -47,6 +56,12 @@ export interface ModelSpec {
   readonly layers: readonly LayerSpec[];
 }
 
+/** Of models that scale nothing and whose norms multiply by their weights alone. */
+export const UNSCALED = { embeddingScale: 1, residualScale: 1, logitScale: 1, normOffset: 0 } as const;
+
+/** Where norms stand: on what a part reads, on its result before the sum, or on both. */
+export type NormPlaces = 'before' | 'after' | 'both';
+
 /**
  * One block: `hidden += sum of mixers(norm(hidden))`, then `hidden += feedForward(norm(hidden))`. Most blocks
  * have one mixer and a feed-forward, Mamba's only a mixer, Nemotron-H's one or the other, Falcon-H1's two
@@ -57,6 +72,11 @@ export interface LayerSpec {
   readonly mixers: readonly MixerSpec[];
   /** After the mixers, with a norm of its own. Null: neither feed-forward nor its norm. */
   readonly feedForward: FeedForwardSpec | null;
+  /**
+   * `after` (OLMo 2): `hidden += norm(part(hidden))`; `both` (Gemma 3): `hidden += norm(part(norm(hidden)))`.
+   * Default `before`.
+   */
+  readonly norms?: NormPlaces;
 }
 
 /** What a layer consists of, in the order of the forward pass. */

@@ -6,7 +6,14 @@ export { type ReadSpec, readSpec } from '../architecture/families/index.ts';
 export { marimba } from '../architecture/families/marimba.ts';
 export type { Family } from '../architecture/family.ts';
 export { OWN_NAMES, type Role, withLayer } from '../architecture/roles.ts';
-export { allOfKind, expertsPerToken, hasKind, mixerLetters, partsOf } from '../architecture/spec.ts';
+export {
+  allOfKind,
+  expertsPerToken,
+  hasKind,
+  mixerLetters,
+  partsOf,
+  UNSCALED,
+} from '../architecture/spec.ts';
 export { packingRules } from '../backends/wasm/packing-rules.ts';
 export { ggufForm, llamaCppLimits } from '../export/gguf-architecture.ts';
 export { ggufContents, memoryTensor } from '../export/gguf-model.ts';

@@ -5,7 +5,7 @@ import type { TypedMetadataValue } from '../formats/gguf-values.ts';
 import { f32, text, u32 } from '../formats/gguf-values.ts';
 import { attend, rope } from '../plan/ops/attention.ts';
 import { linear, rmsNorm } from '../plan/ops/dense.ts';
-import { type DerivedVector, type GgufLayer, type Layer, matrix, vector } from './layer.ts';
+import { type DerivedVector, type GgufLayer, type Layer, type LayerTensor, matrix, vector } from './layer.ts';
 import { type RopeScaling, type RopeSpec, ropeInverseFrequencies } from './rope.ts';
 
 /** Attention over all earlier tokens, or over a window of them. */
@@ -26,8 +26,13 @@ export interface AttentionSpec {
   readonly inputBias: boolean;
   /** A bias on the output projection. */
   readonly outputBias: boolean;
-  /** RMS norm on every head of q and k before RoPE (Qwen 3, Gemma 3). */
-  readonly headNorms: boolean;
+  /**
+   * RMS norms of q and k before RoPE: on every head alone with one weight for all (Qwen 3, Gemma 3), or over
+   * all heads at once (OLMo 2).
+   */
+  readonly headNorms: 'none' | 'perHead' | 'whole';
+  /** Multiplies the scores before the softmax; 1 / sqrt(headSize) in most models. */
+  readonly scale: number;
 }
 
 /** Attention over all positions, with neither rotary positions nor biases nor norms. */
@@ -40,7 +45,8 @@ export const plainAttention = (heads: number, kvHeads: number, headSize: number)
   rope: null,
   inputBias: false,
   outputBias: false,
-  headNorms: false,
+  headNorms: 'none',
+  scale: 1 / Math.sqrt(headSize),
 });
 
 export type AttentionRole =
@@ -73,12 +79,7 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
         ? [vector('qBias', [queries], rotates), vector('kBias', [keys], rotates), vector('vBias', [keys])]
         : []),
       ...(a.outputBias ? [vector('oBias', [hiddenSize])] : []),
-      ...(a.headNorms
-        ? [
-            vector('qNorm', [a.headSize], { initial: 'ones' }),
-            vector('kNorm', [a.headSize], { initial: 'ones' }),
-          ]
-        : []),
+      ...headNorms(a),
       ...(a.rope?.scaling?.kind === 'tensor' ? [vector('ropeFactors', [a.rope.rotary / 2])] : []),
     ];
   },
@@ -92,14 +93,15 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
 
   state: ({ window, kvHeads, headSize }) => ({ cache: { window, kvHeads, headSize } }),
 
-  record({ plan: p, weight, find, cache, normEpsilon }, a, input, addTo) {
-    const { heads, kvHeads, headSize, window } = a;
+  record({ plan: p, weight, find, cache, normEpsilon, normOffset: offset }, a, input, addTo) {
+    const { heads, kvHeads, headSize, window, scale } = a;
     let q = linear(p, input, weight('q'), { bias: find('qBias') }); // [T, heads * headSize]
     let k = linear(p, input, weight('k'), { bias: find('kBias') }); // [T, kvHeads * headSize]
     const v = linear(p, input, weight('v'), { bias: find('vBias') }); // [T, kvHeads * headSize]
-    if (a.headNorms) {
-      q = rmsNorm(p, q, weight('qNorm'), normEpsilon, { groups: heads, into: q });
-      k = rmsNorm(p, k, weight('kNorm'), normEpsilon, { groups: kvHeads, into: k });
+    if (a.headNorms !== 'none') {
+      const whole = a.headNorms === 'whole';
+      q = rmsNorm(p, q, weight('qNorm'), normEpsilon, { groups: whole ? 1 : heads, offset, into: q });
+      k = rmsNorm(p, k, weight('kNorm'), normEpsilon, { groups: whole ? 1 : kvHeads, offset, into: k });
     }
     if (a.rope) {
       const inverseFrequencies = weight('ropeFactors').address;
@@ -108,7 +110,7 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
       k = rope(p, k, { heads: kvHeads, ...rotation });
     }
     // [T, heads * headSize]
-    const y = attend(p, q, k, v, { heads, kvHeads, headSize, window, cache: cache() });
+    const y = attend(p, q, k, v, { heads, kvHeads, headSize, window, scale, cache: cache() });
     return linear(p, y, weight('o'), { bias: find('oBias'), addTo });
   },
 
@@ -168,6 +170,16 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
   },
 };
 
+function headNorms(a: AttentionSpec): LayerTensor<AttentionRole>[] {
+  if (a.headNorms === 'none') return [];
+  const norm = (role: AttentionRole, heads: number) =>
+    vector(role, [a.headNorms === 'whole' ? heads * a.headSize : a.headSize], {
+      offsetNorm: true,
+      initial: 'ones',
+    });
+  return [norm('qNorm', a.heads), norm('kNorm', a.kvHeads)];
+}
+
 function ropeKeys({ theta, rotary, scaling }: RopeSpec): Record<string, TypedMetadataValue> {
   const keys = { 'rope.freq_base': f32(theta), 'rope.dimension_count': u32(rotary) };
   if (scaling?.kind !== 'linear') return keys;
@@ -200,7 +212,8 @@ export function attentionFromGguf({ config: c, architecture: arch, shapeOf }: Gg
     },
     inputBias: shapeOf('attn_q.bias') !== undefined,
     outputBias: shapeOf('attn_output.bias') !== undefined,
-    headNorms: shapeOf('attn_q_norm.weight') !== undefined,
+    headNorms: shapeOf('attn_q_norm.weight') ? 'perHead' : 'none',
+    scale: 1 / Math.sqrt(headSize),
   };
 
   function ropeScaling(): RopeScaling | null {

@@ -26,6 +26,8 @@ export interface LayerTensor<Role extends string = string> {
    * through.
    */
   readonly experts?: { readonly count: number; readonly topK: number };
+  /** Multiplies normalised values, after the model's `normOffset` was added to it. */
+  readonly offsetNorm?: true;
   readonly precision?: Precision;
   /** Values before training. Default: 'normal' for matrices, 'zeros' for vectors. */
   readonly initial?: Initial;
@@ -91,6 +93,8 @@ export interface CarriedState<Part extends string = string> {
 export interface Recorder<Role extends string = string, Part extends string = string> {
   readonly plan: PlanBuilder;
   readonly normEpsilon: number;
+  /** Added to weights of norms that are marked `offsetNorm`. */
+  readonly normOffset: number;
   weight(role: Role): PlacedWeight;
   /** Null when the layer has none: biases. */
   find(role: Role): PlacedWeight | null;

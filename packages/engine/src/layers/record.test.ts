@@ -46,6 +46,7 @@ function recorded(part: PartSpec, mode: 'alone' | 'added', keepValues = false) {
     {
       plan,
       normEpsilon: 1e-5,
+      normOffset: 0,
       find,
       weight: (role) => find(role)!,
       state: (name) => states.push(name) * 64,

@@ -4,6 +4,7 @@
 
 import type { NormRole, Role } from '../architecture/roles.ts';
 import type { LayerSpec, ModelSpec } from '../architecture/spec.ts';
+import { ModelError } from '../errors.ts';
 import { layerOf, type PartSpec } from '../layers/index.ts';
 import { embed, gatherLogitRows, linear, rmsNorm } from '../plan/ops/dense.ts';
 import type { PlacedWeight, Plan, PlanBuilder, Value } from '../plan/plan.ts';
@@ -17,13 +18,14 @@ export interface PlacedWeights {
 
 export function forward(p: PlanBuilder, spec: ModelSpec, weights: PlacedWeights, state: StateLayout): Plan {
   p.label('embedding');
-  let hidden = embed(p, weights.get(-1, 'embedding'), spec.embeddingScale); // [T, H]
+  let hidden = embed(p, weights.get(-1, 'embedding'), spec.embeddingScale / spec.residualScale); // [T, H]
   spec.layers.forEach((layer, index) => {
     hidden = block({ p, spec, weights, state, index }, layer, hidden); // [T, H]
   });
   p.label('head');
   const rows = gatherLogitRows(p, hidden); // [wanted, H]
-  const last = rmsNorm(p, rows, weights.get(-1, 'finalNorm'), spec.normEpsilon); // [wanted, H]
+  const finalNorm = weights.get(-1, 'finalNorm');
+  const last = streamNorm(p, spec, rows, finalNorm, spec.logitScale); // [wanted, H]
   const head = weights.get(-1, spec.tiedHead ? 'embedding' : 'head');
   return p.finish(linear(p, last, head)); // [wanted, vocabulary]
 }
@@ -36,25 +38,56 @@ interface Here {
   readonly index: number;
 }
 
+/**
+ * Norm of rows of the residual stream [T, H]. The stream is kept divided by `residualScale`, so that parts
+ * add their results as they are; RMS norm takes the factor out again where epsilon is divided by its square.
+ */
+function streamNorm(p: PlanBuilder, spec: ModelSpec, x: Value, weight: PlacedWeight, scale = 1): Value {
+  const { normEpsilon, residualScale, normOffset } = spec;
+  return rmsNorm(p, x, weight, normEpsilon / residualScale ** 2, { offset: normOffset, scale });
+}
+
 /** The mixers on one norm, then the feed-forward on its own; each adds its result to `hidden`. */
-function block(here: Here, { mixers, feedForward }: LayerSpec, hidden: Value): Value {
-  const { p, spec, weights, state, index } = here;
+function block(here: Here, layer: LayerSpec, hidden: Value): Value {
+  const { p, state, index } = here;
+  const { mixers, feedForward } = layer;
   const label = (part: PartSpec) => p.label(`layer ${index} ${part.kind}`);
-  const norm = (role: NormRole) => rmsNorm(p, hidden, weights.get(index, role), spec.normEpsilon);
   if (mixers[0]) {
     label(mixers[0]);
-    const x = norm('inputNorm'); // [T, H]
-    mixers.forEach((mixer, i) => {
-      label(mixer);
-      hidden = record(here, mixer, state.part(index, i), x, hidden);
-    });
+    hidden = normed(here, layer, ['inputNorm', 'postMixerNorm'], hidden, (x, addTo) =>
+      mixers.reduce<Value | null>((sum, mixer, i) => {
+        label(mixer);
+        return record(here, mixer, state.part(index, i), x, sum);
+      }, addTo),
+    );
   }
   if (feedForward) {
     label(feedForward);
-    const x = norm('feedForwardNorm'); // [T, H]
-    hidden = record(here, feedForward, null, x, hidden);
+    hidden = normed(here, layer, ['feedForwardNorm', 'postFeedForwardNorm'], hidden, (x, addTo) =>
+      record(here, feedForward, null, x, addTo),
+    );
   }
   return hidden;
+}
+
+/** The norms around `run`, which returns its result, or the sum with `addTo`. */
+function normed(
+  { p, spec, weights, index }: Here,
+  { norms = 'before' }: LayerSpec,
+  [before, after]: readonly [NormRole, NormRole],
+  hidden: Value,
+  run: (x: Value, addTo: Value | null) => Value | null,
+): Value {
+  if (norms === 'after' && spec.residualScale !== 1)
+    throw new ModelError(
+      `model: layer ${index}: expected norms before its parts where the residual is scaled`,
+    );
+  const x = norms === 'after' ? hidden : streamNorm(p, spec, hidden, weights.get(index, before)); // [T, H]
+  const y = run(x, norms === 'before' ? hidden : null);
+  if (!y) throw new Error(`layer ${index}: recorded nothing`);
+  if (norms === 'before') return y;
+  const { normEpsilon, normOffset } = spec;
+  return rmsNorm(p, y, weights.get(index, after), normEpsilon, { offset: normOffset, addTo: hidden });
 }
 
 function record(
@@ -62,7 +95,7 @@ function record(
   part: PartSpec,
   state: PartState | null,
   x: Value,
-  hidden: Value,
+  addTo: Value | null,
 ): Value {
   const held = <T>(found: T | null | undefined): T => {
     if (found === null || found === undefined)
@@ -72,10 +105,11 @@ function record(
   const recorder = {
     plan: p,
     normEpsilon: spec.normEpsilon,
+    normOffset: spec.normOffset,
     weight: (role: Role) => weights.get(index, role),
     find: (role: Role) => weights.find(index, role),
     state: (name: string) => held(state?.offsets[name]),
     cache: () => held(state?.cache),
   };
-  return layerOf(part).record(recorder, part, x, hidden);
+  return layerOf(part).record(recorder, part, x, addTo);
 }

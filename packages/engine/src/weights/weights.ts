@@ -69,23 +69,26 @@ export function neededWeights(spec: ModelSpec): NeededWeight[] {
         `model: layer ${layer}: expected mixers of different kinds side by side, found two with a weight ${tensor.role}`,
       );
     seen.add(name);
-    needed.push({ layer, part, moreBits: wantsMoreBits(tensor, layer, spec.layers.length), ...tensor });
+    const moreBits = wantsMoreBits(tensor, layer, spec.layers.length);
+    const initial = tensor.offsetNorm && spec.normOffset ? { initial: 'zeros' as const } : {};
+    needed.push({ layer, part, moreBits, ...tensor, ...initial });
   };
   const norm = (layer: number, role: NormRole | 'finalNorm') =>
-    add(layer, 'norm', vector(role, [hiddenSize], { initial: 'ones' }));
+    add(layer, 'norm', vector(role, [hiddenSize], { offsetNorm: true, initial: 'ones' }));
   add(-1, 'embedding', matrix('embedding', [vocabularySize, hiddenSize], { precision: 'atLeast6Bits' }));
   norm(-1, 'finalNorm');
   if (!spec.tiedHead)
     add(-1, 'head', matrix('head', [vocabularySize, hiddenSize], { precision: 'atLeast6Bits' }));
-  spec.layers.forEach(({ mixers, feedForward }, layer) => {
-    const addPart = (part: PartSpec) => {
-      for (const tensor of layerOf(part).tensors(part, hiddenSize)) add(layer, part.kind, tensor);
+  spec.layers.forEach(({ mixers, feedForward, norms = 'before' }, layer) => {
+    const addParts = (parts: readonly PartSpec[], before: NormRole, after: NormRole) => {
+      if (!parts.length) return;
+      if (norms !== 'after') norm(layer, before);
+      for (const part of parts)
+        for (const tensor of layerOf(part).tensors(part, hiddenSize)) add(layer, part.kind, tensor);
+      if (norms !== 'before') norm(layer, after);
     };
-    if (mixers.length) norm(layer, 'inputNorm');
-    mixers.forEach(addPart);
-    if (!feedForward) return;
-    norm(layer, 'feedForwardNorm');
-    addPart(feedForward);
+    addParts(mixers, 'inputNorm', 'postMixerNorm');
+    addParts(feedForward ? [feedForward] : [], 'feedForwardNorm', 'postFeedForwardNorm');
   });
   return needed;
 }

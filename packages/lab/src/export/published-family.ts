@@ -24,6 +24,8 @@ export function publishedForm(spec: ModelSpec, config: JsonObject): PublishedFor
   const own = ARCHITECTURES[`${config.model_type}`];
   if (own) return { config: withArchitecture(config, own), architecture: own, reasons: [] };
   const reasons: string[] = [];
+  const unusual = unsaid(spec);
+  if (unusual) return { config, architecture: null, reasons: [unusual] };
   for (const attempt of [asMamba, asLlama, asJamba]) {
     const result = attempt(spec);
     if (typeof result !== 'string') return result;
@@ -80,13 +82,25 @@ function asMamba(spec: ModelSpec): PublishedForm | string {
   };
 }
 
+/** What none of the three has a field for. */
+function unsaid({ embeddingScale, residualScale, logitScale, normOffset, layers }: ModelSpec): string | null {
+  if (embeddingScale !== 1 || residualScale !== 1 || logitScale !== 1)
+    return 'its embeddings, residual or logits are scaled';
+  if (normOffset !== 0) return 'its norms are zero-centred';
+  return layers.some(({ norms = 'before' }) => norms !== 'before')
+    ? 'it has norms on results of layers'
+    : null;
+}
+
 /** What both transformer rules need of attention. */
 function plainAttention(spec: ModelSpec, mixers: readonly AttentionSpec[]): string | null {
   if (!same(mixers)) return 'its attention layers differ';
   const [mixer] = mixers;
   if (!mixer) return null;
   if (mixer.window !== null) return 'it has a window';
-  if (mixer.headNorms || mixer.inputBias || mixer.outputBias) return 'its attention has norms or biases';
+  if (mixer.scale !== 1 / Math.sqrt(mixer.headSize)) return 'its attention has a scale of its own';
+  if (mixer.headNorms !== 'none' || mixer.inputBias || mixer.outputBias)
+    return 'its attention has norms or biases';
   return mixer.headSize * mixer.heads === spec.hiddenSize
     ? null
     : 'its heads do not add up to the hidden size';

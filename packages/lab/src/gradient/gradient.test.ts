@@ -2,7 +2,7 @@
 // with every layer kind and option, sizes that are no multiple of anything, several documents in a batch.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ModelSpec } from '@marimba/engine';
+import type { LayerSpec, ModelSpec } from '@marimba/engine';
 import { createRandom } from '@marimba/engine/measure';
 import { type TrainingOptions, TrainingRuntime } from '../train/runtime.ts';
 import {
@@ -50,10 +50,33 @@ const MODELS: Readonly<Record<string, { spec: ModelSpec; options?: Partial<Train
   'attention with rotary positions and head norms': {
     spec: model([
       {
-        mixers: [attention({ rope, headNorms: true, inputBias: false, outputBias: false })],
+        mixers: [attention({ rope, headNorms: 'perHead', inputBias: false, outputBias: false })],
         feedForward: null,
       },
     ]),
+  },
+  'norms on the results only, over all heads of q and k, a scaled head': {
+    spec: model(
+      [
+        { mixers: [attention({ headNorms: 'whole', rope })], feedForward: dense(), norms: 'after' },
+        { mixers: [mamba(), attention({ window: 3 })], feedForward: null, norms: 'after' },
+      ],
+      { logitScale: 0.3 },
+    ),
+  },
+  'zero-centred norms before and after, a scaled residual': {
+    spec: model(
+      [
+        { mixers: [attention({ headNorms: 'perHead' })], feedForward: dense(), norms: 'both' },
+        { mixers: [mamba(), attention()], feedForward: null, norms: 'both' },
+        { mixers: [], feedForward: dense() },
+      ],
+      { normOffset: 1, residualScale: 0.4, embeddingScale: 3, normEpsilon: 0.01 },
+    ),
+  },
+  'norms on results, values computed again': {
+    spec: model([{ mixers: [attention()], feedForward: dense(), norms: 'both' }], { tiedHead: true }),
+    options: { recompute: true },
   },
   'window of 3, odd heads': {
     spec: model([
@@ -181,4 +204,33 @@ it('micro-batches add up to the gradient of one batch', async () => {
   // 1 / targets is f32 in the plan, but the same for both.
   assert.ok(Math.abs(parts.loss - one.loss) < 1e-9);
   parts.values.forEach((v, i) => assert.ok(Math.abs(v - one.values[i]!) < 1e-9, `gradient ${i}`));
+});
+
+it('a scaled residual is the model whose parts end in scaled products, a logit scale one with another head', async () => {
+  const layer: LayerSpec = {
+    mixers: [attention({ outputBias: false })],
+    feedForward: dense({ bias: false }),
+  };
+  const scales = { residualScale: 0.25, logitScale: 0.5, embeddingScale: 3 };
+  const batch = randomBatch(37, [7, 1, 5], 3);
+  const lossOf = async (changes: Partial<ModelSpec>, factors: Readonly<Record<string, number>>) => {
+    // A large epsilon: it does not follow the factor by itself.
+    const spec = model([layer, layer], { embeddingScale: 3, normEpsilon: 0.5, ...changes });
+    const runtime = await TrainingRuntime.create(spec, new DoubleBackend(), { maxTokens: 13 });
+    randomWeights(runtime.store, 5);
+    for (const parameter of runtime.store.list) {
+      const factor = factors[parameter.role] ?? 1;
+      const values = runtime.store.read(parameter);
+      runtime.store.write(
+        parameter,
+        values.map((v) => v * factor),
+      );
+    }
+    return (await runtime.gradients([batch])).loss;
+  };
+  const scaled = await lossOf(scales, {});
+  const folded = await lossOf({}, { o: 0.25, down: 0.25, head: 0.5 });
+  const plain = await lossOf({}, {});
+  assert.ok(Math.abs(scaled - folded) < 1e-9, `expected ${folded}, found ${scaled}`);
+  assert.ok(Math.abs(scaled - plain) > 1e-3);
 });

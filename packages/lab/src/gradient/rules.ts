@@ -52,18 +52,21 @@ const embed: Rule<'embed'> = ({ fields, set }, tape) => {
   });
 };
 
+/** With `accumulate`, y += x, where y is already a copy. */
 const rmsNorm: Rule<'rmsNorm'> = ({ fields, set }, tape) => {
-  const { columns, groups, x, xStride, weight } = fields;
+  const { columns, groups, x, xStride, weight, weightStride, epsilon, offset, scale } = fields;
   const width = numberOf(columns) * numberOf(groups);
   const dy = tape.gradient(fields.y, width);
   if (!dy) return;
   const inverse = tape.temporary(set, (rows) => rows * numberOf(groups) * 4);
   const dx = tape.target(x, width);
-  const common = { x, xStride, columns, groups, dy, dyStride: fields.yStride, inverse };
+  const common = { x, xStride, weightStride, columns, groups, dy, dyStride: fields.yStride, inverse };
   tape.append('rmsNormBackward', set, {
     ...common,
     weight,
-    epsilon: fields.epsilon,
+    epsilon,
+    offset,
+    scale,
     dx: dx.at,
     dxStride: xStride,
     accumulate: dx.accumulate,

@@ -5,6 +5,7 @@
 // memory's f32 view, while integers stay where they are. (Weights pass through f32 in two forward kernels:
 // tests give them values that f32 holds exactly.)
 import type { AttentionSpec, DenseSpec, ExpertsSpec, LayerSpec, MambaSpec, ModelSpec } from '@marimba/engine';
+import { UNSCALED } from '@marimba/engine/architecture';
 import { createRandom } from '@marimba/engine/measure';
 import {
   Arena,
@@ -87,7 +88,8 @@ export const attention = (changes: Partial<AttentionSpec> = {}): AttentionSpec =
   rope: null,
   inputBias: true,
   outputBias: true,
-  headNorms: false,
+  headNorms: 'none',
+  scale: 0.3,
   ...changes,
 });
 
@@ -116,7 +118,7 @@ export const model = (layers: readonly LayerSpec[], changes: Partial<ModelSpec> 
   hiddenSize: 13,
   normEpsilon: 1e-5,
   tiedHead: false,
-  embeddingScale: 1,
+  ...UNSCALED,
   contextLength: 512,
   beginToken: null,
   endTokens: [],

@@ -45,7 +45,7 @@ const MODELS: Readonly<Record<string, ModelSpec>> = {
   transformer: model(
     [
       {
-        mixers: [attention({ heads: 3, kvHeads: 3, headSize: 14, rope, headNorms: true })],
+        mixers: [attention({ heads: 3, kvHeads: 3, headSize: 14, rope, headNorms: 'perHead' })],
         feedForward: dense({ activation: 'gelu', bias: false }),
       },
       {
@@ -62,6 +62,16 @@ const MODELS: Readonly<Record<string, ModelSpec>> = {
       { mixers: [], feedForward: dense({ activation: 'none' }) },
     ],
     odd,
+  ),
+  'zero-centred norms around parts': model(
+    [
+      {
+        mixers: [attention({ heads: 3, kvHeads: 1, headSize: 14, rope, headNorms: 'perHead' })],
+        feedForward: dense({ activation: 'gelu_tanh', bias: false }),
+        norms: 'both',
+      },
+    ],
+    { ...odd, normOffset: 1, residualScale: 0.5, logitScale: 0.25 },
   ),
   'routed, renormalised': model(
     [{ mixers: [odds], feedForward: experts({ count: 5, size: 140, renormalize: true }) }],

@@ -8,6 +8,7 @@ import {
   neededWeights,
   plainAttention,
   resolveActivations,
+  UNSCALED,
 } from '@marimba/engine/architecture';
 import { type Backend, createBackend, type PlacedWeight, Runtime, stateLayout } from '@marimba/engine/plan';
 import { costOfPass, type Machine, macsOf } from './forecast.ts';
@@ -19,7 +20,7 @@ const PROBE: ModelSpec = {
   hiddenSize: 2560,
   normEpsilon: 1e-6,
   tiedHead: true,
-  embeddingScale: 1,
+  ...UNSCALED,
   contextLength: 4096,
   beginToken: null,
   endTokens: [],

@@ -11,7 +11,7 @@ import { jambaSizes, mambaFromGguf } from '../../layers/mamba.ts';
 import type { Family, TensorShapes } from '../family.ts';
 import { differsFrom, layerMisfit, type Misfit, mambaLimits, modelMisfit, uneven } from '../gguf-writing.ts';
 import { GGUF_NAMES, OWN_NAMES } from '../roles.ts';
-import { allOfKind, type LayerSpec, type ModelSpec } from '../spec.ts';
+import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
@@ -53,7 +53,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     hiddenSize,
     normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-6),
     layers,
-    embeddingScale: 1,
+    ...UNSCALED,
     tiedHead: c.flag('tie_word_embeddings', false),
     contextLength: c.size('max_position_embeddings', 262_144, 2 ** 31),
     beginToken: c.tokens('bos_token_id', vocabularySize)[0] ?? null,
@@ -86,7 +86,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     hiddenSize,
     normEpsilon,
     layers,
-    embeddingScale: 1,
+    ...UNSCALED,
     ...ggufCommon(c, arch, shapeOf),
   };
 }

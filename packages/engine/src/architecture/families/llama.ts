@@ -7,7 +7,7 @@ import type { RopeScaling, RopeSpec } from '../../layers/rope.ts';
 import type { Family, GgufWriting, TensorShapes } from '../family.ts';
 import { differsFrom, layerMisfit, type Misfit, modelMisfit, uneven } from '../gguf-writing.ts';
 import { GGUF_NAMES } from '../roles.ts';
-import { allOfKind, type LayerSpec, type ModelSpec } from '../spec.ts';
+import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
 
 /** `rope_theta` and `rope_scaling`, or both in one `rope_parameters` as transformers 5 writes them. */
@@ -58,7 +58,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
           rope,
           inputBias: bias || type === 'qwen2',
           outputBias: bias && type !== 'qwen2',
-          headNorms: type === 'qwen3',
+          headNorms: type === 'qwen3' ? 'perHead' : 'none',
         },
       ],
       feedForward: { kind: 'dense', size, activation, bias: c.flag('mlp_bias', false) },
@@ -71,7 +71,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     vocabularySize,
     hiddenSize,
     layers,
-    embeddingScale: 1,
+    ...UNSCALED,
     normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-6),
     tiedHead: c.flag('tie_word_embeddings', false),
     contextLength: c.size('max_position_embeddings', 2048, 2 ** 31),
@@ -113,7 +113,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     family: 'llama',
     name: arch,
     hiddenSize: c.size(`${arch}.embedding_length`),
-    embeddingScale: 1,
+    ...UNSCALED,
     normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-6),
     layers: Array.from({ length: c.size(`${arch}.block_count`, undefined, 4096) }, () => block),
     ...ggufCommon(c, arch, shapeOf),
@@ -144,7 +144,7 @@ function misfit({ mixers, feedForward }: LayerSpec, holds: (attention: Attention
   if (mixer?.kind !== 'attention' || !mixer.rope || more.length) return 'other than one rotary attention';
   if (feedForward?.kind !== 'dense') return 'no dense feed-forward';
   const { size, bias } = feedForward;
-  if (mixer.headNorms && (mixer.inputBias || mixer.outputBias)) return 'head norms and biases';
+  if (mixer.headNorms !== 'none' && (mixer.inputBias || mixer.outputBias)) return 'head norms and biases';
   if (!holds(mixer)) return 'other biases or head norms';
   const { heads, kvHeads, headSize } = mixer;
   return (
@@ -166,13 +166,18 @@ export const llama: Family = {
   fromHuggingFace,
   fromGguf,
   gguf: [
-    { architecture: 'qwen3', names: GGUF_NAMES, write: writing((a) => a.headNorms) },
+    { architecture: 'qwen3', names: GGUF_NAMES, write: writing((a) => a.headNorms === 'perHead') },
     {
       architecture: 'qwen2',
       names: GGUF_NAMES,
-      write: writing((a) => a.inputBias && !a.outputBias && !a.headNorms),
+      write: writing((a) => a.inputBias && !a.outputBias && a.headNorms === 'none'),
     },
-    { architecture: 'llama', names: GGUF_NAMES, pairedQk: true, write: writing((a) => !a.headNorms, LIMITS) },
+    {
+      architecture: 'llama',
+      names: GGUF_NAMES,
+      pairedQk: true,
+      write: writing((a) => a.headNorms === 'none', LIMITS),
+    },
     { architecture: 'mistral', names: GGUF_NAMES },
   ],
   huggingFaceNames: {

@@ -5,7 +5,7 @@ import { type MambaSpec, mambaFromGguf } from '../../layers/mamba.ts';
 import type { Family, TensorShapes } from '../family.ts';
 import { layerMisfit, type Misfit, mambaLimits, modelMisfit, uneven } from '../gguf-writing.ts';
 import { GGUF_NAMES } from '../roles.ts';
-import { allOfKind, type ModelSpec } from '../spec.ts';
+import { allOfKind, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
 
 const stack = (mixer: MambaSpec, count: number) =>
@@ -37,7 +37,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     hiddenSize,
     normEpsilon: c.number('layer_norm_epsilon', 0, 1, 1e-5),
     tiedHead: c.flag('tie_word_embeddings', true),
-    embeddingScale: 1,
+    ...UNSCALED,
     contextLength: c.size('max_position_embeddings', 1_048_576, 2 ** 31),
     beginToken: c.tokens('bos_token_id', vocabularySize)[0] ?? null,
     endTokens: c.tokens('eos_token_id', vocabularySize),
@@ -51,7 +51,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
   return {
     family: 'mamba',
     name: 'mamba',
-    embeddingScale: 1,
+    ...UNSCALED,
     hiddenSize: c.size(`${arch}.embedding_length`),
     normEpsilon,
     layers: stack(mixer, c.size(`${arch}.block_count`, undefined, 4096)),

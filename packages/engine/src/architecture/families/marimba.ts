@@ -11,7 +11,7 @@ import type { ConfigReader } from '../../formats/config-reader.ts';
 import { FEED_FORWARDS, MIXERS } from '../../layers/index.ts';
 import type { Family } from '../family.ts';
 import { OWN_NAMES } from '../roles.ts';
-import type { LayerSpec, ModelSpec } from '../spec.ts';
+import { type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 
 const NONE = 'none';
 
@@ -82,7 +82,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     hiddenSize: c.size('hidden_size'),
     normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-6),
     layers,
-    embeddingScale: 1,
+    ...UNSCALED,
     tiedHead: c.flag('tie_word_embeddings', false),
     contextLength: c.size('max_position_embeddings', 262_144, 2 ** 31),
     beginToken: c.tokens('bos_token_id', vocabularySize)[0] ?? null,

@@ -23,13 +23,13 @@ export function embedBackward(m: MemoryViews, op: OpFields<'embedBackward'>): vo
   }
 }
 
-/** y = x w / rms: dx = (w dy - x mean(w dy x) / rms^2) / rms. */
+/** y = x w / rms with w = offset + weight: dx = (w dy - x mean(w dy x) / rms^2) / rms; all times `scale`. */
 export function rmsNormBackward(m: MemoryViews, op: OpFields<'rmsNormBackward'>): void {
   const rows = liveRows(m, op.rows);
   const { columns, groups } = op;
-  const weight = floatsAt(m, op.weight, columns);
   for (let r = 0; r < rows; r++) {
     for (let g = 0; g < groups; g++) {
+      const weight = floatsAt(m, op.weight + g * op.weightStride * 4, columns);
       const x = floatsAt(m, op.x + (r * op.xStride + g * columns) * 4, columns);
       const dy = floatsAt(m, op.dy + (r * op.dyStride + g * columns) * 4, columns);
       const dx = floatsAt(m, op.dx + (r * op.dxStride + g * columns) * 4, columns);
@@ -37,13 +37,13 @@ export function rmsNormBackward(m: MemoryViews, op: OpFields<'rmsNormBackward'>)
       let dot = 0;
       for (let i = 0; i < columns; i++) {
         squares += x[i]! * x[i]!;
-        dot += dy[i]! * weight[i]! * x[i]!;
+        dot += dy[i]! * (op.offset + weight[i]!) * x[i]!;
       }
       const inverse = 1 / Math.sqrt(squares / columns + op.epsilon);
       const pull = (dot / columns) * inverse * inverse;
-      m.f32[(op.inverse >>> 2) + r * groups + g] = inverse;
+      m.f32[(op.inverse >>> 2) + r * groups + g] = op.scale * inverse;
       for (let i = 0; i < columns; i++) {
-        const gradient = (dy[i]! * weight[i]! - x[i]! * pull) * inverse;
+        const gradient = (dy[i]! * (op.offset + weight[i]!) - x[i]! * pull) * op.scale * inverse;
         dx[i] = op.accumulate ? dx[i]! + gradient : gradient;
       }
     }
@@ -53,16 +53,17 @@ export function rmsNormBackward(m: MemoryViews, op: OpFields<'rmsNormBackward'>)
 export function rmsNormWeightBackward(m: MemoryViews, op: OpFields<'rmsNormWeightBackward'>): void {
   const rows = liveRows(m, op.rows);
   const { columns, groups } = op;
-  const sums = new Float64Array(columns);
+  const sums = new Float64Array(op.weightStride ? groups * columns : columns);
   for (let r = 0; r < rows; r++) {
     for (let g = 0; g < groups; g++) {
+      const at = g * op.weightStride;
       const inverse = m.f32[(op.inverse >>> 2) + r * groups + g]!;
       const x = floatsAt(m, op.x + (r * op.xStride + g * columns) * 4, columns);
       const dy = floatsAt(m, op.dy + (r * op.dyStride + g * columns) * 4, columns);
-      for (let i = 0; i < columns; i++) sums[i] = sums[i]! + dy[i]! * x[i]! * inverse;
+      for (let i = 0; i < columns; i++) sums[at + i] = sums[at + i]! + dy[i]! * x[i]! * inverse;
     }
   }
-  addTo(floatsAt(m, op.dWeight, columns), sums);
+  addTo(floatsAt(m, op.dWeight, sums.length), sums);
 }
 
 function addTo(target: Float32Array, values: Float64Array): void {

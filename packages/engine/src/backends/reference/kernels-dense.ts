@@ -27,15 +27,16 @@ export function embed(m: MemoryViews, op: OpFields<'embed'>): void {
 
 export function rmsNorm(m: MemoryViews, op: OpFields<'rmsNorm'>): void {
   const rows = liveRows(m, op.rows);
-  const weight = floatsAt(m, op.weight, op.columns);
   for (let r = 0; r < rows; r++) {
     for (let g = 0; g < op.groups; g++) {
+      const weight = floatsAt(m, op.weight + g * op.weightStride * 4, op.columns);
       const x = floatsAt(m, op.x + (r * op.xStride + g * op.columns) * 4, op.columns);
       const y = floatsAt(m, op.y + (r * op.yStride + g * op.columns) * 4, op.columns);
       let squares = 0;
       for (let i = 0; i < op.columns; i++) squares += x[i]! * x[i]!;
-      const scale = 1 / Math.sqrt(squares / op.columns + op.epsilon);
-      for (let i = 0; i < op.columns; i++) y[i] = x[i]! * scale * weight[i]!;
+      const scale = op.scale / Math.sqrt(squares / op.columns + op.epsilon);
+      for (let i = 0; i < op.columns; i++)
+        y[i] = (op.accumulate ? y[i]! : 0) + x[i]! * scale * (op.offset + weight[i]!);
     }
   }
 }

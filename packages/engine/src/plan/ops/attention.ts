@@ -104,6 +104,8 @@ export interface AttentionOptions {
   readonly headSize: number;
   /** Positions that a row sees, itself included; null: all. */
   readonly window: number | null;
+  /** Multiplies the scores. */
+  readonly scale: number;
   readonly cache: CachePlace;
 }
 
@@ -134,7 +136,7 @@ export function attend(p: PlanBuilder, q: Value, k: Value, v: Value, options: At
       ...matrix('q', q),
       ...matrix('y', y),
       heads,
-      scale: 1 / Math.sqrt(headSize),
+      scale: options.scale,
       window: options.window ?? 0,
       scratchBytes: 0, // filled in when the plan is placed
     },

@@ -42,7 +42,11 @@ export function embed(p: PlanBuilder, table: PlacedWeight, scale: number): Value
   return y;
 }
 
-/** Each of `groups` slices of `columns`: y = x / sqrt(mean(x^2) + epsilon) * weight. May run in place. */
+/**
+ * Each of `groups` slices of `columns`: y = (accumulate ? y : 0) + scale * x / sqrt(mean(x^2) + epsilon) *
+ * (offset + weight). From one slice's weight to the next are `weightStride` floats; 0: one serves all. May
+ * run in place.
+ */
 export const rmsNormOp = defineOp(
   'rmsNorm',
   {
@@ -50,33 +54,55 @@ export const rmsNormOp = defineOp(
     ...matrixFields('x'),
     ...matrixFields('y'),
     weight: address,
+    weightStride: integer,
     columns: integer,
     groups: integer,
     epsilon: float,
+    offset: float,
+    scale: float,
+    accumulate: integer,
   },
-  { cost: (op) => ({ bytesPerRow: op.columns * op.groups * 8 }) },
+  { cost: (op) => ({ bytesPerRow: op.columns * op.groups * (op.accumulate ? 12 : 8) }) },
 );
 
-/** Norm of each of `groups` equal slices of x; `into` (which may be x) says where the result may go. */
+export interface NormOptions {
+  /** Equal slices of x, each normalised on its own. Default 1. */
+  readonly groups?: number;
+  /** Added to the weight: 1 where weights are zero-centred. Default 0. */
+  readonly offset?: number;
+  /** Multiplies the result. Default 1. */
+  readonly scale?: number;
+  /** Where the result may go; may be x. */
+  readonly into?: Value;
+  /** Makes the result a sum with this value (in its place unless values are kept). */
+  readonly addTo?: Value;
+}
+
+/** Norm of the slices of x. A weight as wide as one slice serves all; one as wide as x has a part for each. */
 export function rmsNorm(
   p: PlanBuilder,
   x: Value,
   weight: PlacedWeight,
   epsilon: number,
-  options: { groups?: number; into?: Value } = {},
+  options: NormOptions = {},
 ): Value {
-  const y = p.overwrite(options.into, x.columns, x.set);
-  const groups = options.groups ?? 1;
+  const { groups = 1, offset = 0, scale = 1, into, addTo } = options;
+  const columns = x.columns / groups;
+  const y = addTo ? target(p, addTo) : p.overwrite(into, x.columns, x.set);
   p.record(
     rmsNormOp,
-    { set: x.set, reads: [x], writes: [y] },
+    { set: x.set, reads: addTo ? [x, y] : [x], writes: [y] },
     {
       ...matrix('x', x),
       ...matrix('y', y),
       weight: weight.address,
-      columns: x.columns / groups,
+      weightStride: weight.columns > columns ? columns : 0,
+      columns,
       groups,
       epsilon,
+      offset,
+      scale,
+      accumulate: addTo ? 1 : 0,
     },
   );
   return y;

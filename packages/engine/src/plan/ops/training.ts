@@ -83,16 +83,19 @@ export const embedBackwardOp = defineOp(
   { cost: (op) => ({ bytesPerRow: op.columns * 12 }) },
 );
 
-/** Gradient of the norm's input; `inverse` [rows][groups] receives 1 / rms for rmsNormWeightBackward. */
+/** Gradient of the norm's input; `inverse` [rows][groups] receives scale / rms for rmsNormWeightBackward. */
 export const rmsNormBackwardOp = defineOp(
   'rmsNormBackward',
   {
     rows: address,
     ...matrixFields('x'),
     weight: address,
+    weightStride: integer,
     columns: integer,
     groups: integer,
     epsilon: float,
+    offset: float,
+    scale: float,
     ...matrixFields('dy'),
     ...matrixFields('dx'),
     accumulate: integer,
@@ -101,7 +104,7 @@ export const rmsNormBackwardOp = defineOp(
   { cost: (op) => ({ bytesPerRow: op.columns * op.groups * 16 }) },
 );
 
-/** dWeight += sum over rows and groups of dy * x * inverse */
+/** dWeight += sum over rows, and over groups that share it, of dy * x * inverse */
 export const rmsNormWeightBackwardOp = defineOp(
   'rmsNormWeightBackward',
   {
@@ -109,6 +112,7 @@ export const rmsNormWeightBackwardOp = defineOp(
     ...matrixFields('x'),
     ...matrixFields('dy'),
     inverse: address,
+    weightStride: integer,
     columns: integer,
     groups: integer,
     dWeight: address,

@@ -1,5 +1,6 @@
 // RMS normalisation (Zhang & Sennrich 2019). x and y are [rows][stride] f32, each row `groups` slices of
-// `columns` that are normalised on their own; the weight, [columns], serves all slices. One chunk is one row.
+// `columns` that are normalised on their own; the weight is [columns] for all slices (stride 0), or
+// [groups][columns]. One chunk is one row.
 import { liveRows, madd, nextChunk } from './common';
 import { horizontalSum, loadFloats, storeFloats } from './math';
 import { RmsNorm } from '../op-records';
@@ -8,22 +9,23 @@ export function rmsNorm(op: RmsNorm, thread: i32, threads: i32): void {
   const rows = liveRows(op);
   const columns = op.columns;
   const groups = op.groups;
-  const weight = op.weight;
-  const epsilon = op.epsilon;
+  const weightStride = <usize>op.weightStride << 2;
   const xStride = op.xStride << 2;
   const yStride = op.yStride << 2;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
     let x = op.x + <usize>row * xStride;
     let y = op.y + <usize>row * yStride;
+    let weight = op.weight;
     for (let group = 0; group < groups; group++) {
-      normalize(x, y, weight, columns, epsilon);
+      normalize(op, x, y, weight, columns);
+      weight += weightStride;
       x += <usize>columns << 2;
       y += <usize>columns << 2;
     }
   }
 }
 
-function normalize(x: usize, y: usize, weight: usize, columns: i32, epsilon: f32): void {
+function normalize(op: RmsNorm, x: usize, y: usize, weight: usize, columns: i32): void {
   let even = f32x4.splat(0);
   let odd = f32x4.splat(0);
   let at: usize = 0;
@@ -41,14 +43,19 @@ function normalize(x: usize, y: usize, weight: usize, columns: i32, epsilon: f32
     at += 16;
   }
   const mean = horizontalSum(f32x4.add(even, odd)) / <f32>columns;
-  const scale = f32x4.splat(<f32>1 / Mathf.sqrt(mean + epsilon));
+  const scale = f32x4.splat(op.scale / Mathf.sqrt(mean + op.epsilon));
+  const offset = f32x4.splat(op.offset);
+  const accumulate = op.accumulate != 0;
   at = 0;
   for (left = columns; left >= 4; left -= 4) {
-    v128.store(y + at, f32x4.mul(f32x4.mul(v128.load(x + at), scale), v128.load(weight + at)));
+    let value = f32x4.mul(f32x4.mul(v128.load(x + at), scale), f32x4.add(v128.load(weight + at), offset));
+    if (accumulate) value = f32x4.add(value, v128.load(y + at));
+    v128.store(y + at, value);
     at += 16;
   }
   if (left > 0) {
-    const value = f32x4.mul(f32x4.mul(loadFloats(x + at, left), scale), loadFloats(weight + at, left));
+    let value = f32x4.mul(f32x4.mul(loadFloats(x + at, left), scale), f32x4.add(loadFloats(weight + at, left), offset));
+    if (accumulate) value = f32x4.add(value, loadFloats(y + at, left));
     storeFloats(y + at, value, left);
   }
 }

@@ -44,26 +44,30 @@ export function rmsNormBackward(op: RmsNormBackward, thread: i32, threads: i32):
   const rows = liveRows(op);
   const columns = op.columns;
   const groups = op.groups;
-  const accumulate = op.accumulate != 0;
-  const epsilon = op.epsilon;
+  const weightStride = <usize>op.weightStride << 2;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
     let shift: usize = 0;
+    let weight = op.weight;
     for (let group = 0; group < groups; group++) {
       const inverse = normBackward(
+        op,
         rowAt(op.x, op.xStride, row) + shift,
-        op.weight,
+        weight,
         rowAt(op.dy, op.dyStride, row) + shift,
-        rowAt(op.dx, op.dxStride, row) + shift, columns, epsilon, accumulate,
+        rowAt(op.dx, op.dxStride, row) + shift,
       );
+      weight += weightStride;
       store<f32>(op.inverse + (<usize>(row * groups + group) << 2), inverse);
       shift += <usize>columns << 2;
     }
   }
 }
 
-function normBackward(
-  x: usize, weight: usize, dy: usize, dx: usize, columns: i32, epsilon: f32, accumulate: bool,
-): f32 {
+/** One slice; returns scale / rms. */
+function normBackward(op: RmsNormBackward, x: usize, weight: usize, dy: usize, dx: usize): f32 {
+  const columns = op.columns;
+  const accumulate = op.accumulate != 0;
+  const offset = f32x4.splat(op.offset);
   let squares = f32x4.splat(0);
   let dots = f32x4.splat(0);
   for (let i = 0; i < columns; i += 4) {
@@ -71,45 +75,52 @@ function normBackward(
     const left = columns - i;
     const value = loadFloats(x + shift, left);
     squares = madd(value, value, squares);
-    dots = madd(f32x4.mul(loadFloats(dy + shift, left), loadFloats(weight + shift, left)), value, dots);
+    const w = f32x4.add(loadFloats(weight + shift, left), offset);
+    dots = madd(f32x4.mul(loadFloats(dy + shift, left), w), value, dots);
   }
-  const inverse = <f32>1 / Mathf.sqrt(horizontalSum(squares) / <f32>columns + epsilon);
-  const scale = f32x4.splat(inverse);
+  const inverse = <f32>1 / Mathf.sqrt(horizontalSum(squares) / <f32>columns + op.epsilon);
+  const scaled = op.scale * inverse;
+  const scale = f32x4.splat(scaled);
   const pull = f32x4.splat((-horizontalSum(dots) / <f32>columns) * inverse * inverse);
   for (let i = 0; i < columns; i += 4) {
     const shift = <usize>i << 2;
     const left = columns - i;
-    const pulled = madd(
-      loadFloats(x + shift, left), pull, f32x4.mul(loadFloats(dy + shift, left), loadFloats(weight + shift, left)),
-    );
+    const w = f32x4.add(loadFloats(weight + shift, left), offset);
+    const pulled = madd(loadFloats(x + shift, left), pull, f32x4.mul(loadFloats(dy + shift, left), w));
     let gradient = f32x4.mul(pulled, scale);
     if (accumulate) gradient = f32x4.add(gradient, loadFloats(dx + shift, left));
     storeFloats(dx + shift, gradient, left);
   }
-  return inverse;
+  return scaled;
 }
 
 export function rmsNormWeightBackward(op: RmsNormWeightBackward, thread: i32, threads: i32): void {
   const rows = liveRows(op);
   const columns = op.columns;
   const groups = op.groups;
-  const chunks = (columns + 15) / 16;
+  const own = op.weightStride != 0; // a weight for each group
+  const blocks = (columns + 15) / 16;
+  const chunks = own ? blocks * groups : blocks;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
-    for (let i = chunk * 16; i < min(columns, chunk * 16 + 16); i += 4) {
+    const first = own ? chunk / blocks : 0;
+    const count = own ? 1 : groups;
+    const start = (chunk - first * blocks) * 16;
+    for (let i = start; i < min(columns, start + 16); i += 4) {
       const left = columns - i;
+      const shift = <usize>(first * columns + i) << 2;
       let sum = f32x4.splat(0);
-      let inverse = op.inverse;
       for (let row = 0; row < rows; row++) {
-        let x = rowAt(op.x, op.xStride, row) + (<usize>i << 2);
-        let dy = rowAt(op.dy, op.dyStride, row) + (<usize>i << 2);
-        for (let group = 0; group < groups; group++) {
+        let x = rowAt(op.x, op.xStride, row) + shift;
+        let dy = rowAt(op.dy, op.dyStride, row) + shift;
+        let inverse = op.inverse + (<usize>(row * groups + first) << 2);
+        for (let group = 0; group < count; group++) {
           sum = madd(f32x4.mul(loadFloats(x, left), v128.load32_splat(inverse)), loadFloats(dy, left), sum);
           x += <usize>columns << 2;
           dy += <usize>columns << 2;
           inverse += 4;
         }
       }
-      const to = op.dWeight + (<usize>i << 2);
+      const to = op.dWeight + shift;
       storeFloats(to, f32x4.add(loadFloats(to, left), sum), left);
     }
   }
