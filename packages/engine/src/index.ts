@@ -43,7 +43,7 @@ export type {
 } from './generate/types.ts';
 export type { AttentionSpec } from './layers/attention.ts';
 export type { DenseSpec } from './layers/dense.ts';
-export type { ExpertsSpec } from './layers/experts.ts';
+export type { ExpertsSpec, SharedExpertSpec } from './layers/experts.ts';
 export type { FeedForwardSpec, LayerKind, MixerSpec, PartSpec, SpecOf } from './layers/index.ts';
 export type { MambaSpec } from './layers/mamba.ts';
 export type { RopeScaling, RopeSpec } from './layers/rope.ts';

@@ -5,6 +5,7 @@
 export { type ReadSpec, readSpec } from '../architecture/families/index.ts';
 export { marimba } from '../architecture/families/marimba.ts';
 export type { Family } from '../architecture/family.ts';
+export { differsFrom } from '../architecture/gguf-writing.ts';
 export { OWN_NAMES, type Role, withLayer } from '../architecture/roles.ts';
 export {
   allOfKind,
@@ -21,6 +22,7 @@ export type { TokenizerFiles } from '../export/gguf-tokenizer.ts';
 export { ConfigReader } from '../formats/config-reader.ts';
 export { arrange, arrangedShape, restore, sizeOf } from '../layers/arrange.ts';
 export { plainAttention } from '../layers/attention.ts';
+export { plainExperts } from '../layers/experts.ts';
 export { layerOf, MIXER_WORDS } from '../layers/index.ts';
 export { readText, type TextSide } from '../model/text-side.ts';
 export { codesByteLength } from '../plan/codes.ts';

@@ -73,7 +73,7 @@ test('a size for which GGUF has one key cannot differ between layers', () => {
   const { layers, ...rest } = llamaLike({ model_type: 'llama' });
   const wider = {
     ...layers[1]!,
-    feedForward: { kind: 'dense', size: 97, activation: 'silu', bias: false },
+    feedForward: { kind: 'dense', size: 97, gated: true, activation: 'silu', bias: false },
   } as const;
   const spec: ModelSpec = { ...rest, layers: [layers[0]!, wider] };
   assert.throws(() => ggufForm(spec, 'x'), /different layers in different layers/);

@@ -1,19 +1,25 @@
-// The gated feed-forward (Shazeer 2020): down(activation(gate x) * up x).
+// The gated feed-forward (Shazeer 2020): down(activation(gate x) * up x); without a gate its values gate
+// themselves, which with ReLU is the squared ReLU (So et al. 2021): down(relu(up x)^2).
 
 import { u32 } from '../formats/gguf-values.ts';
 import type { Activation } from '../plan/activation.ts';
 import { gatedActivation, linear } from '../plan/ops/dense.ts';
 import { type GgufLayer, type Layer, matrix, vector } from './layer.ts';
 
-/** A gated feed-forward: `down(activation(gate(x)) * up(x))` (SwiGLU where the activation is SiLU). */
+/**
+ * A feed-forward: `down(activation(gate(x)) * up(x))` (SwiGLU where the activation is SiLU), or ungated
+ * `down(activation(up(x)) * up(x))` (the squared ReLU where it is ReLU).
+ */
 export interface DenseSpec {
   /** Tag of the union of layer kinds. */
   readonly kind: 'dense';
   /** Inner size: rows of the gate and up matrices. */
   readonly size: number;
-  /** Applied to the gate. */
+  /** Has a gate matrix. */
+  readonly gated: boolean;
+  /** Applied to the gate, or to the values themselves where there is none. */
   readonly activation: Activation;
-  /** Biases on all three matrices. */
+  /** Biases on all matrices. */
   readonly bias: boolean;
 }
 
@@ -23,17 +29,18 @@ export const dense: Layer<DenseSpec, DenseRole, never> = {
   letter: () => '',
   title: () => 'feed-forward',
 
-  tensors: ({ size, bias }, hiddenSize) => [
-    matrix('gate', [size, hiddenSize]),
+  tensors: ({ size, gated, bias }, hiddenSize) => [
+    ...(gated ? [matrix('gate', [size, hiddenSize])] : []),
     matrix('up', [size, hiddenSize]),
     matrix('down', [hiddenSize, size], { precision: 'moreBitsInSomeLayers', initial: 'residual' }),
-    ...(bias ? [vector('gateBias', [size]), vector('upBias', [size]), vector('downBias', [hiddenSize])] : []),
+    ...(bias && gated ? [vector('gateBias', [size])] : []),
+    ...(bias ? [vector('upBias', [size]), vector('downBias', [hiddenSize])] : []),
   ],
 
-  record({ plan: p, weight, find }, { activation }, input, addTo) {
-    const gate = linear(p, input, weight('gate'), { bias: find('gateBias') }); // [T, size]
+  record({ plan: p, weight, find }, { gated, activation }, input, addTo) {
+    const gate = gated ? linear(p, input, weight('gate'), { bias: find('gateBias') }) : null; // [T, size]
     const up = linear(p, input, weight('up'), { bias: find('upBias') }); // [T, size]
-    const y = gatedActivation(p, gate, up, activation);
+    const y = gatedActivation(p, gate ?? up, up, activation);
     return linear(p, y, weight('down'), { bias: find('downBias'), addTo });
   },
 
@@ -62,6 +69,7 @@ export const dense: Layer<DenseSpec, DenseRole, never> = {
   fromOwn: (c): DenseSpec => ({
     kind: 'dense',
     size: c.size('intermediate_size'),
+    gated: true,
     activation: 'silu',
     bias: false,
   }),
@@ -70,6 +78,7 @@ export const dense: Layer<DenseSpec, DenseRole, never> = {
 export const denseFromGguf = ({ config, architecture, shapeOf }: GgufLayer): DenseSpec => ({
   kind: 'dense',
   size: config.size(`${architecture}.feed_forward_length`),
+  gated: true,
   activation: 'silu',
   bias: shapeOf('ffn_gate.bias') !== undefined,
 });

@@ -1,73 +1,133 @@
-// Routed experts (Shazeer et al. 2017), each a gated feed-forward: softmax over all experts, the top k of
-// them are added up by their weights. Mixtral rescales those to sum to 1, Jamba does not.
+// Routed experts (Shazeer et al. 2017), each a feed-forward: a router scores all experts, the top k of them are
+// added up by their weights. Scores are a softmax over all or a sigmoid of each (DeepSeek-V3, 2024); a bias
+// may steer the choice without entering the weights (Wang et al. 2024), and the choice may be limited to some
+// groups of experts. Of equal scores the lower expert is taken, as torch.topk and llama.cpp do. A shared
+// expert, which every token passes through, may stand beside them (Dai et al. 2024), in Qwen's models behind
+// a gate of its own.
 
-import { ModelError } from '../errors.ts';
+import type { ConfigReader } from '../formats/config-reader.ts';
 import { u32 } from '../formats/gguf-values.ts';
 import type { Activation } from '../plan/activation.ts';
 import { gatedActivation, linear } from '../plan/ops/dense.ts';
-import { combineExperts, expertLinear, route } from '../plan/ops/experts.ts';
-import { type GgufLayer, type Layer, matrix } from './layer.ts';
+import { combineExperts, expertLinear, gateRows, type RoutingRule, route } from '../plan/ops/experts.ts';
+import type { Value } from '../plan/plan.ts';
+import { type GgufLayer, type Layer, matrix, type Recorder, vector } from './layer.ts';
 
 /** A mixture of experts: a router sends each token through `topK` of `count` feed-forwards. */
-export interface ExpertsSpec {
+export interface ExpertsSpec extends RoutingRule {
   /** Tag of the union of layer kinds. */
   readonly kind: 'experts';
   /** Inner size of each expert. */
   readonly size: number;
   /** Experts in the layer. */
   readonly count: number;
-  /** Experts that each token passes through. */
-  readonly topK: number;
-  /** The weights of the chosen experts are rescaled to sum to 1. */
-  readonly renormalize: boolean;
-  /** Applied to the gate of each expert. */
+  /** A bias per expert that is added to the scores for the choice alone; not trained by gradients. */
+  readonly choiceBias: boolean;
+  /** A bias on the router's logits. */
+  readonly routerBias: boolean;
+  /** As in `DenseSpec`, for each expert and for the shared one. */
+  readonly gated: boolean;
+  /** Applied to the gate of each expert, or to its own values where it has none. */
   readonly activation: Activation;
+  /** A feed-forward that every token passes through besides; null: none. */
+  readonly shared: SharedExpertSpec | null;
 }
 
-export type ExpertsRole = 'router' | 'expertGate' | 'expertUp' | 'expertDown';
+/** The expert that every token passes through. */
+export interface SharedExpertSpec {
+  /** Inner size. */
+  readonly size: number;
+  /** Its result is multiplied by the sigmoid of one learned product with the token. */
+  readonly gate: boolean;
+}
+
+/** Softmax over all experts, weights as they are, SwiGLU, nothing shared: Jamba's. */
+export const plainExperts = (size: number, count: number, topK: number): ExpertsSpec => ({
+  kind: 'experts',
+  size,
+  count,
+  topK,
+  score: 'softmax',
+  choiceBias: false,
+  routerBias: false,
+  groupCount: 1,
+  groupsUsed: 1,
+  renormalize: null,
+  weightScale: 1,
+  gated: true,
+  activation: 'silu',
+  shared: null,
+});
+
+export type ExpertsRole =
+  | 'router'
+  | 'routerBias'
+  | 'choiceBias'
+  | 'expertGate'
+  | 'expertUp'
+  | 'expertDown'
+  | 'sharedRouter'
+  | 'sharedGate'
+  | 'sharedUp'
+  | 'sharedDown';
 
 export const experts: Layer<ExpertsSpec, ExpertsRole, never> = {
   letter: () => 'e',
   title: () => 'experts',
 
-  tensors({ size, count, topK }, hiddenSize) {
+  tensors(spec, hiddenSize) {
+    const { size, count, topK, gated, shared } = spec;
     const routed = { experts: { count, topK } };
+    const down = { precision: 'moreBitsInSomeLayers', initial: 'residual' } as const;
     return [
       matrix('router', [count, hiddenSize], { precision: 'f32' }),
-      matrix('expertGate', [count, size, hiddenSize], routed),
+      ...(spec.routerBias ? [vector('routerBias', [count])] : []),
+      ...(spec.choiceBias ? [vector('choiceBias', [count], { untrained: true })] : []),
+      ...(gated ? [matrix('expertGate', [count, size, hiddenSize], routed)] : []),
       matrix('expertUp', [count, size, hiddenSize], routed),
-      matrix('expertDown', [count, hiddenSize, size], {
-        ...routed,
-        precision: 'moreBitsInSomeLayers',
-        initial: 'residual',
-      }),
+      matrix('expertDown', [count, hiddenSize, size], { ...routed, ...down }),
+      ...(shared?.gate ? [matrix('sharedRouter', [1, hiddenSize], { precision: 'f32' })] : []),
+      ...(shared && gated ? [matrix('sharedGate', [shared.size, hiddenSize])] : []),
+      ...(shared ? [matrix('sharedUp', [shared.size, hiddenSize])] : []),
+      ...(shared ? [matrix('sharedDown', [hiddenSize, shared.size], down)] : []),
     ];
   },
 
-  record({ plan: p, weight }, { topK, renormalize, activation }, input, addTo) {
-    if (!addTo)
-      throw new ModelError(
-        'model: expected routed experts whose sum is added as it is, found a norm or factor after',
-      );
-    const routing = route(p, linear(p, input, weight('router')), topK, renormalize); // logits [T, count]
-    const gate = expertLinear(p, input, routing, weight('expertGate')); // [slots, size]
+  record(recorder, spec, input, addTo) {
+    const { plan: p, weight, find } = recorder;
+    const sum = spec.shared ? sharedExpert(recorder, spec, input, addTo) : addTo; // [T, H]
+    const logits = linear(p, input, weight('router'), { bias: find('routerBias') }); // [T, count]
+    const routing = route(p, logits, spec, find('choiceBias'));
+    const gate = spec.gated ? expertLinear(p, input, routing, weight('expertGate')) : null; // [slots, size]
     const up = expertLinear(p, input, routing, weight('expertUp')); // [slots, size]
-    const y = gatedActivation(p, gate, up, activation);
-    return combineExperts(p, addTo, expertLinear(p, y, routing, weight('expertDown')), routing); // [T, H]
+    const y = gatedActivation(p, gate ?? up, up, spec.activation);
+    return combineExperts(p, expertLinear(p, y, routing, weight('expertDown')), routing, sum); // [T, H]
   },
 
   ggufNames: {
     router: ['blk.N.ffn_gate_inp.weight'],
+    routerBias: ['blk.N.ffn_gate_inp.bias'],
+    choiceBias: ['blk.N.exp_probs_b.bias'],
     expertGate: ['blk.N.ffn_gate_exps.weight'],
     expertUp: ['blk.N.ffn_up_exps.weight'],
     expertDown: ['blk.N.ffn_down_exps.weight'],
+    sharedRouter: ['blk.N.ffn_gate_inp_shexp.weight'],
+    sharedGate: ['blk.N.ffn_gate_shexp.weight'],
+    sharedUp: ['blk.N.ffn_up_shexp.weight'],
+    sharedDown: ['blk.N.ffn_down_shexp.weight'],
   },
 
   ownNames: {
     router: ['model.layers.N.feed_forward.router.weight'],
+    routerBias: ['model.layers.N.feed_forward.router.bias'],
+    choiceBias: ['model.layers.N.feed_forward.expert_bias'],
     expertGate: ['model.layers.N.feed_forward.experts.E.gate_proj.weight'],
     expertUp: ['model.layers.N.feed_forward.experts.E.up_proj.weight'],
     expertDown: ['model.layers.N.feed_forward.experts.E.down_proj.weight'],
+    sharedRouter: ['model.layers.N.feed_forward.shared_expert_gate.weight'],
+    sharedGate: ['model.layers.N.feed_forward.shared_expert.gate_proj.weight'],
+    sharedUp: ['model.layers.N.feed_forward.shared_expert.up_proj.weight'],
+    sharedDown: ['model.layers.N.feed_forward.shared_expert.down_proj.weight'],
   },
 
   ggufKeys: ({ size, count, topK }) => ({
@@ -80,25 +140,53 @@ export const experts: Layer<ExpertsSpec, ExpertsRole, never> = {
 
   fromOwn(c): ExpertsSpec {
     const count = c.size('num_experts', undefined, 4096);
+    const size = c.size('moe_intermediate_size', c.size('intermediate_size'));
+    const score = c.text('scoring_func', ['softmax', 'sigmoid'], 'softmax');
+    const shared = c.integer('shared_expert_intermediate_size', 0, 2 ** 24, 0);
+    const plain = plainExperts(size, count, c.size('num_experts_per_tok', 2, count));
     return {
-      kind: 'experts',
-      size: c.size('intermediate_size'),
-      count,
-      topK: c.size('num_experts_per_tok', 2, count),
-      renormalize: false,
-      activation: 'silu',
+      ...plain,
+      ...groupsFrom(c, plain, 'n_group', 'topk_group'),
+      score,
+      choiceBias: c.flag('use_expert_bias', false),
+      renormalize: c.flag('norm_topk_prob', false) ? (score === 'sigmoid' ? 1e-20 : 0) : null,
+      weightScale: c.number('routed_scaling_factor', 1e-6, 1e6, 1),
+      shared: shared ? { size: shared, gate: c.flag('shared_expert_gate', false) } : null,
     };
   },
 };
 
+/** The shared expert's result [T, H], added to `addTo` where there is one. */
+function sharedExpert(
+  { plan: p, weight }: Recorder<ExpertsRole, never>,
+  { shared, gated, activation }: ExpertsSpec,
+  input: Value,
+  addTo: Value | null,
+): Value {
+  const share = shared?.gate ? linear(p, input, weight('sharedRouter')) : null; // [T, 1]
+  const gate = gated ? linear(p, input, weight('sharedGate')) : null; // [T, size]
+  const up = linear(p, input, weight('sharedUp')); // [T, size]
+  const y = gatedActivation(p, gate ?? up, up, activation);
+  return linear(p, share ? gateRows(p, y, share) : y, weight('sharedDown'), { addTo });
+}
+
+/** Groups of a configuration, which must divide the experts and leave enough of them to choose from. */
+export function groupsFrom(
+  c: ConfigReader,
+  { count, topK }: Pick<ExpertsSpec, 'count' | 'topK'>,
+  groups: string,
+  used: string,
+): Pick<ExpertsSpec, 'groupCount' | 'groupsUsed'> {
+  const groupCount = c.size(groups, 1, count);
+  if (count % groupCount) c.fail(groups, `a divisor of the ${count} experts`, groupCount);
+  const groupsUsed = c.size(used, groupCount, groupCount);
+  if ((count / groupCount) * groupsUsed < topK)
+    c.fail(used, `groups with at least ${topK} experts, as many as each token passes through`, groupsUsed);
+  return { groupCount, groupsUsed };
+}
+
 export function expertsFromGguf({ config, architecture }: GgufLayer): ExpertsSpec {
   const count = config.size(`${architecture}.expert_count`, undefined, 4096);
-  return {
-    kind: 'experts',
-    size: config.size(`${architecture}.feed_forward_length`),
-    count,
-    topK: config.size(`${architecture}.expert_used_count`, undefined, count),
-    renormalize: false,
-    activation: 'silu',
-  };
+  const size = config.size(`${architecture}.feed_forward_length`);
+  return plainExperts(size, count, config.size(`${architecture}.expert_used_count`, undefined, count));
 }

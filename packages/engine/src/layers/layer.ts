@@ -28,6 +28,8 @@ export interface LayerTensor<Role extends string = string> {
   readonly experts?: { readonly count: number; readonly topK: number };
   /** Multiplies normalised values, after the model's `normOffset` was added to it. */
   readonly offsetNorm?: true;
+  /** Set by another rule than gradients, so training leaves it as it is. */
+  readonly untrained?: true;
   readonly precision?: Precision;
   /** Values before training. Default: 'normal' for matrices, 'zeros' for vectors. */
   readonly initial?: Initial;

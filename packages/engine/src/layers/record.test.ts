@@ -1,10 +1,10 @@
 // What every kind of layer records: its result alone, or added to other values by the product that makes it.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ModelError } from '../errors.ts';
 import { PlanBuilder, type Value } from '../plan/plan.ts';
 import { arrangedShape } from './arrange.ts';
 import { plainAttention } from './attention.ts';
+import { plainExperts } from './experts.ts';
 import { type LAYERS, layerOf, type PartSpec } from './index.ts';
 import type { Recorder } from './layer.ts';
 
@@ -24,8 +24,8 @@ const PARTS: { readonly [K in keyof typeof LAYERS]: PartSpec } = {
     innerNormEpsilon: 1e-6,
   },
   ema: { kind: 'ema', innerSize: 26 },
-  dense: { kind: 'dense', size: 20, activation: 'silu', bias: true },
-  experts: { kind: 'experts', size: 8, count: 3, topK: 2, renormalize: false, activation: 'silu' },
+  dense: { kind: 'dense', size: 20, gated: true, activation: 'silu', bias: true },
+  experts: plainExperts(8, 3, 2),
 };
 
 function recorded(part: PartSpec, mode: 'alone' | 'added', keepValues = false) {
@@ -70,24 +70,19 @@ for (const [kind, part] of Object.entries(PARTS)) {
       );
     });
 
-    if (kind === 'experts') {
-      it('refuses to stand alone: the sum of experts is always added to something', () => {
-        assert.throws(() => recorded(part, 'alone'), ModelError);
-      });
-    } else {
-      it('stands alone when there is nothing to add to, for a norm or a factor after it', () => {
-        const { ops, y, hidden } = recorded(part, 'alone');
-        assert.notEqual(y.buffer, hidden.buffer);
-        assert.equal(y.columns, HIDDEN);
-        for (const { reads, writes } of ops)
-          assert.ok(!reads.includes(hidden.buffer) && !writes.includes(hidden.buffer));
-        const last = ops.at(-1)!;
-        assert.deepEqual([last.kind, last.fields.accumulate, last.writes], ['linear', 0, [y.buffer]]);
-        assert.equal(ops.length, recorded(part, 'added').ops.length);
-        // Kept values need a copy only where something is added to them.
-        assert.ok(!recorded(part, 'alone', true).ops.some((op) => op.kind === 'copy'));
-      });
-    }
+    it('stands alone when there is nothing to add to, for a norm or a factor after it', () => {
+      const { ops, y, hidden } = recorded(part, 'alone');
+      assert.notEqual(y.buffer, hidden.buffer);
+      assert.equal(y.columns, HIDDEN);
+      for (const { reads, writes } of ops)
+        assert.ok(!reads.includes(hidden.buffer) && !writes.includes(hidden.buffer));
+      const last = ops.at(-1)!;
+      const kinds = kind === 'experts' ? 'combineExperts' : 'linear';
+      assert.deepEqual([last.kind, last.fields.accumulate, last.writes], [kinds, 0, [y.buffer]]);
+      assert.equal(ops.length, recorded(part, 'added').ops.length);
+      // Kept values need a copy only where something is added to them.
+      assert.ok(!recorded(part, 'alone', true).ops.some((op) => op.kind === 'copy'));
+    });
 
     it('uses all of its recurrent state, and its ops cost as many bytes as it takes', () => {
       const { ops, states } = recorded(part, 'added');
@@ -98,3 +93,27 @@ for (const [kind, part] of Object.entries(PARTS)) {
     });
   });
 }
+
+it('experts add to what the shared expert leaves: the sum that is given, or its result alone', () => {
+  const part: PartSpec = { ...plainExperts(8, 3, 2), shared: { size: 10, gate: true } };
+  const added = recorded(part, 'added');
+  assert.deepEqual(
+    added.ops
+      .filter(({ writes }) => writes.includes(added.hidden.buffer))
+      .map(({ kind, fields }) => [kind, fields.accumulate]),
+    [
+      ['linear', 1],
+      ['combineExperts', 1],
+    ],
+  );
+  const alone = recorded(part, 'alone');
+  assert.deepEqual(
+    alone.ops
+      .filter(({ writes }) => writes.includes(alone.y.buffer))
+      .map(({ kind, fields }) => [kind, fields.accumulate]),
+    [
+      ['linear', 0],
+      ['combineExperts', 1],
+    ],
+  );
+});

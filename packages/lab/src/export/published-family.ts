@@ -2,7 +2,7 @@
 // by a rule, and a layer list that follows none of them stays in this project's own form (model_type
 // marimba), with the reason.
 import type { AttentionSpec, LayerSpec, MambaSpec, ModelSpec } from '@marimba/engine';
-import { allOfKind, hasKind } from '@marimba/engine/architecture';
+import { allOfKind, differsFrom, hasKind, plainExperts } from '@marimba/engine/architecture';
 import type { JsonObject } from '@marimba/engine/formats';
 
 export interface PublishedForm {
@@ -117,7 +117,13 @@ function asLlama(spec: ModelSpec): PublishedForm | string {
   if (problem) return `Llama: ${problem}`;
   if (!mixer.rope || mixer.rope.scaling || mixer.rope.rotary !== mixer.headSize)
     return 'Llama: it has no rotary positions, or scaled ones';
-  if (!same(forwards) || forward?.kind !== 'dense' || forward.bias || forward.activation !== 'silu')
+  if (
+    !same(forwards) ||
+    forward?.kind !== 'dense' ||
+    forward.bias ||
+    !forward.gated ||
+    forward.activation !== 'silu'
+  )
     return 'Llama: its feed-forwards are not dense SwiGLU';
   return {
     architecture: 'LlamaForCausalLM',
@@ -163,8 +169,8 @@ function asJamba(spec: ModelSpec): PublishedForm | string {
   const experts = allOfKind(layers, 'experts');
   if (
     !same(experts) ||
-    experts[0]?.renormalize ||
-    forwards.some((f) => f?.activation !== 'silu' || (f.kind === 'dense' && f.bias))
+    experts.some((e) => differsFrom(e, plainExperts(e.size, e.count, e.topK))) ||
+    forwards.some((f) => f?.activation !== 'silu' || !f.gated || (f.kind === 'dense' && f.bias))
   )
     return 'Jamba: its feed-forwards differ';
   const [mixer] = attention;

@@ -110,7 +110,41 @@ const MODELS: Readonly<Record<string, { spec: ModelSpec; options?: Partial<Train
     options: { balanceLoss: 0.5 },
   },
   'renormalised experts': {
-    spec: model([{ mixers: [attention()], feedForward: experts({ renormalize: true, count: 4 }) }]),
+    spec: model([{ mixers: [attention()], feedForward: experts({ renormalize: 0, count: 4 }) }]),
+  },
+  'experts by sigmoid, a bias for the choice, two of three groups, renormalised and scaled': {
+    spec: model([
+      {
+        mixers: [attention()],
+        feedForward: experts({
+          score: 'sigmoid',
+          choiceBias: true,
+          routerBias: true,
+          count: 6,
+          groupCount: 3,
+          groupsUsed: 2,
+          renormalize: 0.25,
+          weightScale: 2.5,
+        }),
+      },
+      { mixers: [], feedForward: experts({ score: 'sigmoid', weightScale: 0.7 }) },
+    ]),
+    options: { balanceLoss: 0.5 },
+  },
+  'softmax and a bias for the choice, renormalised over more than the sum, a shared expert with a gate': {
+    spec: model([
+      {
+        mixers: [attention()],
+        feedForward: experts({
+          choiceBias: true,
+          renormalize: 0.25,
+          weightScale: 1.5,
+          shared: { size: 9, gate: true },
+        }),
+      },
+      { mixers: [], feedForward: experts({ shared: { size: 14, gate: false } }) },
+    ]),
+    options: { balanceLoss: 0.5 },
   },
   'mixers side by side on one norm, then feed-forwards alone': {
     spec: model([
@@ -159,6 +193,10 @@ for (const [name, { spec, options }] of Object.entries(MODELS)) {
       for (const [i, parameter] of runtime.store.list.entries()) {
         const values = runtime.store.read(parameter);
         const scale = Math.max(...gradients[i]!.map(Math.abs));
+        if (parameter.untrained) {
+          assert.equal(scale, 0, `${parameter.layer}.${parameter.role}: expected no gradient`);
+          continue;
+        }
         assert.ok(scale > 0, `${parameter.layer}.${parameter.role}: the gradient is zero`);
         for (let n = 0; n < PER_TENSOR; n++) {
           const at = Math.floor(random() * values.length);

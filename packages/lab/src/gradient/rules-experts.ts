@@ -93,7 +93,7 @@ export const route: Rule<'route'> = ({ fields, set }, tape) => {
   const layer = routedLayer.get(tape);
   if (!layer) return;
   routedLayer.delete(tape);
-  const { x, xStride, topK, renormalize, ids, offsets } = fields;
+  const { x, xStride, topK, score, renormalize, epsilon, weightScale, ids, offsets } = fields;
   const experts = numberOf(fields.experts);
   const { scale, lossesOfLayer } = tape.context.balance;
   tape.append('routeBackward', set, {
@@ -101,7 +101,10 @@ export const route: Rule<'route'> = ({ fields, set }, tape) => {
     xStride,
     experts,
     topK,
+    score,
     renormalize,
+    epsilon,
+    weightScale,
     ids,
     offsets,
     dWeights: layer.dWeights,
@@ -109,5 +112,25 @@ export const route: Rule<'route'> = ({ fields, set }, tape) => {
     dxStride: xStride,
     scale,
     losses: lossesOfLayer(),
+  });
+};
+
+export const gateRows: Rule<'gateRows'> = ({ fields, set }, tape) => {
+  const { x, xStride, gate, gateStride } = fields;
+  const columns = numberOf(fields.columns);
+  const dy = tape.gradient(fields.y, columns);
+  if (!dy) return;
+  tape.append('gateRowsBackward', set, {
+    x,
+    xStride,
+    gate,
+    gateStride,
+    dy,
+    dyStride: fields.yStride,
+    columns,
+    dx: tape.fresh(x, columns),
+    dxStride: xStride,
+    dGate: tape.fresh(gate, 1),
+    dGateStride: gateStride,
   });
 };

@@ -5,7 +5,7 @@
 // memory's f32 view, while integers stay where they are. (Weights pass through f32 in two forward kernels:
 // tests give them values that f32 holds exactly.)
 import type { AttentionSpec, DenseSpec, ExpertsSpec, LayerSpec, MambaSpec, ModelSpec } from '@marimba/engine';
-import { UNSCALED } from '@marimba/engine/architecture';
+import { plainExperts, UNSCALED } from '@marimba/engine/architecture';
 import { createRandom } from '@marimba/engine/measure';
 import {
   Arena,
@@ -96,18 +96,14 @@ export const attention = (changes: Partial<AttentionSpec> = {}): AttentionSpec =
 export const dense = (changes: Partial<DenseSpec> = {}): DenseSpec => ({
   kind: 'dense',
   size: 19,
+  gated: true,
   activation: 'silu',
   bias: true,
   ...changes,
 });
 
 export const experts = (changes: Partial<ExpertsSpec> = {}): ExpertsSpec => ({
-  kind: 'experts',
-  size: 11,
-  count: 3,
-  topK: 2,
-  renormalize: false,
-  activation: 'silu',
+  ...plainExperts(11, 3, 2),
   ...changes,
 });
 

@@ -74,7 +74,26 @@ const MODELS: Readonly<Record<string, ModelSpec>> = {
     { ...odd, normOffset: 1, residualScale: 0.5, logitScale: 0.25 },
   ),
   'routed, renormalised': model(
-    [{ mixers: [odds], feedForward: experts({ count: 5, size: 140, renormalize: true }) }],
+    [{ mixers: [odds], feedForward: experts({ count: 5, size: 140, renormalize: 0 }) }],
+    odd,
+  ),
+  'routed by sigmoid in groups, and a shared expert with a gate': model(
+    [
+      {
+        mixers: [odds],
+        feedForward: experts({
+          score: 'sigmoid',
+          choiceBias: true,
+          routerBias: true,
+          count: 6,
+          groupCount: 3,
+          groupsUsed: 2,
+          renormalize: 1e-6,
+          weightScale: 2.5,
+          shared: { size: 70, gate: true },
+        }),
+      },
+    ],
     odd,
   ),
 };

@@ -28,8 +28,8 @@ export const BLOCKS = ['weights', 'gradients', 'firstMoments', 'secondMoments'] 
 export type Block = (typeof BLOCKS)[number];
 
 /**
- * Which parameters AdamW's decay pulls towards 0: every one, or only matrices (not norms, biases, A, D,
- * convolutions).
+ * Which parameters AdamW's decay pulls towards 0: every one that is trained, or only matrices (not norms,
+ * biases, A, D, convolutions).
  */
 export type DecayedParameters = 'all' | 'matrices';
 
@@ -63,7 +63,8 @@ export class ParameterStore {
   constructor(arena: Arena, spec: ModelSpec, decayed: DecayedParameters = 'matrices') {
     this.#arena = arena;
     const needed = neededWeights(spec);
-    const isDecayed = (weight: NeededWeight) => decayed === 'all' || weight.kind === 'matrix';
+    const isDecayed = (weight: NeededWeight) =>
+      !weight.untrained && (decayed === 'all' || weight.kind === 'matrix');
     const ordered = [...needed.filter(isDecayed), ...needed.filter((weight) => !isDecayed(weight))];
     let offset = 0;
     this.list = ordered.map((weight) => {

@@ -27,7 +27,7 @@ const PROBE: ModelSpec = {
   layers: [
     {
       mixers: [plainAttention(2, 1, 128)],
-      feedForward: { kind: 'dense', size: 40_960, activation: 'silu', bias: false },
+      feedForward: { kind: 'dense', size: 40_960, gated: true, activation: 'silu', bias: false },
     },
   ],
 };

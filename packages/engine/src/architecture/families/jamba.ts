@@ -5,7 +5,7 @@ import type { ConfigReader } from '../../formats/config-reader.ts';
 import { u32 } from '../../formats/gguf-values.ts';
 import { plainAttention } from '../../layers/attention.ts';
 import { denseFromGguf } from '../../layers/dense.ts';
-import { expertsFromGguf } from '../../layers/experts.ts';
+import { expertsFromGguf, plainExperts } from '../../layers/experts.ts';
 import { layerOf } from '../../layers/index.ts';
 import { jambaSizes, mambaFromGguf } from '../../layers/mamba.ts';
 import type { Family, TensorShapes } from '../family.ts';
@@ -41,8 +41,8 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
       mixers: [i % attends.period === attends.offset ? attention : mamba],
       feedForward:
         experts > 1 && i % routed.period === routed.offset
-          ? { kind: 'experts', size, count: experts, topK, renormalize: false, activation }
-          : { kind: 'dense', size, activation, bias: false },
+          ? { ...plainExperts(size, experts, topK), activation }
+          : { kind: 'dense', size, gated: true, activation, bias: false },
     }),
   );
   const vocabularySize = c.size('vocab_size');
@@ -128,16 +128,8 @@ function forwardMisfit({ feedForward }: LayerSpec): Misfit {
   if (!feedForward) return 'no feed-forward';
   const { size } = feedForward;
   if (feedForward.kind === 'dense')
-    return differsFrom(feedForward, { kind: 'dense', size, activation: 'silu', bias: false });
-  const { count, topK } = feedForward;
-  return differsFrom(feedForward, {
-    kind: 'experts',
-    size,
-    count,
-    topK,
-    renormalize: false,
-    activation: 'silu',
-  });
+    return differsFrom(feedForward, { kind: 'dense', size, gated: true, activation: 'silu', bias: false });
+  return differsFrom(feedForward, plainExperts(size, feedForward.count, feedForward.topK));
 }
 
 const FEED_FORWARD = ['model.layers.N.feed_forward.', 'model.layers.N.moe.'];

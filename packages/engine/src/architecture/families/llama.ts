@@ -61,7 +61,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
           headNorms: type === 'qwen3' ? 'perHead' : 'none',
         },
       ],
-      feedForward: { kind: 'dense', size, activation, bias: c.flag('mlp_bias', false) },
+      feedForward: { kind: 'dense', size, gated: true, activation, bias: c.flag('mlp_bias', false) },
     }),
   );
   const vocabularySize = c.size('vocab_size');
@@ -154,7 +154,7 @@ function misfit({ mixers, feedForward }: LayerSpec, holds: (attention: Attention
       'inputBias',
       'outputBias',
       'headNorms',
-    ]) ?? differsFrom(feedForward, { kind: 'dense', size, activation: 'silu', bias })
+    ]) ?? differsFrom(feedForward, { kind: 'dense', size, gated: true, activation: 'silu', bias })
   );
 }
 

@@ -1,9 +1,10 @@
-// Ops of routed experts. A slot is one (row, expert) pair; slots lie sorted by expert.
+// Ops of routed experts and of the expert that they share. A slot is one (row, expert) pair; slots lie sorted
+// by expert.
 import { layoutId, PACKED_BASE } from '../layouts.ts';
 import { addressOf, matrix, type PlanBuilder } from '../plan.ts';
 import type { PlacedWeight, Value } from '../recorded.ts';
 import { linearInput, linearScratchBytes, target } from './dense.ts';
-import { address, defineOp, integer, matrixFields } from './op.ts';
+import { address, defineOp, float, integer, matrixFields } from './op.ts';
 
 /** What `route` finds out, for the ops that follow it. */
 export interface Routing {
@@ -15,9 +16,34 @@ export interface Routing {
   readonly topK: number;
 }
 
+/** How a router's logits become the choice of experts and their weights. */
+export interface RoutingRule {
+  /** Experts that each token passes through. */
+  readonly topK: number;
+  /** The score of each expert: softmax over all logits, or the sigmoid of its own. */
+  readonly score: RouterScore;
+  /** The experts lie in this many equal groups (1: no groups). */
+  readonly groupCount: number;
+  /** Only experts of so many groups are chosen: those whose best two scores have the largest sums. */
+  readonly groupsUsed: number;
+  /** The weights are the chosen scores divided by (their sum + this number); null: the scores. */
+  readonly renormalize: number | null;
+  /** Factor of all weights. */
+  readonly weightScale: number;
+}
+
+/** What a router makes of its logits. */
+export type RouterScore = 'softmax' | 'sigmoid';
+
+const SCORE_ID = { softmax: 0, sigmoid: 1 } as const satisfies Record<RouterScore, number>;
+
+/** Floats of the kernels' workspace: scores, values to choose by, and those of groups. */
+export const routeWorkspace = (experts: number): number => 3 * Math.ceil(experts / 4) * 4;
+
 /**
- * Softmax over expert logits, top-k, and the rows sorted by expert: slots offsets[e]…offsets[e+1] are expert
- * e's, slotRows[slot] the row, slotOf[row * topK + k] the slot, weights[row * topK + k] the routing weight.
+ * Scores of expert logits (0 softmax, 1 sigmoid), top-k by score + choiceBias, and the rows sorted by expert:
+ * slots offsets[e]…offsets[e+1] are expert e's, slotRows[slot] the row, slotOf[row * topK + k] the slot,
+ * weights[row * topK + k] the routing weight. Of equals the lower expert is chosen.
  */
 export const routeOp = defineOp(
   'route',
@@ -26,7 +52,14 @@ export const routeOp = defineOp(
     ...matrixFields('x'),
     experts: integer,
     topK: integer,
+    score: integer,
+    choiceBias: address,
+    groupCount: integer,
+    groupsUsed: integer,
     renormalize: integer,
+    epsilon: float,
+    weightScale: float,
+    workspace: address,
     ids: address,
     weights: address,
     offsets: address,
@@ -36,21 +69,35 @@ export const routeOp = defineOp(
   { cost: (op) => ({ exponentialsPerRow: op.experts }) },
 );
 
-export function route(p: PlanBuilder, logits: Value, topK: number, renormalize: boolean): Routing {
+export function route(
+  p: PlanBuilder,
+  logits: Value,
+  rule: RoutingRule,
+  choiceBias: PlacedWeight | null,
+): Routing {
   const experts = logits.columns;
+  const { topK, renormalize } = rule;
   const ids = p.value(topK);
   const weights = p.value(topK);
   const offsets = p.fixed(experts + 1);
   const slotRows = p.value(1, 'slots');
   const slotOf = p.value(topK);
+  const workspace = p.fixed(routeWorkspace(experts));
   p.record(
     routeOp,
-    { set: 'rows', reads: [logits], writes: [ids, weights, offsets, slotRows, slotOf] },
+    { set: 'rows', reads: [logits], writes: [ids, weights, offsets, slotRows, slotOf, workspace] },
     {
       ...matrix('x', logits),
       experts,
       topK,
-      renormalize: renormalize ? 1 : 0,
+      score: SCORE_ID[rule.score],
+      choiceBias: choiceBias?.address ?? 0,
+      groupCount: rule.groupCount,
+      groupsUsed: rule.groupsUsed,
+      renormalize: renormalize === null ? 0 : 1,
+      epsilon: renormalize ?? 0,
+      weightScale: rule.weightScale,
+      workspace: addressOf(workspace),
       ids: addressOf(ids),
       weights: addressOf(weights),
       offsets: addressOf(offsets),
@@ -117,7 +164,7 @@ export function expertLinear(p: PlanBuilder, x: Value, routing: Routing, weight:
   return y;
 }
 
-/** y[r] += sum over k of weights[r,k] * x[slotOf[r,k]] */
+/** y[r] = (accumulate ? y[r] : 0) + sum over k of weights[r,k] * x[slotOf[r,k]] */
 export const combineExpertsOp = defineOp(
   'combineExperts',
   {
@@ -128,17 +175,21 @@ export const combineExpertsOp = defineOp(
     ...matrixFields('x'),
     ...matrixFields('y'),
     columns: integer,
+    accumulate: integer,
   },
   { cost: (op) => ({ bytesPerRow: op.columns * 4 * (op.topK + 2) }) },
 );
 
-/** `to` + the weighted sum of each row's slots of x, in the place of `to` unless values are kept. */
-export function combineExperts(p: PlanBuilder, to: Value, x: Value, routing: Routing): Value {
+/**
+ * The weighted sum of each row's slots of x; with `addTo`, the sum with it (in its place unless values are
+ * kept).
+ */
+export function combineExperts(p: PlanBuilder, x: Value, routing: Routing, addTo: Value | null): Value {
   const { topK, slotOf, weights } = routing;
-  const y = target(p, to);
+  const y = addTo ? target(p, addTo) : p.value(x.columns);
   p.record(
     combineExpertsOp,
-    { set: 'rows', reads: [x, y, slotOf, weights], writes: [y] },
+    { set: 'rows', reads: addTo ? [x, y, slotOf, weights] : [x, slotOf, weights], writes: [y] },
     {
       topK,
       slotOf: addressOf(slotOf),
@@ -146,7 +197,32 @@ export function combineExperts(p: PlanBuilder, to: Value, x: Value, routing: Rou
       ...matrix('x', x),
       ...matrix('y', y),
       columns: y.columns,
+      accumulate: addTo ? 1 : 0,
     },
+  );
+  return y;
+}
+
+/** y[r] = sigmoid(gate[r]) x[r], with one gate per row. May run in place. */
+export const gateRowsOp = defineOp(
+  'gateRows',
+  {
+    rows: address,
+    ...matrixFields('x'),
+    ...matrixFields('gate'),
+    ...matrixFields('y'),
+    columns: integer,
+  },
+  { cost: (op) => ({ bytesPerRow: op.columns * 8, exponentialsPerRow: 1 }) },
+);
+
+/** Each row of x times the sigmoid of its gate [T, 1], over x unless values are kept. */
+export function gateRows(p: PlanBuilder, x: Value, gate: Value): Value {
+  const y = p.overwrite(x, x.columns, x.set);
+  p.record(
+    gateRowsOp,
+    { set: x.set, reads: [x, gate], writes: [y] },
+    { ...matrix('x', x), ...matrix('gate', gate), ...matrix('y', y), columns: x.columns },
   );
   return y;
 }

@@ -221,10 +221,25 @@ export const combineExpertsBackwardOp = defineOp(
   { cost: (op) => ({ bytesPerRow: op.columns * 12 * op.topK }) },
 );
 
+/** dx[r] = sigmoid(gate[r]) dy[r]; dGate[r] = dy[r] . x[r] times the sigmoid's derivative. */
+export const gateRowsBackwardOp = defineOp(
+  'gateRowsBackward',
+  {
+    rows: address,
+    ...matrixFields('x'),
+    ...matrixFields('gate'),
+    ...matrixFields('dy'),
+    columns: integer,
+    ...matrixFields('dx'),
+    ...matrixFields('dGate'),
+  },
+  { cost: (op) => ({ bytesPerRow: op.columns * 12, exponentialsPerRow: 1 }) },
+);
+
 /**
- * Gradient of the router's logits x through the softmax, plus that of the load-balancing loss (Fedus et al.
- * 2022, eq. 4) scale * experts * sum over e of (slots of e / rows) * mean softmax_e. losses[r] is row r's
- * share of that loss.
+ * Gradient of the router's logits x through scores and weights, plus that of the load-balancing loss (Fedus
+ * et al. 2022, eq. 4) scale * experts * sum over e of (slots of e / rows) * mean share of e in a row's
+ * scores. losses[r] is row r's share of that loss. The choice itself has no gradient, nor has its bias.
  */
 export const routeBackwardOp = defineOp(
   'routeBackward',
@@ -233,7 +248,10 @@ export const routeBackwardOp = defineOp(
     ...matrixFields('x'),
     experts: integer,
     topK: integer,
+    score: integer,
     renormalize: integer,
+    epsilon: float,
+    weightScale: float,
     ids: address,
     offsets: address,
     dWeights: address,

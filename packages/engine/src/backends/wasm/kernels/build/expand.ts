@@ -46,7 +46,9 @@ const GENERATED: readonly (readonly [path: string, text: string])[] = [
 /** Writes what changed, removes what has no source any more; returns the files' texts by their paths. */
 export function expandKernels(): ReadonlyMap<string, string> {
   const files = new Map(GENERATED);
-  const sources = globSync('{index.ts,{attention,common,delta,linear,mamba,training}/**/*.ts}', { cwd: kernels });
+  const sources = globSync('{index.ts,{attention,common,delta,experts,linear,mamba,training}/**/*.ts}', {
+    cwd: kernels,
+  });
   for (const path of sources.map((path) => path.replaceAll('\\', '/')).sort())
     if (!path.endsWith('.gen.ts')) files.set(path, decorated(read(path)));
   mkdirSync(generated, { recursive: true });

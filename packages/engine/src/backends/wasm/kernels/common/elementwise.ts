@@ -115,6 +115,7 @@ export function combineExperts(op: CombineExperts, thread: i32, threads: i32): v
     const first = (chunk % perRow) * CHUNK_COLUMNS;
     const y = op.y + (<usize>row * op.yStride + <usize>first << 2);
     const choices = <usize>(row * topK) << 2;
+    if (op.accumulate == 0) memory.fill(y, 0, <usize>min(CHUNK_COLUMNS, columns - first) << 2);
     for (let k = 0; k < topK; k++) {
       const at = choices + (<usize>k << 2);
       const slot = load<usize>(op.slotOf + at);

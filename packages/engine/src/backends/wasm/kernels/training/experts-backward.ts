@@ -1,7 +1,8 @@
-// Training: the backward of routing and of the weighted sum of experts. One chunk is one row.
+// Training: the backward of routing, of the weighted sum of experts and of a shared expert's gate. One chunk is one
+// row.
 import { liveRows, madd, nextChunk, rowAt } from '../common/common';
-import { expNegative, horizontalSum, loadFloats, storeFloats } from '../common/math';
-import { CombineExpertsBackward, RouteBackward, SumSlots } from '../op-records';
+import { expNegative, horizontalSum, loadFloats, sigmoid, storeFloats } from '../common/math';
+import { CombineExpertsBackward, GateRowsBackward, RouteBackward, SumSlots } from '../op-records';
 
 // @inline
 function slotAt(slots: usize, choice: i32): i32 {
@@ -53,12 +54,29 @@ export function combineExpertsBackward(op: CombineExpertsBackward, thread: i32, 
   }
 }
 
-// @inline
-function exponential(x: f32): f32 {
-  return f32x4.extract_lane(expNegative(f32x4.splat(x)), 0);
+/** One chunk is one row. */
+export function gateRowsBackward(op: GateRowsBackward, thread: i32, threads: i32): void {
+  const rows = liveRows(op);
+  const columns = op.columns;
+  for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
+    const gate = sigmoid(v128.load32_splat(rowAt(op.gate, op.gateStride, row)));
+    const x = rowAt(op.x, op.xStride, row);
+    const dy = rowAt(op.dy, op.dyStride, row);
+    const dx = rowAt(op.dx, op.dxStride, row);
+    let dot = f32x4.splat(0);
+    for (let i = 0; i < columns; i += 4) {
+      const shift = <usize>i << 2;
+      const left = columns - i;
+      const gradient = loadFloats(dy + shift, left);
+      dot = madd(gradient, loadFloats(x + shift, left), dot);
+      storeFloats(dx + shift, f32x4.mul(gradient, gate), left);
+    }
+    const value = f32x4.extract_lane(gate, 0);
+    store<f32>(rowAt(op.dGate, op.dGateStride, row), horizontalSum(dot) * value * (1 - value));
+  }
 }
 
-/** What a probability of expert e costs: scale * experts * (share of rows that chose it) / rows. */
+/** What the share of expert e costs: scale * experts * (share of rows that chose it) / rows. */
 // @inline
 function price(op: RouteBackward, e: i32, rows: i32): f32 {
   const at = op.offsets + (<usize>e << 2);
@@ -71,47 +89,73 @@ export function routeBackward(op: RouteBackward, thread: i32, threads: i32): voi
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) routeRow(op, row, rows);
 }
 
-/** dx holds the exponentials until it becomes the gradient. */
-function routeRow(op: RouteBackward, row: i32, rows: i32): void {
+/** Writes the scores of a row's logits to `scores`: softmax, or sigmoids. */
+function writeScores(op: RouteBackward, x: usize, scores: usize): void {
   const experts = op.experts;
-  const topK = op.topK;
-  const renormalize = op.renormalize != 0;
-  const x = rowAt(op.x, op.xStride, row);
-  const dx = rowAt(op.dx, op.dxStride, row);
-  const ids = op.ids + (<usize>(row * topK) << 2);
-  const dWeights = op.dWeights + (<usize>(row * topK) << 2);
+  if (op.score != 0) {
+    for (let e = 0; e < experts; e++) {
+      const at = <usize>e << 2;
+      store<f32>(scores + at, f32x4.extract_lane(sigmoid(v128.load32_splat(x + at)), 0));
+    }
+    return;
+  }
   let peak = load<f32>(x);
   for (let e = 1; e < experts; e++) peak = max(peak, load<f32>(x + (<usize>e << 2)));
   let total: f32 = 0;
   for (let e = 0; e < experts; e++) {
-    const value = exponential(load<f32>(x + (<usize>e << 2)) - peak);
-    store<f32>(dx + (<usize>e << 2), value);
+    const at = <usize>e << 2;
+    const value = f32x4.extract_lane(expNegative(f32x4.splat(load<f32>(x + at) - peak)), 0);
+    store<f32>(scores + at, value);
     total += value;
   }
+  for (let e = 0; e < experts; e++) {
+    const at = scores + (<usize>e << 2);
+    store<f32>(at, load<f32>(at) / total);
+  }
+}
+
+/**
+ * dx holds the scores until it becomes the gradient. With the sum D that the weights are divided by (1: by none) and
+ * R = sum of dWeight * score over the chosen, a chosen score's gradient is dWeight / D - R / D^2 (dWeight / 1).
+ */
+function routeRow(op: RouteBackward, row: i32, rows: i32): void {
+  const experts = op.experts;
+  const topK = op.topK;
+  const scale = op.weightScale;
+  const dx = rowAt(op.dx, op.dxStride, row);
+  const ids = op.ids + (<usize>(row * topK) << 2);
+  const dWeights = op.dWeights + (<usize>(row * topK) << 2);
+  writeScores(op, rowAt(op.x, op.xStride, row), dx);
+  let total: f32 = 0;
+  for (let e = 0; e < experts; e++) total += load<f32>(dx + (<usize>e << 2));
   let mean: f32 = 0;
   for (let e = 0; e < experts; e++) mean += (price(op, e, rows) * load<f32>(dx + (<usize>e << 2))) / total;
-  let chosen: f32 = total;
-  if (renormalize) {
-    chosen = 0;
-    for (let k = 0; k < topK; k++) chosen += load<f32>(dx + (<usize>load<i32>(ids + (<usize>k << 2)) << 2));
-  }
+  let sum: f32 = 0;
   let routed: f32 = 0;
-  for (let k = 0; k < topK; k++)
-    routed += (
-      load<f32>(dWeights + (<usize>k << 2)) * load<f32>(dx + (<usize>load<i32>(ids + (<usize>k << 2)) << 2))
-    ) / chosen;
+  for (let k = 0; k < topK; k++) {
+    const at = <usize>k << 2;
+    const score = load<f32>(dx + (<usize>load<i32>(ids + at) << 2));
+    sum += score;
+    routed += scale * load<f32>(dWeights + at) * score;
+  }
+  let divisor: f32 = 1;
+  let throughSum: f32 = 0;
+  // Of softmax: scores . gradients, the part of renormalised weights being R (1 / D - sum / D^2).
+  let dot = routed;
+  if (op.renormalize != 0) {
+    divisor = sum + op.epsilon;
+    throughSum = routed / divisor / divisor;
+    dot = throughSum * op.epsilon;
+  }
   for (let e = 0; e < experts; e++) {
     const at = dx + (<usize>e << 2);
     const value = load<f32>(at);
-    let gradient = (value / total) * (price(op, e, rows) - mean);
-    let isChosen = false;
+    let gradient = (price(op, e, rows) - mean) / total;
     for (let k = 0; k < topK; k++) {
       if (load<i32>(ids + (<usize>k << 2)) != e) continue;
-      isChosen = true;
-      gradient += (load<f32>(dWeights + (<usize>k << 2)) * value) / chosen;
+      gradient += (scale * load<f32>(dWeights + (<usize>k << 2))) / divisor - throughSum;
     }
-    if (isChosen || !renormalize) gradient -= (routed * value) / chosen;
-    store<f32>(at, gradient);
+    store<f32>(at, op.score != 0 ? value * (1 - value) * gradient : value * (gradient - dot));
   }
   store<f32>(op.losses + (<usize>row << 2), mean);
 }
