@@ -46,6 +46,7 @@ export type { DenseSpec } from './layers/dense.ts';
 export type { ExpertsSpec, SharedExpertSpec } from './layers/experts.ts';
 export type { FeedForwardSpec, LayerKind, MixerSpec, PartSpec, SpecOf } from './layers/index.ts';
 export type { MambaSpec } from './layers/mamba.ts';
+export type { Mamba2Spec } from './layers/mamba2.ts';
 export type { RopeScaling, RopeSpec } from './layers/rope.ts';
 export { type LoadModelOptions, loadModel } from './load-model.ts';
 export type { Chat, ChatOptions } from './model/chat.ts';

@@ -2,6 +2,7 @@
 // model has, so that an option which is added to models or layers later is refused where nobody knows it.
 
 import type { MambaSpec } from '../layers/mamba.ts';
+import type { Mamba2Spec } from '../layers/mamba2.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from './spec.ts';
 
 /** What cannot be said, to end "found …"; null when everything can. */
@@ -77,5 +78,31 @@ export function mambaLimits(spec: ModelSpec): string[] {
     notes.push(
       'inner norms with an epsilon of their own, for which GGUF has no key: they get that of the layers',
     );
+  return notes;
+}
+
+/** What no GGUF file can say about a Mamba-2 mixer. */
+export function mamba2Misfit({ norm, normGroups, groups, stepLimits }: Mamba2Spec): Misfit {
+  if (norm === 'beforeGate') return 'a norm before the gate';
+  if (norm === 'afterGate' && normGroups !== groups)
+    return `a norm of ${normGroups} slices for ${groups} groups`;
+  const [least, most] = stepLimits;
+  return least > 0 || most < Number.POSITIVE_INFINITY ? `steps kept between ${least} and ${most}` : null;
+}
+
+/** What llama.cpp's Mamba-2 does not read; `wants` beside that, as the architecture does. */
+export function mamba2Limits(
+  spec: ModelSpec,
+  wants: { readonly twiceHidden?: true; readonly convBias?: true } = {},
+): string[] {
+  const some = (check: (mixer: Mamba2Spec) => boolean) => allOfKind(spec.layers, 'mamba2').some(check);
+  const notes: string[] = [];
+  if (wants.twiceHidden && some((m) => m.heads * m.headSize !== 2 * spec.hiddenSize))
+    notes.push('an inner size other than twice the hidden size, which llama.cpp refuses');
+  if (wants.convBias && some((m) => !m.convBias))
+    notes.push('no convolution bias, without which llama.cpp does not load it');
+  if (some((m) => m.norm === 'none'))
+    notes.push('no norm after the gate, without which llama.cpp does not load it');
+  if (some((m) => m.projectionBias)) notes.push('projection biases, which llama.cpp ignores');
   return notes;
 }

@@ -146,7 +146,7 @@ function rowsOf(
   const place = placeOf(first!.role, first!.layer, form);
   if (typeof place === 'string') {
     if (more.length) throw new ModelError(`GGUF: tensor ${name}: expected one weight, found ${held.length}`);
-    return { parts: inPairs(first!, form), shape: first!.shape };
+    return { parts: inPairs(first!, form), shape: first!.ggufShape ?? first!.shape };
   }
   const columns = rowLength(first!.shape);
   const rows = layoutRows(place.rows(spec, first!.layer));

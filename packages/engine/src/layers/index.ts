@@ -6,9 +6,10 @@ import { type EmaRole, type EmaSpec, ema } from './ema.ts';
 import { type ExpertsRole, type ExpertsSpec, experts } from './experts.ts';
 import type { Layer } from './layer.ts';
 import { type MambaRole, type MambaSpec, mamba } from './mamba.ts';
+import { type Mamba2Role, type Mamba2Spec, mamba2 } from './mamba2.ts';
 
 /** A part that mixes positions, carrying a state from token to token. */
-export type MixerSpec = MambaSpec | AttentionSpec | EmaSpec;
+export type MixerSpec = MambaSpec | Mamba2Spec | AttentionSpec | EmaSpec;
 /** A part that works on each position alone. */
 export type FeedForwardSpec = DenseSpec | ExpertsSpec;
 
@@ -18,14 +19,14 @@ export type PartSpec = MixerSpec | FeedForwardSpec;
 export type LayerKind = PartSpec['kind'];
 /** The sizes of a part of one kind. */
 export type SpecOf<K extends LayerKind> = Extract<PartSpec, { kind: K }>;
-export type LayerRole = MambaRole | AttentionRole | EmaRole | DenseRole | ExpertsRole;
+export type LayerRole = MambaRole | Mamba2Role | AttentionRole | EmaRole | DenseRole | ExpertsRole;
 
 /** A kind as loops see it, without its own roles. */
 type AnyLayer<Spec> = Omit<Layer<Spec, LayerRole>, 'ownNames'> & {
   readonly ownNames: Readonly<Partial<Record<LayerRole, readonly string[]>>>;
 };
 
-export const MIXERS = { mamba, attention, ema } as const satisfies {
+export const MIXERS = { mamba, mamba2, attention, ema } as const satisfies {
   [K in MixerSpec['kind']]: AnyLayer<SpecOf<K>>;
 };
 export const FEED_FORWARDS = { dense, experts } as const satisfies {

@@ -13,6 +13,8 @@ export interface LayerTensor<Role extends string = string> {
   readonly role: Role;
   /** As files have it, outermost dimension first: [outputs, inputs] for a matrix. */
   readonly shape: readonly number[];
+  /** As GGUF files have it, where it differs by more than dimensions of 1. */
+  readonly ggufShape?: readonly number[];
   /** Matrices keep the format of their file, or are quantised; vectors become f32. */
   readonly kind: 'matrix' | 'vector';
   /** Order in memory where it differs from the file's: see arrange.ts. */

@@ -179,9 +179,10 @@ function oneTensor(
   name: TensorName,
   tensor: string,
   spec: ModelSpec,
-  { shape, layer, experts }: NeededWeight,
+  { shape, ggufShape, layer, experts }: NeededWeight,
 ): RowSource {
-  if (typeof name === 'string') return whole(need(checkpoint, tensor, shape));
+  if (typeof name === 'string')
+    return whole(need(checkpoint, tensor, (checkpoint.kind === 'gguf' && ggufShape) || shape));
   const layout = name.rows(spec, layer);
   return { tensor: needRows(checkpoint, tensor, layout, shape, experts?.count), runs: takenRows(layout) };
 }

@@ -1,9 +1,9 @@
-// Conformance of the Mamba kernels (causalConv, selectiveScan), and the partition test: any cut of a sequence
+// Conformance of the Mamba kernels (causalConv, selectiveScan, ssdScan), and the partition test: any cut of a sequence
 // into steps, in any company, gives the same outputs and the same state.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { ACTIVATION_ID } from '../../src/plan/activation.ts';
-import { scanScratchBytes } from '../../src/plan/ops/scratch.ts';
+import { SSD_SCRATCH_BYTES, scanScratchBytes } from '../../src/plan/ops/scratch.ts';
 import { encodeOp, type OpFields, opOf, wordsOf } from '../../src/plan/ops.ts';
 import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';
 
@@ -25,7 +25,7 @@ const rowsOf = (
   }));
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 
-type StateOp = 'causalConv' | 'selectiveScan';
+type StateOp = 'causalConv' | 'selectiveScan' | 'ssdScan';
 
 interface Case<K extends StateOp> {
   readonly image: Image;
@@ -122,6 +122,51 @@ const WIDTHS = [
   ...[2, 3, 4, 5].flatMap((width) => [[width, true] as const, [width, false] as const]),
   [8, false] as const,
 ];
+
+interface SsdSizes {
+  readonly heads: number;
+  readonly headSize: number;
+  readonly groups: number;
+  readonly states: number;
+}
+
+function ssdCase(sizes: SsdSizes, lengths: readonly number[], seed: number): Case<'ssdScan'> {
+  const { heads, headSize, groups, states } = sizes;
+  const next = randomSource(seed);
+  const value = () => next() * 2 - 1;
+  const image = new Image();
+  const rows = sum(lengths);
+  const channels = heads * headSize;
+  const stateLength = channels * states;
+  const addresses = lengths.map(() => image.floats(stateLength, value));
+  const step = image.step(lengths.map((length, s) => ({ rows: length, recurrent: addresses[s]! - 64 })));
+  // x, b and c lie side by side, as the convolution leaves them.
+  const stride = channels + 2 * groups * states + 3;
+  const x = image.floats(rows * stride, value);
+  const fields = {
+    rows: step.rows,
+    segments: step.segments,
+    x,
+    xStride: stride,
+    dt: image.floats(rows * (heads + 2), () => next() * 12 - 8),
+    dtStride: heads + 2,
+    dtBias: image.floats(heads, value),
+    b: x + channels * 4,
+    c: x + (channels + groups * states) * 4,
+    bcStride: stride,
+    a: image.floats(heads, () => -Math.exp(next() * 4 - 1)),
+    d: image.floats(heads, value),
+    y: image.floats(rows * (channels + 5), value),
+    yStride: channels + 5,
+    ...sizes,
+    leastStep: seed % 3 ? 0 : 0.01,
+    mostStep: seed % 3 ? Number.POSITIVE_INFINITY : 0.7,
+    stateOffset: 64,
+    scratch: image.reserve(SSD_SCRATCH_BYTES * 3),
+  };
+  return { image, fields, states: addresses, stateLength };
+}
+
 const LENGTHS = [[0], [1], [2, 1], [3, 0, 5, 1], [33]];
 
 for (const build of BUILDS) {
@@ -206,6 +251,59 @@ for (const build of BUILDS) {
       checkOp(machine, [2], { image, kind: 'selectiveScan', fields, outputs, scratch, label: 'extremes' });
     });
 
+    it('ssdScan: odd heads, groups and states, several segments', () => {
+      for (const [heads, headSize, groups] of [
+        [1, 1, 1],
+        [2, 3, 1],
+        [3, 16, 3],
+        [6, 7, 2],
+        [4, 26, 1],
+        [10, 12, 5],
+      ] as const)
+        for (const states of [1, 4, 7, 8, 13, 24, 40])
+          for (const [i, lengths] of LENGTHS.entries()) {
+            const sizes = { heads, headSize, groups, states };
+            const seed = heads + states + i;
+            const { image, fields: apart, states: addresses, stateLength } = ssdCase(sizes, lengths, seed);
+            const fields = seed % 2 ? { ...apart, y: apart.x, yStride: apart.xStride } : apart;
+            const outputs = [
+              ...rowsOf(fields.y, sum(lengths), fields.yStride, heads * headSize, 1e-5, 1e-5),
+              ...addresses.map((address) => ({
+                address,
+                byteLength: stateLength * 4,
+                type: 'f32' as const,
+                relative: 3e-6,
+                absolute: 3e-6,
+              })),
+            ];
+            checkOp(machine, THREADS, {
+              image,
+              kind: 'ssdScan',
+              fields,
+              outputs,
+              scratch: { address: fields.scratch, byteLength: SSD_SCRATCH_BYTES * 3 },
+              label: `${heads} heads of ${headSize}, ${groups} groups, ${states} states, rows ${lengths}`,
+            });
+          }
+    });
+
+    it('ssdScan: extreme steps neither overflow nor leave the range', () => {
+      const { image, fields, states, stateLength } = ssdCase(
+        { heads: 3, headSize: 5, groups: 1, states: 6 },
+        [40],
+        5,
+      );
+      const dt = new Float32Array(image.bytes.buffer, fields.dt, 40 * fields.dtStride);
+      dt.set(Array.from(dt, (_, i) => [-200, -88, -30, 0, 21, 90, 1e4][i % 7]!));
+      const near = { type: 'f32' as const, relative: 1e-5, absolute: 1e-4 };
+      const outputs = [
+        ...rowsOf(fields.y, 40, fields.yStride, 15, 1e-5, 1e-4),
+        ...states.map((address) => ({ address, byteLength: stateLength * 4, ...near })),
+      ];
+      const scratch = { address: fields.scratch, byteLength: SSD_SCRATCH_BYTES * 3 };
+      checkOp(machine, [2], { image, kind: 'ssdScan', fields, outputs, scratch, label: 'extremes' });
+    });
+
     it('any cut of a sequence gives the same outputs and state', () => {
       for (let seed = 0; seed < 18; seed++) {
         const next = randomSource(seed + 77);
@@ -230,6 +328,20 @@ for (const build of BUILDS) {
           runCut(machine, 'selectiveScan', scan, [length]),
           `scan, cuts ${cuts}`,
         );
+        const groups = 1 + (seed % 3);
+        const sizes = {
+          heads: groups * (1 + (seed % 2)),
+          headSize: 1 + Math.floor(next() * 40),
+          groups,
+          states: 1 + Math.floor(next() * 40),
+        };
+        const ssd = ssdCase(sizes, [length], seed);
+        for (const threads of [1, 2, 3])
+          assert.deepEqual(
+            runCut(machine, 'ssdScan', ssd, cuts, threads),
+            runCut(machine, 'ssdScan', ssd, [length]),
+            `ssd, cuts ${cuts}, ${threads} threads`,
+          );
       }
     });
   });
@@ -243,6 +355,7 @@ function runCut<K extends StateOp>(
   kind: K,
   { image, fields, states, stateLength }: Case<K>,
   cuts: readonly number[],
+  threads = 2,
 ): Uint32Array {
   const op = Math.ceil(image.end / 64) * 64;
   const memory = new Uint8Array(machine.memory.buffer);
@@ -256,7 +369,7 @@ function runCut<K extends StateOp>(
     words[rowsAt >>> 2] = rows;
     words[segments >>> 2] = start;
     words[(segments >>> 2) + 1] = rows;
-    machine.run(kind, op, 2);
+    machine.run(kind, op, threads);
     start += rows;
   }
   const y = words.slice(yAt >>> 2, (yAt >>> 2) + start * yStride);

@@ -7,10 +7,11 @@ import type { ModelSpec } from '../spec.ts';
 import { jamba } from './jamba.ts';
 import { llama } from './llama.ts';
 import { mamba } from './mamba.ts';
+import { mamba2 } from './mamba2.ts';
 import { marimba } from './marimba.ts';
 
 /** All of them. GGUF files are written in the first form that holds a model. */
-export const FAMILIES: readonly Family[] = [jamba, mamba, llama, marimba];
+export const FAMILIES: readonly Family[] = [jamba, mamba, mamba2, llama, marimba];
 
 export interface ReadSpec {
   readonly family: Family;

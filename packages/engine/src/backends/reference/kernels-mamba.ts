@@ -1,5 +1,5 @@
-// Reference kernels of the Mamba-1 mixer (Gu & Dao 2023, section 3; Algorithm 2), with the state carried
-// between steps.
+// Reference kernels of the Mamba mixers (Mamba-1: Gu & Dao 2023, section 3, Algorithm 2; Mamba-2: Dao & Gu
+// 2024, section 6), with the state carried between steps.
 
 import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import { ACTIVATION_ID } from '../../plan/activation.ts';
@@ -93,5 +93,43 @@ export function selectiveScan(m: MemoryViews, op: OpFields<'selectiveScan'>): vo
       }
     }
     state.set(h);
+  }
+}
+
+export function ssdScan(m: MemoryViews, op: OpFields<'ssdScan'>): void {
+  if (liveRows(m, op.rows) === 0) return;
+  const { heads, headSize, states } = op;
+  const [bias, a, d] = [op.dtBias, op.a, op.d].map((at) => floatsAt(m, at, heads)) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  for (const segment of segmentsOf(m, op.segments)) {
+    const state = floatsAt(m, segment.recurrent + op.stateOffset, heads * headSize * states);
+    const s = Float64Array.from(state);
+    for (let t = segment.rowStart; t < segment.rowStart + segment.rowCount; t++) {
+      const row = (address: number, stride: number, length: number) =>
+        floatsAt(m, address + t * stride * 4, length);
+      const x = row(op.x, op.xStride, heads * headSize);
+      const dtRaw = row(op.dt, op.dtStride, heads);
+      const b = row(op.b, op.bcStride, op.groups * states);
+      const c = row(op.c, op.bcStride, op.groups * states);
+      const y = row(op.y, op.yStride, heads * headSize);
+      for (let j = 0; j < heads; j++) {
+        const group = Math.floor(j / (heads / op.groups)) * states;
+        const dt = Math.min(Math.max(softplus(dtRaw[j]! + bias[j]!), op.leastStep), op.mostStep);
+        const decay = Math.exp(dt * a[j]!);
+        for (let i = j * headSize; i < (j + 1) * headSize; i++) {
+          let sum = d[j]! * x[i]!;
+          for (let n = 0; n < states; n++) {
+            const at = i * states + n;
+            s[at] = decay * s[at]! + dt * x[i]! * b[group + n]!;
+            sum += s[at]! * c[group + n]!;
+          }
+          y[i] = sum;
+        }
+      }
+    }
+    state.set(s);
   }
 }

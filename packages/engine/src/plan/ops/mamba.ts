@@ -1,10 +1,10 @@
-// Ops of the Mamba mixers: the short convolution, which others share, and the selective scan. Both carry state of their session
-// from step to step.
+// Ops of the Mamba mixers: the short convolution, which others share, the selective scan of Mamba-1 and the
+// scan of Mamba-2. All carry state of their session from step to step.
 import { ACTIVATION_ID } from '../activation.ts';
 import { addressOf, matrix, type PlanBuilder } from '../plan.ts';
 import type { PlacedWeight, Value } from '../recorded.ts';
-import { address, defineOp, integer, matrixFields } from './op.ts';
-import { scanScratchBytes } from './scratch.ts';
+import { address, defineOp, float, integer, matrixFields } from './op.ts';
+import { SSD_SCRATCH_BYTES, scanScratchBytes } from './scratch.ts';
 
 /** What causalConv carries: its last width-1 inputs, [width-1][channels]. */
 export const convStateBytes = (channels: number, width: number): number => (width - 1) * channels * 4;
@@ -152,6 +152,105 @@ export function selectiveScan(p: PlanBuilder, operands: ScanOperands): Value {
       ...matrix('y', y),
       channels: u.columns,
       states,
+      stateOffset,
+    },
+  );
+  return y;
+}
+
+/** What ssdScan carries: S, [heads][headSize][states]. */
+export const ssdStateBytes = (heads: number, headSize: number, states: number): number =>
+  heads * headSize * states * 4;
+
+/**
+ * Mamba-2, for each head with x [headSize] and the b and c [states] of its group (head / (heads / groups)):
+ * dt = clamp(softplus(dtRaw + dtBias)); S = exp(dt a) S + (dt x) b^T; y = S c + d x.
+ * `a` is -exp(A_log) and `d` the skip, one each per head; S is the state, [heads][headSize][states]. b and c
+ * are [rows][groups * states].
+ */
+export const ssdScanOp = defineOp(
+  'ssdScan',
+  {
+    rows: address,
+    segments: address,
+    ...matrixFields('x'),
+    ...matrixFields('dt'),
+    dtBias: address,
+    b: address,
+    c: address,
+    bcStride: address,
+    a: address,
+    d: address,
+    ...matrixFields('y'),
+    heads: integer,
+    headSize: integer,
+    groups: integer,
+    states: integer,
+    leastStep: float,
+    mostStep: float,
+    stateOffset: address,
+    scratch: address,
+  },
+  {
+    cost: (op, { weightBytes }) => ({
+      weightBytes,
+      macsPerRow: 3 * op.heads * op.headSize * op.states,
+      stateBytes: ssdStateBytes(op.heads, op.headSize, op.states),
+      bytesPerRow: 8 * (op.heads * op.headSize + op.groups * op.states) + 4 * op.heads,
+      exponentialsPerRow: 2 * op.heads,
+    }),
+    scratchBytes: (_, threads) => SSD_SCRATCH_BYTES * threads,
+  },
+);
+
+export interface SsdOperands {
+  /** [T, heads * headSize] */
+  readonly x: Value;
+  /** [T, heads], before the bias and softplus. */
+  readonly dt: Value;
+  readonly dtBias: PlacedWeight;
+  /** [T, groups * states], as c: of one buffer. */
+  readonly b: Value;
+  readonly c: Value;
+  readonly a: PlacedWeight;
+  readonly d: PlacedWeight;
+  readonly heads: number;
+  readonly groups: number;
+  readonly states: number;
+  /** dt is kept between these; 0 and Infinity: as it is. */
+  readonly stepLimits: readonly [least: number, most: number];
+  readonly stateOffset: number;
+}
+
+/** Overwrites `x`. */
+export function ssdScan(p: PlanBuilder, operands: SsdOperands): Value {
+  const { x, dt, dtBias, b, c, a, d, heads, groups, states, stepLimits, stateOffset } = operands;
+  const y = p.overwrite(x, x.columns, x.set);
+  p.record(
+    ssdScanOp,
+    {
+      set: x.set,
+      reads: [x, dt, b, c],
+      writes: [y],
+      weightBytes: a.byteLength + d.byteLength + dtBias.byteLength,
+    },
+    {
+      segments: { step: 'segments' },
+      ...matrix('x', x),
+      ...matrix('dt', dt),
+      dtBias: dtBias.address,
+      b: addressOf(b),
+      c: addressOf(c),
+      bcStride: b.stride,
+      a: a.address,
+      d: d.address,
+      ...matrix('y', y),
+      heads,
+      headSize: x.columns / heads,
+      groups,
+      states,
+      leastStep: stepLimits[0],
+      mostStep: stepLimits[1],
       stateOffset,
     },
   );

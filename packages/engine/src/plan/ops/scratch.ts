@@ -30,6 +30,9 @@ export function deltaScanScratchBytes(keySize: number): number {
   return roundUp(keySize * 8, 64);
 }
 
+/** One thread's share for `ssdScan`: two vectors of sums for each of four rows of a state. */
+export const SSD_SCRATCH_BYTES = 128;
+
 /** Queries that an item of attention takes, at most unless one row has more. */
 export const ATTENTION_QUERIES = 80;
 /** Ranges that a cache is split into at most, where several threads share one row. */

@@ -10,6 +10,7 @@ export { embed, linear } from './linear/linear';
 export { rmsNorm } from './common/norm';
 export { rope } from './attention/rope';
 export { selectiveScan } from './mamba/scan';
+export { ssdScan } from './mamba/ssd';
 export { quantizeRows } from './linear/packed-codes';
 export { packRows } from './linear/packed-pack';
 export { multiplyBytes, multiplyFloats } from './common/peak';

@@ -6,6 +6,7 @@ import {
   ATTENTION_SPLITS,
   SCAN_BACKWARD_CHUNK,
   SCAN_CHANNELS,
+  SSD_SCRATCH_BYTES,
 } from '../../../../plan/ops/scratch.ts';
 import { OPTIMIZER_STATE, SUM_CHUNK } from '../../../../plan/ops/training.ts';
 import { SEGMENT, SEGMENT_WORDS } from '../../../../plan/step.ts';
@@ -21,6 +22,7 @@ const NUMBERS = {
   PAGE_TOKENS,
   SCAN_BACKWARD_CHUNK,
   SCAN_CHANNELS,
+  SSD_SCRATCH_BYTES,
   SUM_CHUNK,
 };
 
