@@ -6,7 +6,7 @@ import { seeded } from '../../test/golden.ts';
 import { jamba } from '../architecture/families/jamba.ts';
 import type { Family } from '../architecture/family.ts';
 import { GGUF_NAMES, type TensorNames } from '../architecture/roles.ts';
-import { allOfKind, type ModelSpec } from '../architecture/spec.ts';
+import { allOfKind, type ModelSpec, UNSCALED } from '../architecture/spec.ts';
 import type { Backend } from '../backends/backend.ts';
 import { ReferenceBackend } from '../backends/reference/backend.ts';
 import { WasmBackend } from '../backends/wasm/backend.ts';
@@ -18,6 +18,7 @@ import { byteLengthOf, TENSOR_TYPES } from '../formats/tensor-types.ts';
 import type { Checkpoint, TensorEntry, TensorType } from '../formats/types.ts';
 import { sizeOf } from '../layers/arrange.ts';
 import { plainAttention } from '../layers/attention.ts';
+import { plainExperts } from '../layers/experts.ts';
 import { fingerprint } from './fingerprint.ts';
 import { placeWeights } from './place.ts';
 import type { QuantizeType } from './recipe.ts';
@@ -31,18 +32,18 @@ const SPEC: ModelSpec = {
   hiddenSize: 256,
   normEpsilon: 1e-6,
   tiedHead: true,
-  embeddingScale: 1,
+  ...UNSCALED,
   contextLength: 64,
   beginToken: null,
   endTokens: [],
   layers: [
     {
       mixers: [{ ...plainAttention(3, 3, 26), inputBias: true }],
-      feedForward: { kind: 'dense', size: 101, activation: 'silu', bias: true },
+      feedForward: { kind: 'dense', size: 101, gated: true, activation: 'silu', bias: true },
     },
     {
       mixers: [],
-      feedForward: { kind: 'experts', size: 37, count: 3, topK: 2, renormalize: false, activation: 'silu' },
+      feedForward: plainExperts(37, 3, 2),
     },
   ],
 };

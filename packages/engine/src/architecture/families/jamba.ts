@@ -13,6 +13,7 @@ import { differsFrom, layerMisfit, type Misfit, mambaLimits, modelMisfit, uneven
 import { GGUF_NAMES, OWN_NAMES } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
+import { huggingFaceCommon } from './huggingface.ts';
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   const hiddenSize = c.size('hidden_size');
@@ -45,19 +46,13 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
           : { kind: 'dense', size, gated: true, activation, bias: false },
     }),
   );
-  const vocabularySize = c.size('vocab_size');
   return {
     family: 'jamba',
     name: 'jamba',
-    vocabularySize,
-    hiddenSize,
     normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-6),
     layers,
     ...UNSCALED,
-    tiedHead: c.flag('tie_word_embeddings', false),
-    contextLength: c.size('max_position_embeddings', 262_144, 2 ** 31),
-    beginToken: c.tokens('bos_token_id', vocabularySize)[0] ?? null,
-    endTokens: c.tokens('eos_token_id', vocabularySize),
+    ...huggingFaceCommon(c, { tiedHead: false, contextLength: 262_144 }),
   };
 }
 

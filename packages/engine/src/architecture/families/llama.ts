@@ -3,48 +3,17 @@
 import type { ConfigReader } from '../../formats/config-reader.ts';
 import { type AttentionSpec, attentionFromGguf, plainAttention } from '../../layers/attention.ts';
 import { denseFromGguf } from '../../layers/dense.ts';
-import type { RopeScaling, RopeSpec } from '../../layers/rope.ts';
 import type { Family, GgufWriting, TensorShapes } from '../family.ts';
 import { differsFrom, layerMisfit, type Misfit, modelMisfit, uneven } from '../gguf-writing.ts';
 import { GGUF_NAMES } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-
-/** `rope_theta` and `rope_scaling`, or both in one `rope_parameters` as transformers 5 writes them. */
-function readRope(c: ConfigReader, rotary: number): RopeSpec {
-  const parameters = c.object('rope_parameters');
-  const scaling = ropeScaling(parameters ?? c.object('rope_scaling'));
-  return { theta: (parameters ?? c).number('rope_theta', 1, 1e12, 10_000), rotary, scaling };
-}
-
-function ropeScaling(scaling: ConfigReader | null): RopeScaling | null {
-  if (!scaling) return null;
-  const field = scaling.has('rope_type') ? 'rope_type' : 'type';
-  const kind = scaling.text(field, ['default', 'linear', 'llama3']);
-  if (kind === 'default') return null;
-  const factor = scaling.number('factor', 1e-3, 1e6);
-  if (kind === 'linear') return { kind, factor };
-  return {
-    kind,
-    factor,
-    lowFrequencyFactor: scaling.number('low_freq_factor', 1e-3, 1e6),
-    highFrequencyFactor: scaling.number('high_freq_factor', 1e-3, 1e6),
-    originalContextLength: scaling.size('original_max_position_embeddings', undefined, 2 ** 31),
-  };
-}
+import { huggingFaceCommon, readHeads, readRope } from './huggingface.ts';
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   const type = c.text('model_type', ['llama', 'mistral', 'qwen2', 'qwen3']);
-  const hiddenSize = c.size('hidden_size');
-  const heads = c.size('num_attention_heads');
-  const kvHeads = c.size('num_key_value_heads', heads);
-  if (heads % kvHeads) c.fail('num_key_value_heads', `a divisor of num_attention_heads ${heads}`, kvHeads);
-  if (!c.has('head_dim') && hiddenSize % heads)
-    c.fail('num_attention_heads', `a divisor of hidden_size ${hiddenSize}`, heads);
-  const headSize = c.size('head_dim', Math.floor(hiddenSize / heads), 4096);
-  const rotary = headSize;
-  if (rotary % 2) c.fail('head_dim', 'an even number (RoPE rotates halves)', headSize);
-  const rope = readRope(c, rotary);
+  const { heads, kvHeads, headSize } = readHeads(c);
+  const rope = readRope(c, headSize);
   const windowed = layerWindows(c, type, c.size('num_hidden_layers', undefined, 4096));
   const bias = c.flag('attention_bias', false);
   const size = c.size('intermediate_size');
@@ -64,19 +33,13 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
       feedForward: { kind: 'dense', size, gated: true, activation, bias: c.flag('mlp_bias', false) },
     }),
   );
-  const vocabularySize = c.size('vocab_size');
   return {
     family: 'llama',
     name: type,
-    vocabularySize,
-    hiddenSize,
     layers,
     ...UNSCALED,
     normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-6),
-    tiedHead: c.flag('tie_word_embeddings', false),
-    contextLength: c.size('max_position_embeddings', 2048, 2 ** 31),
-    beginToken: c.tokens('bos_token_id', vocabularySize)[0] ?? null,
-    endTokens: c.tokens('eos_token_id', vocabularySize),
+    ...huggingFaceCommon(c, { tiedHead: false, contextLength: 2048 }),
   };
 }
 

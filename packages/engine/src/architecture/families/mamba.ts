@@ -7,6 +7,7 @@ import { layerMisfit, type Misfit, mambaLimits, modelMisfit, uneven } from '../g
 import { GGUF_NAMES } from '../roles.ts';
 import { allOfKind, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
+import { huggingFaceCommon } from './huggingface.ts';
 
 const stack = (mixer: MambaSpec, count: number) =>
   Array.from({ length: count }, () => ({ mixers: [mixer], feedForward: null }));
@@ -29,18 +30,12 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     innerNorms: falcon ? 'plain' : 'none',
     innerNormEpsilon: c.number('mixer_rms_eps', 0, 1, 1e-6),
   };
-  const vocabularySize = c.size('vocab_size');
   return {
     family: 'mamba',
     name: falcon ? 'falcon_mamba' : 'mamba',
-    vocabularySize,
-    hiddenSize,
     normEpsilon: c.number('layer_norm_epsilon', 0, 1, 1e-5),
-    tiedHead: c.flag('tie_word_embeddings', true),
     ...UNSCALED,
-    contextLength: c.size('max_position_embeddings', 1_048_576, 2 ** 31),
-    beginToken: c.tokens('bos_token_id', vocabularySize)[0] ?? null,
-    endTokens: c.tokens('eos_token_id', vocabularySize),
+    ...huggingFaceCommon(c, { tiedHead: true, contextLength: 1_048_576 }),
     layers: stack(mixer, c.size('num_hidden_layers', undefined, 4096)),
   };
 }

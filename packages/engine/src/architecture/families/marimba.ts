@@ -12,6 +12,7 @@ import { FEED_FORWARDS, MIXERS } from '../../layers/index.ts';
 import type { Family } from '../family.ts';
 import { OWN_NAMES } from '../roles.ts';
 import { type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
+import { huggingFaceCommon } from './huggingface.ts';
 
 const NONE = 'none';
 
@@ -74,19 +75,13 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     if (more.length) c.fail('feed_forward_types', 'one word per layer', forwards[i]);
     return { mixers: partsNamed(c, 'layer_types', MIXER_READERS, type), feedForward };
   });
-  const vocabularySize = c.size('vocab_size');
   return {
     family: 'marimba',
     name: 'marimba',
-    vocabularySize,
-    hiddenSize: c.size('hidden_size'),
     normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-6),
     layers,
     ...UNSCALED,
-    tiedHead: c.flag('tie_word_embeddings', false),
-    contextLength: c.size('max_position_embeddings', 262_144, 2 ** 31),
-    beginToken: c.tokens('bos_token_id', vocabularySize)[0] ?? null,
-    endTokens: c.tokens('eos_token_id', vocabularySize),
+    ...huggingFaceCommon(c, { tiedHead: false, contextLength: 262_144 }),
   };
 }
 
