@@ -61,9 +61,6 @@ const PENDING: ReadonlySet<string> = new Set([
   'falcon-h1.gguf',
   'falcon-h1-norm',
   'falcon-h1-norm.gguf',
-  'gemma3',
-  'gemma3-p6',
-  'gemma3-p6.gguf',
 ]);
 
 export const isPending = (name: FamilyModel, source: FamilySource): boolean =>

@@ -33,6 +33,7 @@ const ALWAYS_SAID = [
   'beginToken',
   'endTokens',
   'layers',
+  'normOffset',
   'weightScales',
 ] as const satisfies readonly (keyof ModelSpec)[];
 type AlwaysSaid = (typeof ALWAYS_SAID)[number];

@@ -22,6 +22,8 @@ export interface ConvertJob {
   readonly target: TensorType;
   /** Hugging Face stores A_log, GGUF A = −exp(A_log). */
   readonly negateExp: boolean;
+  /** Added to every value: Hugging Face may store norms zero-centred. */
+  readonly add: number;
   /** Where the result goes in the new file. */
   readonly to: number;
 }
@@ -45,11 +47,12 @@ export const addLoss = (a: Loss, b: Loss): Loss => ({
 export function convertRows(job: ConvertJob, raw: Uint8Array): { bytes: Uint8Array; loss: Loss } {
   const { type, target, columns, runs } = job;
   const scaled = runs.some(({ scale }) => scale !== 1);
-  if (type === target && !job.negateExp && !scaled) return { bytes: raw, loss: NO_LOSS };
+  if (type === target && !job.negateExp && !job.add && !scaled) return { bytes: raw, loss: NO_LOSS };
   const values = new Float32Array(countRows(runs) * columns);
   dequantize(type, raw, values);
   if (scaled) scaleRows(values, job);
   if (job.negateExp) for (let i = 0; i < values.length; i++) values[i] = -Math.exp(values[i]!);
+  if (job.add) for (let i = 0; i < values.length; i++) values[i] = values[i]! + job.add;
   checkFinite(job, values, 'finite weights', 'The file is damaged.');
   const bytes = new Uint8Array(byteLengthOf(target, values.length));
   quantize(target as WritableTensorType, values, bytes);

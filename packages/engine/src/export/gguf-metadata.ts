@@ -22,8 +22,10 @@ export function architectureMetadata(spec: ModelSpec, { architecture, write }: W
     ['attention.head_count', u32(0)],
     ['attention.layer_norm_rms_epsilon', f32(spec.normEpsilon)],
   ]);
+  const own = write.keys?.(spec) ?? {};
   for (const [key, values] of layerKeys(spec))
-    keys.set(key, oneValue(key, values, write.perLayer?.includes(key) ?? false));
+    if (!Object.hasOwn(own, key))
+      keys.set(key, oneValue(key, values, write.perLayer?.includes(key) ?? false));
   // llama.cpp's converter leaves out head sizes that follow from the hidden size.
   const [heads, headSize] = ['attention.head_count', 'attention.key_length'].map(
     (key) => keys.get(key)?.value,
@@ -32,7 +34,7 @@ export function architectureMetadata(spec: ModelSpec, { architecture, write }: W
     keys.delete('attention.key_length');
     keys.delete('attention.value_length');
   }
-  for (const [key, value] of Object.entries(write.keys?.(spec) ?? {}))
+  for (const [key, value] of Object.entries(own))
     if (value) keys.set(key, value);
     else keys.delete(key);
   return new Map([...keys].map(([key, value]) => [`${architecture}.${key}`, value]));

@@ -44,6 +44,8 @@ export interface GgufTensor {
   readonly parts: readonly RowSource[];
   /** Hugging Face stores A_log, GGUF A = −exp(A_log). */
   readonly negateExp: boolean;
+  /** Hugging Face may store norms zero-centred, GGUF what values are multiplied by. */
+  readonly add: number;
 }
 
 export interface GgufContents {
@@ -131,6 +133,7 @@ function tensorsOf(
       type: quantizable ? storedType({ ...first!, shape }, type) : 'F32',
       sourceType: parts[0]!.tensor.type,
       negateExp: first!.logOfNegative ?? false,
+      add: first!.offsetNorm ? spec.normOffset : 0,
     };
   });
 }
@@ -226,6 +229,7 @@ function ropeFactors(spec: ModelSpec, form: WritableForm): GgufTensor | null {
     type: 'F32',
     sourceType: 'F32',
     negateExp: false,
+    add: 0,
   };
 }
 

@@ -142,6 +142,7 @@ function* jobsOf(tensors: readonly GgufTensor[], layout: GgufLayout): Generator<
           runs: sliceRuns(runs, row, count),
           columns,
           negateExp: tensor.negateExp,
+          add: tensor.add,
           to,
         };
         to += byteLengthOf(tensor.type, count * columns);

@@ -92,6 +92,7 @@ function fromGguf(checkpoint: GgufCheckpoint, found: readonly FoundWeight[], typ
       quantizable,
       parts: [whole(entry)],
       negateExp: false,
+      add: 0,
     };
   });
   // Parts become one file; an earlier quantiser's importance matrix (`quantize.*`) says nothing about this

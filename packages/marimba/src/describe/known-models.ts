@@ -79,6 +79,7 @@ const transformer = (
 });
 
 const APACHE = 'Apache-2.0';
+const GEMMA = 'Gemma Terms of Use (gated: needs --token)';
 
 export const KNOWN_MODELS: readonly KnownModel[] = [
   {
@@ -218,6 +219,22 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
     goodFor: 'chat with a small cache',
     publishedParameters: 1544,
     config: transformer('qwen2', [1536, 8960, 28], [12, 2, 128], 151_936),
+  },
+  {
+    name: 'gemma-3-270m',
+    hub: 'google/gemma-3-270m-it',
+    licence: GEMMA,
+    goodFor: 'small tasks that it was tuned for; five layers of six keep a window of 512 tokens',
+    publishedParameters: 268,
+    config: transformer('gemma3_text', [640, 2048, 18], [4, 1, 256], 262_144, { sliding_window: 512 }),
+  },
+  {
+    name: 'gemma-3-1b',
+    hub: 'google/gemma-3-1b-it',
+    licence: GEMMA,
+    goodFor: 'chat with a small cache, in many languages',
+    publishedParameters: 1000,
+    config: transformer('gemma3_text', [1152, 6912, 26], [4, 1, 256], 262_144, { sliding_window: 512 }),
   },
   {
     name: 'llama-3.2-1b',

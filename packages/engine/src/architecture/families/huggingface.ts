@@ -56,3 +56,20 @@ export function readRopeScaling(scaling: ConfigReader | null): RopeScaling | nul
     originalContextLength: scaling.size('original_max_position_embeddings', undefined, 2 ** 31),
   };
 }
+
+/** One entry of `layer_types` for each layer; null where the file has no list. */
+export function readLayerTypes<T extends string>(
+  c: ConfigReader,
+  count: number,
+  known: readonly T[],
+): T[] | null {
+  const types = c.raw('layer_types');
+  if (types === undefined || types === null) return null;
+  if (!Array.isArray(types) || types.length !== count)
+    c.fail('layer_types', `a list of ${count} entries, one per layer`, types);
+  return types.map((type: unknown) => {
+    const found = known.find((one) => one === type);
+    if (found === undefined) c.fail('layer_types', `entries among ${known.join(', ')}`, type);
+    return found;
+  });
+}

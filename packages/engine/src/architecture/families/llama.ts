@@ -8,7 +8,7 @@ import { differsFrom, layerMisfit, type Misfit, modelMisfit, uneven } from '../g
 import { GGUF_NAMES } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-import { huggingFaceCommon, readHeads, readRope } from './huggingface.ts';
+import { huggingFaceCommon, readHeads, readLayerTypes, readRope } from './huggingface.ts';
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   const type = c.text('model_type', ['llama', 'mistral', 'qwen2', 'qwen3']);
@@ -53,17 +53,13 @@ function layerWindows(c: ConfigReader, type: string, count: number): (number | n
   // A Mistral configuration without the field means 4096 (transformers' default); with null it means none.
   const unsaid = type === 'mistral' && c.raw('sliding_window') === undefined ? 4096 : null;
   const window = slides ? c.size('sliding_window', undefined, 2 ** 31) : unsaid;
-  const types = c.raw('layer_types');
-  if (Array.isArray(types)) {
-    if (types.length !== count)
-      c.fail('layer_types', `${count} entries, one per layer`, `${types.length} entries`);
-    return types.map((t: unknown) => {
-      if (t === 'full_attention') return null;
-      if (t !== 'sliding_attention' || window === null)
-        c.fail('layer_types', 'full_attention, or sliding_attention with a sliding_window', t);
+  const types = readLayerTypes(c, count, ['full_attention', 'sliding_attention']);
+  if (types)
+    return types.map((found) => {
+      if (found === 'full_attention') return null;
+      if (window === null) c.fail('layer_types', 'full_attention without a sliding_window', found);
       return window;
     });
-  }
   // Llama has no windows: Hugging Face ignores the field there.
   const first = type === 'mistral' ? 0 : qwen ? c.integer('max_window_layers', 0, 4096, 28) : count;
   return Array.from({ length: count }, (_, i) => (i >= first ? window : null));

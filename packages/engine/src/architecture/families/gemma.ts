@@ -1,0 +1,274 @@
+// Gemma 3's text models (Gemma Team 2025): norms before and after every part, five layers with a window to one
+// without, each kind with its own base of rotary positions. Files of the models that see images hold the same
+// layers under a longer name. Field names and defaults are those of transformers' Gemma3TextConfig.
+import type { ConfigReader } from '../../formats/config-reader.ts';
+import { f32, u32 } from '../../formats/gguf-values.ts';
+import { type AttentionSpec, attentionFromGguf, plainAttention } from '../../layers/attention.ts';
+import { denseFromGguf } from '../../layers/dense.ts';
+import type { RopeSpec } from '../../layers/rope.ts';
+import type { Family, TensorShapes } from '../family.ts';
+import { differsFrom, layerMisfit, type Misfit, modelMisfit, uneven } from '../gguf-writing.ts';
+import { GGUF_NAMES } from '../roles.ts';
+import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
+import { ggufCommon, ggufLayer } from './gguf.ts';
+import { readLayerTypes, readRopeScaling } from './huggingface.ts';
+
+/** Layers without a window, and bases of rotary positions, where files do not say. */
+const PATTERN = 6;
+const FULL_THETA = 1_000_000;
+const WINDOW_THETA = 10_000;
+
+const ACTIVATIONS = { gelu_pytorch_tanh: 'gelu_tanh', gelu: 'gelu', silu: 'silu' } as const;
+type LayerType = 'full_attention' | 'sliding_attention';
+
+/** Every `pattern`-th layer sees all positions. */
+const isFull = (layer: number, pattern: number): boolean => (layer + 1) % pattern === 0;
+
+function fromHuggingFace(outer: ConfigReader): ModelSpec {
+  const type = outer.text('model_type', ['gemma3', 'gemma3_text']);
+  const c = type === 'gemma3_text' ? outer : outer.object('text_config');
+  if (!c) outer.fail('text_config', 'the configuration of the text model', undefined);
+  c.refuse({
+    attn_logit_softcapping: [],
+    final_logit_softcapping: [],
+    use_bidirectional_attention: [false],
+  });
+  const hiddenSize = c.size('hidden_size', 2304);
+  const feedForward = {
+    kind: 'dense',
+    gated: true,
+    size: c.size('intermediate_size', 9216),
+    activation:
+      ACTIVATIONS[c.text('hidden_activation', ['gelu_pytorch_tanh', 'gelu', 'silu'], 'gelu_pytorch_tanh')],
+    bias: false,
+  } as const;
+  const attention = readAttention(c);
+  const layers = readTypes(c).map(
+    (layer): LayerSpec => ({ mixers: [attention[layer]], feedForward, norms: 'both' }),
+  );
+  const vocabularySize = c.size('vocab_size', 262_208);
+  const tokens = (field: string, missing: number) => {
+    const found = (outer.has(field) ? outer : c).tokens(field, vocabularySize);
+    return found.length ? found : [missing];
+  };
+  return {
+    family: 'gemma3',
+    name: type,
+    vocabularySize,
+    hiddenSize,
+    layers,
+    ...UNSCALED,
+    embeddingScale: Math.sqrt(hiddenSize),
+    normOffset: 1,
+    normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-6),
+    tiedHead: (outer.has('tie_word_embeddings') ? outer : c).flag('tie_word_embeddings', true),
+    contextLength: c.size('max_position_embeddings', 131_072, 2 ** 31),
+    beginToken: tokens('bos_token_id', 2)[0]!,
+    endTokens: tokens('eos_token_id', 1),
+  };
+}
+
+/** transformers 5 writes a `_sliding_window_pattern` too, which says nothing beside `layer_types`. */
+function readTypes(c: ConfigReader): LayerType[] {
+  const count = c.size('num_hidden_layers', 26, 4096);
+  const types = readLayerTypes<LayerType>(c, count, ['full_attention', 'sliding_attention']);
+  if (types) return types;
+  const pattern = c.size('sliding_window_pattern', PATTERN, 4096);
+  return Array.from({ length: count }, (_, i) =>
+    isFull(i, pattern) ? 'full_attention' : 'sliding_attention',
+  );
+}
+
+/** The attention of each type of layer. */
+function readAttention(c: ConfigReader): Record<LayerType, AttentionSpec> {
+  const heads = c.size('num_attention_heads', 8);
+  const kvHeads = c.size('num_key_value_heads', 4);
+  if (heads % kvHeads) c.fail('num_key_value_heads', `a divisor of num_attention_heads ${heads}`, kvHeads);
+  const headSize = c.size('head_dim', 256, 4096);
+  if (headSize % 2) c.fail('head_dim', 'an even number (RoPE rotates halves)', headSize);
+  const bias = c.flag('attention_bias', false);
+  const ropes = readRopes(c, headSize);
+  const attention = (type: LayerType): AttentionSpec => ({
+    ...plainAttention(heads, kvHeads, headSize),
+    rope: ropes[type],
+    inputBias: bias,
+    outputBias: bias,
+    headNorms: 'perHead',
+    scale: 1 / Math.sqrt(c.number('query_pre_attn_scalar', 1e-3, 1e6, 256)),
+  });
+  const window = c.size('sliding_window', 4096, 2 ** 31);
+  return {
+    full_attention: attention('full_attention'),
+    sliding_attention: { ...attention('sliding_attention'), window },
+  };
+}
+
+/** `rope_parameters` by type of layer; before transformers 5, `rope_scaling` stretched the full layers alone. */
+function readRopes(c: ConfigReader, rotary: number): Record<LayerType, RopeSpec> {
+  const parameters = c.object('rope_parameters');
+  if (parameters && !parameters.has('full_attention') && !parameters.has('sliding_attention'))
+    c.fail('rope_parameters', 'one entry for each type of layer', c.raw('rope_parameters'));
+  const read = (type: LayerType, field: string, theta: number, scaling: ConfigReader | null): RopeSpec => {
+    const own = parameters?.object(type) ?? null;
+    own?.refuse({ partial_rotary_factor: [1] });
+    return {
+      theta: own?.has('rope_theta') ? own.number('rope_theta', 1, 1e12) : c.number(field, 1, 1e12, theta),
+      rotary,
+      scaling: readRopeScaling(scaling ?? own),
+    };
+  };
+  return {
+    full_attention: read('full_attention', 'rope_theta', FULL_THETA, c.object('rope_scaling')),
+    sliding_attention: read('sliding_attention', 'rope_local_base_freq', WINDOW_THETA, null),
+  };
+}
+
+/** llama.cpp knows the largest model, whose scale does not follow from its heads, by its number of layers. */
+const ggufScale = (hiddenSize: number, layers: number, { heads, headSize }: AttentionSpec): number =>
+  1 / Math.sqrt(layers === 62 ? Math.floor(hiddenSize / heads) : headSize);
+
+function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
+  c.refuse({ [`${arch}.final_logit_softcapping`]: [0], [`${arch}.attn_logit_softcapping`]: [0] });
+  const hiddenSize = c.size(`${arch}.embedding_length`);
+  const count = c.size(`${arch}.block_count`, undefined, 4096);
+  const layer = ggufLayer(c, arch, shapeOf, 0);
+  const feedForward = { ...denseFromGguf(layer), activation: 'gelu_tanh' } as const;
+  const read = attentionFromGguf(layer);
+  const windowed = { ...read, scale: ggufScale(hiddenSize, count, read) };
+  const full = { ...windowed, window: null };
+  const theta = c.number(`${arch}.rope.freq_base_swa`, 1, 1e12, WINDOW_THETA);
+  const local = { ...windowed, rope: { theta, rotary: read.rope!.rotary, scaling: null } };
+  const slides = read.window === null ? null : windowsOf(c, arch, count);
+  return {
+    family: 'gemma3',
+    name: arch,
+    hiddenSize,
+    ...UNSCALED,
+    embeddingScale: Math.sqrt(hiddenSize),
+    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-6),
+    layers: Array.from({ length: count }, (_, i) => ({
+      mixers: [slides?.[i] ? local : full],
+      feedForward,
+      norms: 'both',
+    })),
+    ...ggufCommon(c, arch, shapeOf),
+  };
+}
+
+/** Which layers have a window: a list of flags or the distance of those without; 6 where the file is silent. */
+function windowsOf(c: ConfigReader, arch: string, count: number): boolean[] {
+  const field = `${arch}.attention.sliding_window_pattern`;
+  const list = c.raw(field);
+  if (Array.isArray(list)) {
+    if (list.length !== count || list.some((flag) => typeof flag !== 'boolean'))
+      c.fail(field, `${count} flags, one per layer`, list);
+    return list as boolean[];
+  }
+  const pattern = c.size(field, PATTERN, 4096);
+  return Array.from({ length: count }, (_, i) => !isFull(i, pattern));
+}
+
+function misfit(spec: ModelSpec): Misfit {
+  const attention = allOfKind(spec.layers, 'attention');
+  const windows = attention.filter(({ window }) => window !== null);
+  const whole = attention.filter(({ window }) => window === null);
+  return (
+    modelMisfit(spec, ['embeddingScale']) ??
+    (spec.embeddingScale === Math.sqrt(spec.hiddenSize)
+      ? null
+      : 'embeddings scaled by another factor than the root of the hidden size') ??
+    layerMisfit(spec, (layer) => partsMisfit(layer, spec), ['norms']) ??
+    uneven(
+      attention.map(({ heads, kvHeads, headSize }) => [heads, kvHeads, headSize]),
+      'numbers of heads',
+    ) ??
+    uneven(
+      spec.layers.map(({ feedForward }) => feedForward),
+      'feed-forwards',
+    ) ??
+    uneven(windows, 'windows or their positions') ??
+    uneven(whole, 'rotary positions') ??
+    (windows.length && attention.some(({ window }, i) => (window === null) !== isFull(i, PATTERN))
+      ? 'windows in other layers than five of six'
+      : null)
+  );
+}
+
+function partsMisfit({ mixers, feedForward, norms }: LayerSpec, { hiddenSize, layers }: ModelSpec): Misfit {
+  const [mixer, ...more] = mixers;
+  if (mixer?.kind !== 'attention' || !mixer.rope || more.length) return 'other than one rotary attention';
+  if (norms !== 'both') return 'no norms on the results';
+  if (feedForward?.kind !== 'dense') return 'no dense feed-forward';
+  const { heads, kvHeads, headSize, rope } = mixer;
+  const plain: AttentionSpec = {
+    ...plainAttention(heads, kvHeads, headSize),
+    headNorms: 'perHead',
+    scale: ggufScale(hiddenSize, layers.length, mixer),
+  };
+  if (rope.rotary !== headSize) return 'a part of each head rotated';
+  if (rope.scaling && (mixer.window !== null || rope.scaling.kind !== 'linear'))
+    return `rotary positions scaled by ${rope.scaling.kind}`;
+  return (
+    differsFrom(mixer, plain, ['rope', 'window']) ??
+    differsFrom(feedForward, {
+      kind: 'dense',
+      size: feedForward.size,
+      gated: true,
+      activation: 'gelu_tanh',
+      bias: false,
+    })
+  );
+}
+
+/** Two bases; the window, which a model without one leaves out. */
+function ggufKeys({ layers }: ModelSpec) {
+  const attention = allOfKind(layers, 'attention');
+  const windowed = attention.find(({ window }) => window !== null);
+  const full = attention.find(({ window }) => window === null);
+  return {
+    'rope.freq_base': f32(full?.rope?.theta ?? FULL_THETA),
+    'rope.freq_base_swa': windowed ? f32(windowed.rope?.theta ?? WINDOW_THETA) : null,
+    'attention.sliding_window': windowed ? u32(windowed.window ?? 0) : null,
+  };
+}
+
+/** Multimodal files, of transformers 5 and as released, put a prefix before the text model's names. */
+const named = (name: string): readonly string[] =>
+  ['model.', 'model.language_model.', 'language_model.model.'].map((prefix) => prefix + name);
+const inLayer = (name: string): readonly string[] => named(`layers.N.${name}`);
+
+export const gemma: Family = {
+  name: 'gemma3',
+  huggingFaceTypes: ['gemma3_text', 'gemma3'],
+  fromHuggingFace,
+  fromGguf,
+  gguf: [
+    {
+      architecture: 'gemma3',
+      names: GGUF_NAMES,
+      write: { mixers: ['attention'], misfit, keys: ggufKeys },
+    },
+  ],
+  huggingFaceNames: {
+    embedding: named('embed_tokens.weight'),
+    finalNorm: named('norm.weight'),
+    head: ['lm_head.weight', 'language_model.lm_head.weight'],
+    inputNorm: inLayer('input_layernorm.weight'),
+    postMixerNorm: inLayer('post_attention_layernorm.weight'),
+    feedForwardNorm: inLayer('pre_feedforward_layernorm.weight'),
+    postFeedForwardNorm: inLayer('post_feedforward_layernorm.weight'),
+    q: inLayer('self_attn.q_proj.weight'),
+    k: inLayer('self_attn.k_proj.weight'),
+    v: inLayer('self_attn.v_proj.weight'),
+    o: inLayer('self_attn.o_proj.weight'),
+    qBias: inLayer('self_attn.q_proj.bias'),
+    kBias: inLayer('self_attn.k_proj.bias'),
+    vBias: inLayer('self_attn.v_proj.bias'),
+    oBias: inLayer('self_attn.o_proj.bias'),
+    qNorm: inLayer('self_attn.q_norm.weight'),
+    kNorm: inLayer('self_attn.k_norm.weight'),
+    gate: inLayer('mlp.gate_proj.weight'),
+    up: inLayer('mlp.up_proj.weight'),
+    down: inLayer('mlp.down_proj.weight'),
+  },
+};
