@@ -204,6 +204,32 @@ export function readGroups(c: ConfigReader, field: string, heads: number, fallba
 }
 
 /**
+ * Sizes of the mixer as Bamba's config.json has them, and those of Granite 4.0-H. `inner`: channels of x,
+ * `mamba_expand` × hidden size where the file does not say otherwise.
+ */
+export function bambaSizes(
+  c: ConfigReader,
+  inner = c.size('mamba_expand', 2, 64) * c.size('hidden_size'),
+): Omit<Mamba2Spec, 'norm' | 'normGroups'> {
+  const heads = c.size('mamba_n_heads', 128, 4096);
+  if (inner % heads) c.fail('mamba_n_heads', `a divisor of the ${inner} channels of the mixer`, heads);
+  const headSize = inner / heads;
+  if (c.raw('mamba_d_head') !== 'auto' && c.size('mamba_d_head', headSize) !== headSize)
+    c.fail('mamba_d_head', `${headSize}: ${inner} channels in ${heads} heads`, c.raw('mamba_d_head'));
+  return {
+    kind: 'mamba2',
+    heads,
+    headSize,
+    groups: readGroups(c, 'mamba_n_groups', heads, 1),
+    stateSize: c.size('mamba_d_state', 256, 4096),
+    convWidth: c.size('mamba_d_conv', 4, 64),
+    convBias: c.flag('mamba_conv_bias', true),
+    projectionBias: c.flag('mamba_proj_bias', false),
+    stepLimits: readStepLimits(c),
+  };
+}
+
+/**
  * `time_step_limit` of a config.json: two numbers. Files of transformers 5 write infinity as
  * `{"__float__": "Infinity"}`, JSON having no word for it.
  */

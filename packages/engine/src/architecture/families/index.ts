@@ -4,7 +4,9 @@ import { ConfigReader } from '../../formats/config-reader.ts';
 import type { Checkpoint } from '../../formats/types.ts';
 import type { Family } from '../family.ts';
 import type { ModelSpec } from '../spec.ts';
+import { bamba } from './bamba.ts';
 import { gemma } from './gemma.ts';
+import { graniteHybrid } from './granite-hybrid.ts';
 import { jamba } from './jamba.ts';
 import { llama } from './llama.ts';
 import { mamba } from './mamba.ts';
@@ -12,7 +14,16 @@ import { mamba2 } from './mamba2.ts';
 import { marimba } from './marimba.ts';
 
 /** All of them. GGUF files are written in the first form that holds a model. */
-export const FAMILIES: readonly Family[] = [jamba, mamba, mamba2, llama, gemma, marimba];
+export const FAMILIES: readonly Family[] = [
+  jamba,
+  mamba,
+  mamba2,
+  graniteHybrid,
+  bamba,
+  llama,
+  gemma,
+  marimba,
+];
 
 export interface ReadSpec {
   readonly family: Family;
