@@ -10,6 +10,7 @@ import { writeSynthetic } from './make-synthetic.ts';
 import { stretchState } from './peer-depth.ts';
 import { type Measurement, Records } from './records.ts';
 import { derivedRows, formatDerived, formatReport, reportRow } from './report.ts';
+import { HYBRIDS } from './synthetic-hybrids.ts';
 import { JAMBA_3B, JAMBA_SMALL } from './synthetic-shapes.ts';
 import { DERIVED, GROUPS } from './tasks.ts';
 import { copyWithVocabulary } from './with-vocabulary.ts';
@@ -145,4 +146,25 @@ test('synthetic models load and compute finite numbers', async () => {
     assert.ok(logits.every(Number.isFinite));
     assert.ok(logits.reduce((max, x) => Math.max(max, Math.abs(x)), 0) < 100);
   }
+});
+
+test('synthetic hybrids have the sizes that are published', () => {
+  const millions = Object.fromEntries(
+    HYBRIDS.map((blueprint) => {
+      const parameters = blueprint
+        .tensors('q4_K_M')
+        .reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+      return [blueprint.name, Math.round(parameters / 1e6)];
+    }),
+  );
+  assert.deepEqual(millions, {
+    'lfm2-1.2b': 1170,
+    'qwen3.5-4b': 4206,
+    'granite-4.0-h-micro': 3191,
+    'falcon-h1-1.5b': 1555,
+    'nemotron-3-nano-4b': 3974,
+    'lfm2-350m': 354,
+    'qwen3.5-0.8b': 752,
+    'granite-4.0-h-350m': 340,
+  });
 });

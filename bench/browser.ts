@@ -22,7 +22,8 @@ import {
 import { describeMachine } from './machine.ts';
 import { syntheticModel } from './make-synthetic.ts';
 import { installPeers } from './peer-installation.ts';
-import { JAMBA_3B, LLAMA_1B, MIXES } from './synthetic-shapes.ts';
+import { MIXES } from './synthetic-parts.ts';
+import { JAMBA_3B, LLAMA_1B } from './synthetic-shapes.ts';
 
 const HELP = `Usage: npm run bench:browser -- [options]
 

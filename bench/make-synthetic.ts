@@ -1,7 +1,7 @@
 // Full-size model files for measuring speed: the shapes of real models, random weights. What such a model says means
 // nothing; how long it takes, and what it needs, is the real model's. Made once, kept in Marimba's cache folder.
 //
-//   node bench/make-synthetic.ts q4_0|q4_K_M [FILE]
+//   node bench/make-synthetic.ts q4_0|q4_K_M [MODEL [FILE]]
 //
 // Weights are random bits with block scales of one size for all, chosen so that activations neither vanish nor explode.
 import { mkdir, open, rename, stat } from 'node:fs/promises';
@@ -11,7 +11,9 @@ import type { TensorType } from '@marimba/engine';
 import { createGgufWriter, TENSOR_TYPES, writeF16 } from '@marimba/engine/formats';
 import { xoshiro128 } from '@marimba/engine/measure';
 import { defaultCacheFolder } from '@marimba/engine/node';
-import { type Blueprint, JAMBA_3B, MIXES, type Mix, type PlannedTensor } from './synthetic-shapes.ts';
+import { HYBRIDS } from './synthetic-hybrids.ts';
+import { type Blueprint, MIXES, type Mix, type PlannedTensor } from './synthetic-parts.ts';
+import { JAMBA_3B, JAMBA_SMALL, LLAMA_1B } from './synthetic-shapes.ts';
 
 /** The path of such a file, made now if it is not there. */
 export async function syntheticModel(mix: Mix, blueprint: Blueprint = JAMBA_3B): Promise<string> {
@@ -84,9 +86,14 @@ function elementOf(fill: Exclude<PlannedTensor['fill'], 'noise'>, index: number,
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const mix = MIXES.find((name) => name === process.argv[2]);
-  if (!mix) throw new Error(`usage: node bench/make-synthetic.ts ${MIXES.join('|')} [FILE]`);
-  const file = process.argv[3];
-  if (file) await writeSynthetic(file, mix, JAMBA_3B);
-  process.stdout.write(`${file ?? (await syntheticModel(mix))}\n`);
+  const known = [JAMBA_3B, JAMBA_SMALL, LLAMA_1B, ...HYBRIDS];
+  const [, , mixName, modelName = JAMBA_3B.name, file] = process.argv;
+  const mix = MIXES.find((name) => name === mixName);
+  const blueprint = known.find(({ name }) => name === modelName);
+  if (!mix || !blueprint) {
+    const names = known.map(({ name }) => name).join('|');
+    throw new Error(`usage: node bench/make-synthetic.ts ${MIXES.join('|')} [${names} [FILE]]`);
+  }
+  if (file) await writeSynthetic(file, mix, blueprint);
+  process.stdout.write(`${file ?? (await syntheticModel(mix, blueprint))}\n`);
 }

@@ -141,6 +141,7 @@ async function depthFigures(work: TaskOf<'depth'>): Promise<Figures> {
   for (const position of work.positions) {
     const ms = await decodeTime(await at(position, work.steps), 300 as Token, work.steps);
     figures[`decodeAt${position}`] = (work.steps * 1000) / ms;
+    figures.residentAtDepth = residentBytes();
   }
   for (const position of work.chunkAt.toReversed()) {
     const filled = await at(position, work.chunk);

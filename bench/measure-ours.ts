@@ -24,7 +24,8 @@ const task = readTask<Task>();
 const busyElsewhere = watchOthers();
 const began = performance.now();
 const cacheType = task.kind === 'depth' ? task.cache : 'f16';
-const model = await loadModel(task.model, { threads: task.threads, cacheType });
+const contextLength = task.kind === 'depth' ? deepest(task) : undefined;
+const model = await loadModel(task.model, { threads: task.threads, cacheType, contextLength });
 const loadToFirstToken = await firstToken(model, began);
 await warmUp(model);
 answer({ ...(await measure(model, task)), busyElsewhere: busyElsewhere() });
@@ -125,6 +126,11 @@ async function sessionsFigures(loaded: Model, work: TaskOf<'sessions'>): Promise
   return Object.assign({}, ...figures) as Figures;
 }
 
+/** Room for what is measured, also in models that were made for less. */
+function deepest({ positions, chunkAt, chunk, steps }: TaskOf<'depth'>): number {
+  return Math.max(...positions, ...chunkAt) + chunk + steps + 64;
+}
+
 async function depthFigures(loaded: Model, work: TaskOf<'depth'>): Promise<Figures> {
   let figures: Figures = {};
   for (const position of work.positions) {
@@ -132,7 +138,7 @@ async function depthFigures(loaded: Model, work: TaskOf<'depth'>): Promise<Figur
     fillSession(loaded, session, position);
     await timeDecode(loaded, [session], [300], 2);
     const decode = await decodeFigures(`decodeAt${position}`, loaded, [session], [300], work.steps);
-    figures = { ...figures, ...decode };
+    figures = { ...figures, ...decode, residentAtDepth: residentBytes() };
     session.close();
   }
   // Position 0 comes last: whatever still warms up makes it faster, and the ratio to it worse.

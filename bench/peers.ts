@@ -24,13 +24,23 @@ import {
   type ReportRow,
   reportRow,
 } from './report.ts';
-import { MIXES } from './synthetic-shapes.ts';
-import { type Figures, GROUP_NAMES, GROUPS, type TaskGroup } from './tasks.ts';
+import { HYBRIDS } from './synthetic-hybrids.ts';
+import { MIXES } from './synthetic-parts.ts';
+import { type Figures, GROUP_NAMES, GROUPS, OTHER_GROUPS, type TaskGroup } from './tasks.ts';
+
+/** Those that the comparison is about come first in the list. */
+const COMPARED_HYBRIDS = 5;
 
 const HELP = `Usage: npm run bench:peers -- [options]
 
   --model FILE    a GGUF file; may be given more than once (default: a synthetic Jamba 3B in Q4_0 and Q4_K_M, made once)
+  --hybrids       instead of that, synthetic ${HYBRIDS.slice(0, COMPARED_HYBRIDS)
+    .map(({ name }) => name)
+    .join(', ')}
+                  in Q4_K_M, made once (about 9 GB); --model may add others
   --rows NAMES    only some rows, with commas between them: ${GROUP_NAMES.join(', ')}
+                  (default: all but ${OTHER_GROUPS.map(({ name }) => name).join(' and ')})
+  --llama-bench FILE  let this program of llama.cpp be the peer for base and at512
   --repeat N      repetitions of every row on each side (default 3)
   --threads N     worker threads of each side (default 2)
   --output FILE   where the figures go as JSON (default: the cache folder)
@@ -48,6 +58,8 @@ interface Options {
   readonly groups: readonly TaskGroup[];
   readonly repeat: number;
   readonly threads: number;
+  /** A program, or null for node-llama-cpp everywhere. */
+  readonly llamaBench: string | null;
   readonly output: string;
   readonly keep: boolean;
   readonly reportOnly: boolean;
@@ -65,7 +77,9 @@ async function readOptions(): Promise<Options | null> {
   const { values } = parseArgs({
     options: {
       model: { type: 'string', multiple: true },
+      hybrids: { type: 'boolean', default: false },
       rows: { type: 'string' },
+      'llama-bench': { type: 'string' },
       repeat: { type: 'string', default: '3' },
       threads: { type: 'string', default: '2' },
       output: { type: 'string' },
@@ -76,13 +90,11 @@ async function readOptions(): Promise<Options | null> {
     },
   });
   if (values.help) return null;
-  const names = values.rows?.split(',') ?? GROUP_NAMES;
+  const names = values.rows?.split(',') ?? GROUPS.map(({ name }) => name);
   const unknown = names.find((name) => !GROUP_NAMES.includes(name));
   if (unknown) throw new Error(`--rows: expected some of ${GROUP_NAMES.join(', ')}, found ${unknown}`);
   const [repeat, threads] = [positive('--repeat', values.repeat), positive('--threads', values.threads)];
-  const models =
-    values.model?.map((path) => resolve(path)) ??
-    (await Promise.all(MIXES.map((mix) => syntheticModel(mix))));
+  const models = await modelsOf(values.model, values.hybrids);
   const folder = join(defaultCacheFolder(), 'bench');
   // Measurements of another Node, machine or build of the kernels must not be mixed in: they have their own
   // file.
@@ -92,14 +104,25 @@ async function readOptions(): Promise<Options | null> {
   if (values.fresh) rmSync(unfinished, { force: true });
   return {
     models,
-    groups: GROUPS.filter((group) => names.includes(group.name)),
+    groups: [...GROUPS, ...OTHER_GROUPS].filter((group) => names.includes(group.name)),
     repeat,
     threads,
+    llamaBench: values['llama-bench'] ? resolve(values['llama-bench']) : null,
     keep: values.keep || values.report,
     reportOnly: values.report,
     output: values.output ?? join(folder, `peers-${new Date().toISOString().replaceAll(/[:.]/g, '-')}.json`),
     records: new Records(unfinished),
   };
+}
+
+async function modelsOf(paths: readonly string[] | undefined, hybrids: boolean): Promise<string[]> {
+  const named = paths?.map((path) => resolve(path)) ?? [];
+  const made: string[] = [];
+  if (hybrids)
+    for (const blueprint of HYBRIDS.slice(0, COMPARED_HYBRIDS))
+      made.push(await syntheticModel('q4_K_M', blueprint));
+  else if (!named.length) for (const mix of MIXES) made.push(await syntheticModel(mix));
+  return [...named, ...made];
 }
 
 function positive(name: string, text: string): number {
@@ -135,13 +158,17 @@ async function runOne(
   const { records, threads } = options;
   const key = keyOf(options, model, group);
   if (records.find(key, side, repetition)) return;
-  const file = { ours: 'measure-ours.ts', peer: 'measure-node-llama.ts', limit: 'measure-limit.ts' }[side];
+  const llamaBench = group.task.kind === 'base' ? options.llamaBench : null;
+  const peer = llamaBench ? 'measure-llama-bench.ts' : 'measure-node-llama.ts';
+  const file = { ours: 'measure-ours.ts', peer, limit: 'measure-limit.ts' }[side];
   process.stderr.write(
     `${basename(model)}  ${describe(group)}  ${side}  ${repetition + 1} of ${options.repeat}\n`,
   );
   const at = new Date().toISOString();
   try {
-    const figures = await leastDisturbed(() => runChild<Figures>(file, { ...group.task, model, threads }));
+    const figures = await leastDisturbed(() =>
+      runChild<Figures>(file, { ...group.task, model, threads, llamaBench }),
+    );
     records.add({ key, side, repetition, at, figures });
   } catch (error) {
     const failure = error instanceof Error ? error.message : String(error);
@@ -166,8 +193,10 @@ async function leastDisturbed(measure: () => Promise<Figures>): Promise<Figures>
 
 const busyElsewhere = (figures: Figures): number => figures.busyElsewhere ?? 0;
 
-const keyOf = ({ threads }: Options, model: string, { task }: TaskGroup): string =>
-  JSON.stringify({ model: basename(model), bytes: statSync(model).size, threads, ...task });
+function keyOf({ threads, llamaBench }: Options, model: string, { task }: TaskGroup): string {
+  const peer = llamaBench && task.kind === 'base' ? { peer: 'llama-bench' } : {};
+  return JSON.stringify({ model: basename(model), bytes: statSync(model).size, threads, ...task, ...peer });
+}
 
 const describe = ({ task }: TaskGroup): string =>
   Object.entries(task)

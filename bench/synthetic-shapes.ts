@@ -1,25 +1,17 @@
-// The shapes of synthetic models: which tensors a file holds, of what type and filled how, and what its
-// metadata says.
-import type { TensorType } from '@marimba/engine';
-import type { GgufTensorInfo, TypedMetadataValue } from '@marimba/engine/formats';
+// The shapes of synthetic Jamba and Llama models: which tensors a file holds, filled how, and what its
+// metadata says. Those of the other hybrids: synthetic-hybrids.ts.
+import type { TypedMetadataValue } from '@marimba/engine/formats';
+import {
+  type Blueprint,
+  generalMetadata,
+  type Mix,
+  matrix,
+  type PlannedTensor,
+  u32,
+  vector,
+  withTypes,
+} from './synthetic-parts.ts';
 import { madeUpVocabulary } from './with-vocabulary.ts';
-
-export const MIXES = ['q4_0', 'q4_K_M'] as const;
-export type Mix = (typeof MIXES)[number];
-
-/** How the values of a tensor are made: quantised noise, small noise, one number, or −1 … −decay in turn. */
-export type Fill = 'noise' | 'smallNoise' | number | { readonly decay: number };
-
-export interface PlannedTensor extends GgufTensorInfo {
-  readonly fill: Fill;
-}
-
-export interface Blueprint {
-  /** For file names. */
-  readonly name: string;
-  metadata(mix: Mix): Map<string, TypedMetadataValue>;
-  tensors(mix: Mix): PlannedTensor[];
-}
 
 /** Jamba Reasoning 3B and Jamba2 3B. */
 const JAMBA_3B_SHAPE = {
@@ -74,34 +66,6 @@ export const JAMBA_3B = jamba('jamba-3b', JAMBA_3B_SHAPE);
 export const JAMBA_SMALL = jamba('jamba-small', JAMBA_SMALL_SHAPE);
 export const LLAMA_1B: Blueprint = { name: 'llama-1b', metadata: llamaMetadata, tensors: llamaTensors };
 
-const u32 = (value: number): TypedMetadataValue => ({ type: 'u32', value });
-
-const generalMetadata = (architecture: string, mix: Mix): [string, TypedMetadataValue][] => [
-  ['general.architecture', { type: 'string', value: architecture }],
-  ['general.name', { type: 'string', value: 'synthetic' }],
-  // LLAMA_FTYPE_MOSTLY_Q4_0, LLAMA_FTYPE_MOSTLY_Q4_K_M
-  ['general.file_type', u32(mix === 'q4_0' ? 2 : 15)],
-  ['general.quantization_version', u32(2)],
-];
-
-/** `isAttention` says which layers have attention: their tensors are counted for themselves. */
-function matrixMaker(layers: number, isAttention: (layer: number) => boolean, mix: Mix) {
-  const all = Array.from({ length: layers }, (_, layer) => layer);
-  return (name: string, rows: number, columns: number): PlannedTensor => ({
-    name,
-    type: typeOf(mix, name, columns, name.includes('attn_v') ? all.filter(isAttention) : all),
-    shape: [rows, columns],
-    fill: 'noise',
-  });
-}
-
-const vector = (name: string, shape: readonly number[], fill: Fill): PlannedTensor => ({
-  name,
-  type: 'F32',
-  shape,
-  fill,
-});
-
 function jambaMetadata(shape: JambaShape, mix: Mix): Map<string, TypedMetadataValue> {
   const isAttention = attentionTest(shape);
   const kvHeads = Array.from({ length: shape.layers }, (_, i) => (isAttention(i) ? shape.kvHeads : 0));
@@ -132,7 +96,6 @@ function jambaTensors(shape: JambaShape, mix: Mix): PlannedTensor[] {
   const { hidden, dtRank, states } = shape;
   const inner = 2 * hidden;
   const kv = (hidden / shape.heads) * shape.kvHeads;
-  const matrix = matrixMaker(shape.layers, attentionTest(shape), mix);
   const planned = [
     matrix('token_embd.weight', shape.vocabulary, hidden),
     vector('output_norm.weight', [hidden], 1),
@@ -170,28 +133,7 @@ function jambaTensors(shape: JambaShape, mix: Mix): PlannedTensor[] {
       matrix(`${at}ffn_up.weight`, shape.feedForward, hidden),
     );
   }
-  return planned;
-}
-
-/**
- * As llama.cpp's quantiser assigns types (llama-quant.cpp): Q4_K_M keeps in Q6_K the embedding, and of all
- * `ffn_down` and of all `attn_v`, each counted for themselves, the first and last eighth and every third
- * between. Rows that are no multiple of 256 fall back to Q5_0 (to Q8_0 from Q6_K). `q4_0` is pure, which is
- * what published figures are about.
- */
-function typeOf(mix: Mix, name: string, columns: number, layers: readonly number[]): TensorType {
-  if (mix === 'q4_0') return 'Q4_0';
-  const isFragile =
-    name === 'token_embd.weight' || (/attn_v|ffn_down/.test(name) && usesMoreBits(name, layers));
-  if (columns % 256 === 0) return isFragile ? 'Q6_K' : 'Q4_K';
-  return isFragile ? 'Q8_0' : 'Q5_0';
-}
-
-/** `layers` are those that have a tensor of this kind. */
-function usesMoreBits(name: string, layers: readonly number[]): boolean {
-  const index = layers.indexOf(Number(/^blk\.(\d+)\./.exec(name)![1]));
-  const eighth = Math.floor(layers.length / 8);
-  return index < eighth || index >= Math.floor((7 * layers.length) / 8) || (index - eighth) % 3 === 2;
+  return withTypes(mix, shape.layers, planned);
 }
 
 function llamaMetadata(mix: Mix): Map<string, TypedMetadataValue> {
@@ -215,7 +157,6 @@ function llamaMetadata(mix: Mix): Map<string, TypedMetadataValue> {
 function llamaTensors(mix: Mix): PlannedTensor[] {
   const { layers, hidden, feedForward, heads, kvHeads, vocabulary } = LLAMA_1B_SHAPE;
   const kv = (hidden / heads) * kvHeads;
-  const matrix = matrixMaker(layers, () => true, mix);
   const planned = [
     matrix('token_embd.weight', vocabulary, hidden),
     vector('output_norm.weight', [hidden], 1),
@@ -234,5 +175,5 @@ function llamaTensors(mix: Mix): PlannedTensor[] {
       matrix(`${at}ffn_up.weight`, feedForward, hidden),
     );
   }
-  return planned;
+  return withTypes(mix, layers, planned);
 }

@@ -96,6 +96,27 @@ export const GROUPS: readonly TaskGroup[] = [
   ]),
 ];
 
+/** Beside prompts and decoding, how much is resident once the depth is reached. */
+const at32K = group(
+  'at32K',
+  { kind: 'depth', cache: 'f16', positions: [32 * K], steps: 16, chunkAt: [32 * K], chunk: 512 },
+  [
+    speed(`decodeAt${32 * K}`, 'decode at 32K of context'),
+    time(`chunkAt${32 * K}`, '512-token prompt at 32K of context'),
+    size('residentAtDepth', 'resident memory at 32K of context'),
+  ],
+);
+
+/** Only where they are asked for by name: what the hybrids are compared by. */
+export const OTHER_GROUPS: readonly TaskGroup[] = [
+  group('at512', { kind: 'base', prompt: 512, decode: 64 }, [
+    speed('prompt', 'prompt of 512 tokens'),
+    speed('decode', 'decode 64 tokens at 512 of context'),
+    size('peakBytes', 'resident memory, peak'),
+  ]),
+  at32K,
+];
+
 /** One side's figure over another figure of the same side and repetition. */
 export interface Derived {
   readonly title: string;
@@ -124,7 +145,7 @@ export const DERIVED: readonly Derived[] = [
   { title: 'resident memory ÷ file', group: 'base', id: 'settledBytes', over: 'fileBytes' },
 ];
 
-export const GROUP_NAMES = GROUPS.map(({ name }) => name);
+export const GROUP_NAMES = [...GROUPS, ...OTHER_GROUPS].map(({ name }) => name);
 
 /** The tokens of a prompt, the same for both sides: any but the special first ones. */
 export const testTokens = (count: number, offset = 0): number[] =>
