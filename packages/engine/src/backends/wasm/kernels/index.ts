@@ -12,7 +12,7 @@ export { rope } from './attention/rope';
 export { selectiveScan } from './mamba/scan';
 export { ssdScan } from './mamba/ssd';
 export { quantizeRows } from './linear/packed-codes';
-export { packRows } from './linear/packed-pack';
+export { packRows } from './linear/packed-pack.gen';
 export { multiplyBytes, multiplyFloats } from './common/peak';
 export { readBytes, readQuarters } from './common/probe';
 export { attentionBackward } from './training/attention-backward';

@@ -1,7 +1,7 @@
 // Writes kernels/generated, the tree that the compiler sees:
 //   - a source as it is, but for `// @inline` on a line of its own, which becomes the decorator: TypeScript has no
 //     decorators on functions and constants, and this way its tools read the sources
-//   - what a template, NAME.gen.ts, exports as default
+//   - what a template, NAME.gen.ts, exports as default, with its imports: they follow from the names that it uses
 //   - the classes through which kernels read op records, and byte offsets for those that do not yet
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,10 +11,14 @@ import decode from '../linear/packed-decode.gen.ts';
 import decodeFour from '../linear/packed-decode-four.gen.ts';
 import direct from '../linear/packed-direct.gen.ts';
 import few from '../linear/packed-few.gen.ts';
+import pack from '../linear/packed-pack.gen.ts';
+import panel from '../linear/packed-panel.gen.ts';
+import scales from '../linear/packed-scales.gen.ts';
 import small from '../linear/packed-small.gen.ts';
 import tile from '../linear/packed-tile.gen.ts';
 import wide from '../linear/packed-wide.gen.ts';
 import shapes from '../linear/shapes.gen.ts';
+import vectors from '../linear/vectors.gen.ts';
 import { constantsSource } from './constants.ts';
 import { opLayoutSource } from './op-layout.ts';
 import { recordsSource } from './records.ts';
@@ -37,11 +41,42 @@ const GENERATED: readonly (readonly [path: string, text: string])[] = [
   ['linear/packed-decode.gen.ts', decode],
   ['linear/packed-direct.gen.ts', direct],
   ['linear/packed-few.gen.ts', few],
+  ['linear/packed-pack.gen.ts', pack],
+  ['linear/packed-panel.gen.ts', panel],
+  ['linear/packed-scales.gen.ts', scales],
+  ['linear/vectors.gen.ts', vectors],
   ['linear/packed-small.gen.ts', small],
   ['linear/packed-tile.gen.ts', tile],
   ['linear/packed-wide.gen.ts', wide],
   ['linear/shapes.gen.ts', shapes],
 ];
+
+/** Names that files for linear products and what is common export, and where from. */
+function exportsOf(files: ReadonlyMap<string, string>): Map<string, string> {
+  const exports = new Map<string, string>();
+  for (const [path, text] of files) {
+    if (!/^(common|linear)\//.test(path)) continue;
+    for (const [, name] of text.matchAll(/^(?:@inline )?export (?:function|const|let|class) (\w+)/gm))
+      exports.set(name!, exports.has(name!) ? `${exports.get(name!)} and ${path}` : path);
+  }
+  return exports;
+}
+
+/** The imports of a template's text: what it names, does not declare, and another file exports. */
+function importsOf(text: string, exports: ReadonlyMap<string, string>): string {
+  const code = text.replace(/\/\/.*|\/\*[\s\S]*?\*\//g, '');
+  const own = new Set([...code.matchAll(/\b(?:function|const|let|class) (\w+)|(\w+):/g)].map(([, a, b]) => a ?? b));
+  const used = new Map<string, Set<string>>();
+  for (const [name] of code.matchAll(/(?<!\.)\b[a-zA-Z]\w*/g)) {
+    const from = exports.get(name);
+    if (!own.has(name) && from?.includes(' and '))
+      throw new Error(`kernels: a template names ${name}, which ${from} export`);
+    if (from !== undefined && !own.has(name)) used.set(from, (used.get(from) ?? new Set()).add(name));
+  }
+  return [...used]
+    .map(([from, names]) => `import { ${[...names].join(', ')} } from '../${from.slice(0, -3)}';`)
+    .join('\n');
+}
 
 /** Writes what changed, removes what has no source any more; returns the files' texts by their paths. */
 export function expandKernels(): ReadonlyMap<string, string> {
@@ -51,6 +86,9 @@ export function expandKernels(): ReadonlyMap<string, string> {
   });
   for (const path of sources.map((path) => path.replaceAll('\\', '/')).sort())
     if (!path.endsWith('.gen.ts')) files.set(path, decorated(read(path)));
+  const exports = exportsOf(files);
+  for (const [path, text] of GENERATED)
+    if (path.endsWith('.gen.ts')) files.set(path, `${importsOf(text, exports)}\n${text}`);
   mkdirSync(generated, { recursive: true });
   const present = new Set(globSync('**/*.ts', { cwd: generated }).map((path) => path.replaceAll('\\', '/')));
   for (const path of present) if (!files.has(path)) rmSync(join(generated, path));

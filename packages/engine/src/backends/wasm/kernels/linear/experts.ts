@@ -16,7 +16,8 @@ import {
   EXPERT_LINEAR_Y,
   EXPERT_LINEAR_Y_STRIDE,
 } from '../op-layout';
-import { outputsPerChunk, PACKED_BASE, startRows } from './linear';
+import { PACKED_BASE } from './layouts.gen';
+import { outputsPerChunk, startRows } from './linear';
 import { packedExpertLinear } from './packed';
 import { multiplyRaw, rawScratchBytes } from './raw-product';
 

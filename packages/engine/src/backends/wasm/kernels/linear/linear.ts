@@ -23,11 +23,9 @@ import {
   LINEAR_Y_STRIDE,
 } from '../op-layout';
 import { dequantizeRow, layoutBytes } from './dequantize';
+import { PACKED_BASE } from './layouts.gen';
 import { packedEmbedRow, packedLinear } from './packed';
 import { multiplyRaw, PANEL_OUTPUTS, rawScratchBytes } from './raw-product';
-
-// @inline
-export const PACKED_BASE: i32 = 64;
 
 export function linear(op: usize, thread: i32, threads: i32): void {
   const layout = load<i32>(op, LINEAR_LAYOUT);

@@ -4,10 +4,22 @@
 // it is 1.2 to 1.37 x (Q4_0) and 1.15 to 1.2 x (Q4_K) as fast as tile after tile (packed-decode.gen.ts). Sums are the
 // same, bit for bit; they lie in memory between blocks, since registers are full of accumulators: eight of 256 bits.
 // Where vectors stay 128 bits wide there would be sixteen, so only `wideTiles` come here.
-import { declare, each, type Family, functions, load, numbered } from '../build/vocabulary.ts';
+import {
+  declare,
+  each,
+  extended,
+  F16,
+  type Family,
+  floats,
+  functions,
+  halves,
+  load,
+  numbered,
+  stores,
+  widened,
+} from '../build/vocabulary.ts';
 
-const storeSums = each(4, (v) => `v128.store(area, y${v}${v ? `, ${16 * v}` : ''});`);
-const floats = (integers: string): string => `f32x4.convert_i32x4_s(${integers})`;
+const storeSums = stores('area', numbered('y', 4));
 const STREAMS = ['w', 'v', 'u', 't'];
 const AREAS = ['area', 'area1', 'area2', 'area3'];
 const accumulators = (stream: number): string[] => numbered('abcd'[stream]!, 4);
@@ -19,28 +31,18 @@ const advance = (bytes: number): string => STREAMS.map((p) => `${p} += ${bytes};
  */
 const addQ4_0 = `
 @inline function addQ4_0(area: usize, a0: v128, a1: v128, a2: v128, a3: v128, scale: v128, w: usize): void {
-  const ones = constant(ONES), sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
+  const ones = constant(ONES);
+  ${F16}
   const h = v128.load(w), g = v128.load(w, 16);
-  ${['h', 'g']
-    .map((p, i) =>
-      declare(
-        'const',
-        [`s${2 * i}`, `s${2 * i + 1}`],
-        (j) => `f32x4.mul(scale, ${j ? 'high' : 'low'}Halves(${p}, sign, bias, limit))`,
-      ),
-    )
-    .join(' ')}
+  ${declare('const', numbered('s', 4), (v) => `f32x4.mul(scale, ${halves('hg'[v >> 1]!)[v & 1]})`)}
   ${each(4, (v) => `const y${v} = madd(${floats(`total(a${v}, ones)`)}, s${v}, ${load('area', 16 * v)});`)}
   ${storeSums}
 }`;
 
 /** 16 bytes as four vectors of f32, times the factors at `area + at`. */
 const scaled = (name: string, bytes: string, at: number): string => `
-  const ${bytes}0 = i16x8.extend_low_i8x16_u(${bytes}), ${bytes}1 = i16x8.extend_high_i8x16_u(${bytes});
-  ${each(4, (v) => {
-    const integers = `i32x4.extend_${v % 2 ? 'high' : 'low'}_i16x8_u(${bytes}${v >> 1})`;
-    return `const ${name}${v} = f32x4.mul(${floats(integers)}, ${load('area', at + 16 * v)});`;
-  })}`;
+  ${extended(bytes)}
+  ${each(4, (v) => `const ${name}${v} = f32x4.mul(${widened(bytes, v)}, ${load('area', at + 16 * v)});`)}`;
 
 /** Adds a block of a Q4_K tile, whose 6-bit values are at `six`. */
 const addQ4_K = `
@@ -132,14 +134,6 @@ const family: Family = {
 };
 
 export default `
-import { madd } from '../common/common';
-import { Q4_0, Q4_K } from './layouts.gen';
-import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_8 } from './packed-codes';
-import { spreadGroup } from './packed-decode.gen';
-import {
-  constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, highHalves, lowHalves, NIBBLES, ONES, SIGN, SIX_BITS, TOP_BITS,
-  total,
-} from './packed-dot';
 
 /** Bytes that a tile needs: its 16 sums, then for Q4_K the group's d and -dmin as f32. */
 export const FOUR_AREA: usize = 192;
@@ -158,10 +152,7 @@ ${addQ4_K}
 
 @inline function clear(area: usize): void {
   const zero = i32x4.splat(0);
-  v128.store(area, zero);
-  v128.store(area, zero, 16);
-  v128.store(area, zero, 32);
-  v128.store(area, zero, 48);
+  ${stores('area', Array(4).fill('zero'))}
 }
 ${four}
 

@@ -7,21 +7,17 @@
 // where another one touches a line of the stream, they lose it. Reading the scales first, as one would, halves the
 // speed from memory on a Zen 5 (27 GB/s to 14; in cache 39 to 41). The scales become f32 block by block, so that no
 // burst of work holds up the loads behind it.
-import { declare, each, load, numbered } from '../build/vocabulary.ts';
+import { declare, each, extended, F16, floats, halves, load, numbered, stores, widened } from '../build/vocabulary.ts';
 
-const F16_CONSTANTS = 'sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT)';
-const F16 = 'sign, bias, limit';
 const SUMS = 'let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;';
-const storeSums = each(4, (v) => `v128.store(sums, y${v}${v ? `, ${16 * v}` : ''});`);
+const storeSums = stores('sums', numbered('y', 4));
 const loadStep = declare('const', numbered('w', 4), (v) => load('w', 16 * v));
-const floats = (integers: string): string => `f32x4.convert_i32x4_s(${integers})`;
-/** 16 f16 at p: their vectors, four by four. */
-const halvesAt = (h: string, g: string): string[] =>
-  [h, g].flatMap((p) => ['low', 'high'].map((half) => `${half}Halves(${p}, ${F16})`));
+/** 16 f16 as vectors of f32. */
+const SCALES = [...halves('h'), ...halves('g')];
 
 /** Adds a block's integers, times the scale of activations and the f16 scales h and g of weights. */
 const addHalves = (integers: (v: number) => string): string =>
-  each(4, (v) => `y${v} = madd(${floats(integers(v))}, f32x4.mul(scale, ${halvesAt('h', 'g')[v]}), y${v});`);
+  each(4, (v) => `y${v} = madd(${floats(integers(v))}, f32x4.mul(scale, ${SCALES[v]}), y${v});`);
 
 /** The 8 steps of a block of nibbles, with or without a fifth bit; accumulators begin at `start`. */
 function nibbleSteps(five: boolean, start: string): string {
@@ -48,7 +44,7 @@ function nibbleSteps(five: boolean, start: string): string {
 const decodeOffset = (name: string, five: boolean, start: string, scales: number): string => `
 function ${name}(w: usize, x: usize, blocks: i32, sums: usize): void {
   const nibbles = constant(NIBBLES), ones = constant(ONES)${five ? ', bit = constant(BIT_4)' : ''};
-  const ${F16_CONSTANTS};
+  ${F16}
   ${SUMS}
   for (; blocks > 0; blocks--) {
     ${nibbleSteps(five, `v128.load32_splat(x, ${start})`)}
@@ -65,7 +61,7 @@ function ${name}(w: usize, x: usize, blocks: i32, sums: usize): void {
 const decodeQ8_0 = `
 function decodeQ8_0(w: usize, x: usize, blocks: i32, sums: usize): void {
   const nibbles = constant(NIBBLES), ones = constant(ONES), sixteens = constant(SIXTEENS);
-  const ${F16_CONSTANTS};
+  ${F16}
   ${SUMS}
   for (; blocks > 0; blocks--) {
     let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
@@ -89,14 +85,9 @@ function decodeQ8_0(w: usize, x: usize, blocks: i32, sums: usize): void {
   ${storeSums}
 }`;
 
-/** 16 bytes as four vectors of f32, times the factors at `room + at`. */
-const scaled = (bytes: string, at: number): string[] =>
-  [0, 1, 2, 3].map((v) => {
-    const integers = `i32x4.extend_${v % 2 ? 'high' : 'low'}_i16x8_u(${bytes}${v >> 1})`;
-    return `f32x4.mul(${floats(integers)}, ${load('room', at + 16 * v)})`;
-  });
-const extend = (name: string): string =>
-  `${name}0 = i16x8.extend_low_i8x16_u(${name}), ${name}1 = i16x8.extend_high_i8x16_u(${name})`;
+/** 16 bytes as a vector of f32, times the factors at `room + at`. */
+const scaled = (bytes: string, v: number, at: number): string =>
+  `f32x4.mul(${widened(bytes, v)}, ${load('room', at + 16 * v)})`;
 
 /** Q4_K and Q5_K: the block before a group's first is its scales, whose products are thrown away. */
 const decodeMinimum = (name: string, five: boolean): string => `
@@ -116,12 +107,12 @@ function ${name}(w: usize, x: usize, blocks: i32, sums: usize, room: usize): voi
       }
       const scale = v128.load32_splat(x, CODE_SCALE - 16), sum = v128.load32_splat(x, CODE_SUM - 16);
       ${five ? 'const sixteen = constant(SIXTEEN);' : ''}
-      const v = v128.load(s), ${extend('v')};
-      ${each(4, (v) => `const s${v} = ${scaled('v', 0)[v]};`)}
+      const v = v128.load(s); ${extended('v')}
+      ${each(4, (v) => `const s${v} = ${scaled('v', v, 0)};`)}
       ${each(4, (v) => `y${v} = madd(${floats(`total(a${v}, ones)`)}, f32x4.mul(scale, s${v}), y${v});`)}
-      const u = v128.load(s, 128), ${extend('u')};
+      const u = v128.load(s, 128); ${extended('u')}
       ${each(4, (v) => {
-        const minimum = scaled('u', 64)[v];
+        const minimum = scaled('u', v, 64);
         return `const m${v} = ${five ? `f32x4.add(f32x4.mul(s${v}, sixteen), ${minimum})` : minimum};`;
       })}
       ${each(4, (v) => `y${v} = madd(sum, m${v}, y${v});`)}
@@ -135,12 +126,12 @@ function ${name}(w: usize, x: usize, blocks: i32, sums: usize, room: usize): voi
 /** Q6_K, 16 columns at a time. */
 const decodeQ6_K = `
 function decodeQ6_K(w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
-  const ${F16_CONSTANTS};
+  ${F16}
   ${SUMS}
   for (; blocks > 0; blocks -= 8) {
     const h = v128.load(w), g = v128.load(w, 16);
-    ${[0, 2].map((i) => declare('const', [`d${i}`, `d${i + 1}`], (j) => halvesAt('h', 'g')[i + j]!)).join(' ')}
-    ${each(4, (v) => `v128.store(room, d${v}${v ? `, ${16 * v}` : ''});`)}
+    ${declare('const', numbered('d', 4), (v) => SCALES[v]!)}
+    ${stores('room', numbered('d', 4))}
     let factors = w + 32;
     w += 288;
     const end = w + 3072;
@@ -171,27 +162,15 @@ function decodeQ6_K(w: usize, x: usize, blocks: i32, sums: usize, room: usize): 
 }`;
 
 export default `
-import { madd } from '../common/common';
-import { Q4_0, Q4_K, Q5_0, Q5_K, Q6_K } from './layouts.gen';
-import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32, START_8 } from './packed-codes';
-import {
-  BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, HALF_SIGN, highHalves, lowHalves, NIBBLES, nibbleTotal,
-  ONES, scaledTotal, SIGN, SIX_BITS, SIXTEEN,
-  SIXTEENS, TOP_BITS, total,
-} from './packed-dot';
-import { doubledBytes, spreadHalves, unpackScales } from './packed-scales';
 
 /** The group's d (at out) and -dmin (at out + 64) of 16 rows as f32: 128 bytes. */
 @inline export function spreadGroup(w: usize, out: usize): void {
   spreadHalves(w, out);
-  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT), flip = constant(HALF_SIGN);
+  ${F16}
+  const flip = constant(HALF_SIGN);
   const k = v128.xor(v128.load(w, 32), flip), l = v128.xor(v128.load(w, 48), flip);
-  const m0 = lowHalves(k, sign, bias, limit), m1 = highHalves(k, sign, bias, limit);
-  const m2 = lowHalves(l, sign, bias, limit), m3 = highHalves(l, sign, bias, limit);
-  v128.store(out, m0, 64);
-  v128.store(out, m1, 80);
-  v128.store(out, m2, 96);
-  v128.store(out, m3, 112);
+  ${declare('const', numbered('m', 4), (v) => [...halves('k'), ...halves('l')][v]!)}
+  ${stores('out', numbered('m', 4), 64)}
 }
 ${decodeMinimum('decodeQ4_K', false)}
 ${decodeMinimum('decodeQ5_K', true)}

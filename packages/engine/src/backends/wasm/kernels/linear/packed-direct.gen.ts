@@ -5,29 +5,23 @@
 // One load instruction walks over all codes of the tile, as prefetchers follow instructions (packed-decode.gen.ts).
 import { byteSteps, nibbleSteps, pairs, sixSteps } from '../build/steps.ts';
 import {
-  acc,
   begin,
   cases,
   declare,
   each,
+  F16,
   type Family,
   functions,
+  join,
   load,
   numbered,
-  rows,
+  ofTile,
+  TILE,
   typeNames,
   types,
 } from '../build/vocabulary.ts';
 
-const ALL = each(4, (r) => each(4, (v) => acc(v, r), ', '), ', ');
-const FLOATS = each(4, (r) => each(4, (v) => `float(${acc(v, r)})`, ', '), ', ');
-const every = (from: number, text: (a: string, v: number, r: number) => string): string =>
-  rows(from, (r) => each(4, (v) => text(acc(v, r), v, r), ' '));
-
-/** Adds what the first pass kept, times its factor, to an accumulator. */
-const join = (a: string, v: number, r: number): string =>
-  `${a} = join${v % 2 ? 'High' : 'Low'}(${a}, ${['f0', 'f1', 'g0', 'g1'][v]}, ${v < 2 ? 'between' : 'beyond'}, ${r});`;
-
+const FLOATS = TILE.replace(/\w+/g, 'float($&)');
 /** A block of Q4_0, Q4_K, Q5_0 or Q5_K. */
 const nibbleBlock = `
 @inline export function nibbleBlock(
@@ -38,7 +32,7 @@ const nibbleBlock = `
   ${nibbleSteps(4, 1)}
   if (minimum && touch) return;
   x += <usize>K * 16;
-  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
+  ${F16}
   const h = minimum ? v128.load(s) : type == Q5_0 ? v128.load(w, 64) : v128.load(w);
   const g = minimum ? v128.load(s, 16) : type == Q5_0 ? v128.load(w, 80) : v128.load(w, 16);
   const s0 = minimum ? h : lowHalves(h, sign, bias, limit), s1 = minimum ? g : highHalves(h, sign, bias, limit);
@@ -46,7 +40,7 @@ const nibbleBlock = `
   const t1 = minimum ? v128.load(s, 48) : highHalves(g, sign, bias, limit);
   const m0 = minimum ? v128.load(s, 64) : zero, m1 = minimum ? v128.load(s, 80) : zero;
   const n0 = minimum ? v128.load(s, 96) : zero, n1 = minimum ? v128.load(s, 112) : zero;
-  addRows(
+  addTile(
     K, minimum, sums, more, x, x + <usize>K * (CODE_SUM - CODE_SCALE), ${FLOATS}, s0, s1, t0, t1, m0, m1, n0, n1,
   );
 }`;
@@ -65,11 +59,11 @@ const byteBlock = `
   let p = w, y = x;
   const stop = w + 512;
   ${byteSteps(4, 'p', 'y', 'h', nibbles('p', 'h'))}
-  ${every(2, (a) => `${a} = i32x4.shl(${a}, 4);`)}
+  ${ofTile(2, (a) => `${a} = i32x4.shl(${a}, 4);`)}
   ${byteSteps(4, 'w', 'x', 'l', nibbles('w', 'l'))}
-  const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);
+  ${F16}
   const h = v128.load(w), g = v128.load(w, 16);
-  addRows(
+  addTile(
     K, false, sums, more, x, 0, ${FLOATS},
     lowHalves(h, sign, bias, limit), highHalves(h, sign, bias, limit),
     lowHalves(g, sign, bias, limit), highHalves(g, sign, bias, limit),
@@ -94,18 +88,18 @@ const sixPass = `
   let p = w;
   const stop = w + 192;
   ${sixSteps(4, 'p', 'w')}
-  ${every(2, (a) => `${a} = float(${a});`)}
+  ${ofTile(2, (a) => `${a} = float(${a});`)}
   const f = last ? v128.load(factors, 16) : v128.load(factors);
   const low = i16x8.extend_low_i8x16_s(f), high = i16x8.extend_high_i8x16_s(f);
   const f0 = float(i32x4.extend_low_i16x8_s(low)), f1 = float(i32x4.extend_high_i16x8_s(low));
   const g0 = float(i32x4.extend_low_i16x8_s(high)), g1 = float(i32x4.extend_high_i16x8_s(high));
   if (!last) {
-    keepRows(K, between, beyond, ${ALL}, f0, f1, g0, g1);
+    keepRows(K, between, beyond, ${TILE}, f0, f1, g0, g1);
     return;
   }
-  ${every(2, join)}
-  addRows(
-    K, false, sums, more, block + <usize>K * CODE_SCALE, 0, ${ALL},
+  ${ofTile(2, join)}
+  addTile(
+    K, false, sums, more, block + <usize>K * CODE_SCALE, 0, ${TILE},
     ${each(4, (v) => load('s', 16 * v), ', ')}, zero, zero, zero, zero,
   );
 }`;
@@ -119,16 +113,6 @@ const family: Family = {
 };
 
 export default `
-import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32, START_8 } from './packed-codes';
-import {
-  BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, highCodes, highHalves, lowCodes, lowHalves, NIBBLES, SIGN,
-  SIX_BITS, TOP_BITS,
-} from './packed-dot';
-import {
-  Q4_0, Q4_0_BLOCK, Q4_K, Q4_K_BLOCK, Q5_0, Q5_0_BLOCK, Q5_K, Q5_K_BLOCK, Q6_K, Q6_K_BLOCK, Q8_0, Q8_0_BLOCK,
-} from './layouts.gen';
-import { spreadHalves, spreadMinimumScales } from './packed-scales';
-import { addRows, clear, joinHigh, joinLow, keepRows, WIDE_SUMS_BYTES } from './packed-wide.gen';
 
 @inline function float(i: v128): v128 {
   return f32x4.convert_i32x4_s(i);
@@ -182,13 +166,13 @@ ${sixPass}
       w += 288;
     }
     if (minimum && eight) {
-      spreadMinimumScales(w, room, type == Q4_K ? 0 : 16);
+      spreadScales(w, room, type == Q4_K ? 0 : 16);
       w += 256;
     }
     for (let i = minimum && !eight ? -1 : 0; i < size; i++) {
       block(type, K, i < 0, w, x, s, factors, sums, more, between, beyond);
       if (minimum && i < 0) {
-        spreadMinimumScales(w, room, type == Q4_K ? 0 : 16);
+        spreadScales(w, room, type == Q4_K ? 0 : 16);
         w += 256;
         continue;
       }

@@ -109,12 +109,6 @@ const halves = [...'abcdefgh']
   .join(', ');
 
 export default `
-import { BLOCK_CODES, rowCodes, TILE_ROWS, tileWidth } from './packed-codes';
-import { blockBytes, nibbleBlock } from './packed-direct.gen';
-import { Q4_0, Q4_K } from './layouts.gen';
-import { SCALE_ROOM, spreadMinimumScales } from './packed-scales';
-import { clear, WIDE_SUMS_BYTES } from './packed-wide.gen';
-import { FEW_ROWS } from './shapes.gen';
 
 /** Blocks of 32 columns before the next rows' turn (with 1, 4 or 8 mostly 0.94 to 0.99 x). */
 @inline const TURN: i32 = 2;
@@ -162,7 +156,7 @@ ${TYPES.map(({ name, scales }, i) =>
 
 function spreadFour(w: usize, step: usize, room: usize): void {
   for (const end = room + 4 * SCALE_ROOM; room < end; room += SCALE_ROOM) {
-    spreadMinimumScales(w, room, 0);
+    spreadScales(w, room, 0);
     w += step;
   }
 }

@@ -3,21 +3,23 @@
 // as in packed-tile.gen.ts, bit for bit.
 import { byteSteps, nibbleSteps, pairs, sixSteps } from '../build/steps.ts';
 import {
+  addBoth,
+  addMinima,
+  addScaled,
   begin,
   cases,
   each,
+  F16,
   type Family,
   functions,
   load,
   rows,
+  SUMS,
   splat,
+  storeSums,
   typeNames,
   types,
 } from '../build/vocabulary.ts';
-
-const F16_CONSTANTS = 'const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);';
-const SUMS = `let ${['y', 'z'].flatMap((sum) => each(4, (r) => `${sum}${r} = zero`, ', ')).join(', ')};`;
-const storeSums = rows(2, (r) => `storeSums(sums, ${r}, y${r}, z${r});`);
 
 /** Q4_0, Q4_K, Q5_0 and Q5_K. */
 const nibbleProduct = `
@@ -25,14 +27,14 @@ const nibbleProduct = `
   type: i32, K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize,
 ): void {
   const zero = i32x4.splat(0), ones = constant(ONES), nibbles = constant(NIBBLES), bit = constant(BIT_4);
-  ${F16_CONSTANTS}
+  ${F16}
   const five = type == Q5_0 || type == Q5_K, minimum = type == Q4_K || type == Q5_K;
   ${SUMS}
   let w = tile + half * 32;
   let s = minimum ? room : tile + (five ? Q5_0_SCALES : Q4_0_SCALES) + half * 16;
   for (let b = 0; b < blocks; b++) {
     if (minimum && (b & 7) == 0) {
-      spreadHalfScales(tile, half, room, five ? 16 : 0);
+      spreadScalesHalf(tile, half, room, five ? 16 : 0);
       tile += five ? Q5_K_GROUP : Q4_K_GROUP;
       s = room;
       w += Q4_K_HEADER;
@@ -42,40 +44,23 @@ const nibbleProduct = `
     const s0 = minimum ? h : lowHalves(h, sign, bias, limit);
     const s1 = minimum ? v128.load(s, 16) : highHalves(h, sign, bias, limit);
     const scale = x + <usize>K * (CODE_SCALE - 16), sum = x + <usize>K * (CODE_SUM - 16);
-    ${rows(2, (r) => {
-      const add = (a: string, s: string, y: string) => `${y} = addScaled(${a}, ones, c${r}, ${s}, ${y});`;
-      return `const c${r} = ${splat('scale', 4 * r)}; ${add(`a${r}`, 's0', `y${r}`)} ${add(`b${r}`, 's1', `z${r}`)}`;
-    })}
+    ${addScaled(2, 'scale')}
     if (minimum) {
       const m0 = v128.load(s, 32), m1 = v128.load(s, 48);
-      ${rows(
-        2,
-        (r) => `const d${r} = ${splat('sum', 4 * r)};
-        y${r} = madd(d${r}, m0, y${r}); z${r} = madd(d${r}, m1, z${r});`,
-      )}
+      ${addMinima(2)}
     }
     w += (five ? 64 : 0) + (minimum ? 0 : 32);
     s += minimum ? 64 : five ? Q5_0_BLOCK : Q4_0_BLOCK;
     x += <usize>K * (BLOCK_CODES - 16);
   }
-  ${storeSums}
+  ${storeSums(2)}
 }`;
-
-/** Adds both passes of a block to the sums. */
-const addBoth = (kind: string, low: string, high: string): string =>
-  rows(2, (r) => {
-    const add = (c: string, a: string, f: string, s: string, y: string) =>
-      `${y} = addBoth(${kind}, ${c}, ${a}, ${f}, e${r}, ${s}, ${y});`;
-    const y = add(`c${r}`, `a${r}`, low, 's0', `y${r}`);
-    const z = add(`d${r}`, `b${r}`, high, 's1', `z${r}`);
-    return `const e${r} = ${splat('x', 4 * r)}; ${y} ${z}`;
-  });
 
 /** Q6_K, 16 columns a pass. */
 const sixProduct = `
 @inline function sixProduct(K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
   const zero = i32x4.splat(0), six = constant(SIX_BITS), top = constant(TOP_BITS);
-  ${F16_CONSTANTS}
+  ${F16}
   ${SUMS}
   let w = tile + half * 32, factors = tile;
   for (let b = 0; b < blocks; b++) {
@@ -105,19 +90,19 @@ const sixProduct = `
         continue;
       }
       const s0 = v128.load(room), s1 = v128.load(room, 16);
-      ${addBoth('HALVES', 'f0', 'f1')}
+      ${addBoth(2, 'HALVES', 'f0', 'f1')}
       break;
     }
     x += <usize>K * (BLOCK_CODES - 32);
   }
-  ${storeSums}
+  ${storeSums(2)}
 }`;
 
 /** Q8_0: all steps with low nibbles, then with high ones. */
 const byteProduct = `
 @inline function byteProduct(K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize): void {
   const zero = i32x4.splat(0), nibbles = constant(NIBBLES), ones = constant(ONES), sixteens = constant(SIXTEENS);
-  ${F16_CONSTANTS}
+  ${F16}
   ${SUMS}
   let w = tile + half * 32, s = tile + Q8_0_SCALES + half * 16;
   for (; blocks > 0; blocks--) {
@@ -144,12 +129,12 @@ const byteProduct = `
       ${pairs('const', 'h', 2, (i) => `v128.and(i16x8.shr_u(v${i}, 4), nibbles)`)}`,
     )}
     const h = v128.load(s), s0 = lowHalves(h, sign, bias, limit), s1 = highHalves(h, sign, bias, limit), f = sixteens;
-    ${addBoth('TWO_NIBBLES', 'f', 'f')}
+    ${addBoth(2, 'TWO_NIBBLES', 'f', 'f')}
     w += 32;
     s += Q8_0_BLOCK;
     x += <usize>K * (BLOCK_CODES - 32);
   }
-  ${storeSums}
+  ${storeSums(2)}
 }`;
 
 const call = (type: string, K: number): string => {
@@ -164,20 +149,6 @@ const family: Family = {
 };
 
 export default `
-import { madd } from '../common/common';
-import {
-  Q4_0, Q4_0_BLOCK, Q4_0_SCALES, Q4_K, Q4_K_GROUP, Q4_K_HEADER, Q5_0, Q5_0_BLOCK, Q5_0_SCALES, Q5_K, Q5_K_GROUP,
-  Q6_K_GROUP, Q6_K_HEADER,
-  Q6_K_PASS, Q8_0_BLOCK, Q8_0_SCALES,
-} from './layouts.gen';
-import { BLOCK_CODES, CODE_SCALE, CODE_SUM, START_16, START_32, START_8 } from './packed-codes';
-import {
-  BIT_4, constant, dot, fourthSix, HALF_BIAS, HALF_LIMIT, highCodes, highHalves, lowCodes, lowHalves, NIBBLES, ONES,
-  SIGN, SIX_BITS, SIXTEENS, TOP_BITS,
-  total,
-} from './packed-dot';
-import { spreadFactors, spreadHalfScales } from './packed-scales';
-import { addBoth, addScaled, HALVES, partial, storeSums, TWO_NIBBLES } from './packed-sums';
 ${nibbleProduct}
 ${sixProduct}
 ${byteProduct}

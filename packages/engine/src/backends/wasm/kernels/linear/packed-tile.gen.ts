@@ -9,12 +9,23 @@
 //
 // The order of float sums over columns is that of the decode kernels, so a row's result does not depend on which kernel
 // made it.
-import { acc, begin, cases, each, type Family, functions, rows, splat } from '../build/vocabulary.ts';
+import {
+  acc,
+  addBoth,
+  addMinima,
+  addScaled,
+  begin,
+  cases,
+  each,
+  type Family,
+  functions,
+  rows,
+  SUMS,
+  splat,
+  storeSums,
+} from '../build/vocabulary.ts';
 
 const KINDS = ['OFFSET_8', 'OFFSET_16', 'MINIMUM', 'MINIMUM_16', 'HALVES', 'TWO_NIBBLES'] as const;
-const SUMS = `let ${['y', 'z'].flatMap((sum) => each(4, (r) => `${sum}${r} = zero`, ', ')).join(', ')};`;
-const storeSums = rows(1, (r) => `storeSums(sums, ${r}, y${r}, z${r});`);
-
 /** Steps of bytes of codes from w to `stop`. */
 const steps = `
     do {
@@ -30,7 +41,7 @@ const steps = `
 /** Kinds whose block is one pass: all blocks of half a panel times a tile of K rows of activations, into `sums`. */
 const onePass = `
 @inline function onePass(kind: i32, K: i32, w: usize, x: usize, blocks: i32, sums: usize): void {
-  const zero = i32x4.splat(0), ones = v128.load(CONSTANTS + ONES);
+  const zero = i32x4.splat(0), ones = constant(ONES);
   const minimum = kind == MINIMUM || kind == MINIMUM_16;
   ${SUMS}
   for (; blocks > 0; blocks--) {
@@ -40,23 +51,16 @@ const onePass = `
     const stop = w + 256;
     ${steps}
     const s0 = v128.load(w), s1 = v128.load(w, 16);
-    ${rows(1, (r) => {
-      const add = (a: string, s: string, y: string) => `${y} = addScaled(${a}, ones, c${r}, ${s}, ${y});`;
-      return `const c${r} = ${splat('x', 4 * r)}; ${add(`a${r}`, 's0', `y${r}`)} ${add(`b${r}`, 's1', `z${r}`)}`;
-    })}
+    ${addScaled(1, 'x')}
     if (minimum) {
       const m0 = v128.load(w, 32), m1 = v128.load(w, 48);
       const sum = x + <usize>K * (CODE_SUM - CODE_SCALE);
-      ${rows(
-        1,
-        (r) => `const d${r} = ${splat('sum', 4 * r)};
-        y${r} = madd(d${r}, m0, y${r}); z${r} = madd(d${r}, m1, z${r});`,
-      )}
+      ${addMinima(1)}
     }
     w += panelBlockBytes(kind) - 256;
     x += <usize>K * 24;
   }
-  ${storeSums}
+  ${storeSums(1)}
 }`;
 
 /**
@@ -65,7 +69,7 @@ const onePass = `
  */
 const twoPasses = `
 @inline function twoPasses(kind: i32, K: i32, w: usize, x: usize, blocks: i32, sums: usize): void {
-  const zero = i32x4.splat(0), ones = v128.load(CONSTANTS + ONES), sixteens = v128.load(CONSTANTS + SIXTEENS);
+  const zero = i32x4.splat(0), ones = constant(ONES), sixteens = constant(SIXTEENS);
   const nibbles = kind == TWO_NIBBLES;
   ${SUMS}
   for (; blocks > 0; blocks--) {
@@ -88,15 +92,11 @@ const twoPasses = `
     const g0 = nibbles ? sixteens : v128.load(w), g1 = nibbles ? sixteens : v128.load(w, 16);
     const scales = w + (nibbles ? 0 : 32);
     const s0 = v128.load(scales), s1 = v128.load(scales, 16);
-    ${rows(1, (r) => {
-      const add = (c: string, a: string, v: number, y: string) =>
-        `${y}${r} = addBoth(kind, ${c}${r}, ${a}${r}, g${v}, e${r}, s${v}, ${y}${r});`;
-      return `const e${r} = ${splat('x', 4 * r)}; ${add('c', 'a', 0, 'y')} ${add('d', 'b', 1, 'z')}`;
-    })}
+    ${addBoth(1, 'kind', 'g0', 'g1')}
     w = scales + 32;
     x += <usize>K * 24;
   }
-  ${storeSums}
+  ${storeSums(1)}
 }`;
 
 const family: Family = {
@@ -110,14 +110,6 @@ const family: Family = {
 };
 
 export default `
-import { madd } from '../common/common';
-import { fetchAhead } from './packed-ahead';
-import { CODE_SCALE, CODE_SUM, START_16, START_32, START_8 } from './packed-codes';
-import { CONSTANTS, dot, ONES, scaledTotal, SIXTEENS, total } from './packed-dot';
-import {
-  addBoth, addScaled, HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, partial, storeSums,
-  TWO_NIBBLES,
-} from './packed-sums';
 ${onePass}
 ${twoPasses}
 

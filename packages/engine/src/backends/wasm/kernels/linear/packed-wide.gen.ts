@@ -7,30 +7,27 @@
 // Weights come from a panel; packed-direct.gen.ts has the same tile for a few rows of activations. The order of sums is
 // that of packed-tile.gen.ts, bit for bit.
 import {
-  acc,
   begin,
   cases,
   declare,
-  each,
   type Family,
   functions,
+  join,
   load,
   numbered,
+  ofTile,
   rows,
   splat,
+  TILE,
 } from '../build/vocabulary.ts';
 
-const ALL = each(4, (r) => each(4, (v) => acc(v, r), ', '), ', ');
-const PARAMETERS = ALL.replace(/\w+/g, '$&: v128');
-const every = (from: number, text: (a: string, v: number, r: number) => string): string =>
-  rows(from, (r) => each(4, (v) => text(acc(v, r), v, r), ' '));
-
+const PARAMETERS = TILE.replace(/\w+/g, '$&: v128');
 /**
  * Adds a block's integers (as f32) of 16 rows of weights and K rows of activations to the float sums. `scales` is
  * where the activations' scales are, `minima` what their minimum is multiplied by.
  */
-const addRows = `
-@inline export function addRows(
+const addTile = `
+@inline export function addTile(
   K: i32, minimum: bool, sums: usize, more: usize, scales: usize, minima: usize, ${PARAMETERS},
   s0: v128, s1: v128, t0: v128, t1: v128, m0: v128, m1: v128, n0: v128, n1: v128,
 ): void {
@@ -54,10 +51,6 @@ const keepRows = `
   })}
 }`;
 
-/** Adds what the first pass kept, times its factor, to an accumulator. */
-const join = (a: string, v: number, r: number): string =>
-  `${a} = join${v % 2 ? 'High' : 'Low'}(${a}, ${['f0', 'f1', 'g0', 'g1'][v]}, ${v < 2 ? 'between' : 'beyond'}, ${r});`;
-
 /**
  * A block of a panel, w and v in its halves, times 4 rows of activations; of HALVES 16 columns, the first of which are
  * kept in `between` (and `beyond` for v). High nibbles come before low ones, into the same accumulators.
@@ -80,26 +73,26 @@ const panelBlock = `
     do {
       const w0 = v128.load(w), w1 = v128.load(w, 16), v0 = v128.load(v), v1 = v128.load(v, 16);
       ${declare('const', numbered('x', 4), (r) => splat('x', 4 * r))}
-      ${every(4, (a, v, r) => `${a} = dot(${a}, x${r}, ${['w0', 'w1', 'v0', 'v1'][v]});`)}
+      ${ofTile(4, (a, v, r) => `${a} = dot(${a}, x${r}, ${['w0', 'w1', 'v0', 'v1'][v]});`)}
       w += 32;
       v += 32;
       x += 16;
     } while (w < stop);
     if (kind != TWO_NIBBLES || shift == 0) break;
-    ${every(4, (a) => `${a} = i32x4.shl(${a}, shift);`)}
+    ${ofTile(4, (a) => `${a} = i32x4.shl(${a}, shift);`)}
     shift = 0;
     w -= 512;
     v -= 512;
     x -= 128;
   }
-  ${every(4, (a) => `${a} = f32x4.convert_i32x4_s(${a});`)}
+  ${ofTile(4, (a) => `${a} = f32x4.convert_i32x4_s(${a});`)}
   if (kind == HALVES) {
     const f0 = v128.load(w), f1 = v128.load(w, 16), g0 = v128.load(v), g1 = v128.load(v, 16);
     if (first) {
-      keepRows(4, between, beyond, ${ALL}, f0, f1, g0, g1);
+      keepRows(4, between, beyond, ${TILE}, f0, f1, g0, g1);
       return;
     }
-    ${every(4, join)}
+    ${ofTile(4, join)}
   }
   const nibbles = kind == TWO_NIBBLES, halves = kind == HALVES;
   ${['s w', 't v']
@@ -114,7 +107,7 @@ const panelBlock = `
     .join('\n  ')}
   const m0 = minimum ? v128.load(w, 32) : zero, m1 = minimum ? v128.load(w, 48) : zero;
   const n0 = minimum ? v128.load(v, 32) : zero, n1 = minimum ? v128.load(v, 48) : zero;
-  addRows(4, minimum, sums, more, x, x + 16, ${ALL}, s0, s1, t0, t1, m0, m1, n0, n1);
+  addTile(4, minimum, sums, more, x, x + 16, ${TILE}, s0, s1, t0, t1, m0, m1, n0, n1);
 }`;
 
 const family: Family = {
@@ -130,13 +123,6 @@ const family: Family = {
 };
 
 export default `
-import { madd } from '../common/common';
-import { fetchAhead } from './packed-ahead';
-import { BLOCK_CODES, START_16, START_32, START_8 } from './packed-codes';
-import { dot } from './packed-dot';
-import {
-  HALVES, MINIMUM, MINIMUM_16, OFFSET_16, OFFSET_8, panelBlockBytes, storeSums, TWO_NIBBLES,
-} from './packed-sums';
 
 /** Bytes of the result: [half of the tile][row of activations][8 rows of weights]. */
 export const WIDE_SUMS_BYTES: usize = 256;
@@ -170,7 +156,7 @@ export const WIDE_SUMS_BYTES: usize = 256;
   }
   storeSums(sums, row, y, z);
 }
-${addRows}
+${addTile}
 ${keepRows}
 
 /** a * factor + what was kept of a row. Integers below 2^24, so exact. */

@@ -1,12 +1,12 @@
 // Products with weight rows in raw layouts (a file format's own rows), f32 activations: what `linear` and
 // `expertLinear` have in common. A call covers a run of outputs and all rows, in one of two ways:
-//   few rows    weight rows are dequantised by pieces into scratch (F32, and F16 for one row, are read where they lie) and
-//               multiplied by dots
+//   few rows    weight rows are dequantised by pieces into scratch (F32, and F16 for one row, are read where they lie)
+//               and multiplied by dots
 //   many rows   pieces of up to 64 outputs × PIECE columns are dequantised and packed into panels of 8 outputs, which
 //               stay in the second-level cache while all rows pass over them (tiles.ts)
 // Scratch, per thread: 8 panels [PIECE][8], 8 rows [PIECE], one tile [4][8]; see plan/ops/scratch.ts.
 import { dequantizeRow, dotHalves, LAYOUT_F16, LAYOUT_F32, layoutBytes } from './dequantize';
-import { dot, dotTile, packHalfPanel, panelPairTile, panelTile, wideTiles } from './tiles';
+import { dotRow, dotTile, packHalfPanel, panelPairTile, panelTile, wideTiles } from './tiles';
 
 /** Columns that are worked on at a time: a multiple of every block length. */
 // @inline
@@ -141,7 +141,7 @@ function multiplyDots(
         const from = inputRow(x, xStride, rowIndex, row) + column;
         let to = y + <usize>row * yStride + ((<usize>o) << 2);
         for (let i = 0; i < count; i++, to += 4)
-          store<f32>(to, load<f32>(to) + dot(w + <usize>i * wStride, from, piece));
+          store<f32>(to, load<f32>(to) + dotRow(w + <usize>i * wStride, from, piece));
       }
     }
   }

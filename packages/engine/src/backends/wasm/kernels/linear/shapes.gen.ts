@@ -104,8 +104,6 @@ function condition({ types: some, rows: [least, most], on }: Shape): string {
 }
 
 export default `
-import { Q4_0, Q4_K } from './layouts.gen';
-import { wideTiles } from './tiles';
 
 /** Rows up to which four tiles at once are multiplied by more than one row. */
 @inline export const FEW_ROWS: i32 = ${most('few')};

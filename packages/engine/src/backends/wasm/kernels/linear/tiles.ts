@@ -199,7 +199,7 @@ export function packHalfPanel(w0: usize, w1: usize, w2: usize, w3: usize, count:
 
 /** One dot product, read as one stream with four sums. */
 // @inline
-export function dot(w: usize, x: usize, count: i32): f32 {
+export function dotRow(w: usize, x: usize, count: i32): f32 {
   let s0 = f32x4.splat(0);
   let s1 = f32x4.splat(0);
   let s2 = f32x4.splat(0);

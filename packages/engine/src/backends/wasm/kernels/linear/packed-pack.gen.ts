@@ -1,0 +1,214 @@
+// Packs rows of a file into tiles of 16 while weights are loaded: the same bytes as layouts/, where the picture is.
+// Four rows a, b, c, d at a time: 16 bytes of each, transposed as 4 x 4 words, are four steps of four rows.
+import { each, plus, types } from '../build/vocabulary.ts';
+
+const ROWS = [...'abcd'];
+/** `text` for each of the four rows. */
+const ofRows = (text: (row: string, i: number) => string, between = '\n'): string => ROWS.map(text).join(between);
+const list = (text: (row: string) => string): string => ofRows(text, ', ');
+const ADDRESSES = list((row) => `${row}: usize`);
+
+/** Words of two vectors: 0…3 are the first one's. */
+const shuffle = (v: string, w: string, words: readonly number[]): string =>
+  `i8x16.shuffle(${v}, ${w}, ${words.flatMap((word) => [0, 1, 2, 3].map((i) => 4 * word + i)).join(', ')})`;
+
+/** Words 0…count - 1 of each row to the vectors at out + 64 j. */
+const transpose = (name: string, count: number): string => `
+@inline function ${name}(${list((row) => `${row}: v128`)}, out: usize): void {
+  const ab = ${shuffle('a', 'b', [0, 4, 1, 5])}, cd = ${shuffle('c', 'd', [0, 4, 1, 5])};
+  const ef = ${shuffle('a', 'b', [2, 6, 3, 7])}, gh = ${shuffle('c', 'd', [2, 6, 3, 7])};
+  ${each(count, (j) => {
+    const [first, second] = j < 2 ? ['ab', 'cd'] : ['ef', 'gh'];
+    const word = shuffle(first!, second!, j % 2 ? [2, 3, 6, 7] : [0, 1, 4, 5]);
+    return `v128.store(out, ${word}${j ? `, ${64 * j}` : ''});`;
+  })}
+}`;
+
+const isWord = (type: string): boolean => !type.endsWith('K');
+const packers = types.map(
+  (type) => `
+function pack${type}(raw: usize, rowBytes: usize, count: i32, out: usize): void {
+  packTile(${type}, raw, rowBytes, ${type}_GROUP / TILE_OUTPUTS, count, out);
+}`,
+);
+const ORDER = [...types.filter(isWord), ...types.filter((type) => !isWord(type))];
+const packByType = ORDER.map((type, i) => {
+  const condition = i < ORDER.length - 1 ? `if (type == ${type}) ` : '';
+  return `${condition}pack${type}(raw, rowBytes, count, out);`;
+}).join(' else ');
+
+export default `
+/** A block of zeros: the rows that fill up the last tile. */
+const ZEROS: usize = memory.data(224, 16);
+
+@inline const NIBBLE: u32 = 0x0f0f0f0f;
+@inline const SIX: u32 = 0x3f3f3f3f;
+@inline const TWO: u32 = 0x03030303;
+${transpose('storeSteps', 4)}
+${transpose('storeThree', 3)}
+
+/** 32 bytes, each two columns of two blocks of 32: the low nibbles' block as our nibble order has it. */
+@inline function lowBlock(p: usize): v128 {
+  const nibble = i8x16.splat(15);
+  return v128.or(v128.and(v128.load(p), nibble), i16x8.shl(v128.and(v128.load(p, 16), nibble), 4));
+}
+
+/** And the high nibbles' block. */
+@inline function highBlock(p: usize): v128 {
+  const nibble = i8x16.splat(15);
+  return v128.or(v128.and(i16x8.shr_u(v128.load(p), 4), nibble), v128.andnot(v128.load(p, 16), nibble));
+}
+
+/** Every fourth bit of the low 29, as 8 bits. */
+@inline function everyFourth(t: u32): u32 {
+  t &= 0x11111111;
+  t = (t | (t >> 3)) & 0x03030303;
+  t = (t | (t >> 6)) & 0x000f000f;
+  return (t | (t >> 12)) & 0xff;
+}
+
+@inline function fifthBits(h: u32, out: usize): void {
+  store<u32>(out, ${each(4, (i) => (i ? `(everyFourth(h >> ${i}) << ${8 * i})` : 'everyFourth(h)'), ' | ')});
+}
+
+/** Rows r…r+3 of a group of 32 columns. */
+@inline function pack32(type: i32, ${ADDRESSES}, r: usize, group: usize): void {
+  if (type == Q8_0) {
+    const flip = i8x16.splat(-128);
+    for (let half: usize = 0; half < 2; half++) {
+      const at: usize = 2 + half * 16;
+      storeSteps(${list((row) => `v128.xor(v128.load(${row} + at), flip)`)}, group + half * 256 + r * 4);
+    }
+  } else {
+    const at: usize = type == Q4_0 ? 2 : 6;
+    storeSteps(${list((row) => `v128.load(${row} + at)`)}, group + r * 4);
+  }
+  if (type == Q5_0) {
+    ${ofRows((row, i) => `fifthBits(load<u32>(${row}, 2), group + ${256 + 4 * i} + r * 4);`)}
+  }
+  const scales = group + (type == Q4_0 ? Q4_0_SCALES : type == Q5_0 ? Q5_0_SCALES : Q8_0_SCALES) + r * 2;
+  ${ofRows((row, i) => `store<u16>(scales, load<u16>(${row})${i ? `, ${2 * i}` : ''});`)}
+}
+
+/** Four 6-bit values (a byte each) of row r. */
+@inline function storeSix(values: u32, out: usize): void {
+  const top = values >> 24;
+  store<u8>(out, (values & 63) | (top << 6));
+  store<u8>(out, ((values >> 8) & 63) | ((top >> 2) << 6), 16);
+  store<u8>(out, ((values >> 16) & 63) | ((top >> 4) << 6), 32);
+}
+
+/** d, dmin and the 12 bytes of scales and minima of row r. */
+@inline function minimumScales(block: usize, r: usize, group: usize): void {
+  store<u16>(group + r * 2, load<u16>(block));
+  store<u16>(group + 32 + r * 2, load<u16>(block, 2));
+  const u0 = load<u32>(block, 4), u1 = load<u32>(block, 8), u2 = load<u32>(block, 12);
+  const out = group + 64 + r;
+  storeSix(u0 & SIX, out);
+  storeSix((u2 & NIBBLE) | (((u0 >> 6) & TWO) << 4), out + 48);
+  storeSix(u1 & SIX, out + 96);
+  storeSix(((u2 >> 4) & NIBBLE) | (((u1 >> 6) & TWO) << 4), out + 144);
+}
+
+/** Bit \`shift\` of each byte of 8 words from \`p\`, side by side: word k's at bit k. */
+@inline function gatherBits(p: usize, shift: u32): u32 {
+  let word: u32 = 0;
+  for (let k = 0; k < 8; k++) word |= ((load<u32>(p + ((<usize>k) << 2)) >> shift) & 0x01010101) << k;
+  return word;
+}
+
+@inline function packMinimum(type: i32, ${ADDRESSES}, r: usize, group: usize): void {
+  ${ofRows((row, i) => `minimumScales(${row}, ${plus('r', i)}, group);`)}
+  const step = type == Q4_K ? Q4_K_BLOCK : Q5_K_BLOCK;
+  const at: usize = type == Q4_K ? 16 : 48;
+  let out = group + Q4_K_HEADER + r * 4;
+  for (let pair: usize = 0; pair < 4; pair++) {
+    const p = at + pair * 32;
+    storeSteps(${list((row) => `lowBlock(${row} + p)`)}, out);
+    storeSteps(${list((row) => `highBlock(${row} + p)`)}, out + step);
+    out += 2 * step;
+  }
+  if (type == Q4_K) return;
+  out = group + Q5_K_HEADER + 256 + r * 4;
+  for (let i = 0; i < 8; i++) {
+    ${ofRows((row, i) => `store<u32>(out, gatherBits(${row} + 16, i)${i ? `, ${4 * i}` : ''});`)}
+    out += Q5_K_BLOCK;
+  }
+}
+
+/** d and 16 factors of row r of Q6_K. */
+@inline function sixthScales(block: usize, r: usize, group: usize): void {
+  store<u16>(group + r * 2, load<u16>(block, 208));
+  for (let k: usize = 0; k < 16; k++) store<u8>(group + 32 + k * 16 + r, load<u8>(block + 192 + k));
+}
+
+/**
+ * 16 columns of block i of a half of 128: low nibbles at ql, bits 4 and 5 at qh. Words 0…2, with two bits of word 3
+ * above each.
+ */
+@inline function sixes(i: i32, ql: usize, qh: usize): v128 {
+  const l = v128.load(ql), h = v128.load(qh);
+  const low = v128.and(i < 2 ? l : i16x8.shr_u(l, 4), constant(NIBBLES));
+  const high = i == 0 ? i16x8.shl(h, 4) : i == 1 ? i16x8.shl(h, 2) : i == 2 ? h : i16x8.shr_u(h, 2);
+  const codes = v128.or(low, v128.and(high, constant(BITS_45)));
+  const last = ${shuffle('codes', 'codes', [3, 3, 3, 3])};
+  // Shifts by 6, 4, 2 and out. Bytes of word 3 are below 64: what a product carries into the next byte is masked.
+  return v128.or(codes, v128.and(i32x4.mul(last, constant(SHIFTS)), constant(TOP_BITS)));
+}
+
+@inline function packSixth(${ADDRESSES}, r: usize, group: usize): void {
+  ${ofRows((row, i) => `sixthScales(${row}, ${plus('r', i)}, group);`)}
+  let out = group + Q6_K_HEADER + r * 4;
+  for (let half: usize = 0; half < 2; half++) {
+    const ql = half * 64, qh: usize = 128 + half * 32;
+    ${each(4, (i) => {
+      const to = i ? `out + ${i} * Q6_K_BLOCK` : 'out';
+      return `packSixes(${i}, a, b, c, d, ${plus('ql', 32 * (i % 2))}, qh, ${to});`;
+    })}
+    out += 4 * Q6_K_BLOCK;
+  }
+}
+
+@inline function packSixes(i: i32, ${ADDRESSES}, ql: usize, qh: usize, out: usize): void {
+  const l = ql + 16, h = qh + 16;
+  storeThree(${list((row) => `sixes(i, ${row} + ql, ${row} + qh)`)}, out);
+  storeThree(${list((row) => `sixes(i, ${row} + l, ${row} + h)`)}, out + Q6_K_PASS);
+}
+
+/** One whole tile; rows from \`count\` on are zero. */
+@inline function packTile(type: i32, raw: usize, rowBytes: usize, block: usize, count: i32, out: usize): void {
+  const groups = rowBytes / block;
+  for (let g: usize = 0; g < groups; g++) {
+    for (let r = 0; r < TILE_OUTPUTS; r += 4) {
+      const p = raw + g * block + <usize>r * rowBytes;
+      const a = r < count ? p : ZEROS;
+      const b = r + 1 < count ? p + rowBytes : ZEROS;
+      const c = r + 2 < count ? p + 2 * rowBytes : ZEROS;
+      const d = r + 3 < count ? p + 3 * rowBytes : ZEROS;
+      if (type == Q4_0 || type == Q5_0 || type == Q8_0) pack32(type, a, b, c, d, r, out);
+      else if (type == Q4_K || type == Q5_K) packMinimum(type, a, b, c, d, r, out);
+      else packSixth(a, b, c, d, r, out);
+    }
+    out += block * TILE_OUTPUTS;
+  }
+}
+${packers.join('')}
+
+/**
+ * Packs \`rowCount\` rows in the file's format at \`raw\` as rows rowStart… of the packed matrix at \`out\`. \`rowStart\`
+ * must be a multiple of 16, and \`rowCount\` too unless these rows are the matrix's last. \`layout\` is the packed one's
+ * id.
+ */
+export function packRows(layout: i32, raw: usize, rowStart: i32, rowCount: i32, columns: i32, out: usize): void {
+  const type = layout - PACKED_BASE;
+  const tileBytes = packedTileBytes(type, columns);
+  const rowBytes = tileBytes / TILE_OUTPUTS;
+  out += <usize>(rowStart / TILE_OUTPUTS) * tileBytes;
+  for (let row = 0; row < rowCount; row += TILE_OUTPUTS) {
+    const count = min(TILE_OUTPUTS, rowCount - row);
+    ${packByType}
+    raw += 16 * rowBytes;
+    out += tileBytes;
+  }
+}
+`;

@@ -1,0 +1,143 @@
+// The scales inside a group of 256 columns of K-quants, spread out to one f32 or i16 pair per row.
+import { declare, each, extended, F16, halves, load, numbered, plus, stores, widened } from '../build/vocabulary.ts';
+
+interface Part {
+  readonly name: string;
+  readonly parameters: string;
+  /** Vectors of 4 rows. */
+  readonly vectors: 2 | 4;
+  /** Loads f16 d as h (and g), and minus f16 dmin as k (and l): the sign is flipped while it is still an f16. */
+  readonly loadScales: string;
+  readonly loadMinima: string;
+  /** Where the 6-bit values are, and how those of one column are loaded. */
+  readonly set: (at: number) => string;
+  readonly load: (p: string, at?: number) => string;
+}
+
+/**
+ * Q4_K and Q5_K: the group at `w` (f16 d, f16 dmin, 6-bit values) to out[block][0…rows) = d * scale,
+ * out[block][rows…2 rows) = -dmin * minimum. With `offset` 16, for codes whose products start at -16 * sum, 16 scales
+ * are added to the latter.
+ */
+function spreadGroup({ name, parameters, vectors, loadScales, loadMinima, set, load: loaded }: Part): string {
+  const row = 16 * vectors;
+  const factors = (d: string) => numbered(d, vectors).join(', ');
+  const declareFactors = (d: string, h: string) =>
+    declare('const', numbered(d, vectors), (i) => halves(h[i >> 1]!)[i & 1]!);
+  const spread = (d: string, from: number, to: number) =>
+    `scaleSet${name}(${set(from)}, ${factors(d)}, ${plus('out', to)});`;
+  return `
+@inline function scaleBytes${name}(v: v128, ${factors('d').replace(/\w+/g, '$&: v128')}, out: usize): void {
+  ${extended('v', vectors / 2)}
+  ${each(vectors, (i) => `const y${i} = f32x4.mul(${widened('v', i)}, d${i});`)}
+  ${stores('out', numbered('y', vectors))}
+}
+
+/**
+ * Four 6-bit values (48 B at \`set\`) times d. A loop: with out + 128 and so on as constants, neighbouring stores have
+ * different bases, and the 256-bit pass leaves them apart.
+ */
+@inline function scaleSet${name}(set: usize, ${factors('d').replace(/\w+/g, '$&: v128')}, out: usize): void {
+  const six = constant(SIX_BITS);
+  let p = set;
+  const end = set + 48;
+  do {
+    scaleBytes${name}(v128.and(${loaded('p')}, six), ${factors('d')}, out);
+    p += 16;
+    out += ${2 * row};
+  } while (p < end);
+  ${declare('const', numbered('v', 3), (i) => loaded('set', 16 * i))}
+  scaleBytes${name}(fourthSix(v0, v1, v2, constant(TOP_BITS)), ${factors('d')}, out);
+}
+
+@inline export function spreadScales${name}(w: usize, ${parameters}out: usize, offset: i32): void {
+  ${F16}
+  ${loadScales}
+  ${declareFactors('d', 'hg')}
+  ${spread('d', 0, 0)}
+  ${spread('d', 48, 8 * row)}
+  ${loadMinima}
+  ${declareFactors('m', 'kl')}
+  ${spread('m', 96, row)}
+  ${spread('m', 144, 9 * row)}
+  if (offset == 0) return;
+  const sixteen = f32x4.splat(16);
+  for (let end = out + ${16 * row}; out < end; out += ${2 * row}) {
+    ${each(
+      vectors,
+      (i) => `const y${i} = f32x4.add(f32x4.mul(${load('out', 16 * i)}, sixteen), ${load('out', row + 16 * i)});`,
+    )}
+    ${stores('out', numbered('y', vectors), row)}
+  }
+}`;
+}
+
+const ALL_ROWS: Part = {
+  name: '',
+  parameters: '',
+  vectors: 4,
+  loadScales: 'const h = v128.load(w), g = v128.load(w, 16);',
+  loadMinima: `
+  const flip = constant(HALF_SIGN);
+  const k = v128.xor(v128.load(w, 32), flip), l = v128.xor(v128.load(w, 48), flip);`,
+  set: (at) => `w + ${64 + at}`,
+  load,
+};
+
+const HALF_THE_ROWS: Part = {
+  name: 'Half',
+  parameters: 'half: usize, ',
+  vectors: 2,
+  loadScales: `
+  const d = w + half * 16, m = w + 32 + half * 16, set = w + 64 + half * 8;
+  const h = v128.load(d), k = v128.xor(v128.load(m), constant(HALF_SIGN));`,
+  loadMinima: '',
+  set: (at) => plus('set', at),
+  load: (p, at = 0) => `v128.load64_zero(${p}${at ? `, ${at}` : ''})`,
+};
+
+export default `
+/** Bytes that spreadScales fills: 8 blocks x (16 scales, 16 minima) f32. */
+export const SCALE_ROOM: usize = 1024;
+${spreadGroup(ALL_ROWS)}
+${spreadGroup(HALF_THE_ROWS)}
+
+/** 16 f16 as f32. */
+@inline export function spreadHalves(w: usize, out: usize): void {
+  ${F16}
+  const h = v128.load(w), g = v128.load(w, 16);
+  ${declare('const', numbered('d', 4), (i) => halves('hg'[i >> 1]!)[i & 1]!)}
+  ${stores('out', numbered('d', 4))}
+}
+
+/** Q6_K: 8 rows' int8 factors, each twice as i16. */
+@inline export function doubledBytes(p: usize): v128 {
+  const v = v128.load64_zero(p);
+  return i8x16.shuffle(v, v, ${each(8, (i) => `${i}, ${i}`, ', ')});
+}
+
+/** The factors of 16 columns, 8 rows at \`from\`: f32, or i16 pairs for accumulators of i16. */
+@inline export function spreadFactors(from: usize, to: usize): void {
+  if (!PAIR_DOT) {
+    const h = v128.load_ext<i8>(from);
+    v128.store(to, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(h)));
+    v128.store(to, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(h)), 16);
+    return;
+  }
+  const v = doubledBytes(from);
+  v128.store(to, i16x8.extend_low_i8x16_s(v));
+  v128.store(to, i16x8.extend_high_i8x16_s(v), 16);
+}
+
+/** Q4_K and Q5_K: a group's 6-bit values as bytes: out[block][0…16) scales, out[8 + block][0…16) minima. */
+@inline export function unpackScales(w: usize, out: usize): void {
+  ${each(4, (i) => `unpackSet(w + ${64 + 48 * i}, out + ${64 * i});`)}
+}
+
+/** Four of them, of 16 rows, 16 bytes apart. */
+@inline function unpackSet(set: usize, out: usize): void {
+  const six = constant(SIX_BITS);
+  ${declare('const', ['a', 'b', 'c'], (i) => load('set', 16 * i))}
+  ${stores('out', [...[...'abc'].map((p) => `v128.and(${p}, six)`), 'fourthSix(a, b, c, constant(TOP_BITS))'])}
+}
+`;
