@@ -6,8 +6,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Browser } from 'playwright-core';
+import { loadModel } from '../src/index.ts';
 import { findChromium, startChromium } from './browser/chromium.ts';
 import { type Served, serve } from './browser/serve.ts';
+import { familyPath, isPending, readFamilyGolden } from './golden-families.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const executable = findChromium();
@@ -114,8 +116,20 @@ async function storeInPage(task: { url: string; prompt: number[] }): Promise<Sto
   return { same, timers, tokens, limit };
 }
 
+/** Runs in the page: goes on with a session that was saved elsewhere, and saves it again. */
+async function continueInPage(task: { url: string; saved: number[]; tokens: number[] }) {
+  const { loadModel } = (globalThis as unknown as { engine: typeof import('../src/index.ts') }).engine;
+  const model = await loadModel(task.url, { threads: 2, activations: 'f32', cacheType: 'f32' });
+  const session = model.restoreSession(Uint8Array.from(task.saved));
+  const logits = [...(await session.prefill(task.tokens))];
+  const saved = [...session.save()];
+  await model.close();
+  return { logits, saved };
+}
+
+/** `gguf`: below fixtures/. */
 async function runInPage<Task, Result>(
-  name: string,
+  gguf: string,
   task: Task,
   work: (task: Task & { url: string }) => Promise<Result>,
   isolated: boolean,
@@ -134,13 +148,15 @@ async function runInPage<Task, Result>(
     } catch (error) {
       throw new Error(`the page did not load the engine: ${problems.join('; ')}`, { cause: error });
     }
-    const url = `${served.origin}/fixtures/golden/gguf/${name}.f32.gguf`;
+    const url = `${served.origin}/fixtures/${gguf}`;
     return (await page.evaluate(work as never, { ...task, url })) as Result;
   } finally {
     await page.close();
     await served.close();
   }
 }
+
+const ggufOf = (name: string): string => `golden/gguf/${name}.f32.gguf`;
 
 function assertClose(actual: readonly number[], expected: readonly number[]): void {
   assert.equal(actual.length, expected.length);
@@ -153,7 +169,7 @@ for (const isolated of [true, false]) {
     const where = isolated ? 'an isolated page, two threads' : 'a page without isolation';
     test(`${name}: golden logits and greedy tokens in ${where}`, { skip }, async () => {
       const { prompts, logits_last, greedy } = await golden(name);
-      const result = await runInPage(name, { prompt: prompts.len33!, steps: 8 }, inPage, isolated);
+      const result = await runInPage(ggufOf(name), { prompt: prompts.len33!, steps: 8 }, inPage, isolated);
       assert.equal(result.isolated, isolated);
       assert.match(result.description, isolated ? /2 threads/ : /calling thread only/);
       assertClose(result.logits, logits_last.len33!);
@@ -166,8 +182,39 @@ for (const isolated of [true, false]) {
   test(`sessions in files of ${where}; timers fire and abort a generation there`, { skip }, async () => {
     const { prompts } = await golden('jamba-dense-mqa');
     const task = { prompt: prompts.len33! };
-    const { same, timers, tokens, limit } = await runInPage('jamba-dense-mqa', task, storeInPage, isolated);
+    const { same, timers, tokens, limit } = await runInPage(
+      ggufOf('jamba-dense-mqa'),
+      task,
+      storeInPage,
+      isolated,
+    );
     assert.deepEqual(same, [true, true, true]);
     assert.ok(timers >= 3 && tokens < limit, `${timers} timers, ${tokens} of ${limit} tokens`);
+  });
+}
+
+/** One for each kind of carried state. */
+const EXCHANGED = [
+  'lfm2-moe',
+  'qwen3.5-untied',
+  'granite-h-moe',
+  'nemotron-h-g2',
+  'falcon-h1-norm',
+  'gemma3-p6',
+] as const;
+
+for (const name of EXCHANGED.filter((model) => !isPending(model, 'f32'))) {
+  test(`${name}: a session moves from Node to a page and back`, { skip }, async () => {
+    const { prompts, logits_last } = readFamilyGolden(name, 'f32');
+    const text = prompts.len200;
+    const exact = { activations: 'f32', cacheType: 'f32', threads: 1 } as const;
+    await using model = await loadModel(familyPath(name, 'f32'), exact);
+    const session = model.createSession();
+    await session.prefill(text.slice(0, 70));
+    const task = { saved: [...session.save()], tokens: text.slice(70, 130) };
+    const there = await runInPage(`golden-families/gguf/${name}.f32.gguf`, task, continueInPage, true);
+    assertClose([...(await session.prefill(task.tokens))], there.logits);
+    const back = model.restoreSession(Uint8Array.from(there.saved));
+    assertClose([...(await back.prefill(text.slice(130)))], logits_last.len200);
   });
 }

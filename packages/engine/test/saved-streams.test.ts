@@ -14,10 +14,21 @@ import {
 } from '../src/index.ts';
 import { modelFolder, readGolden } from './golden.ts';
 import { sharedModel } from './shared-models.ts';
+import { FAMILY_STATE_MODELS, type StateModel } from './state-models.ts';
 
-const text = readGolden('jamba-corners').prompts.len200;
-const open = (options: LoadModelOptions = {}): Promise<Model> =>
-  sharedModel(modelFolder('jamba-corners'), { threads: 1, cacheType: 'f32', activations: 'f32', ...options });
+const jamba = {
+  name: 'jamba-corners',
+  folder: modelFolder('jamba-corners'),
+  prompts: readGolden('jamba-corners').prompts,
+};
+const text = jamba.prompts.len200;
+const open = (options: LoadModelOptions = {}, folder = jamba.folder): Promise<Model> =>
+  sharedModel(folder, { threads: 1, cacheType: 'f32', activations: 'f32', ...options });
+const CASES: readonly (StateModel & { readonly backend: 'wasm' | 'reference' })[] = [
+  { ...jamba, backend: 'wasm' },
+  { ...jamba, backend: 'reference' },
+  ...FAMILY_STATE_MODELS.map((model) => ({ ...model, backend: 'wasm' as const })),
+];
 
 /** Collects what is written. */
 function collector(): {
@@ -74,10 +85,12 @@ class MemoryFile implements FileHandleLike {
   }
 }
 
-for (const backend of ['wasm', 'reference'] as const) {
-  describe(`saved sessions (${backend})`, () => {
+for (const { name, folder, prompts, backend } of CASES) {
+  describe(`saved sessions (${name}, ${backend})`, () => {
+    const text = prompts.len200;
+
     it('are the same bytes in streams and file handles, and come back from every kind of source', async () => {
-      const model = await open({ backend });
+      const model = await open({ backend }, folder);
       const data = { mine: ['é', 1] };
       for (const length of [0, 70]) {
         const session = model.createSession();
@@ -106,7 +119,7 @@ for (const backend of ['wasm', 'reference'] as const) {
     });
 
     it('that are cut short, damaged or too long are refused and leave no memory behind', async () => {
-      const model = await open({ backend });
+      const model = await open({ backend }, folder);
       const session = model.createSession();
       await session.prefill(text.slice(0, 70));
       const bytes = session.save();

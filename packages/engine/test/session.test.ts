@@ -18,10 +18,12 @@ import {
   TOLERANCE,
 } from './golden.ts';
 import { sharedModel } from './shared-models.ts';
+import { STATE_MODELS } from './state-models.ts';
 
 const EXACT: LoadModelOptions = { threads: 1, cacheType: 'f32', activations: 'f32' };
-const open = (name: GoldenModel, options: LoadModelOptions = {}) =>
-  sharedModel(modelFolder(name), { ...EXACT, ...options });
+const openFolder = (folder: string, options: LoadModelOptions = {}) =>
+  sharedModel(folder, { ...EXACT, ...options });
+const open = (name: GoldenModel, options: LoadModelOptions = {}) => openFolder(modelFolder(name), options);
 
 async function same(
   model: Model,
@@ -43,12 +45,11 @@ function relativeError(found: ArrayLike<number>, expected: readonly number[]): n
 }
 
 describe('sessions', () => {
-  for (const name of GOLDEN_MODELS) {
-    const { prompts } = readGolden(name);
+  for (const { name, folder, prompts } of STATE_MODELS) {
     const text = prompts.len200;
 
     it(`${name}: a fork and its origin go separate ways`, async () => {
-      const model = await open(name);
+      const model = await openFolder(folder);
       const origin = model.createSession();
       await origin.prefill(text.slice(0, 70));
       const fork = origin.fork();
@@ -59,7 +60,7 @@ describe('sessions', () => {
     });
 
     it(`${name}: a snapshot can be restored more than once`, async () => {
-      const model = await open(name);
+      const model = await openFolder(folder);
       const session = model.createSession();
       await session.prefill(text.slice(0, 65));
       const snapshot = session.snapshot();
@@ -80,7 +81,7 @@ describe('sessions', () => {
     });
 
     it(`${name}: rewind reads only what changed`, async () => {
-      const model = await open(name);
+      const model = await openFolder(folder);
       const session = model.createSession();
       await session.prefill(text.slice(0, 100));
       await session.prefill(text.slice(100, 150));
@@ -92,7 +93,7 @@ describe('sessions', () => {
     });
 
     it(`${name}: prompts shorter than the conv width, one token at a time`, async () => {
-      const model = await open(name);
+      const model = await openFolder(folder);
       const session = model.createSession();
       for (let i = 0; i < 6; i++) {
         const restored = model.restoreSession(session.save());
@@ -103,17 +104,17 @@ describe('sessions', () => {
     });
 
     it(`${name}: saved, restored in a new process, continued (f32, f16 and q8 cache)`, async () => {
-      const folder = mkdtempSync(join(tmpdir(), 'marimba-state-'));
+      const files = mkdtempSync(join(tmpdir(), 'marimba-state-'));
       try {
         const logits: Float32Array[] = [];
         const tasks: ContinueTask[] = [];
         for (const cacheType of ['f32', 'f16', 'q8'] as const) {
           const options = { ...EXACT, cacheType };
-          const session = (await open(name, options)).createSession();
+          const session = (await openFolder(folder, options)).createSession();
           await session.prefill(text.slice(0, 150));
-          const [saved, output] = [join(folder, cacheType), join(folder, `${cacheType}.logits`)];
+          const [saved, output] = [join(files, cacheType), join(files, `${cacheType}.logits`)];
           writeFileSync(saved, session.save());
-          tasks.push({ source: modelFolder(name), options, saved, tokens: text.slice(150), output });
+          tasks.push({ source: folder, options, saved, tokens: text.slice(150), output });
           logits.push(await session.prefill(text.slice(150)));
           session.close();
         }
@@ -125,7 +126,7 @@ describe('sessions', () => {
           assert.ok(difference <= TOLERANCE, `${options.cacheType} cache: logits differ by ${difference}`);
         });
       } finally {
-        rmSync(folder, { recursive: true });
+        rmSync(files, { recursive: true });
       }
     });
   }
