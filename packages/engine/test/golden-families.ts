@@ -49,10 +49,6 @@ const PENDING: ReadonlySet<string> = new Set([
   'nemotron-h-g2.gguf',
   'nemotron-h-moe',
   'nemotron-h-moe.gguf',
-  'falcon-h1',
-  'falcon-h1.gguf',
-  'falcon-h1-norm',
-  'falcon-h1-norm.gguf',
 ]);
 
 export const isPending = (name: FamilyModel, source: FamilySource): boolean =>

@@ -40,6 +40,11 @@ export interface GgufWriting {
    * keys without the architecture. Replaces those; null leaves one out.
    */
   keys?(spec: ModelSpec): Readonly<Record<string, TypedMetadataValue | null>>;
+  /**
+   * Files hold no factors of the embedding and of the logits: both matrices are written multiplied, the head
+   * by itself where it is the embedding otherwise.
+   */
+  readonly foldsScales?: boolean;
   /** Keys that are a list where layers differ, 0 for a layer without the part. */
   readonly perLayer?: readonly string[];
   /** What llama.cpp reads otherwise than this engine: "the model has …". */

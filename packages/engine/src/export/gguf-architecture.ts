@@ -32,13 +32,16 @@ export function ggufForm(spec: ModelSpec, name: string): WritableForm {
   );
 }
 
-/** By the architectures that have all of its kinds of mixer; the kinds when none has. */
+/** By the architectures of its family, else by those that have all of its kinds of mixer; the kinds when none has. */
 function reasons(
-  { layers }: ModelSpec,
+  { family, layers }: ModelSpec,
   tried: readonly { readonly form: WritableForm; readonly reason: string | null }[],
 ): string {
   const mixers = layers.flatMap((layer) => layer.mixers);
-  const close = tried.filter(({ form }) => mixers.every(({ kind }) => form.write.mixers.includes(kind)));
+  const own = FAMILIES.find(({ name }) => name === family)?.gguf ?? [];
+  const ofFamily = tried.filter(({ form }) => own.includes(form));
+  const alike = tried.filter(({ form }) => mixers.every(({ kind }) => form.write.mixers.includes(kind)));
+  const close = ofFamily.length ? ofFamily : alike;
   if (!close.length) return [...new Set(mixers.map((mixer) => layerOf(mixer).title(mixer)))].join(' beside ');
   return [...new Set(close.map(({ reason }) => reason))]
     .map((reason) => {

@@ -15,6 +15,7 @@ import {
   type RowSource,
   rowLength,
   rowNumbers,
+  run,
   runsOf,
   sliceSources,
   sourceRows,
@@ -83,7 +84,7 @@ export function ggufContents({ name, spec, weights, tokenizer }: GgufModel, type
   return {
     architecture,
     metadata,
-    tensors: [...tensorsOf(weights, spec, form, type), ...(factors ? [factors] : [])],
+    tensors: [...tensorsOf(folded(weights, spec, form), spec, form, type), ...(factors ? [factors] : [])],
     notes: [...llamaCppLimits(spec, form), ...words.notes],
   };
 }
@@ -105,6 +106,31 @@ function placeOf(role: Role, layer: number, { architecture, names }: WritableFor
       `GGUF: layer ${layer}: expected a weight that ${architecture} has a name for, found ${role}. Keep this model as a Hugging Face folder.`,
     );
   return name;
+}
+
+/** The weights with the factors of the embedding and of the logits in them, where files have no place for those. */
+function folded(
+  weights: readonly FoundWeight[],
+  { embeddingScale, logitScale, tiedHead }: ModelSpec,
+  { write }: WritableForm,
+): readonly FoundWeight[] {
+  if (!write.foldsScales || (embeddingScale === 1 && logitScale === 1)) return weights;
+  return weights.flatMap((weight) => {
+    const head = times({ ...weight, role: 'head', part: 'head' }, logitScale);
+    if (weight.role === 'head') return [head];
+    if (weight.role !== 'embedding') return [weight];
+    const embedding = times(weight, embeddingScale);
+    return tiedHead ? [embedding, head] : [embedding];
+  });
+}
+
+function times(weight: FoundWeight, factor: number): FoundWeight {
+  const columns = rowLength(weight.shape);
+  const sources = weight.sources.map((source) => ({
+    tensor: source.tensor,
+    runs: composeRuns([run(0, sourceRows(source, columns), factor)], runsOf(source, columns)),
+  }));
+  return { ...weight, sources };
 }
 
 /** The tensors of the file, of which some hold several weights. */

@@ -69,7 +69,8 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
   tensors(a, hiddenSize) {
     const queries = a.heads * a.headSize;
     const keys = a.kvHeads * a.headSize;
-    const rotates = a.rope ? { rotaryHead: a.headSize } : {};
+    // Converters put rows in pairs whether or not they rotate.
+    const rotates = a.headSize % 2 ? {} : { rotaryHead: a.headSize };
     return [
       matrix('q', [queries, hiddenSize], rotates),
       matrix('k', [keys, hiddenSize], rotates),

@@ -21,7 +21,7 @@ export interface LayerTensor<Role extends string = string> {
   readonly order?: 'transposed' | 'channelBlocks';
   /** The kernels read x < 0. GGUF files hold x; Hugging Face files, and training, hold log(-x). */
   readonly logOfNegative?: true;
-  /** Size of the heads that RoPE rotates. Some GGUF architectures store such rows interleaved. */
+  /** Size of the heads that RoPE may rotate. Some GGUF architectures store such rows in pairs. */
   readonly rotaryHead?: number;
   /**
    * One matrix per expert, under each other: how many there are, and how many of them each token passes

@@ -5,6 +5,7 @@ import type { Checkpoint } from '../../formats/types.ts';
 import type { Family } from '../family.ts';
 import type { ModelSpec } from '../spec.ts';
 import { bamba } from './bamba.ts';
+import { falconH1 } from './falcon-h1.ts';
 import { gemma } from './gemma.ts';
 import { graniteHybrid } from './granite-hybrid.ts';
 import { jamba } from './jamba.ts';
@@ -22,6 +23,7 @@ export const FAMILIES: readonly Family[] = [
   bamba,
   llama,
   gemma,
+  falconH1,
   marimba,
 ];
 

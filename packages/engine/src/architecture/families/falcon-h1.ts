@@ -1,0 +1,198 @@
+// Falcon-H1 (Zuo et al. 2025, TII): in every layer attention and a Mamba-2 mixer side by side on one norm, then
+// a gated feed-forward. Its multipliers (μP) stand before and after nearly every product. Those inside layers
+// are factors of weights, by which these are multiplied as they are read (`weightScales`); those of the
+// embedding and of the logits stay numbers of the model. GGUF files have no place for either: in them all
+// weights are multiplied already.
+import type { ConfigReader } from '../../formats/config-reader.ts';
+import { u32 } from '../../formats/gguf-values.ts';
+import { type AttentionSpec, attentionFromGguf, plainAttention } from '../../layers/attention.ts';
+import { denseFromGguf } from '../../layers/dense.ts';
+import { bambaSizes, type Mamba2Spec, mamba2FromGguf, mamba2Names } from '../../layers/mamba2.ts';
+import type { Family, TensorShapes } from '../family.ts';
+import { differsFrom, layerMisfit, type Misfit, mamba2Misfit, modelMisfit, uneven } from '../gguf-writing.ts';
+import { GGUF_NAMES, OWN_NAMES } from '../roles.ts';
+import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED, type WeightScales } from '../spec.ts';
+import { ggufCommon, ggufLayer } from './gguf.ts';
+import { huggingFaceCommon, readHeads, readRope } from './huggingface.ts';
+
+function fromHuggingFace(c: ConfigReader): ModelSpec {
+  c.refuse({
+    mamba_use_mlp: [true],
+    attn_layer_indices: [],
+    sliding_window: [],
+    attn_logit_softcapping: [],
+    final_logit_softcapping: [],
+  });
+  const attention = readAttention(c);
+  const mamba = readMamba(c);
+  const size = c.size('intermediate_size');
+  const activation = c.text('hidden_act', ['silu'], 'silu');
+  const layer: LayerSpec = {
+    mixers: [attention, mamba],
+    feedForward: { kind: 'dense', size, gated: true, activation, bias: c.flag('mlp_bias', false) },
+  };
+  const common = huggingFaceCommon(c, { tiedHead: false, contextLength: 8192 });
+  return {
+    family: 'falcon-h1',
+    name: 'falcon_h1',
+    ...common,
+    normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-5),
+    ...UNSCALED,
+    embeddingScale: multiplier(c, 'embedding_multiplier'),
+    logitScale: multiplier(c, 'lm_head_multiplier'),
+    weightScales: readScales(c, common.hiddenSize, attention, mamba, size),
+    layers: Array.from({ length: c.size('num_hidden_layers', undefined, 4096) }, () => layer),
+  };
+}
+
+function readAttention(c: ConfigReader): AttentionSpec {
+  const { heads, kvHeads, headSize } = readHeads(c);
+  const bias = c.flag('attention_bias', false);
+  return {
+    ...plainAttention(heads, kvHeads, headSize),
+    rope: readRope(c, headSize, 1e11),
+    inputBias: bias,
+    outputBias: bias,
+  };
+}
+
+function readMamba(c: ConfigReader): Mamba2Spec {
+  // Null, as old files have it, means the expansion; transformers takes 1024 where the field is absent.
+  const expanded =
+    c.raw('mamba_d_ssm') === null ? c.size('mamba_expand', 2, 64) * c.size('hidden_size') : 1024;
+  const sizes = bambaSizes(c, c.size('mamba_d_ssm', expanded));
+  if (c.flag('projectors_bias', false) !== sizes.projectionBias)
+    c.fail('projectors_bias', `mamba_proj_bias, which is ${sizes.projectionBias}`, !sizes.projectionBias);
+  const gateLast = c.flag('mamba_norm_before_gate', true);
+  const norm = c.flag('mamba_rms_norm', false) ? (gateLast ? 'beforeGate' : 'afterGate') : 'none';
+  return { ...sizes, norm, normGroups: sizes.groups };
+}
+
+const multiplier = (c: ConfigReader, field: string): number => c.number(field, -1e6, 1e6, 1);
+
+/** A list of factors, each 1 in files that leave the list out. */
+function multipliers(c: ConfigReader, field: string, count: number): readonly number[] {
+  const value = c.raw(field);
+  if (value === undefined || value === null) return new Array<number>(count).fill(1);
+  const fits = (one: unknown) => typeof one === 'number' && Math.abs(one) <= 1e6;
+  if (!Array.isArray(value) || value.length !== count || !value.every(fits))
+    c.fail(field, `${count} numbers from -1000000 to 1000000`, value);
+  return value as number[];
+}
+
+/** What each weight is multiplied by: a factor before a product is one of its rows, not of its bias. */
+function readScales(
+  c: ConfigReader,
+  hiddenSize: number,
+  { heads, kvHeads, headSize }: AttentionSpec,
+  mamba: Mamba2Spec,
+  size: number,
+): WeightScales {
+  const into = multiplier(c, 'attention_in_multiplier');
+  const key = multiplier(c, 'key_multiplier');
+  const outOf = multiplier(c, 'attention_out_multiplier');
+  const ssmIn = multiplier(c, 'ssm_in_multiplier');
+  const ssmOut = multiplier(c, 'ssm_out_multiplier');
+  const [gate = 1, down = 1] = multipliers(c, 'mlp_multipliers', 2);
+  const inner = mamba.heads * mamba.headSize;
+  const shared = mamba.groups * mamba.stateSize;
+  const rows = [inner, inner, shared, shared, mamba.heads]; // z, x, B, C, dt
+  const parts = multipliers(c, 'ssm_multipliers', 5).map((factor, i) => [rows[i]!, factor] as const);
+  const scales: WeightScales = {
+    q: [[heads * headSize, into]],
+    k: [[kvHeads * headSize, into * key]],
+    kBias: [[kvHeads * headSize, key]],
+    v: [[kvHeads * headSize, into]],
+    o: [[hiddenSize, outOf]],
+    oBias: [[hiddenSize, outOf]],
+    ssdIn: parts.map(([count, factor]) => [count, ssmIn * factor]),
+    ssdInBias: parts,
+    ssdOut: [[hiddenSize, ssmOut]],
+    ssdOutBias: [[hiddenSize, ssmOut]],
+    gate: [[size, gate]],
+    gateBias: [[size, gate]],
+    down: [[hiddenSize, down]],
+    downBias: [[hiddenSize, down]],
+  };
+  return Object.fromEntries(
+    Object.entries(scales).filter(([, factors]) => factors.some(([, factor]) => factor !== 1)),
+  );
+}
+
+function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
+  const layer = ggufLayer(c, arch, shapeOf, 0);
+  const block: LayerSpec = {
+    mixers: [attentionFromGguf(layer), mamba2FromGguf(layer)],
+    feedForward: denseFromGguf(layer),
+  };
+  return {
+    family: 'falcon-h1',
+    name: 'falcon_h1',
+    hiddenSize: c.size(`${arch}.embedding_length`),
+    ...UNSCALED,
+    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-5),
+    layers: Array.from({ length: c.size(`${arch}.block_count`, undefined, 4096) }, () => block),
+    ...ggufCommon(c, arch, shapeOf),
+  };
+}
+
+function misfit(spec: ModelSpec): Misfit {
+  const { layers } = spec;
+  return (
+    modelMisfit(spec, ['embeddingScale', 'logitScale']) ??
+    layerMisfit(spec, layerProblem) ??
+    uneven(layers, 'layers')
+  );
+}
+
+function layerProblem({ mixers, feedForward }: LayerSpec): Misfit {
+  const [attention, mamba, ...more] = mixers;
+  if (attention?.kind !== 'attention' || mamba?.kind !== 'mamba2' || more.length)
+    return 'other mixers than attention beside Mamba-2';
+  if (!attention.rope) return 'attention without rotary positions';
+  if (feedForward?.kind !== 'dense') return 'no dense feed-forward';
+  const { heads, kvHeads, headSize, rope } = attention;
+  const { size } = feedForward;
+  const plain = { ...plainAttention(heads, kvHeads, headSize), rope };
+  if (rope.scaling || rope.rotary !== headSize)
+    return 'rotary positions that are scaled or of a part of each head';
+  return (
+    differsFrom(attention, plain) ??
+    mamba2Misfit(mamba) ??
+    (mamba.projectionBias ? 'projection biases' : null) ??
+    differsFrom(feedForward, { kind: 'dense', size, gated: true, activation: 'silu', bias: false })
+  );
+}
+
+const LAYER = 'model.layers.N.';
+
+export const falconH1: Family = {
+  name: 'falcon-h1',
+  huggingFaceTypes: ['falcon_h1'],
+  fromHuggingFace,
+  fromGguf,
+  gguf: [
+    {
+      architecture: 'falcon-h1',
+      // llama.cpp gives this norm no suffix (gguf-py/gguf/tensor_mapping.py).
+      names: { ...GGUF_NAMES, feedForwardNorm: ['blk.N.ffn_norm', 'blk.N.ffn_norm.weight'] },
+      write: {
+        mixers: ['attention', 'mamba2'],
+        misfit,
+        foldsScales: true,
+        keys({ layers }) {
+          const [{ headSize } = { headSize: 0 }] = allOfKind(layers, 'attention');
+          return {
+            'attention.key_length': u32(headSize),
+            'attention.value_length': u32(headSize),
+            'rope.dimension_count': null,
+          };
+        },
+      },
+    },
+  ],
+  huggingFaceNames: {
+    ...OWN_NAMES,
+    ...mamba2Names(`${LAYER}mamba.`),
+  },
+};

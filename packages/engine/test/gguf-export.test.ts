@@ -1,0 +1,126 @@
+// What `quantize --type f32` makes of each golden folder, against the file that llama.cpp's own converter made
+// of it: the same architecture, metadata, tensors and values. What GGUF cannot say is refused.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { writeGguf } from '../src/export/write-gguf.node.ts';
+import { openCheckpointPath } from '../src/formats/checkpoint.node.ts';
+import { dequantize } from '../src/formats/dequantize.ts';
+import type { GgufCheckpoint, TensorEntry } from '../src/formats/types.ts';
+import { planOutput } from '../src/quantize/plan-output.ts';
+import { FAMILY_MODELS, type FamilyModel, familyPath, hasFamilyFile, isPending } from './golden-families.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'marimba-gguf-export-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+/** Models that no GGUF file can say, and why. */
+const REFUSED: Readonly<Partial<Record<FamilyModel, RegExp>>> = {
+  // llama.cpp's scale is 1 / √(head size); this model's is not.
+  gemma3: /found scale 0\.2236\d* in layer 0 \(gemma3\)\./,
+};
+
+/** Keys that differ: ours, then llama.cpp's; undefined where a file has none. */
+type Differences = Readonly<Record<string, readonly [ours: unknown, theirs: unknown]>>;
+/** The converter writes this for models whose own length it does not look up. */
+const UNKNOWN_LENGTH = 2 ** 20;
+const granite: Differences = {
+  'granitehybrid.context_length': [512, UNKNOWN_LENGTH],
+  // Of attention that `rope.scaling.finetuned` says does not rotate.
+  'granitehybrid.rope.dimension_count': [undefined, 12],
+  'granitehybrid.rope.freq_base': [undefined, 10_000],
+  'tokenizer.ggml.pre': ['llama-bpe', 'dbrx'],
+};
+/** Names of splitting rules that llama.cpp treats alike. */
+const falcon: Differences = { 'tokenizer.ggml.pre': ['llama-bpe', 'falcon-h1'] };
+const DIFFERENCES: Readonly<Partial<Record<FamilyModel, Differences>>> = {
+  mamba2: { 'mamba2.vocab_size': [320, undefined] },
+  'granite-h-dense': { ...granite, 'granitehybrid.expert_shared_feed_forward_length': [undefined, 80] },
+  'granite-h-moe': granite,
+  'falcon-h1': falcon,
+  'falcon-h1-norm': falcon,
+  'gemma3-p6': {
+    'gemma3.vocab_size': [320, undefined],
+    'gemma3.rope.dimension_count': [16, undefined],
+    // The hidden size through the number of heads, which is what a loader takes otherwise.
+    'gemma3.attention.key_length': [undefined, 16],
+    'gemma3.attention.value_length': [undefined, 16],
+    // The folder's tokenizer splits as GPT-2's; the converter knows none of it.
+    'tokenizer.ggml.pre': ['gpt-2', 'default'],
+  },
+};
+
+/** Of descriptions for people, whose wording is not the model's. */
+const DESCRIPTIVE = /^general\.(name|size_label|basename|finetune|quantization_version)$/;
+
+async function opened(path: string): Promise<GgufCheckpoint> {
+  const file = await openCheckpointPath(path);
+  assert.equal(file.kind, 'gguf');
+  return file as GgufCheckpoint;
+}
+
+async function written(name: FamilyModel): Promise<GgufCheckpoint> {
+  const folder = await openCheckpointPath(familyPath(name));
+  const path = join(root, `${name}.gguf`);
+  try {
+    await writeGguf(await planOutput(folder, { type: 'f32' }), path, { threads: 1 });
+  } finally {
+    await folder.close();
+  }
+  return opened(path);
+}
+
+function compareMetadata(ours: GgufCheckpoint, theirs: GgufCheckpoint, allowed: Differences): void {
+  const found: Record<string, readonly unknown[]> = {};
+  for (const key of new Set([...ours.typedMetadata.keys(), ...theirs.typedMetadata.keys()])) {
+    const [own, other] = [ours.typedMetadata.get(key), theirs.typedMetadata.get(key)];
+    if (!DESCRIPTIVE.test(key) && JSON.stringify(own?.value) !== JSON.stringify(other?.value))
+      found[key] = [own?.value, other?.value];
+    else if (own && other) assert.equal(own.type, other.type, `${key}: its type`);
+  }
+  assert.deepEqual(found, allowed);
+}
+
+async function valuesOf(tensor: TensorEntry): Promise<Float32Array> {
+  const bytes = new Uint8Array(tensor.byteLength);
+  await tensor.source.read(tensor.offset, bytes);
+  const values = new Float32Array(tensor.shape.reduce((a, b) => a * b, 1));
+  dequantize(tensor.type, bytes, values);
+  return values;
+}
+
+async function compareTensors(ours: GgufCheckpoint, theirs: GgufCheckpoint): Promise<void> {
+  assert.deepEqual([...ours.tensors.keys()].sort(), [...theirs.tensors.keys()].sort());
+  for (const [name, own] of ours.tensors) {
+    const other = theirs.tensors.get(name)!;
+    assert.deepEqual([own.type, ...own.shape], [other.type, ...other.shape], name);
+    const [found, expected] = [await valuesOf(own), await valuesOf(other)];
+    // exp and products of factors may round differently in the last place.
+    for (let i = 0; i < found.length; i++)
+      if (Math.abs(found[i]! - expected[i]!) > 4e-7 * Math.abs(expected[i]!))
+        assert.fail(`${name}: value ${i}: expected ${expected[i]}, found ${found[i]}`);
+  }
+}
+
+for (const name of FAMILY_MODELS) {
+  if (isPending(name, 'folder')) continue;
+  describe(name, () => {
+    const refusal = REFUSED[name];
+    if (refusal)
+      it('is refused by name', () => assert.rejects(written(name), { name: 'ModelError', message: refusal }));
+    else if (hasFamilyFile(name, 'f32'))
+      it('gives the file of llama.cpp’s converter', async () => {
+        const ours = await written(name);
+        const theirs = await opened(familyPath(name, 'f32'));
+        try {
+          compareMetadata(ours, theirs, DIFFERENCES[name] ?? {});
+          await compareTensors(ours, theirs);
+        } finally {
+          await ours.close();
+          await theirs.close();
+        }
+      });
+    else it('has a file to compare with, or a refusal', () => assert.fail(`${name}: neither`));
+  });
+}
