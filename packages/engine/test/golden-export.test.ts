@@ -19,6 +19,7 @@ import {
 /** Why no GGUF file can be written. */
 const UNSAID: Readonly<Partial<Record<FamilyModel, RegExp>>> = {
   gemma3: /scale .* in layer 0 \(gemma3\)/,
+  'nemotron-h': /experts blocks \(nemotron_h\); dense blocks \(nemotron_h_moe\)/,
 };
 const exact = { backend: 'reference', activations: 'f32', cacheType: 'f32' } as const;
 

@@ -44,11 +44,6 @@ const PENDING: ReadonlySet<string> = new Set([
   'qwen3.5-moe.gguf',
   'qwen3-next',
   'qwen3-next.gguf',
-  'nemotron-h',
-  'nemotron-h-g2',
-  'nemotron-h-g2.gguf',
-  'nemotron-h-moe',
-  'nemotron-h-moe.gguf',
 ]);
 
 export const isPending = (name: FamilyModel, source: FamilySource): boolean =>

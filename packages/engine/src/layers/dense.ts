@@ -1,6 +1,7 @@
 // The gated feed-forward (Shazeer 2020): down(activation(gate x) * up x); without a gate its values gate
 // themselves, which with ReLU is the squared ReLU (So et al. 2021): down(relu(up x)^2).
 
+import type { ConfigReader } from '../formats/config-reader.ts';
 import { u32 } from '../formats/gguf-values.ts';
 import type { Activation } from '../plan/activation.ts';
 import { gatedActivation, linear } from '../plan/ops/dense.ts';
@@ -69,11 +70,16 @@ export const dense: Layer<DenseSpec, DenseRole, never> = {
   fromOwn: (c): DenseSpec => ({
     kind: 'dense',
     size: c.size('intermediate_size'),
-    gated: true,
-    activation: 'silu',
+    ...ownActivation(c),
     bias: false,
   }),
 };
+
+/** `hidden_act` of this project's own form: silu, gated, or relu2, which is not. */
+export const ownActivation = (c: ConfigReader): Pick<DenseSpec, 'gated' | 'activation'> =>
+  c.text('hidden_act', ['silu', 'relu2'], 'silu') === 'silu'
+    ? { gated: true, activation: 'silu' }
+    : { gated: false, activation: 'relu' };
 
 export const denseFromGguf = ({ config, architecture, shapeOf }: GgufLayer): DenseSpec => ({
   kind: 'dense',

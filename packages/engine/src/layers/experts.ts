@@ -6,11 +6,19 @@
 // a gate of its own.
 
 import type { ConfigReader } from '../formats/config-reader.ts';
-import { u32 } from '../formats/gguf-values.ts';
+import { f32, flag, type TypedMetadataValue, u32 } from '../formats/gguf-values.ts';
 import type { Activation } from '../plan/activation.ts';
 import { gatedActivation, linear } from '../plan/ops/dense.ts';
-import { combineExperts, expertLinear, gateRows, type RoutingRule, route } from '../plan/ops/experts.ts';
+import {
+  combineExperts,
+  expertLinear,
+  gateRows,
+  type RouterScore,
+  type RoutingRule,
+  route,
+} from '../plan/ops/experts.ts';
 import type { Value } from '../plan/plan.ts';
+import { ownActivation } from './dense.ts';
 import { type GgufLayer, type Layer, matrix, type Recorder, vector } from './layer.ts';
 
 /** A mixture of experts: a router sends each token through `topK` of `count` feed-forwards. */
@@ -40,6 +48,9 @@ export interface SharedExpertSpec {
   /** Its result is multiplied by the sigmoid of one learned product with the token. */
   readonly gate: boolean;
 }
+
+/** What is added to the sum of the chosen scores, which sigmoids may bring near to 0 (DeepSeek-V3's code). */
+const SUM_EPSILON = { softmax: 0, sigmoid: 1e-20 } as const satisfies Record<RouterScore, number>;
 
 /** Softmax over all experts, weights as they are, SwiGLU, nothing shared: Jamba's. */
 export const plainExperts = (size: number, count: number, topK: number): ExpertsSpec => ({
@@ -147,9 +158,10 @@ export const experts: Layer<ExpertsSpec, ExpertsRole, never> = {
     return {
       ...plain,
       ...groupsFrom(c, plain, 'n_group', 'topk_group'),
+      ...ownActivation(c),
       score,
       choiceBias: c.flag('use_expert_bias', false),
-      renormalize: c.flag('norm_topk_prob', false) ? (score === 'sigmoid' ? 1e-20 : 0) : null,
+      renormalize: c.flag('norm_topk_prob', false) ? SUM_EPSILON[score] : null,
       weightScale: c.number('routed_scaling_factor', 1e-6, 1e6, 1),
       shared: shared ? { size: shared, gate: c.flag('shared_expert_gate', false) } : null,
     };
@@ -177,7 +189,7 @@ export function groupsFrom(
   groups: string,
   used: string,
 ): Pick<ExpertsSpec, 'groupCount' | 'groupsUsed'> {
-  const groupCount = c.size(groups, 1, count);
+  const groupCount = c.integer(groups, 0, count, 1) || 1; // GGUF: 0 for none
   if (count % groupCount) c.fail(groups, `a divisor of the ${count} experts`, groupCount);
   const groupsUsed = c.size(used, groupCount, groupCount);
   if ((count / groupCount) * groupsUsed < topK)
@@ -185,8 +197,56 @@ export function groupsFrom(
   return { groupCount, groupsUsed };
 }
 
-export function expertsFromGguf({ config, architecture }: GgufLayer): ExpertsSpec {
-  const count = config.size(`${architecture}.expert_count`, undefined, 4096);
-  const size = config.size(`${architecture}.feed_forward_length`);
-  return plainExperts(size, count, config.size(`${architecture}.expert_used_count`, undefined, count));
+/**
+ * Experts in GGUF metadata, and as the file has tensors for them. `implied` is what the architecture takes for
+ * granted about routing where the file says nothing.
+ */
+export function expertsFromGguf(
+  { config: c, architecture, shapeOf }: GgufLayer,
+  implied: Partial<RoutingRule> = {},
+): ExpertsSpec {
+  const key = (name: string) => `${architecture}.${name}`;
+  const count = c.size(key('expert_count'), undefined, 4096);
+  const own = key('expert_feed_forward_length');
+  const plain = {
+    ...plainExperts(
+      c.has(own) ? c.size(own) : c.size(key('feed_forward_length')),
+      count,
+      c.size(key('expert_used_count'), undefined, count),
+    ),
+    ...implied,
+  };
+  const score = ggufScore(c, key('expert_gating_func'), plain.score);
+  const divided = c.flag(key('expert_weights_norm'), plain.renormalize !== null);
+  const shared = shapeOf('ffn_up_shexp.weight')?.[0];
+  return {
+    ...plain,
+    ...groupsFrom(c, plain, key('expert_group_count'), key('expert_group_used_count')),
+    score,
+    renormalize: divided ? (plain.renormalize ?? SUM_EPSILON[score]) : null,
+    weightScale: c.number(key('expert_weights_scale'), 1e-6, 1e6, plain.weightScale),
+    choiceBias: shapeOf('exp_probs_b.bias') !== undefined,
+    routerBias: shapeOf('ffn_gate_inp.bias') !== undefined,
+    gated: shapeOf('ffn_gate_exps.weight') !== undefined || shapeOf('ffn_gate_up_exps.weight') !== undefined,
+    shared: shared ? { size: shared, gate: shapeOf('ffn_gate_inp_shexp.weight') !== undefined } : null,
+  };
 }
+
+/** llama.cpp's `enum llama_expert_gating_func_type`: 1 softmax, 2 sigmoid. */
+function ggufScore(c: ConfigReader, field: string, implied: RouterScore): RouterScore {
+  const found = c.integer(field, 0, 255, 0);
+  if (found > 2) c.fail(field, '1 (softmax) or 2 (sigmoid)', found);
+  return found === 0 ? implied : found === 1 ? 'softmax' : 'sigmoid';
+}
+
+/** What GGUF can say about experts beside their sizes, for architectures whose loaders read it. */
+export const ggufRouting = (spec: ExpertsSpec): Readonly<Record<string, TypedMetadataValue>> => ({
+  expert_feed_forward_length: u32(spec.size),
+  ...(spec.shared
+    ? { expert_shared_count: u32(1), expert_shared_feed_forward_length: u32(spec.shared.size) }
+    : {}),
+  expert_weights_norm: flag(spec.renormalize !== null),
+  expert_weights_scale: f32(spec.weightScale),
+  expert_group_count: u32(spec.groupCount),
+  expert_group_used_count: u32(spec.groupsUsed),
+});

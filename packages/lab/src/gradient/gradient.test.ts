@@ -146,6 +146,22 @@ const MODELS: Readonly<Record<string, { spec: ModelSpec; options?: Partial<Train
     ]),
     options: { balanceLoss: 0.5 },
   },
+  'the squared ReLU: dense, and experts beside a shared one': {
+    spec: model([
+      { mixers: [attention()], feedForward: dense({ gated: false, activation: 'relu' }) },
+      {
+        mixers: [],
+        feedForward: experts({
+          gated: false,
+          activation: 'relu',
+          score: 'sigmoid',
+          choiceBias: true,
+          renormalize: 1e-20,
+          shared: { size: 14, gate: false },
+        }),
+      },
+    ]),
+  },
   'mixers side by side on one norm, then feed-forwards alone': {
     spec: model([
       { mixers: [mamba(), attention({ rope }), { kind: 'ema', innerSize: 9 }], feedForward: null },

@@ -79,7 +79,17 @@ const transformer = (
 });
 
 const APACHE = 'Apache-2.0';
+const NVIDIA = 'NVIDIA Open Model License';
 const GEMMA = 'Gemma Terms of Use (gated: needs --token)';
+
+const NEMOTRON = {
+  model_type: 'nemotron_h',
+  vocab_size: 131_072,
+  max_position_embeddings: 262_144,
+  head_dim: 128,
+  n_groups: 8,
+  ssm_state_size: 128,
+};
 
 export const KNOWN_MODELS: readonly KnownModel[] = [
   {
@@ -260,6 +270,61 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
     goodFor: 'chat with a small cache, in many languages',
     publishedParameters: 1000,
     config: transformer('gemma3_text', [1152, 6912, 26], [4, 1, 256], 262_144, { sliding_window: 512 }),
+  },
+  {
+    name: 'nemotron-3-nano-4b',
+    hub: 'nvidia/NVIDIA-Nemotron-3-Nano-4B-BF16',
+    licence: NVIDIA,
+    goodFor: 'tools and long contexts on a laptop; 4 of 42 blocks have a cache',
+    publishedParameters: 3970,
+    config: {
+      ...NEMOTRON,
+      hidden_size: 3136,
+      hybrid_override_pattern: 'M-M-M-MM-M-M*-M-M*-M-M-M*-M-M-MM*-MMM-M-M-',
+      num_attention_heads: 40,
+      num_key_value_heads: 8,
+      mamba_num_heads: 96,
+      mamba_head_dim: 80,
+      intermediate_size: 12_544,
+    },
+  },
+  {
+    name: 'nemotron-nano-9b-v2',
+    hub: 'nvidia/NVIDIA-Nemotron-Nano-9B-v2',
+    licence: NVIDIA,
+    goodFor: 'thinks before it answers; 4 of 56 blocks have a cache',
+    publishedParameters: 8890,
+    config: {
+      ...NEMOTRON,
+      hidden_size: 4480,
+      hybrid_override_pattern: 'M-M-M-MM-M-M-M*-M-M-M*-M-M-M-M*-M-M-M-M*-M-MM-M-M-M-M-M-',
+      num_attention_heads: 40,
+      num_key_value_heads: 8,
+      mamba_num_heads: 128,
+      mamba_head_dim: 80,
+      intermediate_size: 15_680,
+    },
+  },
+  {
+    name: 'nemotron-3-nano-30b',
+    hub: 'nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16',
+    licence: NVIDIA,
+    goodFor: 'tools and long contexts: 6 KB of cache per token, 6 of 128 experts per token',
+    publishedParameters: 31_600,
+    config: {
+      ...NEMOTRON,
+      hidden_size: 2688,
+      hybrid_override_pattern: 'MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME',
+      num_attention_heads: 32,
+      num_key_value_heads: 2,
+      mamba_num_heads: 64,
+      mamba_head_dim: 64,
+      n_routed_experts: 128,
+      num_experts_per_tok: 6,
+      moe_intermediate_size: 1856,
+      moe_shared_expert_intermediate_size: 3712,
+      routed_scaling_factor: 2.5,
+    },
   },
   {
     name: 'llama-3.2-1b',

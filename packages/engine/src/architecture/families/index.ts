@@ -13,6 +13,7 @@ import { llama } from './llama.ts';
 import { mamba } from './mamba.ts';
 import { mamba2 } from './mamba2.ts';
 import { marimba } from './marimba.ts';
+import { nemotronH } from './nemotron-h.ts';
 
 /** All of them. GGUF files are written in the first form that holds a model. */
 export const FAMILIES: readonly Family[] = [
@@ -24,6 +25,7 @@ export const FAMILIES: readonly Family[] = [
   llama,
   gemma,
   falconH1,
+  nemotronH,
   marimba,
 ];
 
