@@ -148,3 +148,79 @@ export function join(...parts: Uint8Array[]): Uint8Array {
   }
   return joined;
 }
+
+type Tree = Record<string, unknown>;
+
+const oddNumbers = [
+  0,
+  -1,
+  1,
+  2,
+  3,
+  5,
+  0.5,
+  1e-40,
+  255,
+  4096,
+  65_537,
+  2 ** 24,
+  2 ** 31,
+  2 ** 53,
+  1e30,
+  1e308,
+] as const;
+const oddValues = [
+  null,
+  true,
+  false,
+  '',
+  'silu',
+  'attention',
+  [],
+  {},
+  [1],
+  '__proto__',
+  { __float__: 'NaN' },
+] as const;
+
+/** The same object with one value in it, at any depth, removed, replaced or bent. */
+export function mutateTree(random: Random, tree: Tree): Tree {
+  const keys = Object.keys(tree);
+  if (!keys.length) return { odd: pick(random, oddNumbers) };
+  const key = keys[below(random, keys.length)]!;
+  const value = tree[key];
+  const inside = typeof value === 'object' && value !== null && random() < 0.7;
+  if (inside && !Array.isArray(value)) return { ...tree, [key]: mutateTree(random, value as Tree) };
+  const kind = random();
+  if (kind < 0.15) return Object.fromEntries(Object.entries(tree).filter(([name]) => name !== key));
+  if (kind < 0.3) {
+    const other = tree[keys[below(random, keys.length)]!];
+    return { ...tree, [key]: other };
+  }
+  return { ...tree, [key]: mutateValue(random, value) };
+}
+
+/** Another value: of the same type mostly, and near the old one as often as far from it. */
+export function mutateValue(random: Random, value: unknown): unknown {
+  if (random() < 0.2) return pick(random, oddValues);
+  if (typeof value === 'number') {
+    const near = [value + 1, value - 1, value * 2, value / 2, -value, value * 1.5] as const;
+    return random() < 0.5 ? pick(random, near) : pick(random, oddNumbers);
+  }
+  if (typeof value === 'boolean') return !value;
+  if (Array.isArray(value)) return mutateList(random, value);
+  return pick(random, random() < 0.5 ? oddValues : oddNumbers);
+}
+
+function mutateList(random: Random, list: readonly unknown[]): unknown[] {
+  const at = below(random, list.length + 1);
+  const kinds = [
+    () => list.slice(0, at),
+    () => [...list, list[below(random, list.length)]],
+    () => list.toReversed(),
+    () => list.with(Math.min(at, list.length - 1), mutateValue(random, list[at])),
+    () => list.with(Math.min(at, list.length - 1), list[0]),
+    () => Array.from({ length: 5000 }, () => list[0]),
+  ] as const;
+  return list.length ? pick(random, kinds)() : [pick(random, oddNumbers)];
+}

@@ -7,6 +7,13 @@ import type { JsonObject } from './types.ts';
 /** Larger than any size of any model; keeps products of two sizes exact. */
 const MAX_SIZE = 2 ** 24;
 
+/** A value as messages quote it: JSON, cut short; whole numbers of 64 bits as digits, also in lists. */
+export function shownValue(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const digits = (_: string, inner: unknown) => (typeof inner === 'bigint' ? Number(inner) : inner);
+  return typeof value === 'bigint' ? `${value}` : (JSON.stringify(value, digits)?.slice(0, 120) ?? 'nothing');
+}
+
 export class ConfigReader {
   readonly file: string;
   readonly #get: (field: string) => unknown;
@@ -34,13 +41,9 @@ export class ConfigReader {
       ? 'The field is missing: add it, or check that the file is whole.'
       : 'The file is damaged or of a variant that is not supported.',
   ): never {
-    const shown =
-      typeof found === 'bigint'
-        ? `${found}`
-        : found === undefined
-          ? 'nothing'
-          : JSON.stringify(found)?.slice(0, 120);
-    throw new ModelError(`${this.file}: ${field}: expected ${expected}, found ${shown}. ${remedy}`);
+    throw new ModelError(
+      `${this.file}: ${field}: expected ${expected}, found ${shownValue(found)}. ${remedy}`,
+    );
   }
 
   #default<T extends string | number | boolean>(field: string, value: T): T {

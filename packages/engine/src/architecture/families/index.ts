@@ -1,6 +1,6 @@
 // All families. To add one: a file here, and a line below (see CONTRIBUTING.md).
 import { ModelError } from '../../errors.ts';
-import { ConfigReader } from '../../formats/config-reader.ts';
+import { ConfigReader, shownValue } from '../../formats/config-reader.ts';
 import type { Checkpoint } from '../../formats/types.ts';
 import type { Family } from '../family.ts';
 import type { ModelSpec } from '../spec.ts';
@@ -82,6 +82,6 @@ function endTokens(name: string, generation: Record<string, unknown> | null, spe
 
 function unknown(name: string, field: string, found: unknown, known: readonly string[]): never {
   throw new ModelError(
-    `${name}: ${field}: expected one of ${known.join(', ')}, found ${JSON.stringify(found) ?? 'nothing'}. This family is not supported.`,
+    `${name}: ${field}: expected one of ${known.join(', ')}, found ${shownValue(found)}. This family is not supported.`,
   );
 }
