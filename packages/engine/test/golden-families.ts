@@ -21,6 +21,9 @@ export const FAMILY_MODELS = [
   'falcon-h1-norm',
   'gemma3',
   'gemma3-p6',
+  'olmo2',
+  'olmo3',
+  'granite',
 ] as const;
 export type FamilyModel = (typeof FAMILY_MODELS)[number];
 

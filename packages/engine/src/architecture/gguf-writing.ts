@@ -1,8 +1,10 @@
 // What families ask to decide whether a GGUF architecture can hold a model. They compare with what a plain
 // model has, so that an option which is added to models or layers later is refused where nobody knows it.
 
+import type { AttentionSpec } from '../layers/attention.ts';
 import type { MambaSpec } from '../layers/mamba.ts';
 import type { Mamba2Spec } from '../layers/mamba2.ts';
+import { yarnAttentionFactor } from '../layers/rope.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from './spec.ts';
 
 /** What cannot be said, to end "found …"; null when everything can. */
@@ -59,6 +61,17 @@ export function layerMisfit(
     if (reason !== null) return `${reason} in layer ${index}`;
   }
   return null;
+}
+
+/** Rotary positions that no key says as they are. llama.cpp computes YaRN's factor from that of the context. */
+export function ropeMisfit({ rope }: AttentionSpec): Misfit {
+  const scaling = rope?.scaling;
+  if (scaling?.kind !== 'yarn') return null;
+  const { truncate, factor, attentionFactor } = scaling;
+  if (!truncate) return 'YaRN that is not truncated';
+  return Math.abs(attentionFactor - yarnAttentionFactor(factor)) < 1e-6
+    ? null
+    : `YaRN with the attention factor ${attentionFactor}`;
 }
 
 /** Sizes for which an architecture has one key cannot differ between layers. */

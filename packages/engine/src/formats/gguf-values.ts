@@ -36,6 +36,11 @@ export const u32 = (value: number): TypedMetadataValue => ({ type: 'u32', value 
 export const f32 = (value: number): TypedMetadataValue => ({ type: 'f32', value });
 export const flag = (value: boolean): TypedMetadataValue => ({ type: 'bool', value });
 export const text = (value: string): TypedMetadataValue => ({ type: 'string', value });
+export const flagList = (value: readonly boolean[]): TypedMetadataValue => ({
+  type: 'array',
+  of: 'bool',
+  value,
+});
 export const i32List = (value: readonly number[]): TypedMetadataValue => ({
   type: 'array',
   of: 'i32',

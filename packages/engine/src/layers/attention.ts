@@ -6,7 +6,13 @@ import { f32, text, u32 } from '../formats/gguf-values.ts';
 import { attend, rope } from '../plan/ops/attention.ts';
 import { linear, rmsNorm } from '../plan/ops/dense.ts';
 import { type DerivedVector, type GgufLayer, type Layer, type LayerTensor, matrix, vector } from './layer.ts';
-import { type RopeScaling, type RopeSpec, ropeInverseFrequencies } from './rope.ts';
+import {
+  type RopeScaling,
+  type RopeSpec,
+  ropeAttentionScale,
+  ropeInverseFrequencies,
+  yarnAttentionFactor,
+} from './rope.ts';
 
 /** Attention over all earlier tokens, or over a window of them. */
 export interface AttentionSpec {
@@ -106,7 +112,8 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
     }
     if (a.rope) {
       const inverseFrequencies = weight('ropeFactors').address;
-      const rotation = { headSize, rotary: a.rope.rotary, inverseFrequencies, attentionScale: 1 };
+      const attentionScale = ropeAttentionScale(a.rope);
+      const rotation = { headSize, rotary: a.rope.rotary, inverseFrequencies, attentionScale };
       q = rope(p, q, { heads, ...rotation });
       k = rope(p, k, { heads: kvHeads, ...rotation });
     }
@@ -183,8 +190,19 @@ function headNorms(a: AttentionSpec): LayerTensor<AttentionRole>[] {
 
 function ropeKeys({ theta, rotary, scaling }: RopeSpec): Record<string, TypedMetadataValue> {
   const keys = { 'rope.freq_base': f32(theta), 'rope.dimension_count': u32(rotary) };
-  if (scaling?.kind !== 'linear') return keys;
-  return { ...keys, 'rope.scaling.type': text('linear'), 'rope.scaling.factor': f32(scaling.factor) };
+  if (scaling?.kind !== 'linear' && scaling?.kind !== 'yarn') return keys;
+  const stretched = {
+    ...keys,
+    'rope.scaling.type': text(scaling.kind),
+    'rope.scaling.factor': f32(scaling.factor),
+  };
+  if (scaling.kind === 'linear') return stretched;
+  return {
+    ...stretched,
+    'rope.scaling.original_context_length': u32(scaling.originalContextLength),
+    'rope.scaling.yarn_beta_fast': f32(scaling.betaFast),
+    'rope.scaling.yarn_beta_slow': f32(scaling.betaSlow),
+  };
 }
 
 /**
@@ -200,6 +218,7 @@ export function attentionFromGguf({ config: c, architecture: arch, shapeOf }: Gg
   const rotary = c.size(`${arch}.rope.dimension_count`, headSize, headSize);
   if (rotary % 2) c.fail(`${arch}.rope.dimension_count`, 'an even number', rotary);
   const window = `${arch}.attention.sliding_window`;
+  const [normed] = shapeOf('attn_q_norm.weight') ?? [];
   return {
     kind: 'attention',
     heads,
@@ -213,15 +232,27 @@ export function attentionFromGguf({ config: c, architecture: arch, shapeOf }: Gg
     },
     inputBias: shapeOf('attn_q.bias') !== undefined,
     outputBias: shapeOf('attn_output.bias') !== undefined,
-    headNorms: shapeOf('attn_q_norm.weight') ? 'perHead' : 'none',
+    headNorms: normed === undefined ? 'none' : normed > headSize ? 'whole' : 'perHead',
     scale: 1 / Math.sqrt(headSize),
   };
 
   function ropeScaling(): RopeScaling | null {
-    const type = c.text(`${arch}.rope.scaling.type`, ['none', 'linear'], 'none');
+    const key = (name: string) => `${arch}.rope.scaling.${name}`;
+    const type = c.text(key('type'), ['none', 'linear', 'yarn'], 'none');
     if (shapeOf('rope_freqs.weight')) return { kind: 'tensor' };
-    return type === 'linear'
-      ? { kind: 'linear', factor: c.number(`${arch}.rope.scaling.factor`, 1e-3, 1e6) }
-      : null;
+    if (type === 'none') return null;
+    const factor = c.number(key('factor'), 1e-3, 1e6);
+    if (type === 'linear') return { kind: 'linear', factor };
+    c.refuse({ [key('yarn_ext_factor')]: [1], [key('yarn_log_multiplier')]: [0], [key('attn_factor')]: [1] });
+    return {
+      kind: 'yarn',
+      factor,
+      originalContextLength: c.size(key('original_context_length'), undefined, 2 ** 31),
+      betaFast: c.number(key('yarn_beta_fast'), 1e-3, 1e6, 32),
+      betaSlow: c.number(key('yarn_beta_slow'), 1e-3, 1e6, 1),
+      truncate: true,
+      // Also where the file says another: llama.cpp computes it from the factor.
+      attentionFactor: yarnAttentionFactor(factor),
+    };
   }
 }

@@ -31,6 +31,22 @@ export type RopeScaling =
       /** Tokens of the context before it was stretched. */
       readonly originalContextLength: number;
     }
+  /** YaRN (Peng et al. 2023). */
+  | {
+      readonly kind: 'yarn';
+      /** Divides the frequencies that turn fewer than `betaSlow` times in the original context. */
+      readonly factor: number;
+      /** Tokens of the context before it was stretched. */
+      readonly originalContextLength: number;
+      /** Frequencies that turn more often than this stay; those between are interpolated. */
+      readonly betaFast: number;
+      /** Frequencies that turn less often are divided by the whole factor. */
+      readonly betaSlow: number;
+      /** The range between both ends at whole dimensions. */
+      readonly truncate: boolean;
+      /** Multiplies rotated queries and keys. */
+      readonly attentionFactor: number;
+    }
   /** Divisors of each frequency as a tensor of the file (GGUF `rope_freqs.weight`). */
   | { readonly kind: 'tensor' };
 
@@ -47,6 +63,8 @@ export function ropeInverseFrequencies(rope: RopeSpec, factors: Float32Array | n
         return frequency / scaling.factor;
       case 'llama3':
         return llama3Frequency(frequency, scaling);
+      case 'yarn':
+        return yarnFrequency(i, rope, scaling);
       default:
         return scaling satisfies never;
     }
@@ -64,4 +82,28 @@ function llama3Frequency(frequency: number, scaling: Extract<RopeScaling, { kind
     (scaling.originalContextLength / wavelength - scaling.lowFrequencyFactor) /
     (scaling.highFrequencyFactor - scaling.lowFrequencyFactor);
   return ((1 - blend) * frequency) / scaling.factor + blend * frequency;
+}
+
+/** What rotated queries and keys are multiplied by. */
+export const ropeAttentionScale = ({ scaling }: RopeSpec): number =>
+  scaling?.kind === 'yarn' ? scaling.attentionFactor : 1;
+
+/** The `attentionFactor` of YaRN where files do not say another. */
+export const yarnAttentionFactor = (factor: number): number => (factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1);
+
+/** Blends from the frequency to its share as dimensions go from `betaFast` turns to `betaSlow`. */
+function yarnFrequency(
+  i: number,
+  { theta, rotary }: RopeSpec,
+  scaling: Extract<RopeScaling, { kind: 'yarn' }>,
+): number {
+  /** The dimension that turns so many times in the original context. */
+  const dimension = (turns: number) =>
+    (rotary * Math.log(scaling.originalContextLength / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+  const [fast, slow] = [dimension(scaling.betaFast), dimension(scaling.betaSlow)];
+  const low = Math.max(scaling.truncate ? Math.floor(fast) : fast, 0);
+  const high = Math.min(scaling.truncate ? Math.ceil(slow) : slow, rotary - 1);
+  const ramp = Math.min(1, Math.max(0, (i - low) / (high === low ? 0.001 : high - low)));
+  const frequency = theta ** ((-2 * i) / rotary);
+  return (frequency / scaling.factor) * ramp + frequency * (1 - ramp);
 }

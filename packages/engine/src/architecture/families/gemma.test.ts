@@ -112,8 +112,8 @@ describe('rotary positions of Gemma 3', () => {
       [1e4, 1e6],
     );
     assert.throws(() => read({ rope_parameters: { rope_theta: 1e4 } }), /one entry for each type of layer/);
-    const full_attention = { rope_type: 'yarn', factor: 4 };
-    assert.throws(() => read({ rope_parameters: { full_attention } }), /rope_type: .*"yarn"/);
+    const full_attention = { rope_type: 'dynamic', factor: 4 };
+    assert.throws(() => read({ rope_parameters: { full_attention } }), /rope_type: .*"dynamic"/);
   });
 });
 

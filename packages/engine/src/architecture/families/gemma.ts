@@ -5,13 +5,12 @@ import type { ConfigReader } from '../../formats/config-reader.ts';
 import { f32, u32 } from '../../formats/gguf-values.ts';
 import { type AttentionSpec, attentionFromGguf, plainAttention } from '../../layers/attention.ts';
 import { denseFromGguf } from '../../layers/dense.ts';
-import type { RopeSpec } from '../../layers/rope.ts';
 import type { Family, TensorShapes } from '../family.ts';
 import { differsFrom, layerMisfit, type Misfit, modelMisfit, uneven } from '../gguf-writing.ts';
-import { GGUF_NAMES } from '../roles.ts';
+import { GGUF_NAMES, type TensorNames } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
-import { ggufCommon, ggufLayer } from './gguf.ts';
-import { readLayerTypes, readRopeScaling } from './huggingface.ts';
+import { ggufCommon, ggufLayer, windowsFromGguf } from './gguf.ts';
+import { type AttentionType, readLayerTypes, readRopesByType, TRANSFORMER_NAMES } from './huggingface.ts';
 
 /** Layers without a window, and bases of rotary positions, where files do not say. */
 const PATTERN = 6;
@@ -19,7 +18,6 @@ const FULL_THETA = 1_000_000;
 const WINDOW_THETA = 10_000;
 
 const ACTIVATIONS = { gelu_pytorch_tanh: 'gelu_tanh', gelu: 'gelu', silu: 'silu' } as const;
-type LayerType = 'full_attention' | 'sliding_attention';
 
 /** Every `pattern`-th layer sees all positions. */
 const isFull = (layer: number, pattern: number): boolean => (layer + 1) % pattern === 0;
@@ -69,9 +67,9 @@ function fromHuggingFace(outer: ConfigReader): ModelSpec {
 }
 
 /** transformers 5 writes a `_sliding_window_pattern` too, which says nothing beside `layer_types`. */
-function readTypes(c: ConfigReader): LayerType[] {
+function readTypes(c: ConfigReader): AttentionType[] {
   const count = c.size('num_hidden_layers', 26, 4096);
-  const types = readLayerTypes<LayerType>(c, count, ['full_attention', 'sliding_attention']);
+  const types = readLayerTypes<AttentionType>(c, count, ['full_attention', 'sliding_attention']);
   if (types) return types;
   const pattern = c.size('sliding_window_pattern', PATTERN, 4096);
   return Array.from({ length: count }, (_, i) =>
@@ -80,15 +78,17 @@ function readTypes(c: ConfigReader): LayerType[] {
 }
 
 /** The attention of each type of layer. */
-function readAttention(c: ConfigReader): Record<LayerType, AttentionSpec> {
+function readAttention(c: ConfigReader): Record<AttentionType, AttentionSpec> {
   const heads = c.size('num_attention_heads', 8);
   const kvHeads = c.size('num_key_value_heads', 4);
   if (heads % kvHeads) c.fail('num_key_value_heads', `a divisor of num_attention_heads ${heads}`, kvHeads);
   const headSize = c.size('head_dim', 256, 4096);
-  if (headSize % 2) c.fail('head_dim', 'an even number (RoPE rotates halves)', headSize);
   const bias = c.flag('attention_bias', false);
-  const ropes = readRopes(c, headSize);
-  const attention = (type: LayerType): AttentionSpec => ({
+  const ropes = readRopesByType(c, headSize, {
+    full_attention: ['rope_theta', FULL_THETA],
+    sliding_attention: ['rope_local_base_freq', WINDOW_THETA],
+  });
+  const attention = (type: AttentionType): AttentionSpec => ({
     ...plainAttention(heads, kvHeads, headSize),
     rope: ropes[type],
     inputBias: bias,
@@ -100,26 +100,6 @@ function readAttention(c: ConfigReader): Record<LayerType, AttentionSpec> {
   return {
     full_attention: attention('full_attention'),
     sliding_attention: { ...attention('sliding_attention'), window },
-  };
-}
-
-/** `rope_parameters` by type of layer; before transformers 5, `rope_scaling` stretched the full layers alone. */
-function readRopes(c: ConfigReader, rotary: number): Record<LayerType, RopeSpec> {
-  const parameters = c.object('rope_parameters');
-  if (parameters && !parameters.has('full_attention') && !parameters.has('sliding_attention'))
-    c.fail('rope_parameters', 'one entry for each type of layer', c.raw('rope_parameters'));
-  const read = (type: LayerType, field: string, theta: number, scaling: ConfigReader | null): RopeSpec => {
-    const own = parameters?.object(type) ?? null;
-    own?.refuse({ partial_rotary_factor: [1] });
-    return {
-      theta: own?.has('rope_theta') ? own.number('rope_theta', 1, 1e12) : c.number(field, 1, 1e12, theta),
-      rotary,
-      scaling: readRopeScaling(scaling ?? own),
-    };
-  };
-  return {
-    full_attention: read('full_attention', 'rope_theta', FULL_THETA, c.object('rope_scaling')),
-    sliding_attention: read('sliding_attention', 'rope_local_base_freq', WINDOW_THETA, null),
   };
 }
 
@@ -138,7 +118,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
   const full = { ...windowed, window: null };
   const theta = c.number(`${arch}.rope.freq_base_swa`, 1, 1e12, WINDOW_THETA);
   const local = { ...windowed, rope: { theta, rotary: read.rope!.rotary, scaling: null } };
-  const slides = read.window === null ? null : windowsOf(c, arch, count);
+  const slides = read.window === null ? null : windowsFromGguf(c, arch, count, PATTERN);
   return {
     family: 'gemma3',
     name: arch,
@@ -153,19 +133,6 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     })),
     ...ggufCommon(c, arch, shapeOf),
   };
-}
-
-/** Which layers have a window: a list of flags or the distance of those without; 6 where the file is silent. */
-function windowsOf(c: ConfigReader, arch: string, count: number): boolean[] {
-  const field = `${arch}.attention.sliding_window_pattern`;
-  const list = c.raw(field);
-  if (Array.isArray(list)) {
-    if (list.length !== count || list.some((flag) => typeof flag !== 'boolean'))
-      c.fail(field, `${count} flags, one per layer`, list);
-    return list as boolean[];
-  }
-  const pattern = c.size(field, PATTERN, 4096);
-  return Array.from({ length: count }, (_, i) => !isFull(i, pattern));
 }
 
 function misfit(spec: ModelSpec): Misfit {
@@ -233,9 +200,18 @@ function ggufKeys({ layers }: ModelSpec) {
 }
 
 /** Multimodal files, of transformers 5 and as released, put a prefix before the text model's names. */
-const named = (name: string): readonly string[] =>
-  ['model.', 'model.language_model.', 'language_model.model.'].map((prefix) => prefix + name);
-const inLayer = (name: string): readonly string[] => named(`layers.N.${name}`);
+const NAMES: TensorNames = Object.fromEntries(
+  Object.entries<readonly string[]>({
+    ...TRANSFORMER_NAMES,
+    inputNorm: ['model.layers.N.input_layernorm.weight'],
+    postMixerNorm: ['model.layers.N.post_attention_layernorm.weight'],
+    feedForwardNorm: ['model.layers.N.pre_feedforward_layernorm.weight'],
+    postFeedForwardNorm: ['model.layers.N.post_feedforward_layernorm.weight'],
+  }).map(([role, [name = '']]) => [
+    role,
+    [name, name.replace('model.', 'model.language_model.'), `language_model.${name}`],
+  ]),
+);
 
 export const gemma: Family = {
   name: 'gemma3',
@@ -249,26 +225,5 @@ export const gemma: Family = {
       write: { mixers: ['attention'], misfit, keys: ggufKeys },
     },
   ],
-  huggingFaceNames: {
-    embedding: named('embed_tokens.weight'),
-    finalNorm: named('norm.weight'),
-    head: ['lm_head.weight', 'language_model.lm_head.weight'],
-    inputNorm: inLayer('input_layernorm.weight'),
-    postMixerNorm: inLayer('post_attention_layernorm.weight'),
-    feedForwardNorm: inLayer('pre_feedforward_layernorm.weight'),
-    postFeedForwardNorm: inLayer('post_feedforward_layernorm.weight'),
-    q: inLayer('self_attn.q_proj.weight'),
-    k: inLayer('self_attn.k_proj.weight'),
-    v: inLayer('self_attn.v_proj.weight'),
-    o: inLayer('self_attn.o_proj.weight'),
-    qBias: inLayer('self_attn.q_proj.bias'),
-    kBias: inLayer('self_attn.k_proj.bias'),
-    vBias: inLayer('self_attn.v_proj.bias'),
-    oBias: inLayer('self_attn.o_proj.bias'),
-    qNorm: inLayer('self_attn.q_norm.weight'),
-    kNorm: inLayer('self_attn.k_norm.weight'),
-    gate: inLayer('mlp.gate_proj.weight'),
-    up: inLayer('mlp.up_proj.weight'),
-    down: inLayer('mlp.down_proj.weight'),
-  },
+  huggingFaceNames: NAMES,
 };

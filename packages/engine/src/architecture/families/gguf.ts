@@ -27,3 +27,19 @@ export const ggufLayer = (
   architecture,
   shapeOf: (name) => shapeOf(`blk.${index}.${name}`) ?? shapeOf(name),
 });
+
+/**
+ * Which layers have the window: a list of flags, or the distance of those without; `pattern` where the file is
+ * silent.
+ */
+export function windowsFromGguf(c: ConfigReader, arch: string, count: number, pattern: number): boolean[] {
+  const field = `${arch}.attention.sliding_window_pattern`;
+  const list = c.raw(field);
+  if (!Array.isArray(list)) {
+    const distance = c.size(field, pattern, 4096);
+    return Array.from({ length: count }, (_, i) => (i + 1) % distance !== 0);
+  }
+  if (list.length !== count || list.some((flag) => typeof flag !== 'boolean'))
+    c.fail(field, `${count} flags, one per layer`, list);
+  return list as boolean[];
+}

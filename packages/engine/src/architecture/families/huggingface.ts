@@ -1,6 +1,12 @@
 // What many families read the same way from config.json.
 import type { ConfigReader } from '../../formats/config-reader.ts';
-import type { RopeScaling, RopeSpec } from '../../layers/rope.ts';
+import { type RopeScaling, type RopeSpec, yarnAttentionFactor } from '../../layers/rope.ts';
+import type { TensorNames } from '../roles.ts';
+
+const LAYER = 'model.layers.N.';
+
+/** Words of `layer_types` in transformers with windows. */
+export type AttentionType = 'full_attention' | 'sliding_attention';
 
 /** Sizes and tokens of the model; `otherwise` holds for fields that a file leaves out. */
 export function huggingFaceCommon(
@@ -44,16 +50,30 @@ export function readRope(c: ConfigReader, headSize: number, theta = 10_000): Rop
 export function readRopeScaling(scaling: ConfigReader | null): RopeScaling | null {
   if (!scaling) return null;
   const field = scaling.has('rope_type') ? 'rope_type' : 'type';
-  const kind = scaling.text(field, ['default', 'linear', 'llama3']);
+  const kind = scaling.text(field, ['default', 'linear', 'llama3', 'yarn']);
   if (kind === 'default') return null;
   const factor = scaling.number('factor', 1e-3, 1e6);
   if (kind === 'linear') return { kind, factor };
+  if (kind === 'yarn') return readYarn(scaling, factor);
   return {
     kind,
     factor,
     lowFrequencyFactor: scaling.number('low_freq_factor', 1e-3, 1e6),
     highFrequencyFactor: scaling.number('high_freq_factor', 1e-3, 1e6),
     originalContextLength: scaling.size('original_max_position_embeddings', undefined, 2 ** 31),
+  };
+}
+
+function readYarn(scaling: ConfigReader, factor: number): RopeScaling {
+  scaling.refuse({ mscale: [], mscale_all_dim: [] });
+  return {
+    kind: 'yarn',
+    factor,
+    originalContextLength: scaling.size('original_max_position_embeddings', undefined, 2 ** 31),
+    betaFast: scaling.number('beta_fast', 1e-3, 1e6, 32),
+    betaSlow: scaling.number('beta_slow', 1e-3, 1e6, 1),
+    truncate: scaling.flag('truncate', true),
+    attentionFactor: scaling.number('attention_factor', 1e-3, 1e6, yarnAttentionFactor(factor)),
   };
 }
 
@@ -73,3 +93,56 @@ export function readLayerTypes<T extends string>(
     return found;
   });
 }
+
+/**
+ * `rope_parameters` by type of layer. Before transformers 5, each type's base had a field of its own, and
+ * `rope_scaling` stretched the layers that see all positions. `known`: those fields, and bases where a file is
+ * silent.
+ */
+export function readRopesByType(
+  c: ConfigReader,
+  rotary: number,
+  known: Readonly<Record<AttentionType, readonly [field: string, theta: number]>>,
+): Record<AttentionType, RopeSpec> {
+  if (rotary % 2) c.fail('head_dim', 'an even number (RoPE rotates halves)', rotary);
+  const parameters = c.object('rope_parameters');
+  if (parameters && !parameters.has('full_attention') && !parameters.has('sliding_attention'))
+    c.fail('rope_parameters', 'one entry for each type of layer', c.raw('rope_parameters'));
+  const read = (type: AttentionType, scaling: ConfigReader | null): RopeSpec => {
+    const [field, theta] = known[type];
+    const own = parameters?.object(type) ?? null;
+    own?.refuse({ partial_rotary_factor: [1] });
+    return {
+      theta: own?.has('rope_theta') ? own.number('rope_theta', 1, 1e12) : c.number(field, 1, 1e12, theta),
+      rotary,
+      scaling: readRopeScaling(scaling ?? own),
+    };
+  };
+  return {
+    full_attention: read('full_attention', c.object('rope_scaling')),
+    sliding_attention: read('sliding_attention', null),
+  };
+}
+
+/** What transformers of the Llama kind call their weights, norms around their parts apart. */
+export const TRANSFORMER_NAMES = {
+  embedding: ['model.embed_tokens.weight'],
+  finalNorm: ['model.norm.weight'],
+  head: ['lm_head.weight'],
+  q: [`${LAYER}self_attn.q_proj.weight`],
+  k: [`${LAYER}self_attn.k_proj.weight`],
+  v: [`${LAYER}self_attn.v_proj.weight`],
+  o: [`${LAYER}self_attn.o_proj.weight`],
+  qBias: [`${LAYER}self_attn.q_proj.bias`],
+  kBias: [`${LAYER}self_attn.k_proj.bias`],
+  vBias: [`${LAYER}self_attn.v_proj.bias`],
+  oBias: [`${LAYER}self_attn.o_proj.bias`],
+  qNorm: [`${LAYER}self_attn.q_norm.weight`],
+  kNorm: [`${LAYER}self_attn.k_norm.weight`],
+  gate: [`${LAYER}mlp.gate_proj.weight`],
+  up: [`${LAYER}mlp.up_proj.weight`],
+  down: [`${LAYER}mlp.down_proj.weight`],
+  gateBias: [`${LAYER}mlp.gate_proj.bias`],
+  upBias: [`${LAYER}mlp.up_proj.bias`],
+  downBias: [`${LAYER}mlp.down_proj.bias`],
+} as const satisfies TensorNames;

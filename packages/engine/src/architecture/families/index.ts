@@ -7,6 +7,7 @@ import type { ModelSpec } from '../spec.ts';
 import { bamba } from './bamba.ts';
 import { falconH1 } from './falcon-h1.ts';
 import { gemma } from './gemma.ts';
+import { granite } from './granite.ts';
 import { graniteHybrid } from './granite-hybrid.ts';
 import { jamba } from './jamba.ts';
 import { llama } from './llama.ts';
@@ -14,6 +15,7 @@ import { mamba } from './mamba.ts';
 import { mamba2 } from './mamba2.ts';
 import { marimba } from './marimba.ts';
 import { nemotronH } from './nemotron-h.ts';
+import { olmo } from './olmo.ts';
 
 /** All of them. GGUF files are written in the first form that holds a model. */
 export const FAMILIES: readonly Family[] = [
@@ -23,9 +25,11 @@ export const FAMILIES: readonly Family[] = [
   graniteHybrid,
   bamba,
   llama,
+  granite,
   gemma,
   falconH1,
   nemotronH,
+  olmo,
   marimba,
 ];
 

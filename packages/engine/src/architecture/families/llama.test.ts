@@ -44,9 +44,12 @@ describe('rotary positions', () => {
   });
 
   it('refuses a scaling that it does not know, in either place', () => {
-    const yarn = { rope_type: 'yarn', factor: 4 };
-    assert.throws(() => mixers('qwen3', { rope_scaling: yarn }), /rope_scaling: rope_type: .*"yarn"/);
-    assert.throws(() => mixers('qwen3', { rope_parameters: yarn }), /rope_parameters: rope_type: .*"yarn"/);
+    const dynamic = { rope_type: 'dynamic', factor: 4 };
+    assert.throws(() => mixers('qwen3', { rope_scaling: dynamic }), /rope_scaling: rope_type: .*"dynamic"/);
+    assert.throws(
+      () => mixers('qwen3', { rope_parameters: dynamic }),
+      /rope_parameters: rope_type: .*"dynamic"/,
+    );
   });
 });
 

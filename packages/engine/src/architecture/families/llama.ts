@@ -4,11 +4,11 @@ import type { ConfigReader } from '../../formats/config-reader.ts';
 import { type AttentionSpec, attentionFromGguf, plainAttention } from '../../layers/attention.ts';
 import { denseFromGguf } from '../../layers/dense.ts';
 import type { Family, GgufWriting, TensorShapes } from '../family.ts';
-import { differsFrom, layerMisfit, type Misfit, modelMisfit, uneven } from '../gguf-writing.ts';
+import { differsFrom, layerMisfit, type Misfit, modelMisfit, ropeMisfit, uneven } from '../gguf-writing.ts';
 import { GGUF_NAMES } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-import { huggingFaceCommon, readHeads, readLayerTypes, readRope } from './huggingface.ts';
+import { huggingFaceCommon, readHeads, readLayerTypes, readRope, TRANSFORMER_NAMES } from './huggingface.ts';
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   const type = c.text('model_type', ['llama', 'mistral', 'qwen2', 'qwen3']);
@@ -107,17 +107,17 @@ function misfit({ mixers, feedForward }: LayerSpec, holds: (attention: Attention
   if (!holds(mixer)) return 'other biases or head norms';
   const { heads, kvHeads, headSize } = mixer;
   return (
+    ropeMisfit(mixer) ??
     differsFrom(mixer, plainAttention(heads, kvHeads, headSize), [
       'rope',
       'window',
       'inputBias',
       'outputBias',
       'headNorms',
-    ]) ?? differsFrom(feedForward, { kind: 'dense', size, gated: true, activation: 'silu', bias })
+    ]) ??
+    differsFrom(feedForward, { kind: 'dense', size, gated: true, activation: 'silu', bias })
   );
 }
-
-const LAYER = 'model.layers.N.';
 
 export const llama: Family = {
   name: 'llama',
@@ -140,26 +140,8 @@ export const llama: Family = {
     { architecture: 'mistral', names: GGUF_NAMES },
   ],
   huggingFaceNames: {
-    embedding: ['model.embed_tokens.weight'],
-    finalNorm: ['model.norm.weight'],
-    head: ['lm_head.weight'],
-    inputNorm: [`${LAYER}input_layernorm.weight`],
-    feedForwardNorm: [`${LAYER}post_attention_layernorm.weight`],
-    q: [`${LAYER}self_attn.q_proj.weight`],
-    k: [`${LAYER}self_attn.k_proj.weight`],
-    v: [`${LAYER}self_attn.v_proj.weight`],
-    o: [`${LAYER}self_attn.o_proj.weight`],
-    qBias: [`${LAYER}self_attn.q_proj.bias`],
-    kBias: [`${LAYER}self_attn.k_proj.bias`],
-    vBias: [`${LAYER}self_attn.v_proj.bias`],
-    oBias: [`${LAYER}self_attn.o_proj.bias`],
-    qNorm: [`${LAYER}self_attn.q_norm.weight`],
-    kNorm: [`${LAYER}self_attn.k_norm.weight`],
-    gate: [`${LAYER}mlp.gate_proj.weight`],
-    up: [`${LAYER}mlp.up_proj.weight`],
-    down: [`${LAYER}mlp.down_proj.weight`],
-    gateBias: [`${LAYER}mlp.gate_proj.bias`],
-    upBias: [`${LAYER}mlp.up_proj.bias`],
-    downBias: [`${LAYER}mlp.down_proj.bias`],
+    ...TRANSFORMER_NAMES,
+    inputNorm: ['model.layers.N.input_layernorm.weight'],
+    feedForwardNorm: ['model.layers.N.post_attention_layernorm.weight'],
   },
 };

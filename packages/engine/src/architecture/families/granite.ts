@@ -1,0 +1,135 @@
+// Dense Granite (IBM 2024 to 2026: 3.x, 4.1, 4.2): transformers of the Llama kind with factors on embeddings, scores,
+// residuals and logits. Field names and defaults are those of transformers' GraniteConfig. The hybrids are in
+// granite-hybrid.ts.
+import type { ConfigReader } from '../../formats/config-reader.ts';
+import { f32, type TypedMetadataValue } from '../../formats/gguf-values.ts';
+import { attentionFromGguf, plainAttention } from '../../layers/attention.ts';
+import { type DenseSpec, denseFromGguf } from '../../layers/dense.ts';
+import type { Family, TensorShapes } from '../family.ts';
+import { differsFrom, layerMisfit, type Misfit, modelMisfit, ropeMisfit, uneven } from '../gguf-writing.ts';
+import { GGUF_NAMES } from '../roles.ts';
+import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
+import { ggufCommon, ggufLayer } from './gguf.ts';
+import { huggingFaceCommon, readHeads, readRope, TRANSFORMER_NAMES } from './huggingface.ts';
+
+/** Factors are divided by and squared; this keeps them far from the ends of f32. */
+const LEAST = 1e-6;
+const MOST = 1e6;
+
+const dense = (size: number, bias: boolean): DenseSpec => ({
+  kind: 'dense',
+  gated: true,
+  size,
+  activation: 'silu',
+  bias,
+});
+
+function fromHuggingFace(c: ConfigReader): ModelSpec {
+  c.text('hidden_act', ['silu'], 'silu');
+  const { heads, kvHeads, headSize } = readHeads(c);
+  const bias = c.flag('attention_bias', false);
+  const layer: LayerSpec = {
+    mixers: [
+      {
+        ...plainAttention(heads, kvHeads, headSize),
+        rope: readRope(c, headSize),
+        scale: c.number('attention_multiplier', LEAST, MOST, 1),
+        inputBias: bias,
+        outputBias: bias,
+      },
+    ],
+    feedForward: dense(c.size('intermediate_size'), c.flag('mlp_bias', false)),
+  };
+  return {
+    family: 'granite',
+    name: 'granite',
+    layers: Array.from({ length: c.size('num_hidden_layers', undefined, 4096) }, () => layer),
+    ...UNSCALED,
+    embeddingScale: c.number('embedding_multiplier', LEAST, MOST, 1),
+    residualScale: c.number('residual_multiplier', LEAST, MOST, 1),
+    logitScale: 1 / c.number('logits_scaling', LEAST, MOST, 1),
+    normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-6),
+    ...huggingFaceCommon(c, { tiedHead: false, contextLength: 2048 }),
+  };
+}
+
+/** `rope.scaling.finetuned` false: no rotary positions. */
+function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
+  const key = (name: string) => `${arch}.${name}`;
+  const layer = ggufLayer(c, arch, shapeOf, 0);
+  const attention = attentionFromGguf(layer);
+  const rotates = c.flag(key('rope.scaling.finetuned'), true);
+  const scale = (name: string, otherwise = 1) => c.number(key(name), LEAST, MOST, otherwise);
+  const block: LayerSpec = {
+    mixers: [
+      {
+        ...attention,
+        rope: rotates ? attention.rope : null,
+        scale: scale('attention.scale', attention.scale),
+      },
+    ],
+    feedForward: denseFromGguf(layer),
+  };
+  return {
+    family: 'granite',
+    name: arch,
+    hiddenSize: c.size(key('embedding_length')),
+    layers: Array.from({ length: c.size(key('block_count'), undefined, 4096) }, () => block),
+    ...UNSCALED,
+    embeddingScale: scale('embedding_scale'),
+    residualScale: scale('residual_scale'),
+    logitScale: 1 / scale('logit_scale'),
+    normEpsilon: c.number(key('attention.layer_norm_rms_epsilon'), 0, 1, 1e-6),
+    ...ggufCommon(c, arch, shapeOf),
+  };
+}
+
+const misfit = (spec: ModelSpec): Misfit =>
+  modelMisfit(spec, ['embeddingScale', 'residualScale', 'logitScale']) ??
+  layerMisfit(spec, partsMisfit) ??
+  uneven(spec.layers, 'layers');
+
+function partsMisfit({ mixers, feedForward }: LayerSpec): Misfit {
+  const [mixer, ...more] = mixers;
+  if (mixer?.kind !== 'attention' || !mixer.rope || more.length) return 'other than one rotary attention';
+  if (feedForward?.kind !== 'dense') return 'no dense feed-forward';
+  const { heads, kvHeads, headSize, rope } = mixer;
+  if (rope.rotary !== headSize) return 'a part of each head rotated';
+  const said = ['rope', 'scale', 'inputBias', 'outputBias'] as const;
+  return (
+    ropeMisfit(mixer) ??
+    differsFrom(mixer, plainAttention(heads, kvHeads, headSize), said) ??
+    differsFrom(feedForward, dense(feedForward.size, feedForward.bias))
+  );
+}
+
+/** As llama.cpp's converter writes them: it asks for that of the logits even where it is 1. */
+function keys(spec: ModelSpec): Record<string, TypedMetadataValue> {
+  const [attention] = allOfKind(spec.layers, 'attention');
+  return {
+    embedding_scale: f32(spec.embeddingScale),
+    residual_scale: f32(spec.residualScale),
+    logit_scale: f32(1 / spec.logitScale),
+    ...(attention ? { 'attention.scale': f32(attention.scale) } : {}),
+  };
+}
+
+export const granite: Family = {
+  name: 'granite',
+  huggingFaceTypes: ['granite'],
+  fromHuggingFace,
+  fromGguf,
+  gguf: [
+    {
+      architecture: 'granite',
+      names: GGUF_NAMES,
+      pairedQk: true,
+      write: { mixers: ['attention'], misfit, keys },
+    },
+  ],
+  huggingFaceNames: {
+    ...TRANSFORMER_NAMES,
+    inputNorm: ['model.layers.N.input_layernorm.weight'],
+    feedForwardNorm: ['model.layers.N.post_attention_layernorm.weight'],
+  },
+};
