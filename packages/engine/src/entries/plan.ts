@@ -21,7 +21,11 @@ export {
   type OpCost,
   ZERO_COST,
 } from '../plan/ops/op.ts';
-export { attentionBackwardScratchBytes, scanBackwardScratchBytes } from '../plan/ops/scratch.ts';
+export {
+  attentionBackwardScratchBytes,
+  scanBackwardScratchBytes,
+  ssdBackwardScratchBytes,
+} from '../plan/ops/scratch.ts';
 export { OPTIMIZER_STATE, OPTIMIZER_STATE_BYTES, SCAN_GROUPS, SUM_CHUNK } from '../plan/ops/training.ts';
 export { decodeOp, type OpFields, type OpKind, type OpOf, opOf, registerOp } from '../plan/ops.ts';
 export {

@@ -11,6 +11,7 @@ import {
   dense,
   experts,
   mamba,
+  mamba2,
   model,
   randomBatch,
   randomWeights,
@@ -45,6 +46,35 @@ const MODELS: Readonly<Record<string, { spec: ModelSpec; options?: Partial<Train
   },
   'mamba with plain norms, conv of width 1': {
     spec: model([{ mixers: [mamba({ innerNorms: 'plain', convWidth: 1 })], feedForward: null }]),
+  },
+  'mamba2 in groups, norm after the gate': {
+    spec: model([{ mixers: [mamba2()], feedForward: dense() }]),
+  },
+  'mamba2 with one group, norm before the gate, no biases': {
+    spec: model([
+      {
+        mixers: [
+          mamba2({
+            heads: 3,
+            headSize: 5,
+            groups: 1,
+            stateSize: 7,
+            normGroups: 1,
+            norm: 'beforeGate',
+            convBias: false,
+            projectionBias: false,
+          }),
+        ],
+        feedForward: null,
+      },
+    ]),
+  },
+  'mamba2 without a norm, values computed again, steps between limits': {
+    spec: model([
+      { mixers: [mamba2({ norm: 'none', stepLimits: [0.6, 0.8] })], feedForward: dense() },
+      { mixers: [mamba2({ norm: 'none', groups: 3, heads: 3 })], feedForward: null },
+    ]),
+    options: { recompute: true },
   },
   'attention, grouped heads': { spec: model([{ mixers: [attention()], feedForward: dense() }]) },
   'attention with rotary positions and head norms': {

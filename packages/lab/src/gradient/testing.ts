@@ -4,7 +4,15 @@
 // The kernels address f32 by element, so a shadow array of doubles with as many elements takes the place of
 // memory's f32 view, while integers stay where they are. (Weights pass through f32 in two forward kernels:
 // tests give them values that f32 holds exactly.)
-import type { AttentionSpec, DenseSpec, ExpertsSpec, LayerSpec, MambaSpec, ModelSpec } from '@marimba/engine';
+import type {
+  AttentionSpec,
+  DenseSpec,
+  ExpertsSpec,
+  LayerSpec,
+  Mamba2Spec,
+  MambaSpec,
+  ModelSpec,
+} from '@marimba/engine';
 import { plainExperts, UNSCALED } from '@marimba/engine/architecture';
 import { createRandom } from '@marimba/engine/measure';
 import {
@@ -76,6 +84,21 @@ export const mamba = (changes: Partial<MambaSpec> = {}): MambaSpec => ({
   projectionBias: true,
   innerNorms: 'weighted',
   innerNormEpsilon: 1e-6,
+  ...changes,
+});
+
+export const mamba2 = (changes: Partial<Mamba2Spec> = {}): Mamba2Spec => ({
+  kind: 'mamba2',
+  heads: 6,
+  headSize: 3,
+  groups: 2,
+  stateSize: 5,
+  convWidth: 3,
+  convBias: true,
+  projectionBias: true,
+  norm: 'afterGate',
+  normGroups: 2,
+  stepLimits: [0, Number.POSITIVE_INFINITY],
   ...changes,
 });
 

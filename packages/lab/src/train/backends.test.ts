@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LoadModelOptions, ModelSpec } from '@marimba/engine';
 import { createBackend } from '@marimba/engine/plan';
-import { attention, dense, experts, mamba, model, randomBatch } from '../gradient/testing.ts';
+import { attention, dense, experts, mamba, mamba2, model, randomBatch } from '../gradient/testing.ts';
 import { initialise } from './initialise.ts';
 import { type OptimizerSettings, TrainingRuntime } from './runtime.ts';
 
@@ -41,6 +41,21 @@ const MODELS: Readonly<Record<string, ModelSpec>> = {
       },
     ],
     { ...odd, tiedHead: true },
+  ),
+  'mamba2 in groups': model(
+    [
+      {
+        mixers: [mamba2({ heads: 12, headSize: 7, groups: 3, normGroups: 3, stateSize: 13 })],
+        feedForward: dense({ size: 50 }),
+      },
+      {
+        mixers: [
+          mamba2({ heads: 5, headSize: 9, groups: 1, stateSize: 24, norm: 'beforeGate', normGroups: 1 }),
+        ],
+        feedForward: null,
+      },
+    ],
+    odd,
   ),
   transformer: model(
     [

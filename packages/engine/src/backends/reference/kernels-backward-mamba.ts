@@ -153,18 +153,21 @@ function scanChannel(
 
 export function scanReduce(m: MemoryViews, op: OpFields<'scanReduce'>): void {
   const rows = liveRows(m, op.rows);
-  const padded = (op.states + 3) & ~3;
+  const { sets, groups, states } = op;
+  const padded = (states + 3) & ~3;
   for (let r = 0; r < rows; r++) {
-    for (let n = 0; n < op.states; n++) {
+    for (let column = 0; column < sets * states; column++) {
+      const set = Math.floor(column / states);
       let db = 0;
       let dc = 0;
-      for (let group = 0; group < op.groups; group++) {
-        const at = (op.partials >>> 2) + (group * rows + r) * 2 * padded + n;
+      for (let group = 0; group < groups; group++) {
+        const row = (set * groups + group) * rows + r;
+        const at = (op.partials >>> 2) + row * 2 * padded + (column % states);
         db += m.f32[at]!;
         dc += m.f32[at + padded]!;
       }
-      m.f32[(op.db >>> 2) + r * op.bcStride + n] = db;
-      m.f32[(op.dc >>> 2) + r * op.bcStride + n] = dc;
+      m.f32[(op.db >>> 2) + r * op.bcStride + column] = db;
+      m.f32[(op.dc >>> 2) + r * op.bcStride + column] = dc;
     }
   }
 }

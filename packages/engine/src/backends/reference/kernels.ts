@@ -7,6 +7,7 @@ import * as attentionBackward from './kernels-backward-attention.ts';
 import * as denseBackward from './kernels-backward-dense.ts';
 import * as expertsBackward from './kernels-backward-experts.ts';
 import * as mambaBackward from './kernels-backward-mamba.ts';
+import * as ssdBackward from './kernels-backward-ssd.ts';
 import * as delta from './kernels-delta.ts';
 import * as dense from './kernels-dense.ts';
 import * as experts from './kernels-experts.ts';
@@ -31,6 +32,7 @@ export const referenceKernels: KernelTable = {
   ...expertsBackward,
   ...mamba,
   ...mambaBackward,
+  ...ssdBackward,
   ...training,
 };
 

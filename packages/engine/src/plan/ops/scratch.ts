@@ -77,6 +77,16 @@ export function scanBackwardScratchBytes(rows: number, states: number): number {
   return 448 + 96 + states * 32 * (2 * SCAN_BACKWARD_CHUNK + Math.ceil(rows / SCAN_BACKWARD_CHUNK) + 5);
 }
 
+/**
+ * One thread's share for `ssdScanBackward`; `rows` is the longest segment. Of a head: its state or the
+ * state's gradient; sums of eight lanes and a number for each channel; a sum for each state; of each row its
+ * step, its decay and a double.
+ */
+export function ssdBackwardScratchBytes(rows: number, headSize: number, states: number): number {
+  const padded = roundUp(states, 8);
+  return roundUp(headSize * (padded + 8 + 1) * 4 + padded * 4 + 8 + rows * 16, 64);
+}
+
 /** Queries that attentionBackward works on at a time. */
 export const ATTENTION_BACKWARD_QUERIES = 32;
 

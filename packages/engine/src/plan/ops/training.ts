@@ -8,8 +8,8 @@ import { address, defineOp, type Facts, float, integer, matrixFields } from './o
 import { GEMM_SCRATCH_BYTES } from './scratch.ts';
 
 /**
- * Partial sums of selectiveScanBackward: enough that threads share the work, few enough that adding them is
- * cheap.
+ * Partial sums of selectiveScanBackward and ssdScanBackward: enough that threads share the work, few enough
+ * that adding them is cheap.
  */
 export const SCAN_GROUPS = 16;
 /** Floats per partial sum of sumSquares. */
@@ -331,19 +331,68 @@ export const selectiveScanBackwardOp = defineOp(
   },
 );
 
-/** db and dc from the partial sums of selectiveScanBackward. */
+/**
+ * Of ssdScan. `dALog` is the gradient of log(-a). The gradients of b and c are left as `parts` partial sums
+ * for each of the `groups` that share them, each of a run of the group's heads, for scanReduce:
+ * partials [groups][parts][rows][b, c][states rounded up to 4].
+ */
+export const ssdScanBackwardOp = defineOp(
+  'ssdScanBackward',
+  {
+    rows: address,
+    segments: address,
+    ...matrixFields('x'),
+    ...matrixFields('dt'),
+    dtBias: address,
+    b: address,
+    c: address,
+    bcStride: address,
+    a: address,
+    d: address,
+    heads: integer,
+    headSize: integer,
+    groups: integer,
+    states: integer,
+    leastStep: float,
+    mostStep: float,
+    ...matrixFields('dy'),
+    ...matrixFields('dx'),
+    ...matrixFields('ddt'),
+    dALog: address,
+    dD: address,
+    dDtBias: address,
+    partials: address,
+    parts: integer,
+    scratch: address,
+    threadBytes: address,
+  },
+  {
+    cost: (op) => ({
+      macsPerRow: 9 * op.heads * op.headSize * op.states,
+      bytesPerRow: op.heads * op.headSize * 16 + op.groups * op.states * 16,
+      exponentialsPerRow: 3 * op.heads,
+    }),
+    scratchBytes: perThread,
+  },
+);
+
+/**
+ * db and dc from the partial sums of a scan's backward: `sets` times the sums of `groups` partials, of the
+ * states of one set of columns each.
+ */
 export const scanReduceOp = defineOp(
   'scanReduce',
   {
     rows: address,
     partials: address,
+    sets: integer,
     groups: integer,
     states: integer,
     db: address,
     dc: address,
     bcStride: address,
   },
-  { cost: (op) => ({ bytesPerRow: op.groups * ((op.states + 3) & ~3) * 8 }) },
+  { cost: (op) => ({ bytesPerRow: op.sets * op.groups * ((op.states + 3) & ~3) * 8 }) },
 );
 
 /** Probabilities are computed again from q and k, the values that the cache was given. */

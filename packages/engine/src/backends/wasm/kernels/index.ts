@@ -21,5 +21,6 @@ export { copy, embedBackward, gatedActivationBackward, gatherRowsBackward, rmsNo
 export { combineExpertsBackward, gateRowsBackward, routeBackward, sumSlots } from './training/experts-backward';
 export { expertLinearBackwardInput, expertLinearBackwardWeight, linearBackwardInput, linearBackwardWeight } from './training/linear-backward';
 export { scanReduce, selectiveScanBackward } from './training/scan-backward';
+export { ssdScanBackward } from './training/ssd-backward';
 export { useWideTiles } from './linear/tiles';
 export { adamW, clear, clipGradient, crossEntropy, decayFromLog, sumSquares } from './training/training';

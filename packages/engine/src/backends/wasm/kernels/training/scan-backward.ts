@@ -12,13 +12,12 @@
 // gradient of A, A, and the states before each chunk of the longest segment; before these PLACES for whatever
 // else takes 8 lanes, behind them the products of a row whose sums over the channels are B's and C's
 // gradients, [2][states rounded up to 4][4].
-import { address, liveRows, madd, nextChunk } from '../common/common';
+import { address, liveRows, madd, nextChunk, rowAt } from '../common/common';
 import {
   EXP2_COEFFICIENTS, horizontalSums, LEAST_EXPONENT, LOG2_E, ONE, ROUNDING, sigmoid, softplus, storeFloats,
 } from '../common/math';
 import { SCAN_BACKWARD_CHUNK } from '../constants';
 import {
-  SCAN_REDUCE_BC_STRIDE, SCAN_REDUCE_DB, SCAN_REDUCE_DC, SCAN_REDUCE_GROUPS, SCAN_REDUCE_PARTIALS, SCAN_REDUCE_STATES,
   SELECTIVE_SCAN_BACKWARD_A, SELECTIVE_SCAN_BACKWARD_B, SELECTIVE_SCAN_BACKWARD_BC_STRIDE, SELECTIVE_SCAN_BACKWARD_C,
   SELECTIVE_SCAN_BACKWARD_CHANNELS, SELECTIVE_SCAN_BACKWARD_D, SELECTIVE_SCAN_BACKWARD_D_A_LOG,
   SELECTIVE_SCAN_BACKWARD_D_D, SELECTIVE_SCAN_BACKWARD_D_DT_BIAS, SELECTIVE_SCAN_BACKWARD_DDT,
@@ -31,6 +30,7 @@ import {
   SELECTIVE_SCAN_BACKWARD_Z,
   SELECTIVE_SCAN_BACKWARD_Z_STRIDE,
 } from '../op-layout';
+import { ScanReduce } from '../op-records';
 import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
 // @inline
@@ -398,18 +398,24 @@ function walkBack(
 }
 
 /** One chunk is one row. */
-export function scanReduce(op: usize, thread: i32, threads: i32): void {
+export function scanReduce(op: ScanReduce, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const groups = load<i32>(op, SCAN_REDUCE_GROUPS);
-  const states = load<i32>(op, SCAN_REDUCE_STATES);
+  const groups = op.groups;
+  const states = op.states;
+  const sets = op.sets;
   const rowBytes = <usize>((states + 3) & ~3) << 3;
   const groupBytes = rowBytes * <usize>rows;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
-    const from = address(op, SCAN_REDUCE_PARTIALS) + <usize>row * rowBytes;
-    sumGroups(from, groupBytes, groups, states, rowOf(op, SCAN_REDUCE_DB, SCAN_REDUCE_BC_STRIDE, row));
-    sumGroups(
-      from + (rowBytes >> 1), groupBytes, groups, states, rowOf(op, SCAN_REDUCE_DC, SCAN_REDUCE_BC_STRIDE, row),
-    );
+    let from = op.partials + <usize>row * rowBytes;
+    let db = rowAt(op.db, op.bcStride, row);
+    let dc = rowAt(op.dc, op.bcStride, row);
+    for (let set = 0; set < sets; set++) {
+      sumGroups(from, groupBytes, groups, states, db);
+      sumGroups(from + (rowBytes >> 1), groupBytes, groups, states, dc);
+      from += groupBytes * <usize>groups;
+      db += <usize>states << 2;
+      dc += <usize>states << 2;
+    }
   }
 }
 
