@@ -209,10 +209,17 @@ function ropeKeys({ theta, rotary, scaling }: RopeSpec): Record<string, TypedMet
  * Attention of one layer, with rotary positions, in GGUF metadata; biases and norms as the file has tensors
  * for them.
  */
-export function attentionFromGguf({ config: c, architecture: arch, shapeOf }: GgufLayer): AttentionSpec {
+export function attentionFromGguf({
+  config: c,
+  architecture: arch,
+  shapeOf,
+  index,
+}: GgufLayer): AttentionSpec {
   const hiddenSize = c.size(`${arch}.embedding_length`);
   const heads = c.size(`${arch}.attention.head_count`);
-  const kvHeads = c.size(`${arch}.attention.head_count_kv`, heads);
+  // Converters of hybrids write a list also where every layer attends (Granite 4.0 without Mamba-2).
+  const layers = c.size(`${arch}.block_count`, undefined, 4096);
+  const kvHeads = c.perLayer(`${arch}.attention.head_count_kv`, layers, 1, heads, heads)[index]!;
   if (heads % kvHeads) c.fail(`${arch}.attention.head_count_kv`, `a divisor of head_count ${heads}`, kvHeads);
   const headSize = c.size(`${arch}.attention.key_length`, Math.floor(hiddenSize / heads), 4096);
   const rotary = c.size(`${arch}.rope.dimension_count`, headSize, headSize);

@@ -112,6 +112,8 @@ export interface GgufLayer {
   readonly config: ConfigReader;
   /** Metadata keys of the architecture begin with this and a dot. */
   readonly architecture: string;
+  /** Which layer; counted from 0. */
+  readonly index: number;
   /** Shape of a tensor by its name, without `blk.N.` for this layer's; undefined when the file has none. */
   shapeOf(name: string): readonly number[] | undefined;
 }

@@ -77,6 +77,11 @@ describe('windows of Gemma 3', () => {
     assert.deepEqual(windows(fromGguf({})), Array(7).fill(null));
     const thetas = mixers(fromGguf(window)).map(({ rope }) => rope!.theta);
     assert.deepEqual(thetas, [1e4, 1e4, 1e4, 1e4, 1e4, 1e6, 1e4]);
+    const heads = mixers(fromGguf({ 'attention.head_count_kv': [2, 2, 2, 2, 2, 2, 2] }));
+    assert.deepEqual(
+      heads.map(({ kvHeads }) => kvHeads),
+      Array(7).fill(2),
+    );
     assert.throws(() => fromGguf({ final_logit_softcapping: 30 }), /final_logit_softcapping/);
   });
 });

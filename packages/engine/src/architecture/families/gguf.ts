@@ -25,6 +25,7 @@ export const ggufLayer = (
 ): GgufLayer => ({
   config,
   architecture,
+  index,
   shapeOf: (name) => shapeOf(`blk.${index}.${name}`) ?? shapeOf(name),
 });
 

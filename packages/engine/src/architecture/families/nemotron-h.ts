@@ -94,6 +94,8 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     normEpsilon: c.number(spelling(c, 'layer_norm_epsilon', 'rms_norm_eps'), 0, 1, 1e-5),
     layers: blocks.map((block) => parts[block]),
     ...huggingFaceCommon(c, { tiedHead: false, contextLength: 4096 }),
+    // transformers 5 ties nothing, whatever the configuration says; files without a head mean the embedding.
+    tiedHead: false,
   };
 }
 
@@ -132,7 +134,7 @@ function readDense(c: ConfigReader): DenseSpec {
 
 function readExperts(c: ConfigReader): ExpertsSpec {
   c.text('mlp_hidden_act', ['relu2'], 'relu2');
-  c.refuse({ n_shared_experts: [1] });
+  c.size('n_shared_experts', 1, 4096); // computed as one, of moe_shared_expert_intermediate_size
   const count = c.size('n_routed_experts', 8, 4096);
   const size = c.size('moe_intermediate_size', 7688);
   const plain = plainExperts(size, count, c.size('num_experts_per_tok', 2, count));
@@ -283,6 +285,8 @@ const both = (name: string): string[] => PREFIXES.map((prefix) => prefix + name)
 const mixer = (...names: readonly string[]): string[] =>
   names.flatMap((name) => both(`layers.N.mixer.${name}`));
 
+const EMBEDDING = [...both('embeddings.weight'), ...both('embedding.weight')];
+
 export const nemotronH: Family = {
   name: 'nemotron_h',
   huggingFaceTypes: ['nemotron_h'],
@@ -290,9 +294,9 @@ export const nemotronH: Family = {
   fromGguf,
   gguf: [form('nemotron_h', 'dense'), form('nemotron_h_moe', 'experts')],
   huggingFaceNames: {
-    embedding: [...both('embeddings.weight'), ...both('embedding.weight')],
+    embedding: EMBEDDING,
     finalNorm: both('norm_f.weight'),
-    head: ['lm_head.weight'],
+    head: ['lm_head.weight', ...EMBEDDING],
     inputNorm: both('layers.N.norm.weight'),
     feedForwardNorm: both('layers.N.norm.weight'),
     ...(Object.fromEntries(
