@@ -12,6 +12,8 @@
 //                            An i32, or two i16 in builds whose accumulators are i16: opaque outside the kernels.
 //
 // A row takes columns / 32 * 56 bytes whatever its tile, so tile t starts at 4 t times that.
+import { PRODUCT_BYTES } from './ops/scratch.ts';
+
 export const CODE_TILE_ROWS = 4;
 export const CODE_BLOCK_COLUMNS = 32;
 export const CODE_BLOCK_BYTES = 56;
@@ -43,6 +45,7 @@ export const PANEL_BLOCK_BYTES = 1088;
 /** Bytes that the `scratch` of `linear` and `expertLinear` needs for packed weights of up to `columns` columns. */
 export const packedScratchBytes = (columns: number, threads: number): number =>
   threads *
-  (FIXED_SCRATCH +
+  (PRODUCT_BYTES +
+    FIXED_SCRATCH +
     codesByteLength(GATHERED_ROWS, columns) +
     (columns / CODE_BLOCK_COLUMNS) * PANEL_BLOCK_BYTES);

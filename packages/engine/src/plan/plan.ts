@@ -25,9 +25,11 @@ export interface Recording extends Partial<Facts> {
 }
 
 /** Fields that the recorder fills in where an op has them. */
-type Filled = 'rows' | 'scratch';
+type Filled = 'rows' | 'scratch' | 'threadBytes';
 
-export type OperandsOf<F extends string> = Readonly<Record<Exclude<F, Filled>, Operand>>;
+export type OperandsOf<F extends string> = Readonly<
+  Record<Exclude<F, Filled>, Operand> & Partial<Record<Extract<F, 'threadBytes'>, Operand>>
+>;
 
 export class PlanBuilder {
   /** For training: no value that the backward needs is overwritten. */
@@ -123,7 +125,10 @@ export class PlanBuilder {
   }
 }
 
-/** An op with its operands and its cost. Fills in `rows` and `scratch` where the op has them. */
+/**
+ * An op with its operands and its cost. Fills in `rows`, `scratch` and, unless it is given, `threadBytes` where the op has
+ * them.
+ */
 export function recorded<K extends string, F extends string>(
   op: Op<K, F>,
   given: {
@@ -138,6 +143,7 @@ export function recorded<K extends string, F extends string>(
   const { operands, facts, ...rest } = given;
   const fields = {
     ...('rows' in op.fields ? { rows: { step: given.set } } : {}),
+    ...('threadBytes' in op.fields ? { threadBytes: op.scratchBytes(numbersOf(operands), 1) } : {}),
     ...operands,
     ...('scratch' in op.fields ? { scratch: { scratch: true } } : {}),
   } as Readonly<Record<F, Operand>>;

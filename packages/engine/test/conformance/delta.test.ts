@@ -62,6 +62,7 @@ function scanCase(shape: Shape, lengths: readonly number[], seed: number): Case 
     yStride: values + 5,
     stateOffset: 64,
     scratch: image.reserve(deltaScanScratchBytes(keySize) * MAX_THREADS),
+    threadBytes: deltaScanScratchBytes(keySize),
   };
   return { image, fields, states, stateLength };
 }

@@ -77,6 +77,7 @@ for (const build of BUILDS) {
         yStride,
         accumulate: options.accumulate ? 1 : 0,
         scratch: scratch.address,
+        threadBytes: rawLinearScratchBytes(columns),
       };
       // Rounding errors of random sums of n terms: n * 2^-24 * their magnitude, times a constant.
       const absolute = 3e-8 * (columns + 10) * largest(type, weights, columns * outputs);
@@ -215,6 +216,7 @@ for (const build of BUILDS) {
         yStride: 3,
         accumulate: 0,
         scratch: scratch.address,
+        threadBytes: rawLinearScratchBytes(columns),
       };
       const outputs = [{ address: y, byteLength: 24, type: 'f32' as const }];
       checkOp(machine, THREADS, {

@@ -195,6 +195,7 @@ for (const build of BUILDS) {
             y: image.floats(slots * yStride, next),
             yStride,
             scratch: scratch.address,
+            threadBytes: rawLinearScratchBytes(columns),
           };
           const rows = Array.from({ length: slots }, (_, r) => ({
             address: fields.y + r * yStride * 4,

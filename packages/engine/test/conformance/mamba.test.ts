@@ -108,6 +108,7 @@ function scanCase(
     states,
     stateOffset: 64,
     scratch: image.reserve(scanScratchBytes(states) * 3),
+    threadBytes: scanScratchBytes(states),
   };
   return { image, fields, states: addresses, stateLength };
 }

@@ -125,6 +125,7 @@ function linear(type: 'F32' | 'F16' | 'Q4_K', rows: number, columns: number, out
       yStride: outputs,
       accumulate: 0,
       scratch,
+      threadBytes: rawLinearScratchBytes(columns),
     });
   };
 }
@@ -155,6 +156,7 @@ function scan(rows: number, channels: number, states: number): () => number {
       states,
       stateOffset: 0,
       scratch: arena.allocate(scanScratchBytes(states), 'scratch'),
+      threadBytes: scanScratchBytes(states),
     });
   };
 }

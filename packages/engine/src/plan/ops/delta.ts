@@ -51,7 +51,7 @@ const OPERANDS = {
  */
 export const deltaScanOp = defineOp(
   'deltaScan',
-  { ...OPERANDS, ...matrixFields('y'), stateOffset: address, scratch: address },
+  { ...OPERANDS, ...matrixFields('y'), stateOffset: address, scratch: address, threadBytes: address },
   {
     cost: (op, { weightBytes }) => ({
       weightBytes,

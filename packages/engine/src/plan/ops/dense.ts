@@ -143,6 +143,7 @@ export const linearOp = defineOp(
     ...matrixFields('y'),
     accumulate: integer,
     scratch: address,
+    threadBytes: address,
   },
   {
     cost: (op, { weightBytes }) => ({

@@ -127,6 +127,7 @@ export const expertLinearOp = defineOp(
     columns: integer,
     ...matrixFields('y'),
     scratch: address,
+    threadBytes: address,
   },
   {
     cost: (op, { topK }) => ({

@@ -100,6 +100,7 @@ export const selectiveScanOp = defineOp(
     states: integer,
     stateOffset: address,
     scratch: address,
+    threadBytes: address,
   },
   {
     cost: (op, { weightBytes }) => ({

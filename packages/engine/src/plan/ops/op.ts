@@ -62,7 +62,10 @@ export interface Op<K extends string = string, F extends string = string> {
   readonly fields: Readonly<Record<F, FieldType>>;
   /** Its parts that are not 0. */
   cost(op: Numbers<F>, facts: Facts): Partial<OpCost>;
-  /** Bytes for all threads of the WebAssembly kernels; 0 for ops without a scratch field. */
+  /**
+   * Bytes for all threads of the WebAssembly kernels; 0 for ops without a scratch field. Kernels read their share in
+   * the field `threadBytes`.
+   */
   scratchBytes(op: Numbers<F>, threads: number): number;
 }
 

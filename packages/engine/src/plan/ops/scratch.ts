@@ -1,17 +1,20 @@
-// How much scratch memory the WebAssembly kernels want, in bytes. The kernels compute the same sizes from
-// their records: where they write past them, the conformance suite's canaries show it. The constants are
-// written into the kernels (kernels/build/constants.ts).
+// How much scratch memory the WebAssembly kernels want, in bytes. Records say how much each thread has, and the
+// constants are written into the kernels (kernels/build/constants.ts): where they write past it, the conformance
+// suite's canaries show it.
 import { PAGE_TOKENS } from '../cache-layout.ts';
 
 const roundUp = (value: number, unit: number) => Math.ceil(value / unit) * unit;
 
-/** Columns of a raw weight that are worked on at a time, and outputs. */
+/** What is said of a product at the start of each thread's scratch (kernels/linear/product.ts). */
+export const PRODUCT_BYTES = 64;
+
+/** Columns of a raw weight that are worked on at a time, a multiple of every block length; and outputs. */
 export const RAW_PIECE = 512;
 export const RAW_PANEL_OUTPUTS = 64;
 
 /** One thread's share for `linear` and `expertLinear` over raw layouts. */
 export function rawLinearScratchBytes(columns: number): number {
-  return (RAW_PANEL_OUTPUTS + 8) * Math.min(RAW_PIECE, roundUp(columns, 4)) * 4 + 128;
+  return PRODUCT_BYTES + (RAW_PANEL_OUTPUTS + 8) * Math.min(RAW_PIECE, roundUp(columns, 4)) * 4 + 128;
 }
 
 /** Channels that selectiveScan prepares at a time. */

@@ -156,6 +156,7 @@ function measure(
         yStride: OUTPUTS,
         accumulate: 0,
         scratch,
+        threadBytes: packedScratchBytes(COLUMNS, 1),
       };
       encodeOp('linear', fields, words, (RECORDS + i * RECORD_BYTES) / 4);
     }

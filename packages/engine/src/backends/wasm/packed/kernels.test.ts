@@ -131,6 +131,7 @@ function runLinear(
     yStride,
     accumulate: options.accumulate ? 1 : 0,
     scratch,
+    threadBytes: packedScratchBytes(m.columns, 1),
   };
   // Later threads overwrite the later chunks of earlier ones, as if each had claimed its share.
   for (let thread = 0; thread < threads; thread++) h.run('linear', fields, thread, threads, thread);
@@ -359,6 +360,7 @@ for (const [build, wide] of BUILDS) {
           y,
           yStride,
           scratch,
+          threadBytes: packedScratchBytes(columns, 1),
         };
         const result = () =>
           slots.map((_, s) => h.floats.slice(y / 4 + s * yStride, y / 4 + s * yStride + outputs));

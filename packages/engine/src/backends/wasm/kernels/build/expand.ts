@@ -1,6 +1,6 @@
 // Writes kernels/generated, the tree that the compiler sees:
-//   - a source as it is, but for `// @inline` on a line of its own, which becomes the decorator: TypeScript has no
-//     decorators on functions and constants, and this way its tools read the sources
+//   - a source as it is, but for `// @inline` and `// @unmanaged` on lines of their own, which become the decorators:
+//     TypeScript has no decorators on functions and constants, and this way its tools read the sources
 //   - what a template, NAME.gen.ts, exports as default, with its imports: they follow from the names that it uses
 //   - the classes through which kernels read op records, and byte offsets for those that do not yet
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,8 +28,8 @@ const generated = join(kernels, 'generated');
 
 const read = (path: string): string => readFileSync(join(kernels, path), 'utf8');
 
-/** `// @inline` becomes the decorator. */
-const decorated = (source: string): string => source.replace(/^\/\/ @inline$/gm, '@inline');
+/** `// @inline` and `// @unmanaged` become the decorators. */
+const decorated = (source: string): string => source.replace(/^\/\/ (@inline|@unmanaged)$/gm, '$1');
 
 /** What is written, not copied. */
 const GENERATED: readonly (readonly [path: string, text: string])[] = [

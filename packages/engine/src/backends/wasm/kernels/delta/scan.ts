@@ -29,19 +29,13 @@ export function deltaScan(op: DeltaScan, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
   const blocks = (op.valueSize + BLOCK - 1) / BLOCK;
   const items = op.valueHeads * blocks;
-  const scratch = op.scratch + <usize>thread * scratchBytes(op.keySize);
+  const scratch = op.scratch + <usize>thread * op.threadBytes;
   if (liveRows(op) <= FEW_ROWS) {
     while (claimRange(op, items, threads, LEAST_ITEMS))
       for (let item = rangeFirst; item < rangeEnd; item++) scanItem(op, item, blocks, scratch);
     return;
   }
   for (let item = nextChunk(op); item < items; item = nextChunk(op)) scanItem(op, item, blocks, scratch);
-}
-
-/** deltaScanScratchBytes in plan/ops/scratch.ts says the same to the planner. */
-// @inline
-function scratchBytes(keySize: i32): usize {
-  return <usize>((keySize * 8 + 63) & ~63);
 }
 
 /** A block of columns of a head: all rows of all segments. */

@@ -1,43 +1,27 @@
 // Routed feed-forwards (Jamba: Lieber et al. 2024; sparse mixtures after Shazeer et al. 2017): linear maps over the rows
 // that chose each expert. Slots are (row, choice) pairs sorted by expert; plan/ops/experts.ts has the arrays.
-import { address, liveRows, nextChunk } from '../common/common';
-import {
-  EXPERT_LINEAR_COLUMNS,
-  EXPERT_LINEAR_EXPERT_BYTES,
-  EXPERT_LINEAR_EXPERTS,
-  EXPERT_LINEAR_LAYOUT,
-  EXPERT_LINEAR_OFFSETS,
-  EXPERT_LINEAR_OUTPUTS,
-  EXPERT_LINEAR_SCRATCH,
-  EXPERT_LINEAR_SLOT_ROWS,
-  EXPERT_LINEAR_WEIGHT,
-  EXPERT_LINEAR_X,
-  EXPERT_LINEAR_X_STRIDE,
-  EXPERT_LINEAR_Y,
-  EXPERT_LINEAR_Y_STRIDE,
-} from '../op-layout';
+import { liveRows, nextChunk } from '../common/common';
+import { ExpertLinear } from '../op-records';
 import { PACKED_BASE } from './layouts.gen';
 import { outputsPerChunk, startRows } from './linear';
-import { packedExpertLinear } from './packed';
-import { multiplyRaw, rawScratchBytes } from './raw-product';
+import { packedExpertLinear } from './packed-linear';
+import { beginProduct } from './product';
+import { multiplyRaw } from './raw-product';
 
 /** One chunk is a run of outputs of one expert, for all of its slots. */
-export function expertLinear(op: usize, thread: i32, threads: i32): void {
-  const layout = load<i32>(op, EXPERT_LINEAR_LAYOUT);
-  if (layout >= PACKED_BASE) {
+export function expertLinear(op: ExpertLinear, thread: i32, threads: i32): void {
+  if (op.layout >= PACKED_BASE) {
     packedExpertLinear(op, thread, threads);
     return;
   }
   if (liveRows(op) == 0) return;
-  const outputs = load<i32>(op, EXPERT_LINEAR_OUTPUTS);
-  const columns = load<i32>(op, EXPERT_LINEAR_COLUMNS);
-  const offsets = address(op, EXPERT_LINEAR_OFFSETS);
-  const y = address(op, EXPERT_LINEAR_Y);
-  const yStride = (<usize>load<u32>(op, EXPERT_LINEAR_Y_STRIDE)) << 2;
-  const scratch = address(op, EXPERT_LINEAR_SCRATCH) + <usize>thread * rawScratchBytes(columns);
+  const product = beginProduct(op, thread);
+  product.rowIndex = op.slotRows;
+  const outputs = op.outputs,
+    offsets = op.offsets;
   const run = outputsPerChunk(outputs, threads);
   const perExpert = (outputs + run - 1) / run;
-  const chunks = perExpert * load<i32>(op, EXPERT_LINEAR_EXPERTS);
+  const chunks = perExpert * op.experts;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const expert = chunk / perExpert;
     const firstSlot = load<i32>(offsets + ((<usize>expert) << 2));
@@ -45,21 +29,8 @@ export function expertLinear(op: usize, thread: i32, threads: i32): void {
     if (firstSlot == endSlot) continue;
     const first = (chunk - expert * perExpert) * run;
     const end = min(outputs, first + run);
-    startRows(y, yStride, firstSlot, endSlot, first, end, 0, false);
-    multiplyRaw(
-      layout,
-      address(op, EXPERT_LINEAR_WEIGHT) + <usize>expert * <usize>load<u32>(op, EXPERT_LINEAR_EXPERT_BYTES),
-      columns,
-      first,
-      end,
-      address(op, EXPERT_LINEAR_X),
-      (<usize>load<u32>(op, EXPERT_LINEAR_X_STRIDE)) << 2,
-      address(op, EXPERT_LINEAR_SLOT_ROWS),
-      y,
-      yStride,
-      firstSlot,
-      endSlot,
-      scratch,
-    );
+    product.weight = op.weight + <usize>expert * op.expertBytes;
+    startRows(product, firstSlot, endSlot, first, end);
+    multiplyRaw(product, firstSlot, endSlot, first, end);
   }
 }

@@ -1,68 +1,33 @@
 // `linear` and `embed`: weights in raw layouts here, packed ones in the int8 kernels' files.
 // One chunk of `linear` is a run of outputs for all rows; one chunk of `embed` is a row.
-import { address, liveRows, nextChunk } from '../common/common';
-import {
-  EMBED_COLUMNS,
-  EMBED_LAYOUT,
-  EMBED_SCALE,
-  EMBED_TABLE,
-  EMBED_TOKENS,
-  EMBED_VOCABULARY,
-  EMBED_Y,
-  EMBED_Y_STRIDE,
-  LINEAR_ACCUMULATE,
-  LINEAR_BIAS,
-  LINEAR_COLUMNS,
-  LINEAR_LAYOUT,
-  LINEAR_OUTPUTS,
-  LINEAR_SCRATCH,
-  LINEAR_WEIGHT,
-  LINEAR_X,
-  LINEAR_X_STRIDE,
-  LINEAR_Y,
-  LINEAR_Y_STRIDE,
-} from '../op-layout';
+import { liveRows, nextChunk } from '../common/common';
+import { PANEL_OUTPUTS } from '../constants';
+import { Embed, Linear } from '../op-records';
 import { dequantizeRow, layoutBytes } from './dequantize';
 import { PACKED_BASE } from './layouts.gen';
-import { packedEmbedRow, packedLinear } from './packed';
-import { multiplyRaw, PANEL_OUTPUTS, rawScratchBytes } from './raw-product';
+import { packedEmbedRow } from './packed-embed';
+import { packedLinear } from './packed-linear';
+import { beginProduct, biasAt, Product } from './product';
+import { multiplyRaw } from './raw-product';
 
-export function linear(op: usize, thread: i32, threads: i32): void {
-  const layout = load<i32>(op, LINEAR_LAYOUT);
-  if (layout >= PACKED_BASE) {
+export function linear(op: Linear, thread: i32, threads: i32): void {
+  if (op.layout >= PACKED_BASE) {
     packedLinear(op, thread, threads);
     return;
   }
   const rows = liveRows(op);
   if (rows == 0) return;
-  const outputs = load<i32>(op, LINEAR_OUTPUTS);
-  const columns = load<i32>(op, LINEAR_COLUMNS);
-  const y = address(op, LINEAR_Y);
-  const yStride = (<usize>load<u32>(op, LINEAR_Y_STRIDE)) << 2;
-  const bias = address(op, LINEAR_BIAS);
-  const accumulate = load<u32>(op, LINEAR_ACCUMULATE) != 0;
-  const scratch = address(op, LINEAR_SCRATCH) + <usize>thread * rawScratchBytes(columns);
+  const product = beginProduct(op, thread);
+  product.bias = op.bias;
+  product.accumulate = op.accumulate != 0;
+  const outputs = op.outputs;
   const run = outputsPerChunk(outputs, threads);
   const chunks = (outputs + run - 1) / run;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const first = chunk * run;
     const end = min(outputs, first + run);
-    startRows(y, yStride, 0, rows, first, end, bias, accumulate);
-    multiplyRaw(
-      layout,
-      address(op, LINEAR_WEIGHT),
-      columns,
-      first,
-      end,
-      address(op, LINEAR_X),
-      (<usize>load<u32>(op, LINEAR_X_STRIDE)) << 2,
-      0,
-      y,
-      yStride,
-      0,
-      rows,
-      scratch,
-    );
+    startRows(product, 0, rows, first, end);
+    multiplyRaw(product, 0, rows, first, end);
   }
 }
 
@@ -75,44 +40,35 @@ export function outputsPerChunk(outputs: i32, threads: i32): i32 {
   return max(16, min(PANEL_OUTPUTS, even & ~15));
 }
 
-/** What products are added to: y itself or zero, plus the bias (0: none). */
-export function startRows(
-  y: usize,
-  yStride: usize,
-  firstRow: i32,
-  endRow: i32,
-  first: i32,
-  end: i32,
-  bias: usize,
-  accumulate: bool,
-): void {
+/** What products are added to: y itself or zero, plus the bias. */
+export function startRows(product: Product, firstRow: i32, endRow: i32, first: i32, end: i32): void {
+  const bias = biasAt(product, first),
+    accumulate = product.accumulate;
   if (accumulate && bias == 0) return;
   const bytes = (<usize>(end - first)) << 2;
-  const shift = (<usize>first) << 2;
   for (let row = firstRow; row < endRow; row++) {
-    const to = y + <usize>row * yStride + shift;
+    const to = product.y + <usize>row * product.yStride + ((<usize>first) << 2);
     if (!accumulate) {
-      if (bias != 0) memory.copy(to, bias + shift, bytes);
+      if (bias != 0) memory.copy(to, bias, bytes);
       else memory.fill(to, 0, bytes);
     } else {
-      for (let at: usize = 0; at < bytes; at += 4)
-        store<f32>(to + at, load<f32>(to + at) + load<f32>(bias + shift + at));
+      for (let at: usize = 0; at < bytes; at += 4) store<f32>(to + at, load<f32>(to + at) + load<f32>(bias + at));
     }
   }
 }
 
 /** A token outside the vocabulary gives a row of zeros: nothing outside the table is read. */
-export function embed(op: usize, thread: i32, threads: i32): void {
+export function embed(op: Embed, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const layout = load<i32>(op, EMBED_LAYOUT);
-  const columns = load<i32>(op, EMBED_COLUMNS);
-  const table = address(op, EMBED_TABLE);
-  const scale = load<f32>(op, EMBED_SCALE);
+  const layout = op.layout,
+    columns = op.columns,
+    table = op.table,
+    scale = op.scale;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
-    const token = load<u32>(address(op, EMBED_TOKENS) + ((<usize>row) << 2));
-    const y = address(op, EMBED_Y) + ((<usize>(<u32>row * load<u32>(op, EMBED_Y_STRIDE))) << 2);
+    const token = load<u32>(op.tokens + ((<usize>row) << 2));
+    const y = op.y + ((<usize>row * op.yStride) << 2);
     const end = y + ((<usize>columns) << 2);
-    if (token >= load<u32>(op, EMBED_VOCABULARY)) {
+    if (token >= <u32>op.vocabulary) {
       memory.fill(y, 0, end - y);
       continue;
     }

@@ -7,9 +7,9 @@
 //
 // A start value fits the accumulators of packed-dot.ts: one i32, or for pairs two i16 (columns 4s, 4s+1 and 4s+2,
 // 4s+3).
-import { address, liveRows, nextChunk } from '../common/common';
+import { liveRows, nextChunk } from '../common/common';
 import { ROUNDING } from '../common/math';
-import { QUANTIZE_ROWS_CODES, QUANTIZE_ROWS_COLUMNS, QUANTIZE_ROWS_X, QUANTIZE_ROWS_X_STRIDE } from '../op-layout';
+import { QuantizeRows } from '../op-records';
 
 // @inline
 export const TILE_ROWS: i32 = 4;
@@ -119,12 +119,12 @@ function rounded(a: v128, b: v128, inverse: v128, magic: v128): v128 {
 /** Columns that one chunk quantises: of a wide single row, several threads take a part each. */
 const CHUNK_COLUMNS: i32 = 2048;
 
-export function quantizeRows(op: usize, thread: i32, threads: i32): void {
+export function quantizeRows(op: QuantizeRows, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const columns = load<i32>(op, QUANTIZE_ROWS_COLUMNS);
-  const x = address(op, QUANTIZE_ROWS_X);
-  const codes = address(op, QUANTIZE_ROWS_CODES);
-  const stride = (<usize>load<u32>(op, QUANTIZE_ROWS_X_STRIDE)) << 2;
+  const columns = op.columns;
+  const x = op.x;
+  const codes = op.codes;
+  const stride = op.xStride << 2;
   const parts = (columns + CHUNK_COLUMNS - 1) / CHUNK_COLUMNS;
   const chunks = ((rows + TILE_ROWS - 1) / TILE_ROWS) * parts;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {

@@ -23,7 +23,7 @@ import {
   SELECTIVE_SCAN_A, SELECTIVE_SCAN_B, SELECTIVE_SCAN_BC_STRIDE, SELECTIVE_SCAN_C, SELECTIVE_SCAN_CHANNELS,
   SELECTIVE_SCAN_D, SELECTIVE_SCAN_DT, SELECTIVE_SCAN_DT_BIAS, SELECTIVE_SCAN_DT_STRIDE, SELECTIVE_SCAN_SCRATCH,
   SELECTIVE_SCAN_SEGMENTS,
-  SELECTIVE_SCAN_STATE_OFFSET, SELECTIVE_SCAN_STATES, SELECTIVE_SCAN_U, SELECTIVE_SCAN_U_STRIDE, SELECTIVE_SCAN_Y,
+  SELECTIVE_SCAN_STATE_OFFSET, SELECTIVE_SCAN_STATES, SELECTIVE_SCAN_THREAD_BYTES, SELECTIVE_SCAN_U, SELECTIVE_SCAN_U_STRIDE, SELECTIVE_SCAN_Y,
   SELECTIVE_SCAN_Y_STRIDE, SELECTIVE_SCAN_Z, SELECTIVE_SCAN_Z_STRIDE,
 } from '../op-layout';
 import { recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
@@ -48,9 +48,7 @@ const LEAST_EIGHTS: i32 = 8;
 export function selectiveScan(op: usize, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
   const channels = load<i32>(op, SELECTIVE_SCAN_CHANNELS);
-  const scratch = address(
-    op, SELECTIVE_SCAN_SCRATCH,
-  ) + <usize>thread * scratchBytes(load<i32>(op, SELECTIVE_SCAN_STATES));
+  const scratch = address(op, SELECTIVE_SCAN_SCRATCH) + <usize>thread * address(op, SELECTIVE_SCAN_THREAD_BYTES);
   if (liveRows(op) <= FEW_ROWS) {
     while (claimRange(op, (channels + 7) / 8, threads, LEAST_EIGHTS))
       scanRange(op, rangeFirst * 8, min(channels, rangeEnd * 8), scratch);
@@ -68,12 +66,6 @@ function scanRange(op: usize, first: i32, end: i32, scratch: usize): void {
   const count = segmentCount(segments);
   for (; first < end; first += GROUP)
     for (let s = 0; s < count; s++) scanGroup(op, segmentAt(segments, s), first, min(GROUP, end - first), scratch);
-}
-
-/** scanScratchBytes in plan/ops/scratch.ts says the same to the planner. */
-// @inline
-function scratchBytes(states: i32): usize {
-  return <usize>((states * 32 + 32 + 63) & ~63) + 4 * PREPARED;
 }
 
 /** to[n][0…4] = from[n] */
