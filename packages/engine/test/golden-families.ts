@@ -35,10 +35,6 @@ export type FamilySource = 'folder' | 'f32' | 'q8_0';
  * take its lines out. `NAME` is the folder, `NAME.gguf` all GGUF files of it.
  */
 const PENDING: ReadonlySet<string> = new Set([
-  'lfm2',
-  'lfm2.gguf',
-  'lfm2-moe',
-  'lfm2-moe.gguf',
   'qwen3.5-tied',
   'qwen3.5-tied.gguf',
   'qwen3.5-untied',

@@ -92,8 +92,8 @@ export const hasKind = (layer: LayerSpec, kind: LayerKind): boolean =>
   partsOf(layer).some((part) => part.kind === kind);
 
 /**
- * One letter per layer: M Mamba, A attention, W windowed attention, in parentheses where several stand side
- * by side, - for none; a lower-case e where experts follow.
+ * One letter per layer (`letter` in layers/): M Mamba, A attention, W windowed attention …, in parentheses where
+ * several stand side by side, - for none; a lower-case e where experts follow.
  */
 export const layerStrip = ({ layers }: Pick<ModelSpec, 'layers'>): string =>
   layers

@@ -7,9 +7,10 @@ import { type ExpertsRole, type ExpertsSpec, experts } from './experts.ts';
 import type { Layer } from './layer.ts';
 import { type MambaRole, type MambaSpec, mamba } from './mamba.ts';
 import { type Mamba2Role, type Mamba2Spec, mamba2 } from './mamba2.ts';
+import { type ShortConvRole, type ShortConvSpec, shortConv } from './short-conv.ts';
 
 /** A part that mixes positions, carrying a state from token to token. */
-export type MixerSpec = MambaSpec | Mamba2Spec | AttentionSpec | EmaSpec;
+export type MixerSpec = MambaSpec | Mamba2Spec | AttentionSpec | EmaSpec | ShortConvSpec;
 /** A part that works on each position alone. */
 export type FeedForwardSpec = DenseSpec | ExpertsSpec;
 
@@ -19,14 +20,21 @@ export type PartSpec = MixerSpec | FeedForwardSpec;
 export type LayerKind = PartSpec['kind'];
 /** The sizes of a part of one kind. */
 export type SpecOf<K extends LayerKind> = Extract<PartSpec, { kind: K }>;
-export type LayerRole = MambaRole | Mamba2Role | AttentionRole | EmaRole | DenseRole | ExpertsRole;
+export type LayerRole =
+  | MambaRole
+  | Mamba2Role
+  | AttentionRole
+  | EmaRole
+  | ShortConvRole
+  | DenseRole
+  | ExpertsRole;
 
 /** A kind as loops see it, without its own roles. */
 type AnyLayer<Spec> = Omit<Layer<Spec, LayerRole>, 'ownNames'> & {
   readonly ownNames: Readonly<Partial<Record<LayerRole, readonly string[]>>>;
 };
 
-export const MIXERS = { mamba, mamba2, attention, ema } as const satisfies {
+export const MIXERS = { mamba, mamba2, attention, ema, shortConv } as const satisfies {
   [K in MixerSpec['kind']]: AnyLayer<SpecOf<K>>;
 };
 export const FEED_FORWARDS = { dense, experts } as const satisfies {

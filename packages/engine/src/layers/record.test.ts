@@ -37,6 +37,7 @@ const PARTS: { readonly [K in keyof typeof LAYERS]: PartSpec } = {
     stepLimits: [0, Number.POSITIVE_INFINITY],
   },
   ema: { kind: 'ema', innerSize: 26 },
+  shortConv: { kind: 'shortConv', size: HIDDEN, width: 3, bias: true },
   dense: { kind: 'dense', size: 20, gated: true, activation: 'silu', bias: true },
   experts: plainExperts(8, 3, 2),
 };

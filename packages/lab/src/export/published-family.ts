@@ -8,21 +8,28 @@ import type { JsonObject } from '@marimba/engine/formats';
 export interface PublishedForm {
   /** config.json. */
   readonly config: JsonObject;
-  readonly architecture: 'JambaForCausalLM' | 'MambaForCausalLM' | 'LlamaForCausalLM' | null;
+  readonly architecture: string | null;
   /** Why no published family fits; empty when one does. */
   readonly reasons: readonly string[];
 }
 
-const ARCHITECTURES: Readonly<Record<string, NonNullable<PublishedForm['architecture']>>> = {
-  jamba: 'JambaForCausalLM',
-  mamba: 'MambaForCausalLM',
-  llama: 'LlamaForCausalLM',
-};
+/** transformers' classes of model types whose configurations may come without. */
+const ARCHITECTURES: ReadonlyMap<unknown, string> = new Map([
+  ['jamba', 'JambaForCausalLM'],
+  ['mamba', 'MambaForCausalLM'],
+  ['llama', 'LlamaForCausalLM'],
+  ['lfm2', 'Lfm2ForCausalLM'],
+  ['lfm2_moe', 'Lfm2MoeForCausalLM'],
+]);
 
 /** `config` is the one that the model was made from: the answer when nothing else fits. */
 export function publishedForm(spec: ModelSpec, config: JsonObject): PublishedForm {
-  const own = ARCHITECTURES[`${config.model_type}`];
-  if (own) return { config: withArchitecture(config, own), architecture: own, reasons: [] };
+  const [named = ARCHITECTURES.get(config.model_type)] = Array.isArray(config.architectures)
+    ? config.architectures
+    : [];
+  const own = config.model_type === 'marimba' ? undefined : named;
+  if (typeof own === 'string')
+    return { config: withArchitecture(config, own), architecture: own, reasons: [] };
   const reasons: string[] = [];
   const unusual = unsaid(spec);
   if (unusual) return { config, architecture: null, reasons: [unusual] };

@@ -56,6 +56,26 @@ const mamba = (hidden_size: number, num_hidden_layers: number): JsonObject => ({
   tie_word_embeddings: true,
 });
 
+const LFM = 'LFM Open License v1.0 (commercial use up to a revenue limit)';
+
+const lfm2 = (
+  [hidden_size, intermediate_size, num_hidden_layers]: readonly [number, number, number],
+  [num_attention_heads, num_key_value_heads]: readonly [number, number],
+  full_attn_idxs: readonly number[],
+): JsonObject => ({
+  model_type: 'lfm2',
+  vocab_size: 65_536,
+  hidden_size,
+  intermediate_size,
+  block_auto_adjust_ff_dim: false,
+  num_hidden_layers,
+  num_attention_heads,
+  num_key_value_heads,
+  full_attn_idxs: [...full_attn_idxs],
+  max_position_embeddings: 128_000,
+  tie_word_embeddings: true,
+});
+
 /** The fields that differ between transformers of the llama and Qwen kind. */
 const transformer = (
   model_type: string,
@@ -254,6 +274,30 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
     goodFor: 'chat with a small cache',
     publishedParameters: 1544,
     config: transformer('qwen2', [1536, 8960, 28], [12, 2, 128], 151_936),
+  },
+  {
+    name: 'lfm2-350m',
+    hub: 'LiquidAI/LFM2-350M',
+    licence: LFM,
+    goodFor: 'chat on small machines: ten convolutions, six attention layers',
+    publishedParameters: 354,
+    config: lfm2([1024, 4608, 16], [16, 8], [2, 5, 8, 10, 12, 14]),
+  },
+  {
+    name: 'lfm2-1.2b',
+    hub: 'LiquidAI/LFM2-1.2B',
+    licence: LFM,
+    goodFor: 'chat, tools',
+    publishedParameters: 1170,
+    config: lfm2([2048, 8192, 16], [32, 8], [2, 5, 8, 10, 12, 14]),
+  },
+  {
+    name: 'lfm2-2.6b',
+    hub: 'LiquidAI/LFM2-2.6B',
+    licence: LFM,
+    goodFor: 'chat, tools, retrieval',
+    publishedParameters: 2570,
+    config: lfm2([2048, 10_752, 30], [32, 8], [2, 5, 9, 13, 17, 21, 24, 27]),
   },
   {
     name: 'gemma-3-270m',

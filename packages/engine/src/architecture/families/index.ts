@@ -10,6 +10,7 @@ import { gemma } from './gemma.ts';
 import { granite } from './granite.ts';
 import { graniteHybrid } from './granite-hybrid.ts';
 import { jamba } from './jamba.ts';
+import { lfm2 } from './lfm2.ts';
 import { llama } from './llama.ts';
 import { mamba } from './mamba.ts';
 import { mamba2 } from './mamba2.ts';
@@ -26,6 +27,7 @@ export const FAMILIES: readonly Family[] = [
   bamba,
   llama,
   granite,
+  lfm2,
   gemma,
   falconH1,
   nemotronH,

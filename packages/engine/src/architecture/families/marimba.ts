@@ -6,6 +6,7 @@
 //   rope_theta          a number, or null for no positions (optional: null)
 //   mamba_inner_norms   true (Jamba) or false (optional: true)
 //   ema_expand          channels of a moving average / hidden size (optional: 1)
+//   conv_L_cache        taps of a short convolution (optional: 3); conv_bias (optional: false)
 // The words and their fields are those of each kind in layers/ (`ownWords`, `fromOwn`).
 import type { ConfigReader } from '../../formats/config-reader.ts';
 import { FEED_FORWARDS, MIXERS } from '../../layers/index.ts';
