@@ -73,7 +73,7 @@ export type {
   StartProgress,
   WeightsProgress,
 } from './progress.ts';
-export type { LogitsWanted } from './runtime/runtime.ts';
+export type { LogitsWanted } from './runtime/pieces.ts';
 export type { RestoreSource } from './state/restore-state.ts';
 export type { FileHandleLike, SaveOptions, SaveTarget } from './state/save-state.ts';
 export type { ChatMessage, ChatTemplate, ChatToolCall } from './tokenizer/chat-template.ts';

@@ -186,6 +186,11 @@ describe('prefixes that sessions share', () => {
       ...EXACT,
       prefixCacheBytes: 1_000_000,
     });
+    // What drafts need is allocated with the first.
+    const { prompts, greedy } = readGolden('jamba-dense-mqa');
+    const repeated = [...prompts.len33, ...greedy.len33.tokens.slice(0, 8), ...prompts.len33];
+    (await run(model, repeated, { temperature: 0, maxTokens: 40, speculate: true })).session.close();
+    coreOf(model).prefixes!.clear();
     const used = model.memory.usedBytes;
     for (let i = 0; i < 30; i++) {
       const { session } = await run(model, [i, i + 1, i + 2, i + 3], { temperature: 0, maxTokens: 4 });

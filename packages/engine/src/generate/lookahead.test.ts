@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { LookaheadSession, type RewindableSession, type StatePoint } from './lookahead.ts';
+import { type DraftingSession, LookaheadSession } from './lookahead.ts';
 import { createNgramDraft } from './ngram-draft.ts';
 
 const VOCABULARY = 50;
@@ -11,10 +11,14 @@ function logitsOf(tokens: readonly number[]): Float32Array {
   return Float32Array.from({ length: VOCABULARY }, (_, i) => ((sum * (i + 3)) % 1009) / 100);
 }
 
-class ScriptedSession implements RewindableSession {
+class ScriptedSession implements DraftingSession {
   tokens: number[] = [];
   passes = 0;
-  open = 0;
+  /** Rows of all passes. */
+  rows = 0;
+  readonly draftLimit = 8;
+  /** A draft that is not decided on. */
+  open: readonly number[] | null = null;
   /** How many of the next reads fail. */
   failures = 0;
 
@@ -33,24 +37,36 @@ class ScriptedSession implements RewindableSession {
   }
 
   async read(tokens: readonly number[], logitRows: number): Promise<Float32Array> {
+    assert.equal(this.open, null, 'a draft was left behind');
+    const logits = this.#pass(tokens).slice(-logitRows * VOCABULARY);
+    this.tokens.push(...tokens);
+    return logits;
+  }
+
+  async draft(tokens: readonly number[]): Promise<Float32Array> {
+    assert.equal(this.open, null, 'a draft was left behind');
+    assert.ok(tokens.length <= this.draftLimit, `${tokens.length} tokens in a draft`);
+    const logits = this.#pass(tokens);
+    this.open = [...tokens];
+    return logits;
+  }
+
+  async accept(count: number): Promise<void> {
+    const draft = this.open ?? assert.fail('there is no draft');
+    this.open = null;
+    if (this.failures-- > 0) throw new Error('no memory');
+    this.tokens.push(...draft.slice(0, count));
+  }
+
+  #pass(tokens: readonly number[]): Float32Array {
     if (this.failures-- > 0) throw new Error('no memory');
     this.passes++;
-    const out = new Float32Array(logitRows * VOCABULARY);
-    tokens.forEach((token, i) => {
-      this.tokens.push(token);
-      const row = i - (tokens.length - logitRows);
-      if (row >= 0) out.set(logitsOf(this.tokens), row * VOCABULARY);
+    this.rows += tokens.length;
+    const out = new Float32Array(tokens.length * VOCABULARY);
+    tokens.forEach((_, i) => {
+      out.set(logitsOf([...this.tokens, ...tokens.slice(0, i + 1)]), i * VOCABULARY);
     });
     return out;
-  }
-
-  snapshot(): StatePoint & { tokens: number[] } {
-    this.open++;
-    return { tokens: [...this.tokens], close: () => void this.open-- };
-  }
-
-  restore(point: StatePoint): void {
-    this.tokens = [...(point as StatePoint & { tokens: number[] }).tokens];
   }
 }
 
@@ -74,9 +90,12 @@ describe('lookahead', () => {
       }
       await ahead.end(null);
       assert.deepEqual(session.tokens, text);
-      assert.equal(session.open, 0);
-      assert.ok(ahead.statistics.accepted > 50, `accepted ${ahead.statistics.accepted}`);
+      assert.equal(session.open, null);
+      const { accepted, drafted, passes } = ahead.statistics;
+      assert.ok(accepted > 50, `accepted ${accepted}`);
       assert.ok(session.passes < 140, `${session.passes} passes for 180 tokens`);
+      // No token is read twice: a pass has the sampled token and its draft.
+      assert.deepEqual([session.passes, session.rows], [passes + 1, 20 + passes + drafted]);
     });
   }
 
@@ -105,11 +124,11 @@ describe('lookahead', () => {
       session.failures = 0;
       await ahead.end(failed ? text[stop]! : null);
       assert.deepEqual(session.tokens, text.slice(0, stop + 1), `after ${stop}`);
-      assert.equal(session.open, 0);
+      assert.equal(session.open, null);
     }
   });
 
-  it('keeps no snapshot when the passes after a failed one fail, too', async () => {
+  it('keeps no draft when the passes after a failed one fail, too', async () => {
     for (let stop = 21; stop < 80; stop++) {
       const session = new ScriptedSession();
       const ahead = new LookaheadSession(session, createNgramDraft(), { always: true });
@@ -118,7 +137,7 @@ describe('lookahead', () => {
       session.failures = 9;
       await ahead.next(text[stop]!).catch(() => {});
       await ahead.end(null).catch(() => {});
-      assert.equal(session.open, 0, `after ${stop}`);
+      assert.equal(session.open, null, `after ${stop}`);
       assert.deepEqual(session.tokens, text.slice(0, session.tokens.length));
     }
   });
@@ -127,7 +146,7 @@ describe('lookahead', () => {
     const session = new ScriptedSession();
     // Time grows with the rows that were read: a draft gains nothing.
     const ahead = new LookaheadSession(session, createNgramDraft(), {
-      now: () => session.tokens.length + session.passes,
+      now: () => session.rows + session.passes,
     });
     await ahead.prefill(text.slice(0, 20));
     const noise = Array.from({ length: 300 }, (_, i) => (i % 3 ? phrase[i % 7]! : (i * 13) % VOCABULARY));

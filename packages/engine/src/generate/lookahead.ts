@@ -1,27 +1,26 @@
 // Speculation that cannot change the answer: a draft of the next tokens is evaluated together with the
 // sampled one, in one pass over the weights, and the logits after each drafted token are kept. When the
-// sampler then asks for just that token, its logits are there already; when it asks for another, the state
-// goes back to before the draft. The sampler never sees anything but the logits of the tokens that it chose
-// (Leviathan et al. 2023 verify with probabilities; with a fixed draft, sampling first and comparing is the
-// same thing).
+// sampler then asks for just that token, its logits are there already; when it asks for another, the tokens
+// that it had asked for are taken in, and the rest of the draft is forgotten. The sampler never sees anything
+// but the logits of the tokens that it chose (Leviathan et al. 2023 verify with probabilities; with a fixed
+// draft, sampling first and comparing is the same thing).
 //
-// Going back costs no extra pass: the confirmed tokens are read again as part of the next one.
+// Taking tokens in is no pass over the weights: see runtime/drafts.ts.
 import type { NgramDraft } from './ngram-draft.ts';
 import type { TokenSession } from './types.ts';
 
 /** The real session, as far as drafting needs it. */
-export interface RewindableSession extends Omit<TokenSession, 'next' | 'position'> {
+export interface DraftingSession extends Omit<TokenSession, 'next' | 'position'> {
   /**
    * Reads tokens and returns the logits after each of the last `logitRows`; the next call may overwrite them.
    */
   read(tokens: readonly number[], logitRows: number): Promise<Float32Array>;
-  snapshot(): StatePoint;
-  restore(point: StatePoint): void;
-}
-
-/** A state to return to. */
-export interface StatePoint {
-  close(): void;
+  /** Tokens of a draft, at most. */
+  readonly draftLimit: number;
+  /** Returns the logits after each of the tokens, which are not read until `accept`. */
+  draft(tokens: readonly number[]): Promise<Float32Array>;
+  /** Reads the first `count` tokens of the draft; it is over. */
+  accept(count: number): Promise<void>;
 }
 
 /** Tokens in one pass beyond which reading is no longer nearly free. */
@@ -45,23 +44,19 @@ export interface LookaheadStatistics {
 
 export class LookaheadSession implements TokenSession {
   readonly statistics: LookaheadStatistics = { drafted: 0, accepted: 0, passes: 0 };
-  readonly #session: RewindableSession;
+  readonly #session: DraftingSession;
   readonly #draft: NgramDraft;
   readonly #pace: Pace;
   readonly #contextLength: number;
   /** All tokens that the caller knows to be read. */
   readonly #known: number[];
-  /** State before the last drafted pass; null when none can be wrong. */
-  #before: StatePoint | null = null;
-  /**
-   * What that pass read, and how many of it are confirmed. Rows of `#logits` are those of the last tokens.
-   */
-  #read: number[] = [];
+  /** What was drafted and not decided on, the sampled token first, and how many of it are confirmed. */
+  #drafted: readonly number[] = [];
   #confirmed = 0;
+  /** After each token of the draft. */
   #logits: Float32Array = new Float32Array(0);
-  #rows = 0;
 
-  constructor(session: RewindableSession, draft: NgramDraft, options: LookaheadOptions = {}) {
+  constructor(session: DraftingSession, draft: NgramDraft, options: LookaheadOptions = {}) {
     this.#session = session;
     this.#contextLength = options.contextLength ?? Number.POSITIVE_INFINITY;
     this.#draft = draft;
@@ -96,18 +91,12 @@ export class LookaheadSession implements TokenSession {
   }
 
   /**
-   * Brings the session to exactly the tokens that are known to be read: it may be ahead, by a draft, or behind,
-   * where a pass failed.
+   * Brings the session to exactly the tokens that are known to be read: where a pass failed, it is behind.
    */
   async #settle(): Promise<void> {
-    try {
-      const isAhead = this.#session.tokens.length > this.#known.length;
-      if (this.#before && isAhead) this.#session.restore(this.#before);
-      const missing = this.#known.slice(this.#session.tokens.length);
-      if (missing.length) await this.#session.read(missing, 1);
-    } finally {
-      this.#forget();
-    }
+    await this.#decide();
+    const missing = this.#known.slice(this.#session.tokens.length);
+    if (missing.length) await this.#session.read(missing, 1);
   }
 
   async next(token: number): Promise<Float32Array> {
@@ -121,58 +110,45 @@ export class LookaheadSession implements TokenSession {
   }
 
   async #next(token: number): Promise<Float32Array> {
-    if (this.#read[this.#confirmed] === token && this.#before) {
+    if (this.#drafted[this.#confirmed] === token) {
       this.statistics.accepted++;
-      this.#confirmed++;
-      return this.#row(this.#confirmed - 1);
+      return this.#row(this.#confirmed++);
     }
-    const again = this.#goBack();
-    const room = Math.min(MAX_ROWS - again.length - 1, this.#contextLength - this.#known.length);
+    await this.#decide();
+    const again = this.#known.slice(this.#session.tokens.length, -1); // where taking in failed
+    const limit = Math.min(MAX_ROWS, this.#session.draftLimit) - again.length - 1;
+    const room = Math.min(limit, this.#contextLength - this.#known.length);
     const draft = room > 0 && this.#pace.mayDraft() ? this.#draft.draft(this.#known).slice(0, room) : [];
-    if (draft.length && !this.#before) this.#before = this.#session.snapshot();
-    if (!draft.length) this.#forget();
-    const read = [...again, token, ...draft];
-    const began = this.#pace.start();
-    this.#logits = await this.#session.read(read, draft.length + 1);
-    this.#pace.passed(began, read.length, draft.length);
     this.statistics.passes++;
     this.statistics.drafted += draft.length;
-    this.#rows = draft.length + 1;
-    this.#read = draft.length ? read : [];
-    this.#confirmed = draft.length ? again.length + 1 : 0;
-    return this.#logits.subarray(0, this.#logits.length / this.#rows);
-  }
-
-  /**
-   * Undoes a draft that was not followed to its end; returns the confirmed tokens that must be read again.
-   */
-  #goBack(): number[] {
-    const { length } = this.#read;
-    if (!this.#before) return [];
-    this.#pace.outcome(this.#confirmed - (length - this.#rows) - 1, this.#rows - 1);
-    if (this.#confirmed === length) {
-      this.#forget();
-      return [];
+    const began = this.#pace.start();
+    if (!draft.length) {
+      const logits = await this.#session.read([...again, token], 1);
+      this.#pace.read(began, again.length + 1);
+      return logits;
     }
-    this.#session.restore(this.#before);
-    const again = this.#read.slice(0, this.#confirmed);
-    this.#read = [];
-    this.#confirmed = 0;
-    return again;
+    const drafted = [...again, token, ...draft];
+    this.#logits = await this.#session.draft(drafted);
+    this.#pace.drafted(began);
+    this.#drafted = drafted;
+    this.#confirmed = again.length + 1;
+    return this.#row(again.length);
   }
 
-  /** Logits after the i-th token of the last pass. */
+  /** Takes in what is confirmed of the draft. */
+  async #decide(): Promise<void> {
+    const drafted = this.#drafted;
+    if (!drafted.length) return;
+    this.#drafted = [];
+    const began = this.#pace.start();
+    await this.#session.accept(this.#confirmed);
+    this.#pace.decided(began, this.#confirmed);
+  }
+
+  /** Logits after the i-th token of the draft. */
   #row(i: number): Float32Array {
-    const size = this.#logits.length / this.#rows;
-    const row = i - (this.#read.length - this.#rows);
-    return this.#logits.subarray(row * size, (row + 1) * size);
-  }
-
-  #forget(): void {
-    this.#before?.close();
-    this.#before = null;
-    this.#read = [];
-    this.#confirmed = 0;
+    const size = this.#logits.length / this.#drafted.length;
+    return this.#logits.subarray(i * size, (i + 1) * size);
   }
 }
 
@@ -181,6 +157,7 @@ class Pace {
   readonly #always: boolean;
   readonly #now: () => number;
   #single = 0;
+  #pass = 0;
   #drafted = 0;
   #perDraft = 0;
   #pause = 0;
@@ -205,18 +182,23 @@ class Pace {
     return true;
   }
 
-  passed(began: number, rows: number, drafted: number): void {
-    const elapsed = this.#now() - began;
-    if (drafted > 0) this.#drafted = blend(this.#drafted, elapsed);
-    else if (rows === 1) this.#single = blend(this.#single, elapsed);
+  /** A pass over `rows` tokens, without a draft. */
+  read(began: number, rows: number): void {
+    if (rows === 1) this.#single = blend(this.#single, this.#now() - began);
+  }
+
+  /** A pass with a draft. */
+  drafted(began: number): void {
+    this.#pass = this.#now() - began;
   }
 
   /**
-   * What became of a draft: `accepted` of `drafted` tokens. Pauses when drafting has been slower than not.
+   * What became of the draft: `taken` of its tokens, the sampled one among them. Pauses when drafting has been
+   * slower than not.
    */
-  outcome(accepted: number, drafted: number): void {
-    if (drafted === 0) return;
-    this.#perDraft = blend(this.#perDraft, accepted + 1);
+  decided(began: number, taken: number): void {
+    this.#drafted = blend(this.#drafted, this.#pass + this.#now() - began);
+    this.#perDraft = blend(this.#perDraft, taken);
     const pays = this.#perDraft * this.#single > this.#drafted * 1.05;
     if (pays) this.#nextPause = FIRST_PAUSE;
     else {

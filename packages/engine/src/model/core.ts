@@ -10,17 +10,17 @@ import { ModelError, UsageError } from '../errors.ts';
 import type { JsonObject } from '../formats/types.ts';
 import { checkPrompt, generate, type ReadySession } from '../generate/generate.ts';
 import type { Generation } from '../generate/generation.ts';
-import { LookaheadSession, type RewindableSession } from '../generate/lookahead.ts';
+import { type DraftingSession, LookaheadSession } from '../generate/lookahead.ts';
 import { createNgramDraft, noDraft } from '../generate/ngram-draft.ts';
 import { isToken } from '../generate/options.ts';
 import type { GenerateOptions, ReuseReport, SamplingOptions } from '../generate/types.ts';
-import { type LogitsWanted, logitRows, type Piece, type Runtime } from '../runtime/runtime.ts';
+import { type LogitsWanted, logitRows, type Piece } from '../runtime/pieces.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { StateOwner } from '../state/state-file.ts';
 import type { ChatMessage, ChatTemplate } from '../tokenizer/chat-template.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
 import type { ModelWeights } from '../weights/place.ts';
 import { PrefixStore } from './prefix-store.ts';
-import type { Snapshot } from './snapshot.ts';
 import type { Timeline } from './timeline.ts';
 
 /** What to generate from: text, token ids, or a conversation that the model's chat template lays out. */
@@ -40,6 +40,8 @@ export interface ReadRequest {
   readonly tokens: readonly number[];
   readonly logits?: LogitsWanted | undefined;
   readonly into?: Float32Array | undefined;
+  /** The timeline stays where it is until `accept`. */
+  readonly draft?: boolean | undefined;
 }
 
 /** For whoever keeps something in step with a generation. */
@@ -139,6 +141,18 @@ export class ModelCore {
     this.assertOpen();
     for (const request of requests) this.#check(request);
     return this.runtime.step(requests.map(piece), signal);
+  }
+
+  /** Reads the first `count` tokens of the draft that the timeline was given last. */
+  async accept(timeline: Timeline, draft: readonly number[], count: number): Promise<void> {
+    this.assertOpen();
+    try {
+      await this.runtime.accept(timeline.state, count);
+    } catch (error) {
+      timeline.retreat();
+      throw error;
+    }
+    timeline.consumed(draft.slice(0, count));
   }
 
   /**
@@ -345,13 +359,14 @@ function afterPending({ timeline, tokens, logits, into }: ReadRequest): ReadRequ
   return { timeline, tokens: timeline.withPending(tokens), logits: wanted, into };
 }
 
-function piece({ timeline, tokens, logits = 'last', into }: ReadRequest): Piece {
+function piece({ timeline, tokens, logits = 'last', into, draft }: ReadRequest): Piece {
   let done = 0;
   return {
     state: timeline.state,
     tokens,
     logits,
     into,
+    draft,
     consumed(count) {
       timeline.consumed(tokens.slice(done, count));
       done = count;
@@ -361,11 +376,13 @@ function piece({ timeline, tokens, logits = 'last', into }: ReadRequest): Piece 
 }
 
 /** A timeline as generation uses it: what it has read, without a pending token. */
-class ReadingSession implements RewindableSession {
+class ReadingSession implements DraftingSession {
   readonly #core: ModelCore;
   readonly #timeline: Timeline;
   /** Room for one row of logits, used again by each step. */
   #row: Float32Array | undefined;
+  /** What was read ahead and is not decided on. */
+  #draft: readonly number[] = [];
 
   constructor(core: ModelCore, timeline: Timeline) {
     this.#core = core;
@@ -402,12 +419,19 @@ class ReadingSession implements RewindableSession {
     return logits!;
   }
 
-  snapshot(): Snapshot {
-    return this.#timeline.snapshot();
+  get draftLimit(): number {
+    return this.#core.runtime.draftRows;
   }
 
-  restore(snapshot: Snapshot): void {
-    this.#timeline.restore(snapshot);
+  async draft(tokens: readonly number[]): Promise<Float32Array> {
+    const request = { timeline: this.#timeline, tokens, logits: 'all', draft: true } as const;
+    const [logits] = await this.#core.read([request]);
+    this.#draft = tokens;
+    return logits!;
+  }
+
+  async accept(count: number): Promise<void> {
+    await this.#core.accept(this.#timeline, this.#draft, count);
   }
 
   async end(pending: number | null): Promise<void> {

@@ -5,7 +5,7 @@ import { StateError } from '../errors.ts';
 import type { JsonValue } from '../formats/types.ts';
 import type { Generation } from '../generate/generation.ts';
 import type { GenerateOptions, GenerateResult, ReuseReport } from '../generate/types.ts';
-import type { LogitsWanted } from '../runtime/runtime.ts';
+import type { LogitsWanted } from '../runtime/pieces.ts';
 import { type SaveOptions, type SaveTarget, saveState } from '../state/save-state.ts';
 import { type HeldTokens, plainData } from '../state/state-file.ts';
 import { stateToBytes } from '../state/state-transfer.ts';

@@ -15,10 +15,14 @@ const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /**
  * Offsets such that buffers that are alive at the same time do not overlap. A buffer lives from its first
- * writer to its last reader; what the head reads lives to the end, since the head may be replayed. Largest
- * first, lowest free gap.
+ * writer to its last reader; what the head reads lives to the end, since the head may be replayed; `kept`
+ * buffers are alive all the time. Largest first, lowest free gap.
  */
-export function placeBuffers(plan: Plan, rowsOf: (set: RowSet) => number): BufferPlacement {
+export function placeBuffers(
+  plan: Plan,
+  rowsOf: (set: RowSet) => number,
+  kept: ReadonlySet<number> = new Set(),
+): BufferPlacement {
   const lives = plan.buffers.map((buffer, id) => ({
     id,
     size: align(buffer.byteLength(rowsOf(buffer.set))),
@@ -34,7 +38,8 @@ export function placeBuffers(plan: Plan, rowsOf: (set: RowSet) => number): Buffe
     }
   });
   for (const life of lives)
-    if (life.first < plan.headStart && life.last >= plan.headStart) life.last = plan.ops.length;
+    if (kept.has(life.id)) [life.first, life.last] = [0, plan.ops.length];
+    else if (life.first < plan.headStart && life.last >= plan.headStart) life.last = plan.ops.length;
   const placed: typeof lives = [];
   for (const life of [...lives].sort((x, y) => y.size - x.size || x.first - y.first)) {
     const neighbours = placed

@@ -34,6 +34,7 @@ export type OperandsOf<F extends string> = Readonly<
 export class PlanBuilder {
   /** For training: no value that the backward needs is overwritten. */
   readonly keepsValues: boolean;
+  readonly #overwrites: boolean;
   readonly #traits: PlanTraits;
   readonly #ops: RecordedOp[] = [];
   readonly #buffers: PlanBuffer[] = [];
@@ -45,6 +46,7 @@ export class PlanBuilder {
   constructor(traits: PlanTraits, options: PlanOptions = {}) {
     this.#traits = traits;
     this.keepsValues = options.keepValues ?? false;
+    this.#overwrites = !this.keepsValues && !options.keepStateInputs;
   }
 
   /** Names the ops that follow, for profiles and graphs. */
@@ -74,7 +76,7 @@ export class PlanBuilder {
    * kept.
    */
   overwrite(old: Value | undefined, columns: number, set: RowSet): Value {
-    return (this.keepsValues ? undefined : old) ?? this.value(columns, set);
+    return (this.#overwrites ? old : undefined) ?? this.value(columns, set);
   }
 
   /**

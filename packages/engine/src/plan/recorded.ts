@@ -78,6 +78,11 @@ export interface PlanOptions {
    * value. (Rotary positions stay in place: their gradient needs no input.)
    */
   readonly keepValues?: boolean;
+  /**
+   * For drafts: ops that would work in place write a fresh value, so that ops that carry state can run again on
+   * what they read.
+   */
+  readonly keepStateInputs?: boolean;
 }
 
 /** What a backend tells the recorder about its packed-weight path. */

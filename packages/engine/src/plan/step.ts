@@ -17,6 +17,11 @@ export const SEGMENT = {
   position: 2,
   /** Address of the session's recurrent state block. */
   recurrent: 3,
+  /**
+   * 1: the rows are a draft. Ops compute their results and leave the recurrent state as it is; the same ops, run
+   * again on what they read, take in as many rows as turn out right.
+   */
+  held: 4,
   /** Address of the page table of cache group g at word pageTables + g: one page address per 64 positions. */
   pageTables: 8,
 } as const;

@@ -4,65 +4,35 @@ import { expertsPerToken, type ModelSpec } from '../architecture/spec.ts';
 import type { Backend, StepLoad } from '../backends/backend.ts';
 import { ModelError } from '../errors.ts';
 import { floatsAt } from '../memory/memory-views.ts';
-import { encodePlan, placeBuffers } from '../plan/encode.ts';
 import { type Plan, PlanBuilder, type RowSet } from '../plan/plan.ts';
-import { SEGMENT, SEGMENT_WORDS, type StepLayout, stepLayout } from '../plan/step.ts';
 import { PagePool } from '../state/page-pool.ts';
 import { RecurrentBlocks } from '../state/recurrent-blocks.ts';
 import { SessionState, type StateMemory } from '../state/session-state.ts';
 import type { StateLayout } from '../state/state-layout.ts';
+import { DRAFT_ROWS, Drafts } from './drafts.ts';
 import { forward, type PlacedWeights } from './forward.ts';
+import {
+  type ActivePiece,
+  hasDrafts,
+  isDraft,
+  logitRows,
+  type Piece,
+  rowsOf,
+  type Segment,
+  type Share,
+  Turns,
+} from './pieces.ts';
+import { type PlacedPlan, placePlan, type Scratch, scratchBytesOf } from './placed-plan.ts';
+import { MAX_LOGIT_ROWS, StepBlock } from './step-block.ts';
 
-/** Which logits a piece of a step returns; a number n: those of the last n tokens. */
-export type LogitsWanted = 'none' | 'last' | 'all' | number;
-
-/** Number of last tokens whose logits a piece returns. */
-export function logitRows({ tokens, logits }: Pick<Piece, 'tokens' | 'logits'>): number {
-  if (logits === 'none') return 0;
-  if (logits === 'last') return Math.min(1, tokens.length);
-  return logits === 'all' ? tokens.length : Math.min(logits, tokens.length);
-}
-
-export interface Piece {
-  readonly state: SessionState;
-  readonly tokens: readonly number[];
-  readonly logits: LogitsWanted;
-  /** Receives the logits, of exactly their size. Default: a new array. */
-  readonly into?: Float32Array | undefined;
-  /** Called after each replay with the number of tokens consumed so far. */
-  readonly consumed?: (count: number) => void;
-  /** Called when a replay failed half-way: the state is not to be used before it is restored or reset. */
-  readonly failed?: () => void;
-}
-
-const MAX_SEGMENTS = 64;
-const MAX_LOGIT_ROWS = 32;
 const ALIGNMENT = 64;
 
-/** A submitted piece that is not finished. */
-interface ActivePiece {
-  readonly piece: Piece;
-  /** Index of the first token whose logits are wanted. */
-  readonly firstLogit: number;
-  readonly logits: Float32Array | null;
-  consumed: number;
-  readonly signal: AbortSignal | undefined;
-  readonly resolve: (logits: Float32Array | null) => void;
-  readonly reject: (reason: unknown) => void;
-}
-
-const left = ({ piece, consumed }: ActivePiece): number => piece.tokens.length - consumed;
-
-/** A run of one piece's tokens inside one replay. */
-interface Share {
-  readonly active: ActivePiece;
-  readonly from: number;
+/** Tokens of a draft that its session has decided on. */
+interface Acceptance {
+  readonly state: SessionState;
   readonly count: number;
-}
-
-/** A share with its place in the replay. */
-interface Segment extends Share {
-  readonly rowStart: number;
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
 }
 
 export class Runtime {
@@ -70,18 +40,22 @@ export class Runtime {
   readonly layout: StateLayout;
   readonly plan: Plan;
   readonly stateMemory: StateMemory;
-  readonly activationBytes: number;
+  /** Tokens of a draft, at most. */
+  readonly draftRows: number;
   readonly #spec: ModelSpec;
-  readonly #step: StepLayout;
+  readonly #weights: PlacedWeights;
+  readonly #step: StepBlock;
+  readonly #scratch: Scratch;
+  readonly #placed: PlacedPlan;
+  /** Null until the first draft. */
+  #drafts: Drafts | null = null;
   /** Routed slots per row. */
   readonly #topK: number;
-  readonly #stepAddress: number;
-  readonly #logitsAddress: number;
-  /** Makes the plan known to the backend's threads. */
-  readonly install: () => Promise<void>;
   /** Passes over the weights so far. */
   replays = 0;
   #active: ActivePiece[] = [];
+  #acceptances: Acceptance[] = [];
+  readonly #turns: Turns;
   #replaying: Promise<void> | null = null;
 
   constructor(backend: Backend, spec: ModelSpec, weights: PlacedWeights, layout: StateLayout) {
@@ -94,32 +68,14 @@ export class Runtime {
       recurrent: new RecurrentBlocks(backend.arena, layout.recurrentBytes),
     };
     this.plan = forward(new PlanBuilder(backend.traits), spec, weights, layout);
+    this.#weights = weights;
     this.#topK = expertsPerToken(spec);
-    const rows: Record<RowSet, number> = {
-      rows: backend.maxRows,
-      slots: backend.maxRows * this.#topK,
-      logitRows: MAX_LOGIT_ROWS,
-    };
-    this.#step = stepLayout(backend.maxRows, MAX_SEGMENTS, MAX_LOGIT_ROWS);
-    this.#stepAddress = backend.arena.allocate(this.#step.byteLength, 'step data');
-    const placement = placeBuffers(this.plan, (set) => rows[set]);
-    const activations = backend.arena.allocate(placement.byteLength, 'activations');
-    const scratchBytes = this.plan.ops.reduce((max, op) => Math.max(max, backend.scratchBytes(op)), 0);
-    const scratch = backend.arena.allocate(scratchBytes + ALIGNMENT, 'scratch');
-    this.activationBytes = placement.byteLength + scratchBytes;
-    const { words, starts } = encodePlan(this.plan, {
-      step: this.#stepAddress,
-      stepLayout: this.#step,
-      activations,
-      placement,
-      scratch,
-      scratchBytes,
-    });
-    const program = backend.arena.allocate(words.byteLength, 'program');
-    backend.arena.views.u32.set(words, program >>> 2);
-    this.#logitsAddress = activations + placement.offsets[this.plan.logits.buffer]!;
-    const records = starts.map((start) => program + start * 4);
-    this.install = () => backend.install({ records, headStart: this.plan.headStart, ops: this.plan.ops });
+    this.draftRows = Math.min(DRAFT_ROWS, backend.maxRows);
+    this.#turns = new Turns(backend.maxRows, this.draftRows);
+    this.#step = new StepBlock(backend.arena, backend.maxRows);
+    const byteLength = scratchBytesOf(backend, this.plan);
+    this.#scratch = { address: backend.arena.allocate(byteLength + ALIGNMENT, 'scratch'), byteLength };
+    this.#placed = this.#place(this.plan, backend.maxRows);
   }
 
   static async create(
@@ -131,6 +87,23 @@ export class Runtime {
     const runtime = new Runtime(backend, spec, weights, layout);
     await runtime.install();
     return runtime;
+  }
+
+  /** Values of the plans, and scratch. */
+  get activationBytes(): number {
+    return this.#placed.byteLength + this.#scratch.byteLength + (this.#drafts?.placed.byteLength ?? 0);
+  }
+
+  /** Makes the plans known to the backend's threads. */
+  async install(): Promise<void> {
+    const { placed, stateOps = [] } = this.#drafts ?? {};
+    const ops = placed?.plan.ops ?? [];
+    const records = placed?.records ?? [];
+    await this.backend.install({
+      records: [...this.#placed.records, ...records, ...stateOps.map((i) => records[i]!)],
+      headStart: this.plan.headStart,
+      ops: [...this.plan.ops, ...ops, ...stateOps.map((i) => ops[i]!)],
+    });
   }
 
   createState(): SessionState {
@@ -151,12 +124,22 @@ export class Runtime {
     });
   }
 
+  /** Takes in the first `count` tokens of the last draft that the state was given, and forgets the rest. */
+  accept(state: SessionState, count: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#acceptances.push({ state, count, resolve, reject });
+      this.#replaying ??= this.#replay();
+    });
+  }
+
   /** Resolves when no step is running. */
   async idle(): Promise<void> {
     await this.#replaying;
   }
 
   #submit(piece: Piece, signal: AbortSignal | undefined): Promise<Float32Array | null> {
+    if (piece.draft && piece.tokens.length > this.draftRows)
+      throw new Error(`draft: expected at most ${this.draftRows} tokens, found ${piece.tokens.length}`);
     const rows = logitRows(piece);
     const logits =
       piece.logits === 'none' ? null : (piece.into ?? new Float32Array(rows * this.#spec.vocabularySize));
@@ -177,31 +160,34 @@ export class Runtime {
   async #replay(): Promise<void> {
     await null; // let everything that is submitted in the same turn join the first replay
     for (;;) {
+      for (const acceptance of this.#acceptances.splice(0)) await this.#accept(acceptance);
       for (const { signal, reject } of this.#active.filter((a) => a.signal?.aborted)) reject(signal?.reason);
       this.#active = this.#active.filter((a) => !a.signal?.aborted);
       if (!this.#active.length) {
+        if (this.#acceptances.length) continue;
         // Here and not when the promise settles: a step that comes in between would wait for ever.
         this.#replaying = null;
         return this.stateMemory.recurrent.prepare();
       }
-      const taking = this.#prepared(this.#nextSegments());
+      const taking = this.#prepared(this.#turns.next(this.#active));
       if (!taking.length) continue;
       const waiting = this.#active.length - taking.length;
       let isWritten = false;
       try {
+        if (hasDrafts(taking)) await this.#openDrafts();
         this.#writeStep(taking);
         isWritten = true;
         this.replays++;
         await this.#run(taking);
       } catch (error) {
         for (const { active } of taking) {
-          if (isWritten) active.piece.failed?.();
+          if (isWritten && !isDraft(active)) active.piece.failed?.();
           active.reject(error);
         }
         this.#active = this.#active.filter((a) => !taking.some(({ active }) => active === a));
         continue;
       }
-      for (const { active } of taking) active.piece.consumed?.(active.consumed);
+      for (const { active } of taking) if (!isDraft(active)) active.piece.consumed?.(active.consumed);
       for (const done of this.#active.filter((a) => a.consumed === a.piece.tokens.length))
         done.resolve(done.logits);
       this.#active = this.#active.filter((a) => a.consumed < a.piece.tokens.length);
@@ -211,64 +197,77 @@ export class Runtime {
     }
   }
 
-  /** Fills one replay with waiting tokens: an equal share per piece, the rest to the longest. */
-  #nextSegments(): Share[] {
-    const waiting = [...this.#active]
-      .sort((x, y) => left(x) - left(y))
-      .slice(0, Math.min(MAX_SEGMENTS, this.backend.maxRows));
-    let room = this.backend.maxRows;
-    return waiting.map((active, i) => {
-      const count = Math.min(left(active), Math.floor(room / (waiting.length - i)));
-      room -= count;
-      return { active, from: active.consumed, count };
-    });
-  }
-
   /** Those whose states have room for their tokens. A session that finds no memory fails alone. */
-  #prepared(segments: readonly Share[]): Segment[] {
+  #prepared(shares: readonly Share[]): Segment[] {
     const prepared: Segment[] = [];
     let rowStart = 0;
-    for (const segment of segments) {
+    for (const share of shares) {
       try {
-        segment.active.piece.state.prepare(segment.count);
+        share.active.piece.state.prepare(share.count);
       } catch (error) {
-        segment.active.reject(error);
-        this.#active = this.#active.filter((other) => other !== segment.active);
+        share.active.reject(error);
+        this.#active = this.#active.filter((other) => other !== share.active);
         continue;
       }
-      prepared.push({ ...segment, rowStart });
-      rowStart += segment.count;
+      prepared.push({ ...share, rowStart });
+      rowStart += share.count;
     }
     return prepared;
   }
 
   #writeStep(segments: readonly Segment[]): void {
-    const { u32 } = this.backend.arena.views;
-    const word = (byteOffset: number) => (this.#stepAddress + byteOffset) >>> 2;
-    const { tokens, rowSegment, positions } = this.#step;
-    segments.forEach(({ active, from, count, rowStart }, s) => {
-      const { state, tokens: list } = active.piece;
-      const at = word(this.#step.segments) + s * SEGMENT_WORDS;
-      u32[at + SEGMENT.rowStart] = rowStart;
-      u32[at + SEGMENT.rowCount] = count;
-      u32[at + SEGMENT.position] = state.position;
-      u32[at + SEGMENT.recurrent] = state.recurrent;
-      u32.set(state.tableAddresses, at + SEGMENT.pageTables);
-      for (let i = 0; i < count; i++) {
-        const token = list[from + i]!;
-        if (!(token >= 0 && token < this.#spec.vocabularySize))
-          throw new ModelError(
-            `token ${token}: expected an id below the vocabulary size ${this.#spec.vocabularySize}`,
-          );
-        u32[word(tokens) + rowStart + i] = token;
-        u32[word(rowSegment) + rowStart + i] = s;
-        u32[word(positions) + rowStart + i] = state.position + i;
-      }
-    });
-    const rows = segments.reduce((sum, s) => sum + s.count, 0);
-    u32[word(this.#step.rows)] = rows;
-    u32[word(this.#step.slots)] = rows * this.#topK;
-    u32[word(this.#step.segmentCount)] = segments.length;
+    for (const { active, from, count, rowStart } of segments) {
+      const tokens = active.piece.tokens.slice(from, from + count);
+      const bad = tokens.find((token) => !(token >= 0 && token < this.#spec.vocabularySize));
+      if (bad !== undefined)
+        throw new ModelError(
+          `token ${bad}: expected an id below the vocabulary size ${this.#spec.vocabularySize}`,
+        );
+      this.#step.writeTokens(tokens, rowStart);
+    }
+    const rows = rowsOf(segments);
+    this.#step.writeSegments(
+      segments.map(({ active, count, rowStart }) => ({
+        state: active.piece.state,
+        rowStart,
+        rowCount: count,
+        held: isDraft(active),
+      })),
+      rows,
+      rows * this.#topK,
+    );
+  }
+
+  /** Records the plan of passes with drafts, before the first, and makes room for what they keep. */
+  async #openDrafts(): Promise<void> {
+    if (!this.#drafts) {
+      const { backend, layout } = this;
+      const plan = forward(
+        new PlanBuilder(backend.traits, { keepStateInputs: true }),
+        this.#spec,
+        this.#weights,
+        layout,
+      );
+      this.#drafts = new Drafts(backend, plan, this.#rows(this.draftRows), {
+        step: this.#step,
+        scratch: this.#scratch,
+      });
+      await this.install();
+    }
+    this.#drafts.makeRoom();
+  }
+
+  async #accept({ state, count, resolve, reject }: Acceptance): Promise<void> {
+    try {
+      const drafts = this.#drafts;
+      if (!drafts) throw new Error('drafts: expected a draft that was read, found none');
+      const start = this.plan.ops.length + drafts.placed.plan.ops.length;
+      const load = { rows: count, slots: 0, logitRows: 0, depth: 0 };
+      await drafts.accept(state, count, () => this.backend.run(start, start + drafts.stateOps.length, load));
+      resolve();
+    } catch (error) {
+      reject(error);
+    }
   }
 
   /**
@@ -276,21 +275,27 @@ export class Runtime {
    * out.
    */
   async #run(segments: readonly Segment[]): Promise<void> {
-    const { headStart, ops } = this.plan;
+    const drafts = hasDrafts(segments) ? this.#drafts : null;
+    const { plan, addressOf } = drafts?.placed ?? this.#placed;
+    const start = drafts ? this.plan.ops.length : 0;
+    const end = start + plan.ops.length;
+    const headStart = start + plan.headStart;
+    const logits = addressOf(plan.logits.buffer);
     const wanted = this.#wantedLogits(segments);
     const first = wanted.slice(0, MAX_LOGIT_ROWS);
-    this.#writeLogitRows(first);
-    await this.backend.run(0, first.length ? ops.length : headStart, this.#load(segments, first.length));
-    for (const { active, count } of segments) {
-      active.piece.state.advance(count);
+    this.#step.writeLogitRows(first.map(({ row }) => row));
+    await this.backend.run(start, first.length ? end : headStart, this.#load(segments, first.length));
+    for (const { active, rowStart, count } of segments) {
+      if (isDraft(active)) drafts!.hold(active.piece.state, rowStart, count);
+      else active.piece.state.advance(count);
       active.consumed += count;
     }
-    this.#readLogits(first);
-    for (let start = MAX_LOGIT_ROWS; start < wanted.length; start += MAX_LOGIT_ROWS) {
-      const batch = wanted.slice(start, start + MAX_LOGIT_ROWS);
-      this.#writeLogitRows(batch);
-      await this.backend.run(headStart, ops.length, this.#load(segments, batch.length));
-      this.#readLogits(batch);
+    this.#readLogits(first, logits);
+    for (let from = MAX_LOGIT_ROWS; from < wanted.length; from += MAX_LOGIT_ROWS) {
+      const batch = wanted.slice(from, from + MAX_LOGIT_ROWS);
+      this.#step.writeLogitRows(batch.map(({ row }) => row));
+      await this.backend.run(headStart, end, this.#load(segments, batch.length));
+      this.#readLogits(batch, logits);
     }
   }
 
@@ -310,7 +315,7 @@ export class Runtime {
   }
 
   #load(segments: readonly Segment[], logitRows: number): StepLoad {
-    const rows = segments.reduce((sum, s) => sum + s.count, 0);
+    const rows = rowsOf(segments);
     const depth = segments.reduce(
       (deepest, s) => Math.max(deepest, s.active.piece.state.position + s.count),
       0,
@@ -318,21 +323,18 @@ export class Runtime {
     return { rows, slots: rows * this.#topK, logitRows, depth };
   }
 
-  #writeLogitRows(batch: readonly WantedLogits[]): void {
-    const { u32 } = this.backend.arena.views;
-    u32[(this.#stepAddress + this.#step.logitRows) >>> 2] = batch.length;
-    u32.set(
-      batch.map((w) => w.row),
-      (this.#stepAddress + this.#step.logitIndices) >>> 2,
-    );
-  }
-
-  #readLogits(batch: readonly WantedLogits[]): void {
+  #readLogits(batch: readonly WantedLogits[], address: number): void {
     const { views } = this.backend.arena;
     const size = this.#spec.vocabularySize;
-    batch.forEach(({ into, at }, i) =>
-      into.set(floatsAt(views, this.#logitsAddress + i * size * 4, size), at),
-    );
+    batch.forEach(({ into, at }, i) => into.set(floatsAt(views, address + i * size * 4, size), at));
+  }
+
+  #place(plan: Plan, rows: number): PlacedPlan {
+    return placePlan(this.backend, plan, this.#rows(rows), { step: this.#step, scratch: this.#scratch });
+  }
+
+  #rows(rows: number): Record<RowSet, number> {
+    return { rows, slots: rows * this.#topK, logitRows: MAX_LOGIT_ROWS };
   }
 }
 

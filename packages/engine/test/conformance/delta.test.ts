@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { deltaScanScratchBytes } from '../../src/plan/ops/scratch.ts';
 import { encodeOp, type OpFields } from '../../src/plan/ops.ts';
 import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';
+import { checkHeld } from './held.ts';
 
 type Fields = OpFields<'deltaScan'>;
 
@@ -152,6 +153,11 @@ for (const build of BUILDS) {
       const dt = floats(fields.dt, 24 * fields.dtStride);
       dt.set(Array.from(dt, (_, i) => [-200, -88, -30, 0, 21, 90, 1e4][i % 7]!));
       check(machine, [2], scan, 'extremes');
+    });
+
+    it('drafts leave the state as it is, and give what reading gives', () => {
+      for (const [i, lengths] of [[2], [13, 5], [40]].entries())
+        for (const shape of SHAPES) checkHeld(machine, 'deltaScan', scanCase(shape, lengths, i), lengths);
     });
 
     it('any cut of a sequence, by any number of threads, gives the same bits', () => {

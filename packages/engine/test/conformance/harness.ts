@@ -101,6 +101,7 @@ export class Image {
       u32[at + SEGMENT.rowCount] = segment.rows;
       u32[at + SEGMENT.position] = segment.position ?? 0;
       u32[at + SEGMENT.recurrent] = segment.recurrent ?? 0;
+      u32[at + SEGMENT.held] = segment.held ? 1 : 0;
       u32.set(segment.pageTables ?? [], at + SEGMENT.pageTables);
       for (let i = 0; i < segment.rows; i++, row++) {
         u32[(layout.rowSegment >>> 2) + row] = s;
@@ -120,6 +121,7 @@ export interface StepSegment {
   readonly rows: number;
   readonly position?: number;
   readonly recurrent?: number;
+  readonly held?: boolean;
   readonly pageTables?: readonly number[];
 }
 

@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { ACTIVATION_ID } from '../../src/plan/activation.ts';
-import { SSD_SCRATCH_BYTES, scanScratchBytes } from '../../src/plan/ops/scratch.ts';
+import { scanScratchBytes, ssdScratchBytes } from '../../src/plan/ops/scratch.ts';
 import { encodeOp, type OpFields, opOf, wordsOf } from '../../src/plan/ops.ts';
 import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';
+import { checkHeld } from './held.ts';
 
 const THREADS = [1, 3];
 const rowsOf = (
@@ -163,7 +164,8 @@ function ssdCase(sizes: SsdSizes, lengths: readonly number[], seed: number): Cas
     leastStep: seed % 3 ? 0 : 0.01,
     mostStep: seed % 3 ? Number.POSITIVE_INFINITY : 0.7,
     stateOffset: 64,
-    scratch: image.reserve(SSD_SCRATCH_BYTES * 3),
+    scratch: image.reserve(ssdScratchBytes(states) * 3),
+    threadBytes: ssdScratchBytes(states),
   };
   return { image, fields, states: addresses, stateLength };
 }
@@ -282,7 +284,7 @@ for (const build of BUILDS) {
               kind: 'ssdScan',
               fields,
               outputs,
-              scratch: { address: fields.scratch, byteLength: SSD_SCRATCH_BYTES * 3 },
+              scratch: { address: fields.scratch, byteLength: ssdScratchBytes(fields.states) * 3 },
               label: `${heads} heads of ${headSize}, ${groups} groups, ${states} states, rows ${lengths}`,
             });
           }
@@ -301,8 +303,24 @@ for (const build of BUILDS) {
         ...rowsOf(fields.y, 40, fields.yStride, 15, 1e-5, 1e-4),
         ...states.map((address) => ({ address, byteLength: stateLength * 4, ...near })),
       ];
-      const scratch = { address: fields.scratch, byteLength: SSD_SCRATCH_BYTES * 3 };
+      const scratch = { address: fields.scratch, byteLength: ssdScratchBytes(fields.states) * 3 };
       checkOp(machine, [2], { image, kind: 'ssdScan', fields, outputs, scratch, label: 'extremes' });
+    });
+
+    it('drafts leave the state as it is, and give what reading gives', () => {
+      for (const [i, lengths] of [[2], [13, 5], [40]].entries()) {
+        for (const [width, activates] of WIDTHS)
+          checkHeld(machine, 'causalConv', convCase(21, width, lengths, i, { activates }), lengths);
+        for (const channels of [3, 42, 302])
+          checkHeld(machine, 'selectiveScan', scanCase(channels, 5 + i, lengths, i), lengths);
+        for (const headSize of [3, 26, 70])
+          checkHeld(
+            machine,
+            'ssdScan',
+            ssdCase({ heads: 4, headSize, groups: 2, states: 13 }, lengths, i),
+            lengths,
+          );
+      }
     });
 
     it('any cut of a sequence gives the same outputs and state', () => {

@@ -54,7 +54,7 @@ export function deltaScan(m: MemoryViews, op: OpFields<'deltaScan'>): void {
         });
         row(op.y, op.yStride, j * valueSize, valueSize).set(y);
       }
-      state.set(S);
+      if (!segment.held) state.set(S);
     }
   }
 }

@@ -12,6 +12,8 @@ export interface Segment {
   readonly rowCount: number;
   readonly position: number;
   readonly recurrent: number;
+  /** The rows are a draft: the recurrent state stays as it is. */
+  readonly held: boolean;
   readonly pageTables: readonly number[];
 }
 
@@ -28,6 +30,7 @@ export function segmentsOf(m: MemoryViews, segments: number): Segment[] {
       rowCount: m.u32[at + SEGMENT.rowCount]!,
       position: m.u32[at + SEGMENT.position]!,
       recurrent: m.u32[at + SEGMENT.recurrent]!,
+      held: m.u32[at + SEGMENT.held] !== 0,
       pageTables: [...m.u32.subarray(at + SEGMENT.pageTables, at + SEGMENT_WORDS)],
     };
   });
@@ -52,6 +55,7 @@ export function causalConv(m: MemoryViews, op: OpFields<'causalConv'>): void {
         y[c] = op.activation === ACTIVATION_ID.silu ? silu(sum) : sum;
       }
     }
+    if (segment.held) continue;
     const next = Float32Array.from(state, (_, i) => {
       const k = Math.floor(i / channels);
       return input(segment.rowCount + k - (width - 1), i % channels);
@@ -92,7 +96,7 @@ export function selectiveScan(m: MemoryViews, op: OpFields<'selectiveScan'>): vo
         y[i] = sum * silu(z[i]!);
       }
     }
-    state.set(h);
+    if (!segment.held) state.set(h);
   }
 }
 
@@ -130,6 +134,6 @@ export function ssdScan(m: MemoryViews, op: OpFields<'ssdScan'>): void {
         }
       }
     }
-    state.set(s);
+    if (!segment.held) state.set(s);
   }
 }

@@ -4,7 +4,7 @@ import { ACTIVATION_ID } from '../activation.ts';
 import { addressOf, matrix, type PlanBuilder } from '../plan.ts';
 import type { PlacedWeight, Value } from '../recorded.ts';
 import { address, defineOp, float, integer, matrixFields } from './op.ts';
-import { SSD_SCRATCH_BYTES, scanScratchBytes } from './scratch.ts';
+import { scanScratchBytes, ssdScratchBytes } from './scratch.ts';
 
 /** What causalConv carries: its last width-1 inputs, [width-1][channels]. */
 export const convStateBytes = (channels: number, width: number): number => (width - 1) * channels * 4;
@@ -191,6 +191,7 @@ export const ssdScanOp = defineOp(
     mostStep: float,
     stateOffset: address,
     scratch: address,
+    threadBytes: address,
   },
   {
     cost: (op, { weightBytes }) => ({
@@ -200,7 +201,7 @@ export const ssdScanOp = defineOp(
       bytesPerRow: 8 * (op.heads * op.headSize + op.groups * op.states) + 4 * op.heads,
       exponentialsPerRow: 2 * op.heads,
     }),
-    scratchBytes: (_, threads) => SSD_SCRATCH_BYTES * threads,
+    scratchBytes: (op, threads) => ssdScratchBytes(op.states) * threads,
   },
 );
 

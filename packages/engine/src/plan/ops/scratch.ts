@@ -22,19 +22,31 @@ export const SCAN_CHANNELS = 128;
 
 /**
  * One thread's share for `selectiveScan`: four prepared values per channel, b and c of a row with each state
- * four times, two vectors.
+ * four times, two vectors; states of a draft.
  */
 export function scanScratchBytes(states: number): number {
-  return 4 * SCAN_CHANNELS * 4 + roundUp(states * 32 + 32, 64);
+  return 4 * SCAN_CHANNELS * 4 + roundUp(states * 32 + 32, 64) + SCAN_CHANNELS * states * 4;
 }
 
-/** One thread's share for `deltaScan`: the query and key of a row, divided by their lengths. */
+/** Columns of a head's state that an item of deltaScan takes. */
+export const DELTA_COLUMNS = 32;
+
+/**
+ * One thread's share for `deltaScan`: the query and key of a row, divided by their lengths, and the state of an
+ * item for drafts.
+ */
 export function deltaScanScratchBytes(keySize: number): number {
-  return roundUp(keySize * 8, 64);
+  return roundUp(keySize * 8, 64) + DELTA_COLUMNS * keySize * 4;
 }
 
-/** One thread's share for `ssdScan`: two vectors of sums for each of four rows of a state. */
-export const SSD_SCRATCH_BYTES = 128;
+/** Rows of a head's state that ssdScan copies at a time for a draft. */
+export const SSD_HELD_ROWS = 32;
+
+/**
+ * One thread's share for `ssdScan`: two vectors of sums for each of four rows of a state, and rows of a state for
+ * drafts.
+ */
+export const ssdScratchBytes = (states: number): number => 128 + SSD_HELD_ROWS * states * 4;
 
 /** Queries that an item of attention takes, at most unless one row has more. */
 export const ATTENTION_QUERIES = 80;

@@ -1,7 +1,8 @@
 // The segment table of a step block, as kernels read it (see plan/step.ts): records of 16 words, and their
 // number in the third word before the first record.
 import {
-  PAGE_SHIFT, SEGMENT_BYTES, SEGMENT_PAGE_TABLES, SEGMENT_RECURRENT, SEGMENT_ROW_COUNT, SEGMENT_ROW_START,
+  PAGE_SHIFT, SEGMENT_BYTES, SEGMENT_HELD, SEGMENT_PAGE_TABLES, SEGMENT_RECURRENT, SEGMENT_ROW_COUNT,
+  SEGMENT_ROW_START,
 } from '../constants';
 
 // @inline
@@ -28,6 +29,12 @@ export function rowCount(segment: usize): i32 {
 // @inline
 export function recurrentState(segment: usize, stateOffset: usize): usize {
   return load<usize>(segment, SEGMENT_RECURRENT) + stateOffset;
+}
+
+/** Whether the rows are a draft: their results are wanted, but the state stays as it is. */
+// @inline
+export function isHeld(segment: usize): bool {
+  return load<i32>(segment, SEGMENT_HELD) != 0;
 }
 
 /** The cache page of cache group `group` that holds `position`. */

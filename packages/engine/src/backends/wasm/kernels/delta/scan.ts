@@ -10,15 +10,16 @@
 //
 // S is read twice and written once per row, four columns at a time, of which the second reading finds it in the cache:
 // both products with the old S come first, since y = e^g S^T q + (k q) delta. Scratch of a thread: q, then k of a row,
-// divided by their lengths.
+// divided by their lengths; the state of an item, for drafts.
 import { claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst } from '../common/common';
 import { expNegative, horizontalSum, horizontalSums, loadFloats, sigmoid, softplus, storeFloats } from '../common/math';
-import { recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
+import { isHeld, recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
+import { DELTA_COLUMNS } from '../constants';
 import { DeltaScan } from '../op-records';
 
 /** Columns of an item. */
 // @inline
-const BLOCK: i32 = 32;
+const BLOCK: i32 = DELTA_COLUMNS;
 /** Up to this many rows, a thread's changes of place in memory cost more than cache misses. */
 // @inline
 const FEW_ROWS: i32 = 4;
@@ -56,7 +57,12 @@ function scanSegment(op: DeltaScan, segment: usize, head: i32, first: i32, count
   const shift = (<usize>column) << 2;
   const headShift = (<usize>head) << 2;
   const k = q + ((<usize>keySize) << 2);
-  const state = recurrentState(segment, op.stateOffset) + shift * <usize>keySize;
+  let state = recurrentState(segment, op.stateOffset) + shift * <usize>keySize;
+  if (isHeld(segment)) {
+    const own = q + <usize>((keySize * 8 + 63) & ~63);
+    memory.copy(own, state, <usize>(count * keySize * 4));
+    state = own;
+  }
   const a = load<f32>(op.a + headShift);
   const bias = load<f32>(op.dtBias + headShift);
   const queryScale = <f32>1 / Mathf.sqrt(<f32>keySize);

@@ -9,7 +9,7 @@
 import { claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst } from '../common/common';
 import { loadFloats, silu, storeFloats, ZEROS } from '../common/math';
 import { CausalConv } from '../op-records';
-import { recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
+import { isHeld, recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
 // @inline
 const CHUNK_CHANNELS: i32 = 128;
@@ -63,12 +63,13 @@ function convolveSegment(op: CausalConv, segment: usize, first: i32, end: i32): 
   const activates = op.activation == 0;
   const four = width == 4 && activates;
   const three = width == 3 && !activates;
+  const held = isHeld(segment);
   if (bias != 0) bias += shift;
-  if (rows == 1 && four) {
+  if (rows == 1 && four && !held) {
     convolveStep(state, state + rowBytes, state + 2 * rowBytes, x, weight, rowBytes, bias, y, count);
     return;
   }
-  if (rows == 1 && three) {
+  if (rows == 1 && three && !held) {
     plainStep(state, state + rowBytes, x, weight, rowBytes, bias, y, count);
     return;
   }
@@ -95,6 +96,7 @@ function convolveSegment(op: CausalConv, segment: usize, first: i32, end: i32): 
     }
     y += yStride;
   }
+  if (held) return;
   // Oldest first: a kept row moves to a lower place, so nothing is overwritten before it is read.
   for (let k = 0; k < carried; k++) {
     const from = inputRow(x, xStride, state, rowBytes, carried, rows + k - carried);

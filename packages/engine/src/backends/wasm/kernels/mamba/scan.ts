@@ -11,7 +11,8 @@
 // A group of channels is prepared for a row first (softplus, SiLU and products, eight channels per iteration). Then its
 // states advance, two states of four channels per iteration. V8 merges both into 256-bit operations where it can; for
 // that, b and c of a row are written out, each state four times. (Preparing block by block between the states, four
-// lanes wide, is 1.3 times slower.) Scratch of a thread: prepared values [4][GROUP], b and c [states][4], two vectors.
+// lanes wide, is 1.3 times slower.) Scratch of a thread: prepared values [4][GROUP], b and c [states][4], two vectors,
+// and a group's states, for drafts.
 //
 // A chunk of many rows is a group, all segments, row after row: its states stay in the first-level cache, and each cache
 // line of a row is used whole. (Block after block, all rows each, was 2.4 times slower at 256 rows: rows lie a multiple
@@ -26,7 +27,7 @@ import {
   SELECTIVE_SCAN_STATE_OFFSET, SELECTIVE_SCAN_STATES, SELECTIVE_SCAN_THREAD_BYTES, SELECTIVE_SCAN_U, SELECTIVE_SCAN_U_STRIDE, SELECTIVE_SCAN_Y,
   SELECTIVE_SCAN_Y_STRIDE, SELECTIVE_SCAN_Z, SELECTIVE_SCAN_Z_STRIDE,
 } from '../op-layout';
-import { recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
+import { isHeld, recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
 /** 2^f - 1 for f in [-0.5, 0.5], divided by f, lowest degree first. */
 const FRACTION: usize = memory.data<f32>([
@@ -68,6 +69,12 @@ function scanRange(op: usize, first: i32, end: i32, scratch: usize): void {
     for (let s = 0; s < count; s++) scanGroup(op, segmentAt(segments, s), first, min(GROUP, end - first), scratch);
 }
 
+/** Bytes of a thread's scratch before the states of a draft. */
+// @inline
+function statesAt(states: i32): usize {
+  return <usize>((states * 32 + 32 + 63) & ~63) + 4 * PREPARED;
+}
+
 /** to[n][0…4] = from[n] */
 // @inline
 function spread(from: usize, states: i32, to: usize): void {
@@ -85,7 +92,12 @@ function scanGroup(op: usize, segment: usize, first: i32, count: i32, scratch: u
   const states = load<i32>(op, SELECTIVE_SCAN_STATES);
   const shift = <usize>first << 2;
   const a = address(op, SELECTIVE_SCAN_A) + shift * <usize>states;
-  const state = recurrentState(segment, load<u32>(op, SELECTIVE_SCAN_STATE_OFFSET)) + shift * <usize>states;
+  let state = recurrentState(segment, load<u32>(op, SELECTIVE_SCAN_STATE_OFFSET)) + shift * <usize>states;
+  if (isHeld(segment)) {
+    const own = scratch + statesAt(states);
+    memory.copy(own, state, <usize>((count + 3) & ~3) * <usize>states * 4);
+    state = own;
+  }
   const b = scratch + 4 * PREPARED;
   const c = b + (<usize>states << 4);
   const end = rowStart(segment) + rowCount(segment);

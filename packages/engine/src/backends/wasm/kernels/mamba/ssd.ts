@@ -8,12 +8,13 @@
 // One chunk is a run of blocks of BLOCK rows of heads, through all rows of all segments: its states stay in the
 // first-level cache, and who owns a row of S owns its channel of y. A chunk that holds a part of a head computes the
 // head's step and decay again, from the same numbers. The order of sums in a row of S depends on nothing else, so any
-// cut of a prompt and any number of threads gives the same bits. Scratch of a thread: the sums of four rows, [4][8].
+// cut of a prompt and any number of threads gives the same bits. Scratch of a thread: the sums of four rows, [4][8],
+// and SSD_HELD_ROWS rows of a head, for drafts.
 import { claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst, rowAt } from '../common/common';
 import { expNegative, horizontalSum, horizontalSums, loadFloats, softplus, storeFloats } from '../common/math';
-import { SSD_SCRATCH_BYTES } from '../constants';
+import { SSD_HELD_ROWS } from '../constants';
 import { SsdScan } from '../op-records';
-import { recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
+import { isHeld, recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
 /** Rows of S that are never shared between threads. */
 // @inline
@@ -24,12 +25,15 @@ const MOST_BYTES: i32 = 16_384;
 /** Up to this many rows per segment, states come from memory, and long claims are what counts (claimRange). */
 // @inline
 const FEW_ROWS: i32 = 4;
+/** Bytes of the sums of four rows. */
+// @inline
+const SUM_BYTES: usize = 128;
 
 export function ssdScan(op: SsdScan, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
   const perHead = (op.headSize + BLOCK - 1) / BLOCK;
   const blocks = op.heads * perHead;
-  const room = op.scratch + <usize>thread * <usize>SSD_SCRATCH_BYTES;
+  const room = op.scratch + <usize>thread * op.threadBytes;
   if (liveRows(op) <= FEW_ROWS * segmentCount(op.segments)) {
     while (claimRange(op, blocks, threads, 1)) scanBlocks(op, rangeFirst, rangeEnd, perHead, room);
     return;
@@ -55,13 +59,30 @@ function scanBlocks(op: SsdScan, first: i32, end: i32, perHead: i32, room: usize
   }
 }
 
-/** The rows of a segment, `count` channels of a head from `channel` on. */
+/** `count` channels of a head from `channel` on. */
 function scanHead(op: SsdScan, segment: usize, head: i32, channel: i32, count: i32, room: usize): void {
+  const rowBytes = <usize>op.states << 2;
+  const state = recurrentState(segment, op.stateOffset) + <usize>(head * op.headSize + channel) * rowBytes;
+  if (!isHeld(segment)) {
+    scanRows(op, segment, head, channel, count, state, room);
+    return;
+  }
+  const own = room + SUM_BYTES;
+  for (let first = 0; first < count; first += SSD_HELD_ROWS) {
+    const some = min(SSD_HELD_ROWS, count - first);
+    memory.copy(own, state + <usize>first * rowBytes, <usize>some * rowBytes);
+    scanRows(op, segment, head, channel + first, some, own, room);
+  }
+}
+
+/** The rows of a segment; `state` is that of `count` channels of a head from `channel` on. */
+function scanRows(
+  op: SsdScan, segment: usize, head: i32, channel: i32, count: i32, state: usize, room: usize,
+): void {
   const states = op.states;
   const shift = <usize>head << 2;
   const at = <usize>(head * op.headSize + channel);
   const bc = <usize>((head / (op.heads / op.groups)) * states) << 2;
-  const state = recurrentState(segment, op.stateOffset) + (at * <usize>states << 2);
   const a = v128.load32_splat(op.a + shift);
   const skip = v128.load32_splat(op.d + shift);
   const bias = v128.load32_splat(op.dtBias + shift);
