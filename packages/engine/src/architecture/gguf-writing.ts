@@ -117,6 +117,6 @@ export function mamba2Limits(
     notes.push('no convolution bias, without which llama.cpp does not load it');
   if (some((m) => m.norm === 'none'))
     notes.push('no norm after the gate, without which llama.cpp does not load it');
-  if (some((m) => m.projectionBias)) notes.push('projection biases, which llama.cpp ignores');
+  if (some((m) => m.projectionBias)) notes.push('projection biases, with which llama.cpp does not load it');
   return notes;
 }

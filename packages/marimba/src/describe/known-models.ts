@@ -98,6 +98,36 @@ const transformer = (
   ...rest,
 });
 
+/** Granite 4.0-H: an attention layer at each of `attends`, counted from 0, without positions. */
+const granite = (
+  [hidden_size, shared_intermediate_size, num_hidden_layers]: readonly [number, number, number],
+  [num_attention_heads, num_key_value_heads]: readonly [number, number],
+  [mamba_n_heads, mamba_d_head]: readonly [number, number],
+  attends: readonly number[],
+  rest: JsonObject = {},
+): JsonObject => ({
+  model_type: 'granitemoehybrid',
+  hidden_size,
+  shared_intermediate_size,
+  num_hidden_layers,
+  num_attention_heads,
+  num_key_value_heads,
+  mamba_n_heads,
+  mamba_d_head,
+  mamba_d_state: 128,
+  mamba_n_groups: 1,
+  layer_types: Array.from({ length: num_hidden_layers }, (_, i) =>
+    attends.includes(i) ? 'attention' : 'mamba',
+  ),
+  position_embedding_type: 'nope',
+  num_local_experts: 0,
+  vocab_size: 100_352,
+  max_position_embeddings: 131_072,
+  tie_word_embeddings: true,
+  ...rest,
+});
+const GRANITE_ATTENDS = [5, 15, 25, 35];
+
 const APACHE = 'Apache-2.0';
 const NVIDIA = 'NVIDIA Open Model License';
 const GEMMA = 'Gemma Terms of Use (gated: needs --token)';
@@ -220,6 +250,44 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
       max_position_embeddings: 16_384,
       tie_word_embeddings: false,
     },
+  },
+  {
+    name: 'granite-4.0-h-350m',
+    hub: 'ibm-granite/granite-4.0-h-350m',
+    licence: APACHE,
+    goodFor: 'tools on small machines; 28 of 32 layers keep a state of fixed size',
+    publishedParameters: 340,
+    config: granite([768, 2048, 32], [12, 4], [48, 32], [10, 13, 17, 27], {
+      max_position_embeddings: 32_768,
+    }),
+  },
+  {
+    name: 'granite-4.0-h-1b',
+    hub: 'ibm-granite/granite-4.0-h-1b',
+    licence: APACHE,
+    goodFor: 'tools and long contexts: 8 KiB of cache per token',
+    publishedParameters: 1462,
+    config: granite([1536, 4096, 40], [12, 4], [48, 64], GRANITE_ATTENDS),
+  },
+  {
+    name: 'granite-4.0-h-micro',
+    hub: 'ibm-granite/granite-4.0-h-micro',
+    licence: APACHE,
+    goodFor: 'tools, retrieval and long contexts on a laptop',
+    publishedParameters: 3191,
+    config: granite([2048, 8192, 40], [32, 8], [64, 64], GRANITE_ATTENDS),
+  },
+  {
+    name: 'granite-4.0-h-tiny',
+    hub: 'ibm-granite/granite-4.0-h-tiny',
+    licence: APACHE,
+    goodFor: 'the same with experts, of which a token passes through 1 billion parameters',
+    publishedParameters: 6939,
+    config: granite([1536, 1024, 40], [12, 4], [48, 64], GRANITE_ATTENDS, {
+      num_local_experts: 64,
+      num_experts_per_tok: 6,
+      intermediate_size: 512,
+    }),
   },
   {
     name: 'smollm2-135m',

@@ -32,7 +32,7 @@ const MOST = 1e6;
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   c.text('hidden_act', ['silu'], 'silu');
-  c.refuse({ normalization_function: ['rmsnorm'], embedding_multiplier_type: [] });
+  c.refuse({ normalization_function: ['rmsnorm'] });
   // transformers takes the mean over all channels, whatever the number of groups.
   const mamba: Mamba2Spec = { ...bambaSizes(c), norm: 'afterGate', normGroups: 1 };
   const attention = readAttention(c);
