@@ -24,6 +24,8 @@ export const FAMILY_MODELS = [
   'olmo2',
   'olmo3',
   'granite',
+  'qwen3-moe',
+  'mixtral',
 ] as const;
 export type FamilyModel = (typeof FAMILY_MODELS)[number];
 

@@ -336,6 +336,20 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
     }),
   },
   {
+    name: 'qwen3-30b-a3b',
+    hub: 'Qwen/Qwen3-30B-A3B',
+    licence: APACHE,
+    goodFor: 'chat and tools; 8 of 128 experts per token, so fast for its size',
+    publishedParameters: 30_500,
+    config: transformer('qwen3_moe', [2048, 6144, 48], [32, 4, 128], 151_936, {
+      max_position_embeddings: 40_960,
+      num_experts: 128,
+      num_experts_per_tok: 8,
+      moe_intermediate_size: 768,
+      tie_word_embeddings: false,
+    }),
+  },
+  {
     name: 'qwen2.5-1.5b',
     hub: 'Qwen/Qwen2.5-1.5B-Instruct',
     licence: APACHE,

@@ -12,6 +12,7 @@ import { graniteHybrid } from './granite-hybrid.ts';
 import { jamba } from './jamba.ts';
 import { lfm2 } from './lfm2.ts';
 import { llama } from './llama.ts';
+import { mixtral, qwen3Moe } from './llama-experts.ts';
 import { mamba } from './mamba.ts';
 import { mamba2 } from './mamba2.ts';
 import { marimba } from './marimba.ts';
@@ -28,6 +29,8 @@ export const FAMILIES: readonly Family[] = [
   llama,
   granite,
   lfm2,
+  mixtral,
+  qwen3Moe,
   gemma,
   falconH1,
   nemotronH,
