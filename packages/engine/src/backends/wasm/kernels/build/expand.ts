@@ -17,6 +17,7 @@ import scales from '../linear/packed-scales.gen.ts';
 import small from '../linear/packed-small.gen.ts';
 import tile from '../linear/packed-tile.gen.ts';
 import wide from '../linear/packed-wide.gen.ts';
+import panels from '../linear/panels.gen.ts';
 import shapes from '../linear/shapes.gen.ts';
 import vectors from '../linear/vectors.gen.ts';
 import { constantsSource } from './constants.ts';
@@ -48,6 +49,7 @@ const GENERATED: readonly (readonly [path: string, text: string])[] = [
   ['linear/packed-small.gen.ts', small],
   ['linear/packed-tile.gen.ts', tile],
   ['linear/packed-wide.gen.ts', wide],
+  ['linear/panels.gen.ts', panels],
   ['linear/shapes.gen.ts', shapes],
 ];
 

@@ -5,9 +5,9 @@
 //
 // The order of every sum depends on k alone, so how C is split into blocks changes nothing.
 // Scratch of a thread: A panels, B panels (gaps between them), one tile; see plan/ops/scratch.ts.
-import { madd } from '../common/common';
 import { loadFloats } from '../common/math';
-import { packHalfPanel, wideTiles } from './tiles';
+import { multiplyTile, multiplyWideTile, packHalfPanel, packPanelOfFour } from './panels.gen';
+import { wideTiles } from './tiles';
 
 // @inline
 const KC: i32 = 256;
@@ -73,111 +73,6 @@ export function multiplyBlock(
       }
     }
   }
-}
-
-/** tile[4][8] = A B; `length` is that of the panel of A: 16 bytes a step. */
-function multiplyTile(a: usize, b: usize, length: usize, tile: usize): void {
-  let a00 = f32x4.splat(0);
-  let a01 = a00;
-  let a10 = a00;
-  let a11 = a00;
-  let a20 = a00;
-  let a21 = a00;
-  let a30 = a00;
-  let a31 = a00;
-  const end = a + length;
-  while (a < end) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    let x = v128.load32_splat(a);
-    a00 = madd(x, b0, a00);
-    a01 = madd(x, b1, a01);
-    x = v128.load32_splat(a, 4);
-    a10 = madd(x, b0, a10);
-    a11 = madd(x, b1, a11);
-    x = v128.load32_splat(a, 8);
-    a20 = madd(x, b0, a20);
-    a21 = madd(x, b1, a21);
-    x = v128.load32_splat(a, 12);
-    a30 = madd(x, b0, a30);
-    a31 = madd(x, b1, a31);
-    a += 16;
-    b += 32;
-  }
-  v128.store(tile, a00);
-  v128.store(tile, a01, 16);
-  v128.store(tile, a10, 32);
-  v128.store(tile, a11, 48);
-  v128.store(tile, a20, 64);
-  v128.store(tile, a21, 80);
-  v128.store(tile, a30, 96);
-  v128.store(tile, a31, 112);
-}
-
-/** tile[4][16] = A B for two panels of B, in 256-bit registers. Stored in a straight run, or nothing pairs. */
-function multiplyWideTile(a: usize, left: usize, right: usize, length: usize, tile: usize): void {
-  let a00 = f32x4.splat(0);
-  let a01 = a00;
-  let a02 = a00;
-  let a03 = a00;
-  let a10 = a00;
-  let a11 = a00;
-  let a12 = a00;
-  let a13 = a00;
-  let a20 = a00;
-  let a21 = a00;
-  let a22 = a00;
-  let a23 = a00;
-  let a30 = a00;
-  let a31 = a00;
-  let a32 = a00;
-  let a33 = a00;
-  const end = a + length;
-  while (a < end) {
-    const b0 = v128.load(left);
-    const b1 = v128.load(left, 16);
-    const b2 = v128.load(right);
-    const b3 = v128.load(right, 16);
-    let x = v128.load32_splat(a);
-    a00 = madd(x, b0, a00);
-    a01 = madd(x, b1, a01);
-    a02 = madd(x, b2, a02);
-    a03 = madd(x, b3, a03);
-    x = v128.load32_splat(a, 4);
-    a10 = madd(x, b0, a10);
-    a11 = madd(x, b1, a11);
-    a12 = madd(x, b2, a12);
-    a13 = madd(x, b3, a13);
-    x = v128.load32_splat(a, 8);
-    a20 = madd(x, b0, a20);
-    a21 = madd(x, b1, a21);
-    a22 = madd(x, b2, a22);
-    a23 = madd(x, b3, a23);
-    x = v128.load32_splat(a, 12);
-    a30 = madd(x, b0, a30);
-    a31 = madd(x, b1, a31);
-    a32 = madd(x, b2, a32);
-    a33 = madd(x, b3, a33);
-    a += 16;
-    left += 32;
-    right += 32;
-  }
-  v128.store(tile, a00);
-  v128.store(tile, a01, 16);
-  v128.store(tile, a02, 32);
-  v128.store(tile, a03, 48);
-  v128.store(tile, a10, 64);
-  v128.store(tile, a11, 80);
-  v128.store(tile, a12, 96);
-  v128.store(tile, a13, 112);
-  v128.store(tile, a20, 128);
-  v128.store(tile, a21, 144);
-  v128.store(tile, a22, 160);
-  v128.store(tile, a23, 176);
-  v128.store(tile, a30, 192);
-  v128.store(tile, a31, 208);
-  v128.store(tile, a32, 224);
-  v128.store(tile, a33, 240);
 }
 
 /** The live part of a tile of `width` columns becomes, or is added to, its place in C. */
@@ -249,40 +144,9 @@ function transposeFour(row0: usize, stride: usize, live: i32, count: i32, panel:
     }
     return;
   }
-  let row1 = row0 + stride;
-  let row2 = row1 + stride;
-  let row3 = row2 + stride;
-  let left = count;
-  for (; left >= 4; left -= 4) {
-    const r0 = v128.load(row0);
-    const r1 = v128.load(row1);
-    const r2 = v128.load(row2);
-    const r3 = v128.load(row3);
-    const low01 = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
-    const low23 = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
-    const high01 = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
-    const high23 = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
-    v128.store(panel, v128.shuffle<i64>(low01, low23, 0, 2));
-    v128.store(panel, v128.shuffle<i64>(low01, low23, 1, 3), 16);
-    v128.store(panel, v128.shuffle<i64>(high01, high23, 0, 2), 32);
-    v128.store(panel, v128.shuffle<i64>(high01, high23, 1, 3), 48);
-    row0 += 16;
-    row1 += 16;
-    row2 += 16;
-    row3 += 16;
-    panel += 64;
-  }
-  for (; left > 0; left--) {
-    store<f32>(panel, load<f32>(row0));
-    store<f32>(panel, load<f32>(row1), 4);
-    store<f32>(panel, load<f32>(row2), 8);
-    store<f32>(panel, load<f32>(row3), 12);
-    row0 += 4;
-    row1 += 4;
-    row2 += 4;
-    row3 += 4;
-    panel += 16;
-  }
+  const row1 = row0 + stride;
+  const row2 = row1 + stride;
+  packPanelOfFour(row0, row1, row2, row2 + stride, count, panel);
 }
 
 /** panel[k][lane] for groups of eight columns of B. */

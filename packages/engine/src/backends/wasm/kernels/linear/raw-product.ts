@@ -7,8 +7,9 @@
 // Scratch, per thread: 8 panels [PIECE][8], 8 rows [PIECE], one tile [4][8]; see plan/ops/scratch.ts.
 import { PANEL_OUTPUTS, PIECE } from '../constants';
 import { dequantizeRow, dotHalves, LAYOUT_F16, LAYOUT_F32, layoutBytes } from './dequantize';
+import { packHalfPanel, panelPairTile, panelTile } from './panels.gen';
 import { areaOf, inputRow, Product } from './product';
-import { dotRow, dotTile, packHalfPanel, panelPairTile, panelTile, wideTiles } from './tiles';
+import { dotRow, dotTile, wideTiles } from './tiles';
 
 /** From this many rows on, packing panels pays: at 8 rows it is 0.9 times as fast as dots, at 16 equal. */
 // @inline

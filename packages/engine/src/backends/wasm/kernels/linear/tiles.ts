@@ -2,7 +2,7 @@
 // a head.
 //
 // Two forms. A *panel* is 8 outputs with lanes = outputs: at step k two vectors hold the weights of outputs 0–3 and
-// 4–7, the next step lies `panelStep` bytes on. It serves many rows: 4 rows × 8 outputs are 8 accumulators, 2 weights
+// 4–7, the next step lies `panelStep` bytes on (panels.gen.ts). It serves many rows: 4 rows × 8 outputs are 8 accumulators, 2 weights
 // and a splat, 11 of 16 registers. A *dot* walks weight rows as they lie, lanes = columns, for few rows.
 //
 // Where V8 merges pairs of vectors into 256-bit ones, those 8 accumulators become 4, too few to hide the latency of
@@ -18,137 +18,6 @@ export function useWideTiles(on: bool): void {
   wideTiles = on;
 }
 
-/** c[r][0…8] += sum over k < count of x_r[k] * panel[k][0…8], for four rows of x; rows of c are `cStride` bytes apart.
- * Sums start at zero and join c at the end: over several pieces of a long row that loses less than one chain. */
-// @inline
-export function panelTile(
-  x0: usize,
-  x1: usize,
-  x2: usize,
-  x3: usize,
-  panel: usize,
-  panelStep: usize,
-  count: i32,
-  c: usize,
-  cStride: usize,
-): void {
-  const c1 = c + cStride;
-  const c2 = c1 + cStride;
-  const c3 = c2 + cStride;
-  let a00 = f32x4.splat(0);
-  let a01 = f32x4.splat(0);
-  let a10 = f32x4.splat(0);
-  let a11 = f32x4.splat(0);
-  let a20 = f32x4.splat(0);
-  let a21 = f32x4.splat(0);
-  let a30 = f32x4.splat(0);
-  let a31 = f32x4.splat(0);
-  const end = x0 + ((<usize>count) << 2);
-  while (x0 < end) {
-    const w0 = v128.load(panel);
-    const w1 = v128.load(panel, 16);
-    let x = v128.load32_splat(x0);
-    a00 = madd(x, w0, a00);
-    a01 = madd(x, w1, a01);
-    x = v128.load32_splat(x1);
-    a10 = madd(x, w0, a10);
-    a11 = madd(x, w1, a11);
-    x = v128.load32_splat(x2);
-    a20 = madd(x, w0, a20);
-    a21 = madd(x, w1, a21);
-    x = v128.load32_splat(x3);
-    a30 = madd(x, w0, a30);
-    a31 = madd(x, w1, a31);
-    panel += panelStep;
-    x0 += 4;
-    x1 += 4;
-    x2 += 4;
-    x3 += 4;
-  }
-  v128.store(c, f32x4.add(v128.load(c), a00));
-  v128.store(c, f32x4.add(v128.load(c, 16), a01), 16);
-  v128.store(c1, f32x4.add(v128.load(c1), a10));
-  v128.store(c1, f32x4.add(v128.load(c1, 16), a11), 16);
-  v128.store(c2, f32x4.add(v128.load(c2), a20));
-  v128.store(c2, f32x4.add(v128.load(c2, 16), a21), 16);
-  v128.store(c3, f32x4.add(v128.load(c3), a30));
-  v128.store(c3, f32x4.add(v128.load(c3, 16), a31), 16);
-}
-
-/**
- * panelTile for two panels, `left` and `right`, whose results lie side by side: 16 columns of c. For 256-bit registers
- * only.
- */
-export function panelPairTile(
-  x0: usize,
-  x1: usize,
-  x2: usize,
-  x3: usize,
-  left: usize,
-  right: usize,
-  panelStep: usize,
-  count: i32,
-  c: usize,
-  cStride: usize,
-): void {
-  const c1 = c + cStride;
-  const c2 = c1 + cStride;
-  const c3 = c2 + cStride;
-  let a00 = f32x4.splat(0);
-  let a01 = a00;
-  let a02 = a00;
-  let a03 = a00;
-  let a10 = a00;
-  let a11 = a00;
-  let a12 = a00;
-  let a13 = a00;
-  let a20 = a00;
-  let a21 = a00;
-  let a22 = a00;
-  let a23 = a00;
-  let a30 = a00;
-  let a31 = a00;
-  let a32 = a00;
-  let a33 = a00;
-  const end = x0 + ((<usize>count) << 2);
-  while (x0 < end) {
-    const w0 = v128.load(left);
-    const w1 = v128.load(left, 16);
-    const w2 = v128.load(right);
-    const w3 = v128.load(right, 16);
-    let x = v128.load32_splat(x0);
-    a00 = madd(x, w0, a00);
-    a01 = madd(x, w1, a01);
-    a02 = madd(x, w2, a02);
-    a03 = madd(x, w3, a03);
-    x = v128.load32_splat(x1);
-    a10 = madd(x, w0, a10);
-    a11 = madd(x, w1, a11);
-    a12 = madd(x, w2, a12);
-    a13 = madd(x, w3, a13);
-    x = v128.load32_splat(x2);
-    a20 = madd(x, w0, a20);
-    a21 = madd(x, w1, a21);
-    a22 = madd(x, w2, a22);
-    a23 = madd(x, w3, a23);
-    x = v128.load32_splat(x3);
-    a30 = madd(x, w0, a30);
-    a31 = madd(x, w1, a31);
-    a32 = madd(x, w2, a32);
-    a33 = madd(x, w3, a33);
-    left += panelStep;
-    right += panelStep;
-    x0 += 4;
-    x1 += 4;
-    x2 += 4;
-    x3 += 4;
-  }
-  addFour(c, a00, a01, a02, a03);
-  addFour(c1, a10, a11, a12, a13);
-  addFour(c2, a20, a21, a22, a23);
-  addFour(c3, a30, a31, a32, a33);
-}
-
 // @inline
 export function addFour(c: usize, a0: v128, a1: v128, a2: v128, a3: v128): void {
   a0 = f32x4.add(v128.load(c), a0);
@@ -159,42 +28,6 @@ export function addFour(c: usize, a0: v128, a1: v128, a2: v128, a3: v128): void 
   v128.store(c, a1, 16);
   v128.store(c, a2, 32);
   v128.store(c, a3, 48);
-}
-
-/** panel[k][lane] = w[lane][k] for four rows, k < count: one half (16 of each 32 bytes) of a panel of 8. */
-// @inline
-export function packHalfPanel(w0: usize, w1: usize, w2: usize, w3: usize, count: i32, panel: usize): void {
-  let left = count;
-  for (; left >= 4; left -= 4) {
-    const r0 = v128.load(w0);
-    const r1 = v128.load(w1);
-    const r2 = v128.load(w2);
-    const r3 = v128.load(w3);
-    const low01 = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
-    const low23 = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
-    const high01 = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
-    const high23 = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
-    v128.store(panel, v128.shuffle<i64>(low01, low23, 0, 2));
-    v128.store(panel, v128.shuffle<i64>(low01, low23, 1, 3), 32);
-    v128.store(panel, v128.shuffle<i64>(high01, high23, 0, 2), 64);
-    v128.store(panel, v128.shuffle<i64>(high01, high23, 1, 3), 96);
-    w0 += 16;
-    w1 += 16;
-    w2 += 16;
-    w3 += 16;
-    panel += 128;
-  }
-  for (; left > 0; left--) {
-    store<f32>(panel, load<f32>(w0));
-    store<f32>(panel, load<f32>(w1), 4);
-    store<f32>(panel, load<f32>(w2), 8);
-    store<f32>(panel, load<f32>(w3), 12);
-    w0 += 4;
-    w1 += 4;
-    w2 += 4;
-    w3 += 4;
-    panel += 32;
-  }
 }
 
 /** One dot product, read as one stream with four sums. */
