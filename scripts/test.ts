@@ -19,5 +19,7 @@ const files = named.length
     ]).sort();
 const result = spawnSync(process.execPath, ['--test', '--test-concurrency=2', ...flags, ...files], {
   stdio: 'inherit',
+  // Command lines that tests start need not look again: a fifth of the processor time of each.
+  env: { ...process.env, MARIMBA_KERNELS_BUILT: '1' },
 });
 process.exit(result.status ?? 1);

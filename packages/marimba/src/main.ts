@@ -19,14 +19,20 @@ for (const stream of [process.stdout, process.stderr]) {
 const WITHOUT_KERNELS: ReadonlySet<string> = new Set(['inspect', 'models', 'plan', 'pull', 'tokenizer']);
 
 /**
- * In the project's own tree the kernels are compiled when their sources have changed; a package brings its
- * own.
+ * In the project's own tree the kernels are compiled when their sources have changed, unless whoever starts this has
+ * seen to it (scripts/test.ts); a package brings its own.
  */
 async function buildStaleKernels(_program: Command, command: Command): Promise<void> {
   const script = new URL('../../../scripts/build-kernels.ts', import.meta.url);
   const { parent } = command;
   const name = parent?.parent ? parent.name() : command.name();
-  if (WITHOUT_KERNELS.has(name) || !import.meta.url.endsWith('.ts') || !existsSync(script)) return;
+  if (
+    WITHOUT_KERNELS.has(name) ||
+    process.env.MARIMBA_KERNELS_BUILT ||
+    !import.meta.url.endsWith('.ts') ||
+    !existsSync(script)
+  )
+    return;
   const { buildKernels } = (await import(script.href)) as { buildKernels: () => Promise<void> };
   await buildKernels();
 }
