@@ -159,13 +159,14 @@ async function placed(
   open: () => Promise<Backend>,
   spec = SPEC,
   quantizeTo: QuantizeType | null = null,
+  activations: 'int8' | 'f32' = 'int8',
 ): Promise<Map<string, Uint8Array>> {
   const backend = await open();
   try {
     const loaded: number[] = [];
     const weights = placeWeights(file, FAMILY, spec, backend, {
       quantize: quantizeTo,
-      activations: 'int8',
+      activations,
       onProgress: ({ loaded: bytes, total }) => loaded.push(bytes / (total ?? 0)),
     });
     await weights.load();
@@ -249,6 +250,22 @@ describe('weights that are multiplied by factors as they are read', () => {
         const expected = await placed(checkpoint('plain', scaledTensors(type)), open);
         assert.deepEqual(await placed(checkpoint('plain', plainTensors(type)), open, SCALED), expected);
       });
+
+  test('with f32 activations, 16 bits become 32: products as exact as those of F32', async () => {
+    const open = BACKENDS.reference;
+    for (const type of ['F16', 'BF16'] as const) {
+      const found = await placed(checkpoint('plain', plainTensors(type)), open, SCALED, null, 'f32');
+      const q = new Float32Array(found.get('0 q F32 false')!.buffer);
+      const { bytes } = plainTensors(type).get('blk.0.attn_q.weight')!;
+      const values = new Float32Array(q.length);
+      dequantize(type, bytes, values);
+      assert.deepEqual(
+        q,
+        values.map((v, i) => v * (i < 50 * 256 ? 0.3 : 4)),
+      );
+      assert.ok(found.has(`0 k ${type} false`), 'the others as they are');
+    }
+  });
 
   test('quantised meanwhile: scaled before', async () => {
     const open = BACKENDS.reference;

@@ -148,8 +148,8 @@ function placeMatrix(
 ): PlacedWeight {
   const { rows, columns } = arrangedShape(weight);
   const experts = weight.experts?.count ?? 1;
-  const type = targetType(weight, options.quantize ?? null);
   const activations = resolveActivations(options.activations ?? 'auto', spec.hiddenSize);
+  const type = targetType(weight, options.quantize ?? null, activations);
   const { layout, byteLength } = chooseLayout(type, rows / experts, columns, activations, backend.packing);
   const name = `layer ${weight.layer} ${weight.role}`;
   const address = backend.arena.allocate(byteLength * experts, name);

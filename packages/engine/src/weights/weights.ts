@@ -220,18 +220,24 @@ export const fileType = ({ sources }: FoundWeight): TensorType => sources[0]!.te
 const isFloat = (type: TensorType): boolean => type === 'F32' || type === 'F16' || type === 'BF16';
 
 /**
- * The format a matrix will have in memory: the file's, or the one it is quantised to. Scaled rows keep it: a
- * product is rounded once to the nearest value of the format (F32: 2^-24 of it, F16: 2^-11, BF16: 2^-8 at
- * most), and is exact for powers of two; rows that are quantised meanwhile are scaled before, in f32.
+ * The format a matrix will have in memory: the file's, or the one it is quantised to. Rows that are read with
+ * a factor are multiplied in f32 before they are quantised. Where they are not: F32 stays F32 (a product is
+ * rounded once, by 2^-24 of itself at most); F16 and BF16 become F32 where activations are f32, which promise
+ * to be exact for the weights as stored, and else keep their format (2^-11 and 2^-8, exact for powers of two).
  */
-export function targetType(weight: FoundWeight, quantize: QuantizeType | null): TensorType {
+export function targetType(
+  weight: FoundWeight,
+  quantize: QuantizeType | null,
+  activations: 'f32' | 'int8',
+): TensorType {
   const source = fileType(weight);
-  if (!isFloat(source) && weight.sources.some(({ runs }) => runs?.some(({ scale }) => scale !== 1)))
+  const scaled = weight.sources.some(({ runs }) => runs?.some(({ scale }) => scale !== 1));
+  if (scaled && !isFloat(source))
     throw new ModelError(
       `layer ${weight.layer} ${weight.role}: expected F32, F16 or BF16 in a weight that is multiplied by a factor, found ${source}`,
     );
-  if (!quantize || weight.precision === 'f32' || !isFloat(source)) return source;
-  return storedType(weight, quantize);
+  if (quantize && weight.precision !== 'f32' && isFloat(source)) return storedType(weight, quantize);
+  return scaled && activations === 'f32' ? 'F32' : source;
 }
 
 /**

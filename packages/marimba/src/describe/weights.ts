@@ -67,7 +67,7 @@ function placeMatrix(
   const { rows, columns } = arrangedShape(weight);
   const experts = weight.experts?.count ?? 1;
   const packing = backend === 'reference' ? null : packingRules;
-  const type = targetType(weight, quantize ?? null);
+  const type = targetType(weight, quantize ?? null, activations);
   const { layout, byteLength } = chooseLayout(type, rows / experts, columns, activations, packing);
   return { address: 0, layout, rows, columns, byteLength: byteLength * experts };
 }
