@@ -17,42 +17,63 @@ after(() => rmSync(root, { recursive: true, force: true }));
 
 /** Models that no GGUF file can say, and why. */
 const REFUSED: Readonly<Partial<Record<FamilyModel, RegExp>>> = {
+  'lfm2-moe': /; weightScale 1\.5 in layer 1 \(lfm2moe\)\./,
+  'nemotron-h': /found experts blocks \(nemotron_h\); dense blocks \(nemotron_h_moe\)\./,
   // llama.cpp's scale is 1 / √(head size); this model's is not.
   gemma3: /found scale 0\.2236\d* in layer 0 \(gemma3\)\./,
 };
 
 /** Keys that differ: ours, then llama.cpp's; undefined where a file has none. */
 type Differences = Readonly<Record<string, readonly [ours: unknown, theirs: unknown]>>;
+
 /** The converter writes this for models whose own length it does not look up. */
 const UNKNOWN_LENGTH = 2 ** 20;
+/** Keys of attention that a loader fills in alike, or that does not rotate at all. */
+const said = (architecture: string, vocabulary: number, rotary: number): Differences => ({
+  [`${architecture}.vocab_size`]: [vocabulary, undefined],
+  [`${architecture}.rope.dimension_count`]: [rotary, undefined],
+});
 const granite: Differences = {
   'granitehybrid.context_length': [512, UNKNOWN_LENGTH],
   // Of attention that `rope.scaling.finetuned` says does not rotate.
   'granitehybrid.rope.dimension_count': [undefined, 12],
   'granitehybrid.rope.freq_base': [undefined, 10_000],
-  'tokenizer.ggml.pre': ['llama-bpe', 'dbrx'],
 };
-/** Names of splitting rules that llama.cpp treats alike. */
-const falcon: Differences = { 'tokenizer.ggml.pre': ['llama-bpe', 'falcon-h1'] };
+const nemotron = (architecture: string): Differences => ({
+  [`${architecture}.context_length`]: [512, UNKNOWN_LENGTH],
+  // Of attention that never rotates here.
+  [`${architecture}.rope.dimension_count`]: [undefined, 12],
+  [`${architecture}.rope.scaling.finetuned`]: [undefined, false],
+});
 const DIFFERENCES: Readonly<Partial<Record<FamilyModel, Differences>>> = {
+  lfm2: { 'lfm2.rope.dimension_count': [16, undefined] },
   mamba2: { 'mamba2.vocab_size': [320, undefined] },
   'granite-h-dense': { ...granite, 'granitehybrid.expert_shared_feed_forward_length': [undefined, 80] },
   'granite-h-moe': granite,
-  'falcon-h1': falcon,
-  'falcon-h1-norm': falcon,
+  // The converter adds a begin token to dense Nemotrons, whatever the tokenizer says.
+  'nemotron-h-g2': { ...nemotron('nemotron_h'), 'tokenizer.ggml.add_bos_token': [false, true] },
+  'nemotron-h-moe': nemotron('nemotron_h_moe'),
   'gemma3-p6': {
-    'gemma3.vocab_size': [320, undefined],
-    'gemma3.rope.dimension_count': [16, undefined],
+    ...said('gemma3', 320, 16),
     // The hidden size through the number of heads, which is what a loader takes otherwise.
     'gemma3.attention.key_length': [undefined, 16],
     'gemma3.attention.value_length': [undefined, 16],
-    // The folder's tokenizer splits as GPT-2's; the converter knows none of it.
-    'tokenizer.ggml.pre': ['gpt-2', 'default'],
+  },
+  olmo2: said('olmo2', 320, 12),
+  olmo3: {
+    ...said('olmo2', 320, 12),
+    // The same as `rope.freq_base`, and what follows from the factor: nothing reads this key.
+    'olmo2.rope.freq_base_swa': [undefined, 500_000],
+    'olmo2.rope.scaling.yarn_attn_factor': [undefined, Math.fround(0.1 * Math.log(8) + 1)],
   },
 };
 
-/** Of descriptions for people, whose wording is not the model's. */
-const DESCRIPTIVE = /^general\.(name|size_label|basename|finetune|quantization_version)$/;
+/**
+ * Of descriptions for people, whose wording is not the model's; and the rule that splits texts, which the
+ * converter knows by a hash of the vocabulary and not for these.
+ */
+const NOT_COMPARED =
+  /^general\.(name|size_label|basename|finetune|quantization_version)$|^tokenizer\.ggml\.pre$/;
 
 async function opened(path: string): Promise<GgufCheckpoint> {
   const file = await openCheckpointPath(path);
@@ -75,7 +96,7 @@ function compareMetadata(ours: GgufCheckpoint, theirs: GgufCheckpoint, allowed: 
   const found: Record<string, readonly unknown[]> = {};
   for (const key of new Set([...ours.typedMetadata.keys(), ...theirs.typedMetadata.keys()])) {
     const [own, other] = [ours.typedMetadata.get(key), theirs.typedMetadata.get(key)];
-    if (!DESCRIPTIVE.test(key) && JSON.stringify(own?.value) !== JSON.stringify(other?.value))
+    if (!NOT_COMPARED.test(key) && JSON.stringify(own?.value) !== JSON.stringify(other?.value))
       found[key] = [own?.value, other?.value];
     else if (own && other) assert.equal(own.type, other.type, `${key}: its type`);
   }

@@ -104,18 +104,21 @@ export function mamba2Misfit({ norm, normGroups, groups, stepLimits }: Mamba2Spe
   return least > 0 || most < Number.POSITIVE_INFINITY ? `steps kept between ${least} and ${most}` : null;
 }
 
-/** What llama.cpp's Mamba-2 does not read; `wants` beside that, as the architecture does. */
+/** What llama.cpp's Mamba-2 does not read; some architectures want an inner size, some do without the norm. */
 export function mamba2Limits(
   spec: ModelSpec,
-  wants: { readonly twiceHidden?: true; readonly convBias?: true } = {},
+  {
+    twiceHidden = false,
+    normless = false,
+  }: { readonly twiceHidden?: boolean; readonly normless?: boolean } = {},
 ): string[] {
   const some = (check: (mixer: Mamba2Spec) => boolean) => allOfKind(spec.layers, 'mamba2').some(check);
   const notes: string[] = [];
-  if (wants.twiceHidden && some((m) => m.heads * m.headSize !== 2 * spec.hiddenSize))
+  if (twiceHidden && some((m) => m.heads * m.headSize !== 2 * spec.hiddenSize))
     notes.push('an inner size other than twice the hidden size, which llama.cpp refuses');
-  if (wants.convBias && some((m) => !m.convBias))
-    notes.push('no convolution bias, without which llama.cpp does not load it');
-  if (some((m) => m.norm === 'none'))
+  if (some((m) => !m.convBias))
+    notes.push('no convolution bias, without which llama.cpp does not load it or writes nonsense');
+  if (!normless && some((m) => m.norm === 'none'))
     notes.push('no norm after the gate, without which llama.cpp does not load it');
   if (some((m) => m.projectionBias)) notes.push('projection biases, with which llama.cpp does not load it');
   return notes;

@@ -9,7 +9,15 @@ import { type AttentionSpec, attentionFromGguf, plainAttention } from '../../lay
 import { denseFromGguf } from '../../layers/dense.ts';
 import { bambaSizes, type Mamba2Spec, mamba2FromGguf, mamba2Names } from '../../layers/mamba2.ts';
 import type { Family, TensorShapes } from '../family.ts';
-import { differsFrom, layerMisfit, type Misfit, mamba2Misfit, modelMisfit, uneven } from '../gguf-writing.ts';
+import {
+  differsFrom,
+  layerMisfit,
+  type Misfit,
+  mamba2Limits,
+  mamba2Misfit,
+  modelMisfit,
+  uneven,
+} from '../gguf-writing.ts';
 import { GGUF_NAMES, OWN_NAMES } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED, type WeightScales } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
@@ -152,16 +160,23 @@ function layerProblem({ mixers, feedForward }: LayerSpec): Misfit {
   if (!attention.rope) return 'attention without rotary positions';
   if (feedForward?.kind !== 'dense') return 'no dense feed-forward';
   const { heads, kvHeads, headSize, rope } = attention;
-  const { size } = feedForward;
+  const { size, bias } = feedForward;
   const plain = { ...plainAttention(heads, kvHeads, headSize), rope };
   if (rope.scaling || rope.rotary !== headSize)
     return 'rotary positions that are scaled or of a part of each head';
   return (
-    differsFrom(attention, plain) ??
+    differsFrom(attention, plain, ['inputBias', 'outputBias']) ??
     mamba2Misfit(mamba) ??
-    (mamba.projectionBias ? 'projection biases' : null) ??
-    differsFrom(feedForward, { kind: 'dense', size, gated: true, activation: 'silu', bias: false })
+    differsFrom(feedForward, { kind: 'dense', size, gated: true, activation: 'silu', bias })
   );
+}
+
+function limits(spec: ModelSpec): string[] {
+  const bias = allOfKind(spec.layers, 'attention').some(({ outputBias }) => outputBias);
+  return [
+    ...mamba2Limits(spec, { normless: true }),
+    ...(bias ? ['a bias on the output of attention, which llama.cpp ignores'] : []),
+  ];
 }
 
 const LAYER = 'model.layers.N.';
@@ -179,6 +194,7 @@ export const falconH1: Family = {
       write: {
         mixers: ['attention', 'mamba2'],
         misfit,
+        limits,
         foldsScales: true,
         keys({ layers }) {
           const [{ headSize } = { headSize: 0 }] = allOfKind(layers, 'attention');

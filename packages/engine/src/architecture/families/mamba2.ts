@@ -87,7 +87,7 @@ function misfit(spec: ModelSpec): Misfit {
   return modelMisfit(spec) ?? plain ?? uneven(allOfKind(spec.layers, 'mamba2'), 'Mamba-2 sizes');
 }
 
-const limits = (spec: ModelSpec) => mamba2Limits(spec, { twiceHidden: true, convBias: true });
+const limits = (spec: ModelSpec) => mamba2Limits(spec, { twiceHidden: true });
 
 /** Hugging Face's files, and Codestral Mamba's. */
 const PREFIXES = ['', 'model.'];

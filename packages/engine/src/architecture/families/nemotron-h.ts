@@ -263,6 +263,8 @@ const NAMES: TensorNames = { ...GGUF_NAMES, feedForwardNorm: ['blk.N.attn_norm.w
 const form = (architecture: string, kind: 'dense' | 'experts'): GgufForm => ({
   architecture,
   names: NAMES,
+  // Nothing rotates, but converters put the rows in pairs.
+  pairedQk: true,
   write: {
     mixers: ['mamba2', 'attention'],
     misfit: (spec) => misfit(spec, kind),
