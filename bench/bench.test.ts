@@ -91,23 +91,32 @@ test('every figure that something is derived from is measured', () => {
 });
 
 /** One attention layer with rows of 2 bytes, and a recurrent cell. */
-function stateFile(count: number): Uint8Array {
+/** `plane`: cells say where they lie in a plane; `window`: a second cache of so many positions at most. */
+function stateFile(count: number, { plane = false, window = 0 } = {}): Uint8Array {
   const words = (...values: number[]) => new Uint8Array(Uint32Array.from(values).buffer);
   const range = Array.from({ length: count }, (_, i) => i);
-  const plane = [words(1, 2, 0), Uint8Array.from(range.flatMap((i) => [(i % 4) + 1, (i % 4) + 101]))];
+  const rows = (size: number) => [
+    words(1, 2, 0),
+    Uint8Array.from(range.slice(0, size).flatMap((i) => [(i % 4) + 1, (i % 4) + 101])),
+  ];
+  const cache = (positions: number[]) => [
+    words(1, positions.length, ...positions.flatMap((i) => (plane ? [i, 1, i, i, 0, 0] : [i, 1, 0]))),
+    words(0, 1),
+    ...rows(positions.length),
+    ...rows(positions.length),
+  ];
   return Buffer.concat([
     words(0x67677371, 3, count, ...range.map((i) => 300 + (i % 4))),
-    words(1, count, ...range.flatMap((i) => [i, 1, 0])),
-    words(0, 1),
-    ...plane,
-    ...plane,
-    words(1, count - 1, 0, 0, 77),
+    ...cache(range),
+    ...(window ? cache(range.slice(-window)) : [words(1, count - 1, 0, 0, 77)]),
   ]);
 }
 
 test('a state file of the peer is stretched by repeating what it holds', () => {
   assert.deepEqual(Buffer.from(stretchState(stateFile(4), 4)), stateFile(4));
   assert.deepEqual(Buffer.from(stretchState(stateFile(4), 10)), stateFile(10));
+  for (const kind of [{ plane: true }, { window: 6 }, { plane: true, window: 6 }])
+    assert.deepEqual(Buffer.from(stretchState(stateFile(4, kind), 10, 6)), stateFile(10, kind));
   const foreign = Buffer.from(stateFile(4));
   foreign[4] = 9;
   assert.throws(() => stretchState(foreign, 10), /version: expected 3, found 9/);

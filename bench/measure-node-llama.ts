@@ -8,6 +8,7 @@ import {
   type LlamaContext,
   type LlamaContextSequence,
   LlamaLogLevel,
+  type LlamaModel,
   type Token,
 } from 'node-llama-cpp';
 import { answer, readTask } from './children.ts';
@@ -96,7 +97,7 @@ async function measure(work: Task): Promise<Figures> {
     case 'depth':
       return depthFigures(work);
     case 'state':
-      await fillSequence(sequence, work.position);
+      await fillSequence(sequence, work.position, windowOf(model));
       return stateFigures();
     default:
       return work satisfies never;
@@ -131,11 +132,17 @@ async function sessionsFigures(work: TaskOf<'sessions'>): Promise<Figures> {
   return figures;
 }
 
+/** Positions that layers with a window see; where there are none, any number. */
+function windowOf({ fileInfo: { metadata } }: LlamaModel): number {
+  const keys = metadata as unknown as Record<string, { attention?: { sliding_window?: number } } | undefined>;
+  return keys[metadata.general.architecture]?.attention?.sliding_window ?? Number.MAX_SAFE_INTEGER;
+}
+
 async function depthFigures(work: TaskOf<'depth'>): Promise<Figures> {
   const figures: Record<string, number> = {};
   const at = async (position: number, tokens: number): Promise<LlamaContextSequence> => {
     const [fresh] = await renewContext(position + tokens + 64, 1);
-    if (position > 0) await fillSequence(fresh!, position);
+    if (position > 0) await fillSequence(fresh!, position, windowOf(model));
     return fresh!;
   };
   for (const position of work.positions) {

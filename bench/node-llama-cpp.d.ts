@@ -15,6 +15,8 @@ declare module 'node-llama-cpp' {
   }
 
   export interface LlamaModel {
+    /** Keys of the file's metadata, nested where they have dots. */
+    readonly fileInfo: { readonly metadata: { readonly general: { readonly architecture: string } } };
     createContext(options: {
       contextSize: number;
       sequences?: number;
