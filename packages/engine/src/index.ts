@@ -48,6 +48,7 @@ export type { FeedForwardSpec, LayerKind, MixerSpec, PartSpec, SpecOf } from './
 export type { MambaSpec } from './layers/mamba.ts';
 export type { Mamba2Spec } from './layers/mamba2.ts';
 export type { RopeScaling, RopeSpec } from './layers/rope.ts';
+export type { ShortConvSpec } from './layers/short-conv.ts';
 export { type LoadModelOptions, loadModel } from './load-model.ts';
 export type { Chat, ChatOptions } from './model/chat.ts';
 export type { Prompt } from './model/core.ts';

@@ -33,6 +33,7 @@ export {
   headSizes,
   innerNorms,
   localToGlobal,
+  mixers,
   positions,
   stateSizes,
   windows,

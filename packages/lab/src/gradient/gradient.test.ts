@@ -15,6 +15,7 @@ import {
   model,
   randomBatch,
   randomWeights,
+  shortConv,
 } from './testing.ts';
 
 const STEP = 2 ** -13;
@@ -68,6 +69,19 @@ const MODELS: Readonly<Record<string, { spec: ModelSpec; options?: Partial<Train
         feedForward: null,
       },
     ]),
+  },
+  'short convolutions of LFM2, with biases and without, of width 3 and 7': {
+    spec: model([
+      { mixers: [shortConv()], feedForward: dense() },
+      { mixers: [shortConv({ width: 7, bias: false })], feedForward: null },
+    ]),
+  },
+  'short convolutions beside attention, values computed again': {
+    spec: model([
+      { mixers: [shortConv({ width: 4, bias: false })], feedForward: experts() },
+      { mixers: [attention({ rope, window: 3 }), shortConv()], feedForward: null },
+    ]),
+    options: { recompute: true, balanceLoss: 0.1 },
   },
   'mamba2 without a norm, values computed again, steps between limits': {
     spec: model([

@@ -12,6 +12,7 @@ import type {
   Mamba2Spec,
   MambaSpec,
   ModelSpec,
+  ShortConvSpec,
 } from '@marimba/engine';
 import { plainExperts, UNSCALED } from '@marimba/engine/architecture';
 import { createRandom } from '@marimba/engine/measure';
@@ -113,6 +114,14 @@ export const attention = (changes: Partial<AttentionSpec> = {}): AttentionSpec =
   outputBias: true,
   headNorms: 'none',
   scale: 0.3,
+  ...changes,
+});
+
+export const shortConv = (changes: Partial<ShortConvSpec> = {}): ShortConvSpec => ({
+  kind: 'shortConv',
+  size: 13,
+  width: 3,
+  bias: true,
   ...changes,
 });
 

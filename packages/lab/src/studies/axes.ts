@@ -37,6 +37,43 @@ export function attentionPlaces(
   }));
 }
 
+/** What tables call the mixers, by their letters. */
+const MIXER_NAMES: Readonly<Record<string, string>> = {
+  M: 'Mamba',
+  S: 'Mamba-2',
+  D: 'gated DeltaNet',
+  C: 'short convolution',
+  V: 'moving average',
+  W: 'windowed attention',
+  A: 'attention',
+};
+
+/**
+ * A stack of each mixer, by its letter. With `period`, an attention layer in the middle of every so many; with
+ * `rope`, positions of this base wherever there is attention, of which recurrences need none.
+ */
+export function mixers(
+  depth: number,
+  letters: readonly string[] = ['M', 'S', 'D', 'C', 'W', 'A'],
+  options: { readonly period?: number; readonly rope?: number } = {},
+): StudyModel[] {
+  const { period, rope } = options;
+  return letters.map((letter): StudyModel => {
+    const name = MIXER_NAMES[letter] ?? letter;
+    const layers = period
+      ? Array.from({ length: depth }, (_, i) => (i % period === Math.floor(period / 2) ? 'A' : letter)).join(
+          '',
+        )
+      : letter.repeat(depth);
+    return {
+      name: period ? `${name}, attention 1:${period}` : name,
+      layers,
+      ...(rope && /[AW]/.test(layers) ? { rope } : {}),
+      axes: { mixer: name, 'share of attention': period ? `1:${period}` : letter === 'A' ? 'all' : 'none' },
+    };
+  });
+}
+
 /** Every attention layer of a letter pattern full, or windowed with each of these widths. */
 export function windows(pattern: string, widths: readonly number[]): StudyModel[] {
   return [

@@ -18,12 +18,14 @@ export interface ModelSizes {
   readonly headSize?: number;
   /** Inner size of the dense feed-forward and of each expert; 0: no feed-forward. */
   readonly feedForward: number;
-  /** Mamba's states per channel. Default 16. */
+  /** States per channel of Mamba and Mamba-2. Default 16. */
   readonly state?: number;
-  /** Mamba's inner width, as a multiple of `hidden`. Default 2. */
+  /** Inner width of Mamba and Mamba-2, as a multiple of `hidden`. Default 2. */
   readonly expand?: number;
-  /** Taps of Mamba's causal convolution. Default 4. */
+  /** Taps of the causal convolution in Mamba, Mamba-2 and gated DeltaNet. Default 4. */
   readonly convWidth?: number;
+  /** Taps of a short convolution (LFM2), a mixer by itself. Default 3. */
+  readonly shortConvWidth?: number;
   /** Positions that W layers see. Default 32. */
   readonly window?: number;
   /** Experts in layers with an `e`. Default 4. */
@@ -41,9 +43,10 @@ export interface StudyModel extends Partial<ModelSizes> {
   /** Unique in the study; tables and claims use it. */
   readonly name: string;
   /**
-   * Mixers from first to last: letters (M mamba, A attention, W windowed attention, V moving average; `e`
-   * after one for experts; `MMMA*2` repeats), or words such as "none", "all", "every 8, in the middle", "2 at
-   * the start".
+   * Mixers from first to last: letters (M Mamba, S Mamba-2, D gated DeltaNet, C short convolution, V moving
+   * average, A attention, W windowed attention; `e` after one for experts; `MMMA*2` repeats), or words such as
+   * "none", "all", "every 8, in the middle", "2 at the start", which say where attention stands among Mamba
+   * layers, or with a letter before them among others: "S: every 8, in the middle".
    */
   readonly layers: string;
   /** Where this model stands on the axes that the report plots: { attention: '1:8', place: 'middle' }. */
@@ -62,6 +65,7 @@ export function modelConfig(
   const { name: _, layers, axes: __, ...changes } = model;
   const size = { ...sizes, ...changes };
   const choices = parsePattern(layers, size.depth);
+  const mixers = new Set(choices.map(({ mixer }) => mixer));
   return {
     model_type: 'marimba',
     vocab_size: vocabularySize,
@@ -82,10 +86,23 @@ export function modelConfig(
     mamba_expand: size.expand ?? 2,
     mamba_d_conv: size.convWidth ?? 4,
     mamba_inner_norms: size.innerNorms ?? true,
+    ...ownFields(mixers, size),
     rope_theta: size.rope ?? null,
     rms_norm_eps: 1e-6,
     tie_word_embeddings: true,
     max_position_embeddings: contextLength,
+  };
+}
+
+/** Fields of mixers that most models lack: a cell's id depends on all that its configuration says. */
+function ownFields(mixers: ReadonlySet<string>, size: ModelSizes): ModelConfig {
+  const width = size.convWidth ?? 4;
+  return {
+    ...(mixers.has('mamba2')
+      ? { mamba2_d_state: size.state ?? 16, mamba2_expand: size.expand ?? 2, mamba2_d_conv: width }
+      : {}),
+    ...(mixers.has('linear_attention') ? { linear_conv_kernel_dim: width } : {}),
+    ...(mixers.has('conv') ? { conv_L_cache: size.shortConvWidth ?? 3 } : {}),
   };
 }
 

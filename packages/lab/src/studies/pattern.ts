@@ -1,8 +1,10 @@
 // How a study writes down which mixer each layer has. Two forms:
-//   letters   MMMAMMMM: M mamba, A attention, W windowed attention, V moving average (engine: layers/); a lower-case e
-//             after a letter puts experts behind it, and "MMMA*2" says it twice
+//   letters   MMMAMMMM: M Mamba, S Mamba-2, D gated DeltaNet, C short convolution, V moving average, A attention,
+//             W windowed attention (engine: `ownWords` in layers/); a lower-case e after a letter puts experts
+//             behind it, and "MMMA*2" says it twice
 //   words     "none", "all", "every 8, in the middle" (or first, last: within each period),
-//             "2 at the start" (in the middle, at the end, spread: within the whole stack)
+//             "2 at the start" (in the middle, at the end, spread: within the whole stack): where attention
+//             stands among Mamba layers, or with a letter among others: "S: every 8, last"
 import { UsageError } from '@marimba/engine';
 import { MIXER_WORDS } from '@marimba/engine/architecture';
 
@@ -47,7 +49,9 @@ function letters(pattern: string): LayerChoice[] {
 }
 
 function words(text: string, given: string, depth: number): LayerChoice[] {
-  const places = attentionPlaces(text, depth);
+  const [, letter = 'm', rest = ''] = /^(?:([a-z]): *)?(.*)$/.exec(text) ?? [];
+  const mixer = MIXER_WORDS[letter.toUpperCase()];
+  const places = mixer === undefined ? null : attentionPlaces(rest, depth);
   if (!places) {
     throw new UsageError(
       `layers: expected letters such as MMMAMMMM, "none", "all", "every 8, in the middle" or "2 at the start", found ${JSON.stringify(given)}`,
@@ -55,7 +59,7 @@ function words(text: string, given: string, depth: number): LayerChoice[] {
   }
   return Array.from(
     { length: depth },
-    (_, i): LayerChoice => ({ mixer: places.has(i) ? 'full_attention' : 'mamba', experts: false }),
+    (_, i): LayerChoice => ({ mixer: places.has(i) ? 'full_attention' : mixer!, experts: false }),
   );
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FormatError, layerStrip, UsageError } from '@marimba/engine';
+import { MIXER_WORDS } from '@marimba/engine/architecture';
 import {
   attentionPlaces,
   attentionShares,
@@ -32,10 +33,9 @@ const sizes: ModelSizes = { depth: 8, hidden: 16, heads: 2, feedForward: 32, sta
 const strip = (model: StudyModel) => layerStrip(specOf(model.name, modelConfig(model, sizes, 64, 128)));
 const pattern = (text: string, depth = 8) =>
   parsePattern(text, depth)
-    .map(
-      (l) => ({ mamba: 'M', full_attention: 'A', sliding_attention: 'W' })[l.mixer] + (l.experts ? 'e' : ''),
-    )
+    .map((l) => letterOf.get(l.mixer)! + (l.experts ? 'e' : ''))
     .join('');
+const letterOf = new Map(Object.entries(MIXER_WORDS).map(([letter, word]) => [word, letter]));
 
 test('layer patterns in letters and words', () => {
   const cases: [string, string][] = [
@@ -53,6 +53,10 @@ test('layer patterns in letters and words', () => {
     ['2 at the end', 'MMMMMMAA'],
     ['2 spread', 'MMAMMMAM'],
     ['1 spread', 'MMMMAMMM'],
+    ['SSCASSCW', 'SSCASSCW'],
+    ['S: every 4, last', 'SSSASSSA'],
+    ['C: none', 'CCCCCCCC'],
+    ['v: 2 spread', 'VVAVVVAV'],
   ];
   for (const [text, expected] of cases) assert.equal(pattern(text), expected, text);
   for (const bad of [
@@ -62,6 +66,8 @@ test('layer patterns in letters and words', () => {
     '0 spread',
     '9 spread',
     'often',
+    'X: none',
+    'S:',
     'M*0',
     '*3',
     'eMMMMMMM',

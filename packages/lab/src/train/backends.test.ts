@@ -4,7 +4,16 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LoadModelOptions, ModelSpec } from '@marimba/engine';
 import { createBackend } from '@marimba/engine/plan';
-import { attention, dense, experts, mamba, mamba2, model, randomBatch } from '../gradient/testing.ts';
+import {
+  attention,
+  dense,
+  experts,
+  mamba,
+  mamba2,
+  model,
+  randomBatch,
+  shortConv,
+} from '../gradient/testing.ts';
 import { initialise } from './initialise.ts';
 import { type OptimizerSettings, TrainingRuntime } from './runtime.ts';
 
@@ -41,6 +50,13 @@ const MODELS: Readonly<Record<string, ModelSpec>> = {
       },
     ],
     { ...odd, tiedHead: true },
+  ),
+  'short convolutions': model(
+    [
+      { mixers: [shortConv({ size: 42 })], feedForward: dense({ size: 50 }) },
+      { mixers: [shortConv({ size: 42, width: 4, bias: false })], feedForward: null },
+    ],
+    odd,
   ),
   'mamba2 in groups': model(
     [
