@@ -41,6 +41,7 @@ function translate(json: JsonObject | null, spec: ModelSpec, template: string | 
 for (const [name, model, pre] of [
   ['byte-level-gpt2', 'gpt2', 'gpt-2'],
   ['byte-level-llama3', 'gpt2', 'llama-bpe'],
+  ['byte-level-qwen35', 'gpt2', 'qwen35'],
   ['sentencepiece-prepend', 'llama', 'default'],
 ] as const) {
   test(`${name}: the translated tokenizer gives the original's tokens`, async () => {

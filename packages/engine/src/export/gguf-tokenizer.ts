@@ -26,6 +26,7 @@ const PRE_NAMES = [
   'gpt-2',
   'llama-bpe',
   'qwen2',
+  'qwen35',
   'smollm',
   'tekken',
   'gpt-4o',

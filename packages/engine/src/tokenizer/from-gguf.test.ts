@@ -57,6 +57,21 @@ for (const [name, pre] of [
   });
 }
 
+test('byte-level-qwen35 as GGUF gives the tokens of tokenizer.json, which those of qwen2 are not', () => {
+  const { tokenizer: json, cases } = fixture('byte-level-qwen35');
+  const named = (pre: string) =>
+    tokenizerFromGguf(asGguf({ tokenizer: json, cases }, { model: 'gpt2', pre }), 'model.gguf')!;
+  const encode = (pre: string) => {
+    const tokenizer = named(pre);
+    return cases.map(({ text }) => tokenizer.encode(text, { specialTokens: 'parse', addBos: false }));
+  };
+  assert.deepEqual(named('qwen35').notes, []);
+  const found = encode('qwen35');
+  cases.forEach(({ text, tokens }, i) => assert.deepEqual(found[i], tokens, JSON.stringify(text)));
+  const others = encode('qwen2').filter((tokens, i) => tokens.join() !== cases[i]!.tokens.join());
+  assert.ok(others.length > 5);
+});
+
 test('SentencePiece-style with merges gives the tokens of tokenizer.json', () => {
   const data = fixture('sentencepiece-prepend');
   const tokenizer = tokenizerFromGguf(asGguf(data, { model: 'llama' }), 'model.gguf')!;

@@ -14,8 +14,9 @@ export interface PreKind {
 
 const plain: Omit<PreKind, 'patterns'> = { ignoreMerges: false, addBos: false, normalization: null };
 const contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
-const wordsAndRest = (digits: string) =>
-  `${contractions}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+/** `letter`: what a word consists of, as the inside of a class. */
+const wordsAndRest = (digits: string, letter = '\\p{L}') =>
+  `${contractions}|[^\\r\\n\\p{L}\\p{N}]?[${letter}]+|${digits}| ?[^\\s${letter}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 const upper = '[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]';
 const lower = '[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]';
 const casedWords = (suffix: string, digits: string) =>
@@ -30,6 +31,8 @@ const llama3: PreKind = {
   addBos: true,
 };
 const qwen2: PreKind = { ...plain, patterns: [wordsAndRest('\\p{N}')], normalization: 'NFC' };
+/** Marks stay with their letters. */
+const qwen35: PreKind = { ...qwen2, patterns: [wordsAndRest('\\p{N}', '\\p{L}\\p{M}')] };
 const starcoder: PreKind = { ...plain, patterns: ['\\p{N}', gpt2Pattern] };
 const deepseekCoder: PreKind = {
   ...plain,
@@ -71,6 +74,7 @@ const kinds: ReadonlyMap<string, PreKind> = new Map([
   ...['starcoder', 'refact', 'command-r', 'smollm', 'codeshell', 'exaone', 'minerva-7b'].map(
     (name) => [name, starcoder] as const,
   ),
+  ['qwen35', qwen35],
   ['deepseek-coder', deepseekCoder],
   ['deepseek-v3', deepseek3],
   ['falcon', falcon],

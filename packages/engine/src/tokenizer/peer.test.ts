@@ -1,5 +1,5 @@
-// Against @huggingface/tokenizers: the small vocabularies of fixtures/tokenizers with the tokens and texts it
-// gives.
+// Against Hugging Face's tokenizers: the small vocabularies of fixtures/tokenizers with the tokens and texts
+// that they give.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -19,6 +19,7 @@ function readFixture(name: string): Fixture {
 const names = [
   'byte-level-gpt2',
   'byte-level-llama3',
+  'byte-level-qwen35',
   'sentencepiece-prepend',
   'sentencepiece-metaspace',
   'sentencepiece-unknown',
