@@ -164,7 +164,10 @@ class JinjaChatTemplate implements ChatTemplate {
     const by = role === 'assistant' || role === 'system' ? role : 'written';
     const written = (text: string) => protect(text, 'written');
     const out: Record<string, unknown> = { role, content: protect(content, by) };
-    if (reasoning !== undefined) out.reasoning_content = protect(reasoning, 'assistant');
+    if (reasoning !== undefined) {
+      out.reasoning_content = protect(reasoning, 'assistant');
+      out.thinking = out.reasoning_content; // what gpt-oss and LFM2.5 read
+    }
     if (name !== undefined) out.name = written(name);
     if (toolCallId !== undefined) out.tool_call_id = written(toolCallId);
     if (toolCalls !== undefined && toolCalls.length > 0) {

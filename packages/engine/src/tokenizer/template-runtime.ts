@@ -1,10 +1,11 @@
 // Runs a Jinja chat template with limits. Templates come out of downloaded files: one that loops or grows
 // without end is stopped with an error instead of taking the process down. Parsing and evaluation are those
-// of @huggingface/jinja; the environment (whitespace control, raise_exception, strftime_now) follows
-// transformers' `apply_chat_template`.
+// of @huggingface/jinja, mended where it prints or strips otherwise than Jinja; the environment (whitespace
+// control, raise_exception, strftime_now) follows transformers' `apply_chat_template`.
 
 import * as jinja from '@huggingface/jinja';
 import { FormatError, UsageError } from '../errors.ts';
+import { printed, stripped, type TemplateValue } from './template-values.ts';
 
 const LONGEST_TEMPLATE = 1 << 20;
 const LONGEST_TEXT = 1 << 27;
@@ -15,9 +16,7 @@ const LONGEST_LIST = 1 << 20;
 
 // The part of the package that is used. Its declarations import each other without file endings, so
 // `nodenext` sees `any` where bundlers see types; these hold for both.
-interface JinjaValue {
-  readonly value: unknown;
-}
+type JinjaValue = TemplateValue;
 interface JinjaEnvironment {
   readonly variables: Map<string, unknown>;
   set(name: string, value: unknown): unknown;
@@ -31,6 +30,23 @@ const Interpreter = jinja.Interpreter as unknown as new (environment: JinjaEnvir
 const parseTemplate: (source: string) => object = (source) =>
   jinja.parse(jinja.tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
 
+/** A node of a parsed template, as far as it is looked at here. */
+interface JinjaNode {
+  readonly type?: unknown;
+  readonly value?: unknown;
+  readonly operand?: unknown;
+  readonly filter?: JinjaNode;
+  readonly operator?: { readonly value?: unknown };
+  readonly left?: unknown;
+  readonly right?: unknown;
+  readonly callee?: JinjaNode & { readonly object?: unknown; readonly computed?: unknown };
+  readonly property?: JinjaNode;
+  readonly args?: readonly unknown[];
+}
+
+/** Statements that write nothing. */
+const SILENT: ReadonlySet<string> = new Set(['Set', 'Macro', 'Comment', 'Break', 'Continue']);
+
 /** An error that the template raises about the messages (`raise_exception`). */
 class Refusal extends Error {}
 
@@ -42,12 +58,46 @@ class LimitedInterpreter extends Interpreter {
   override evaluate(statement: unknown, environment: unknown): JinjaValue {
     this.#spend(1);
     this.#noteLoop(statement);
-    const result = super.evaluate(statement, environment);
+    const text = this.#mended((statement ?? {}) as JinjaNode, environment);
+    const result = text === null ? super.evaluate(statement, environment) : this.#text(text, environment);
     const length = lengthOf(result.value);
     if (length > LONGEST_LIST) this.#checkLength(result.value, length);
     if (typeof statement === 'object' && statement !== null && this.#iterables.has(statement))
       this.#spend(2 * length);
     return result;
+  }
+
+  /** What a list of statements writes: the package drops None and writes booleans in lower case. */
+  evaluateBlock(statements: readonly JinjaNode[], environment: unknown): JinjaValue {
+    let text = '';
+    for (const statement of statements) {
+      const value = this.evaluate(statement, environment);
+      if (!SILENT.has(`${statement.type}`)) text += printed(value);
+      if (text.length > LONGEST_TEXT) this.#checkLength(text, text.length);
+    }
+    return this.#text(text, environment);
+  }
+
+  #text(text: string, environment: unknown): JinjaValue {
+    return super.evaluate({ type: 'StringLiteral', value: text }, environment);
+  }
+
+  /** The text that an expression makes where the package makes another, or fails; null for all others. */
+  #mended(node: JinjaNode, environment: unknown): string | null {
+    if (node.type === 'FilterExpression')
+      return node.filter?.type === 'Identifier' && node.filter.value === 'string'
+        ? printed(this.evaluate(node.operand, environment))
+        : null;
+    if (node.type === 'BinaryExpression')
+      return node.operator?.value === '~'
+        ? printed(this.evaluate(node.left, environment)) + printed(this.evaluate(node.right, environment))
+        : null;
+    const { callee, args } = node;
+    const method = node.type === 'CallExpression' && !callee?.computed ? callee?.property?.value : null;
+    if ((method !== 'strip' && method !== 'lstrip' && method !== 'rstrip') || args?.length !== 1) return null;
+    const { value: text } = this.evaluate(callee?.object, environment);
+    const { value: set } = this.evaluate(args[0], environment);
+    return typeof text === 'string' && typeof set === 'string' ? stripped(text, method, set) : null;
   }
 
   #spend(steps: number): void {
