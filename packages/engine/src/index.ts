@@ -42,6 +42,7 @@ export type {
   XtcOptions,
 } from './generate/types.ts';
 export type { AttentionSpec } from './layers/attention.ts';
+export type { DeltaNetSpec } from './layers/delta-net.ts';
 export type { DenseSpec } from './layers/dense.ts';
 export type { ExpertsSpec, SharedExpertSpec } from './layers/experts.ts';
 export type { FeedForwardSpec, LayerKind, MixerSpec, PartSpec, SpecOf } from './layers/index.ts';

@@ -45,6 +45,10 @@ const nemotron = (architecture: string): Differences => ({
   [`${architecture}.rope.dimension_count`]: [undefined, 12],
   [`${architecture}.rope.scaling.finetuned`]: [undefined, false],
 });
+/** Of layers whose list an interval says; the converter writes 4 always. */
+const interval = (architecture: string): Differences => ({
+  [`${architecture}.full_attention_interval`]: [3, 4],
+});
 const DIFFERENCES: Readonly<Partial<Record<FamilyModel, Differences>>> = {
   lfm2: { 'lfm2.rope.dimension_count': [16, undefined] },
   mamba2: { 'mamba2.vocab_size': [320, undefined] },
@@ -53,6 +57,11 @@ const DIFFERENCES: Readonly<Partial<Record<FamilyModel, Differences>>> = {
   // The converter adds a begin token to dense Nemotrons, whatever the tokenizer says.
   'nemotron-h-g2': { ...nemotron('nemotron_h'), 'tokenizer.ggml.add_bos_token': [false, true] },
   'nemotron-h-moe': nemotron('nemotron_h_moe'),
+  'qwen3.5-tied': interval('qwen35'),
+  'qwen3.5-untied': interval('qwen35'),
+  'qwen3.5-moe': interval('qwen35moe'),
+  // No layer is dense.
+  'qwen3-next': { 'qwen3next.feed_forward_length': [undefined, 64] },
   'gemma3-p6': {
     ...said('gemma3', 320, 16),
     // The hidden size through the number of heads, which is what a loader takes otherwise.

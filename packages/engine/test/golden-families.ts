@@ -36,16 +36,7 @@ export type FamilySource = 'folder' | 'f32' | 'q8_0';
  * What is refused until its family is written: the test asserts the refusal, so that a family that runs must
  * take its lines out. `NAME` is the folder, `NAME.gguf` all GGUF files of it.
  */
-const PENDING: ReadonlySet<string> = new Set([
-  'qwen3.5-tied',
-  'qwen3.5-tied.gguf',
-  'qwen3.5-untied',
-  'qwen3.5-untied.gguf',
-  'qwen3.5-moe',
-  'qwen3.5-moe.gguf',
-  'qwen3-next',
-  'qwen3-next.gguf',
-]);
+const PENDING: ReadonlySet<string> = new Set();
 
 export const isPending = (name: FamilyModel, source: FamilySource): boolean =>
   PENDING.has(source === 'folder' ? name : `${name}.gguf`);

@@ -2,8 +2,9 @@
 // families/index.ts.
 import type { ConfigReader } from '../formats/config-reader.ts';
 import type { TypedMetadataValue } from '../formats/gguf-values.ts';
+import type { RowRun } from '../formats/rows.ts';
 import type { MixerSpec } from '../layers/index.ts';
-import type { TensorNames } from './roles.ts';
+import type { Role, TensorNames } from './roles.ts';
 import type { ModelSpec } from './spec.ts';
 
 /** A tensor's shape; undefined when the file has none of that name. */
@@ -45,6 +46,11 @@ export interface GgufWriting {
    * by itself where it is the embedding otherwise.
    */
   readonly foldsScales?: boolean;
+  /**
+   * The columns of a weight in the order of the file, where it is another than the weight's; null or absent:
+   * the same.
+   */
+  columnOrder?(role: Role, spec: ModelSpec, layer: number): readonly RowRun[] | null;
   /** Keys that are a list where layers differ, 0 for a layer without the part. */
   readonly perLayer?: readonly string[];
   /** What llama.cpp reads otherwise than this engine: "the model has …". */

@@ -23,6 +23,7 @@ export {
 } from '../plan/ops/op.ts';
 export {
   attentionBackwardScratchBytes,
+  deltaScanBackwardScratchBytes,
   scanBackwardScratchBytes,
   ssdBackwardScratchBytes,
 } from '../plan/ops/scratch.ts';

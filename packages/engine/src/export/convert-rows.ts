@@ -3,7 +3,7 @@
 import { FormatError } from '../errors.ts';
 import { dequantize } from '../formats/dequantize.ts';
 import { quantize, type WritableTensorType } from '../formats/quantize.ts';
-import { countRows, type RowRun, rowScales } from '../formats/rows.ts';
+import { countRows, type RowRun, rowNumbers, rowScales } from '../formats/rows.ts';
 import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { SourceHandle, TensorType } from '../formats/types.ts';
 
@@ -24,6 +24,8 @@ export interface ConvertJob {
   readonly negateExp: boolean;
   /** Added to every value: Hugging Face may store norms zero-centred. */
   readonly add: number;
+  /** The columns in their new order; null: as they are. */
+  readonly columnRuns: readonly RowRun[] | null;
   /** Where the result goes in the new file. */
   readonly to: number;
 }
@@ -47,10 +49,12 @@ export const addLoss = (a: Loss, b: Loss): Loss => ({
 export function convertRows(job: ConvertJob, raw: Uint8Array): { bytes: Uint8Array; loss: Loss } {
   const { type, target, columns, runs } = job;
   const scaled = runs.some(({ scale }) => scale !== 1);
-  if (type === target && !job.negateExp && !job.add && !scaled) return { bytes: raw, loss: NO_LOSS };
+  const isCopy = type === target && !scaled && !job.negateExp && !job.add && !job.columnRuns;
+  if (isCopy) return { bytes: raw, loss: NO_LOSS };
   const values = new Float32Array(countRows(runs) * columns);
   dequantize(type, raw, values);
   if (scaled) scaleRows(values, job);
+  if (job.columnRuns) reorderColumns(values, columns, job.columnRuns);
   if (job.negateExp) for (let i = 0; i < values.length; i++) values[i] = -Math.exp(values[i]!);
   if (job.add) for (let i = 0; i < values.length; i++) values[i] = values[i]! + job.add;
   checkFinite(job, values, 'finite weights', 'The file is damaged.');
@@ -64,6 +68,14 @@ function scaleRows(values: Float32Array, { runs, columns }: ConvertJob): void {
   for (let row = 0; row * columns < values.length; row++) {
     const scale = scaleOf(row);
     for (let i = row * columns; i < (row + 1) * columns; i++) values[i] = values[i]! * scale;
+  }
+}
+
+function reorderColumns(values: Float32Array, columns: number, runs: readonly RowRun[]): void {
+  const order = Uint32Array.from([...rowNumbers(runs)], ({ row }) => row);
+  for (let row = 0; row < values.length; row += columns) {
+    const old = values.slice(row, row + columns);
+    order.forEach((from, to) => (values[row + to] = old[from]!));
   }
 }
 

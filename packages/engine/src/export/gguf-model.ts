@@ -12,6 +12,7 @@ import {
   composeRuns,
   layoutRows,
   pairsOfHalves,
+  type RowRun,
   type RowSource,
   rowLength,
   rowNumbers,
@@ -47,6 +48,8 @@ export interface GgufTensor {
   readonly negateExp: boolean;
   /** Hugging Face may store norms zero-centred, GGUF what values are multiplied by. */
   readonly add: number;
+  /** Its columns in the order of the file; null: as they are. */
+  readonly columnRuns: readonly RowRun[] | null;
 }
 
 export interface GgufContents {
@@ -160,6 +163,7 @@ function tensorsOf(
       sourceType: parts[0]!.tensor.type,
       negateExp: first!.logOfNegative ?? false,
       add: first!.offsetNorm ? spec.normOffset : 0,
+      columnRuns: form.write.columnOrder?.(first!.role, spec, first!.layer) ?? null,
     };
   });
 }
@@ -256,6 +260,7 @@ function ropeFactors(spec: ModelSpec, form: WritableForm): GgufTensor | null {
     sourceType: 'F32',
     negateExp: false,
     add: 0,
+    columnRuns: null,
   };
 }
 

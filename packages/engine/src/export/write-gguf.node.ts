@@ -143,6 +143,7 @@ function* jobsOf(tensors: readonly GgufTensor[], layout: GgufLayout): Generator<
           columns,
           negateExp: tensor.negateExp,
           add: tensor.add,
+          columnRuns: tensor.columnRuns,
           to,
         };
         to += byteLengthOf(tensor.type, count * columns);

@@ -4,7 +4,7 @@
 import type { TypedMetadataValue } from '../formats/gguf-values.ts';
 import { f32, text, u32 } from '../formats/gguf-values.ts';
 import { attend, rope } from '../plan/ops/attention.ts';
-import { linear, rmsNorm } from '../plan/ops/dense.ts';
+import { gatedActivation, linear, rmsNorm } from '../plan/ops/dense.ts';
 import { type DerivedVector, type GgufLayer, type Layer, type LayerTensor, matrix, vector } from './layer.ts';
 import {
   type RopeScaling,
@@ -37,6 +37,8 @@ export interface AttentionSpec {
    * all heads at once (OLMo 2).
    */
   readonly headNorms: 'none' | 'perHead' | 'whole';
+  /** The heads' results are multiplied by the sigmoid of a projection of their own (Qwen 3.5). */
+  readonly outputGate: boolean;
   /** Multiplies the scores before the softmax; 1 / sqrt(headSize) in most models. */
   readonly scale: number;
 }
@@ -52,6 +54,7 @@ export const plainAttention = (heads: number, kvHeads: number, headSize: number)
   inputBias: false,
   outputBias: false,
   headNorms: 'none',
+  outputGate: false,
   scale: 1 / Math.sqrt(headSize),
 });
 
@@ -66,6 +69,7 @@ export type AttentionRole =
   | 'oBias'
   | 'qNorm'
   | 'kNorm'
+  | 'attentionGate'
   | 'ropeFactors';
 
 export const attention: Layer<AttentionSpec, AttentionRole, never> = {
@@ -87,6 +91,7 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
         : []),
       ...(a.outputBias ? [vector('oBias', [hiddenSize])] : []),
       ...headNorms(a),
+      ...(a.outputGate ? [matrix('attentionGate', [queries, hiddenSize])] : []),
       ...(a.rope?.scaling?.kind === 'tensor' ? [vector('ropeFactors', [a.rope.rotary / 2])] : []),
     ];
   },
@@ -119,7 +124,9 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
     }
     // [T, heads * headSize]
     const y = attend(p, q, k, v, { heads, kvHeads, headSize, window, scale, cache: cache() });
-    return linear(p, y, weight('o'), { bias: find('oBias'), addTo });
+    const gate = a.outputGate ? linear(p, input, weight('attentionGate')) : null; // [T, heads * headSize]
+    const gated = gate ? gatedActivation(p, gate, y, 'sigmoid') : y;
+    return linear(p, gated, weight('o'), { bias: find('oBias'), addTo });
   },
 
   ggufNames: {
@@ -147,6 +154,7 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
     oBias: ['model.layers.N.self_attn.o_proj.bias'],
     qNorm: ['model.layers.N.self_attn.q_norm.weight'],
     kNorm: ['model.layers.N.self_attn.k_norm.weight'],
+    attentionGate: ['model.layers.N.self_attn.gate_proj.weight'],
     ropeFactors: [],
   },
 
@@ -240,6 +248,7 @@ export function attentionFromGguf({
     inputBias: shapeOf('attn_q.bias') !== undefined,
     outputBias: shapeOf('attn_output.bias') !== undefined,
     headNorms: normed === undefined ? 'none' : normed > headSize ? 'whole' : 'perHead',
+    outputGate: false,
     scale: 1 / Math.sqrt(headSize),
   };
 

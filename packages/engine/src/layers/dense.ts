@@ -24,6 +24,15 @@ export interface DenseSpec {
   readonly bias: boolean;
 }
 
+/** SwiGLU without biases. */
+export const plainDense = (size: number): DenseSpec => ({
+  kind: 'dense',
+  size,
+  gated: true,
+  activation: 'silu',
+  bias: false,
+});
+
 export type DenseRole = 'gate' | 'up' | 'down' | 'gateBias' | 'upBias' | 'downBias';
 
 export const dense: Layer<DenseSpec, DenseRole, never> = {

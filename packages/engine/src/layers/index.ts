@@ -1,6 +1,7 @@
 // All kinds of layer. To add one: a file here, and its name in three lines below (see CONTRIBUTING.md).
 
 import { type AttentionRole, type AttentionSpec, attention } from './attention.ts';
+import { type DeltaNetRole, type DeltaNetSpec, deltaNet } from './delta-net.ts';
 import { type DenseRole, type DenseSpec, dense } from './dense.ts';
 import { type EmaRole, type EmaSpec, ema } from './ema.ts';
 import { type ExpertsRole, type ExpertsSpec, experts } from './experts.ts';
@@ -10,7 +11,7 @@ import { type Mamba2Role, type Mamba2Spec, mamba2 } from './mamba2.ts';
 import { type ShortConvRole, type ShortConvSpec, shortConv } from './short-conv.ts';
 
 /** A part that mixes positions, carrying a state from token to token. */
-export type MixerSpec = MambaSpec | Mamba2Spec | AttentionSpec | EmaSpec | ShortConvSpec;
+export type MixerSpec = MambaSpec | Mamba2Spec | AttentionSpec | DeltaNetSpec | EmaSpec | ShortConvSpec;
 /** A part that works on each position alone. */
 export type FeedForwardSpec = DenseSpec | ExpertsSpec;
 
@@ -24,6 +25,7 @@ export type LayerRole =
   | MambaRole
   | Mamba2Role
   | AttentionRole
+  | DeltaNetRole
   | EmaRole
   | ShortConvRole
   | DenseRole
@@ -34,7 +36,7 @@ type AnyLayer<Spec> = Omit<Layer<Spec, LayerRole>, 'ownNames'> & {
   readonly ownNames: Readonly<Partial<Record<LayerRole, readonly string[]>>>;
 };
 
-export const MIXERS = { mamba, mamba2, attention, ema, shortConv } as const satisfies {
+export const MIXERS = { mamba, mamba2, attention, deltaNet, ema, shortConv } as const satisfies {
   [K in MixerSpec['kind']]: AnyLayer<SpecOf<K>>;
 };
 export const FEED_FORWARDS = { dense, experts } as const satisfies {

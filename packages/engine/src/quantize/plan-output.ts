@@ -93,6 +93,7 @@ function fromGguf(checkpoint: GgufCheckpoint, found: readonly FoundWeight[], typ
       parts: [whole(entry)],
       negateExp: false,
       add: 0,
+      columnRuns: null,
     };
   });
   // Parts become one file; an earlier quantiser's importance matrix (`quantize.*`) says nothing about this

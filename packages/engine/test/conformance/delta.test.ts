@@ -2,7 +2,7 @@
 // same outputs and the same state, bit for bit.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { deltaScanScratchBytes } from '../../src/plan/ops/scratch.ts';
+import { deltaScanBackwardScratchBytes, deltaScanScratchBytes } from '../../src/plan/ops/scratch.ts';
 import { encodeOp, type OpFields } from '../../src/plan/ops.ts';
 import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';
 import { checkHeld } from './held.ts';
@@ -92,6 +92,73 @@ function check(machine: KernelMachine, threads: readonly number[], scan: Case, l
   });
 }
 
+function checkBackward(machine: KernelMachine, shape: Shape, lengths: readonly number[], seed: number): void {
+  const { image, fields } = scanCase(shape, lengths, seed);
+  const { keyHeads, valueHeads, keySize, valueSize } = shape;
+  const next = randomSource(seed + 1);
+  const value = () => next() * 2 - 1;
+  const rows = sum(lengths);
+  const threadBytes = deltaScanBackwardScratchBytes(Math.max(...lengths), keySize);
+  const scratch = {
+    address: image.reserve(threadBytes * MAX_THREADS),
+    byteLength: threadBytes * MAX_THREADS,
+  };
+  const matrix = (columns: number) => image.floats(rows * (columns + 3), value);
+  const keys = keyHeads * keySize;
+  const values = valueHeads * valueSize;
+  const dqkv = matrix(2 * keys + values);
+  const { q, k, v, qkvStride, b, bStride, dt, dtStride, dtBias, a, tiled, epsilon } = fields;
+  const backward = {
+    ...{
+      rows: fields.rows,
+      segments: fields.segments,
+      q,
+      k,
+      v,
+      qkvStride,
+      b,
+      bStride,
+      dt,
+      dtStride,
+      dtBias,
+      a,
+    },
+    ...{ keyHeads, valueHeads, keySize, valueSize, tiled, epsilon },
+    ...{ dy: matrix(values), dyStride: values + 3 },
+    ...{ dq: dqkv, dk: dqkv + keys * 4, dv: dqkv + 2 * keys * 4, dqkvStride: 2 * keys + values + 3 },
+    ...{
+      db: matrix(valueHeads),
+      dbStride: valueHeads + 3,
+      ddt: matrix(valueHeads),
+      ddtStride: valueHeads + 3,
+    },
+    ...{ dALog: image.floats(valueHeads, value), dDtBias: image.floats(valueHeads, value) },
+    ...{ scratch: scratch.address, threadBytes },
+  };
+  const floats = (address: number, stride: number, columns: number, count = rows) =>
+    Array.from({ length: count }, (_, r) => ({
+      address: address + r * stride * 4,
+      byteLength: columns * 4,
+      type: 'f32' as const,
+      relative: 2e-5,
+      absolute: 2e-5,
+    }));
+  checkOp(machine, [1, MAX_THREADS], {
+    image,
+    kind: 'deltaScanBackward',
+    fields: backward,
+    outputs: [
+      ...floats(dqkv, backward.dqkvStride, 2 * keys + values),
+      ...floats(backward.db, backward.dbStride, valueHeads),
+      ...floats(backward.ddt, backward.ddtStride, valueHeads),
+      ...floats(backward.dALog, 0, valueHeads, 1),
+      ...floats(backward.dDtBias, 0, valueHeads, 1),
+    ],
+    scratch,
+    label: `${JSON.stringify(shape)}, rows ${lengths}`,
+  });
+}
+
 /** Runs the rows of the case's one segment in several steps; returns all outputs and the state, as bits. */
 function runCut(machine: KernelMachine, scan: Case, cuts: readonly number[], threads: number): Uint32Array {
   const { image, fields, states, stateLength } = scan;
@@ -158,6 +225,14 @@ for (const build of BUILDS) {
     it('drafts leave the state as it is, and give what reading gives', () => {
       for (const [i, lengths] of [[2], [13, 5], [40]].entries())
         for (const shape of SHAPES) checkHeld(machine, 'deltaScan', scanCase(shape, lengths, i), lengths);
+    });
+
+    it('deltaScanBackward: odd sizes, segments of one row and of more than a chunk of states', () => {
+      SHAPES.forEach((shape, n) => {
+        [[0], [1], [3, 0, 17, 1], [130, 2, 64]].forEach((lengths, i) => {
+          if (n < 5 || i < 3) checkBackward(machine, shape, lengths, n + i);
+        });
+      });
     });
 
     it('any cut of a sequence, by any number of threads, gives the same bits', () => {

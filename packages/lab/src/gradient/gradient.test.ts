@@ -8,6 +8,7 @@ import { type TrainingOptions, TrainingRuntime } from '../train/runtime.ts';
 import {
   attention,
   DoubleBackend,
+  deltaNet,
   dense,
   experts,
   mamba,
@@ -129,6 +130,30 @@ const MODELS: Readonly<Record<string, { spec: ModelSpec; options?: Partial<Train
         feedForward: dense({ bias: false }),
       },
     ]),
+  },
+  'gated DeltaNet, two value heads per key head': {
+    spec: model([{ mixers: [deltaNet()], feedForward: dense({ bias: false }) }]),
+  },
+  'gated DeltaNet, tiled, three value heads per key head': {
+    spec: model(
+      [{ mixers: [deltaNet({ valueHeads: 6, tiled: true, keySize: 4, valueSize: 2 })], feedForward: null }],
+      {
+        tiedHead: true,
+      },
+    ),
+  },
+  'gated DeltaNet and gated attention, zero-centred norms, values computed again': {
+    spec: model(
+      [
+        { mixers: [deltaNet({ keyHeads: 1, valueHeads: 3, valueSize: 9 })], feedForward: dense() },
+        {
+          mixers: [attention({ rope: { ...rope, rotary: 2 }, headNorms: 'perHead', outputGate: true })],
+          feedForward: experts({ renormalize: 0 }),
+        },
+      ],
+      { normOffset: 1 },
+    ),
+    options: { recompute: true },
   },
   'gelu by tanh and by erf': {
     spec: model(

@@ -3,6 +3,7 @@
 import type { OpKind, RecordedOp } from '@marimba/engine/plan';
 import { numberOf, type Rule, samePlace } from './rule.ts';
 import * as attention from './rules-attention.ts';
+import * as delta from './rules-delta.ts';
 import * as experts from './rules-experts.ts';
 import * as mamba from './rules-mamba.ts';
 import type { Tape } from './tape.ts';
@@ -146,6 +147,7 @@ const RULES: { readonly [K in OpKind]?: Rule<K> } = {
   gatedActivation,
   gatherRows,
   ...attention,
+  ...delta,
   ...experts,
   ...mamba,
 };

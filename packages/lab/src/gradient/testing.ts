@@ -6,6 +6,7 @@
 // tests give them values that f32 holds exactly.)
 import type {
   AttentionSpec,
+  DeltaNetSpec,
   DenseSpec,
   ExpertsSpec,
   LayerSpec,
@@ -113,6 +114,7 @@ export const attention = (changes: Partial<AttentionSpec> = {}): AttentionSpec =
   inputBias: true,
   outputBias: true,
   headNorms: 'none',
+  outputGate: false,
   scale: 0.3,
   ...changes,
 });
@@ -122,6 +124,17 @@ export const shortConv = (changes: Partial<ShortConvSpec> = {}): ShortConvSpec =
   size: 13,
   width: 3,
   bias: true,
+  ...changes,
+});
+
+export const deltaNet = (changes: Partial<DeltaNetSpec> = {}): DeltaNetSpec => ({
+  kind: 'deltaNet',
+  keyHeads: 2,
+  valueHeads: 4,
+  keySize: 5,
+  valueSize: 3,
+  tiled: false,
+  convWidth: 4,
   ...changes,
 });
 

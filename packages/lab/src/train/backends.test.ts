@@ -6,6 +6,7 @@ import type { LoadModelOptions, ModelSpec } from '@marimba/engine';
 import { createBackend } from '@marimba/engine/plan';
 import {
   attention,
+  deltaNet,
   dense,
   experts,
   mamba,
@@ -93,6 +94,21 @@ const MODELS: Readonly<Record<string, ModelSpec>> = {
       { mixers: [], feedForward: dense({ activation: 'none' }) },
     ],
     odd,
+  ),
+  'gated DeltaNet and gated attention': model(
+    [
+      {
+        mixers: [deltaNet({ keyHeads: 3, valueHeads: 9, keySize: 18, valueSize: 37, tiled: true })],
+        feedForward: dense({ size: 50, bias: false }),
+      },
+      {
+        mixers: [
+          attention({ heads: 3, kvHeads: 1, headSize: 14, rope, headNorms: 'perHead', outputGate: true }),
+        ],
+        feedForward: null,
+      },
+    ],
+    { ...odd, normOffset: 1 },
   ),
   'zero-centred norms around parts': model(
     [

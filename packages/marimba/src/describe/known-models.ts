@@ -76,6 +76,29 @@ const lfm2 = (
   tie_word_embeddings: true,
 });
 
+/** Qwen 3.5: heads of 256 channels with a cache, of 128 with a state. */
+const qwen35 = (
+  [hidden_size, intermediate_size, num_hidden_layers]: readonly [number, number, number],
+  [num_attention_heads, num_key_value_heads]: readonly [number, number],
+  [linear_num_key_heads, linear_num_value_heads]: readonly [number, number],
+  rest: JsonObject,
+): JsonObject => ({
+  model_type: 'qwen3_5_text',
+  hidden_size,
+  intermediate_size,
+  num_hidden_layers,
+  num_attention_heads,
+  num_key_value_heads,
+  head_dim: 256,
+  linear_num_key_heads,
+  linear_num_value_heads,
+  linear_key_head_dim: 128,
+  linear_value_head_dim: 128,
+  vocab_size: 248_320,
+  max_position_embeddings: 262_144,
+  ...rest,
+});
+
 /** The fields that differ between transformers of the llama and Qwen kind. */
 const transformer = (
   model_type: string,
@@ -348,6 +371,30 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
       moe_intermediate_size: 768,
       tie_word_embeddings: false,
     }),
+  },
+  {
+    name: 'qwen3.5-0.8b',
+    hub: 'Qwen/Qwen3.5-0.8B',
+    licence: APACHE,
+    goodFor: 'chat and tools on small machines, in long contexts',
+    publishedParameters: 752, // as llama.cpp counts its text model
+    config: qwen35([1024, 3584, 24], [8, 2], [16, 16], { tie_word_embeddings: true }),
+  },
+  {
+    name: 'qwen3.5-4b',
+    hub: 'Qwen/Qwen3.5-4B',
+    licence: APACHE,
+    goodFor: 'chat, tools and thinking, in long contexts',
+    publishedParameters: 4206,
+    config: qwen35([2560, 9216, 32], [16, 4], [16, 32], { tie_word_embeddings: true }),
+  },
+  {
+    name: 'qwen3.5-9b',
+    hub: 'Qwen/Qwen3.5-9B',
+    licence: APACHE,
+    goodFor: 'chat, tools and thinking; wants 6 GiB at 4 bits',
+    publishedParameters: 8954,
+    config: qwen35([4096, 12_288, 32], [16, 4], [16, 32], { tie_word_embeddings: false }),
   },
   {
     name: 'qwen2.5-1.5b',

@@ -18,6 +18,7 @@ import { mamba2 } from './mamba2.ts';
 import { marimba } from './marimba.ts';
 import { nemotronH } from './nemotron-h.ts';
 import { olmo } from './olmo.ts';
+import { qwen3Next, qwen35 } from './qwen3-next.ts';
 
 /** All of them. GGUF files are written in the first form that holds a model. */
 export const FAMILIES: readonly Family[] = [
@@ -35,6 +36,8 @@ export const FAMILIES: readonly Family[] = [
   falconH1,
   nemotronH,
   olmo,
+  qwen3Next,
+  qwen35,
   marimba,
 ];
 

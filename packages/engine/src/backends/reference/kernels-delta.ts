@@ -4,13 +4,33 @@ import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.
 import type { OpFields } from '../../plan/ops.ts';
 import { segmentsOf, softplus } from './kernels-mamba.ts';
 
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+/** The key head that serves value head j. */
+export const keyHeadOf = (
+  { tiled, keyHeads, valueHeads }: { tiled: number; keyHeads: number; valueHeads: number },
+  j: number,
+): number => (tiled ? j % keyHeads : Math.floor((j * keyHeads) / valueHeads));
 
 /** x / sqrt(sum of squares + epsilon) * scale */
 const normalized = (x: ArrayLike<number>, epsilon: number, scale: number): Float64Array => {
   const squares = Array.from(x).reduce((sum, value) => sum + value * value, 0);
   return Float64Array.from(x, (value) => (value / Math.sqrt(squares + epsilon)) * scale);
 };
+
+/**
+ * Where S of a value head has key channel i of column j: columns in groups of four, in which eight keys of
+ * one column follow those of another; columns and keys that are left over come after the others.
+ */
+export function placeInState(keySize: number, valueSize: number, j: number, i: number): number {
+  const inGroup = j < (valueSize & ~3);
+  if (!inGroup) return j * keySize + i;
+  const whole = keySize & ~7;
+  const group = (j & ~3) * keySize;
+  return i < whole
+    ? group + (i & ~7) * 4 + (j & 3) * 8 + (i & 7)
+    : group + whole * 4 + (j & 3) * (keySize - whole) + (i - whole);
+}
 
 /** One token of one value head; S is [valueSize][keySize]. Returns y. */
 function step(
@@ -30,15 +50,16 @@ function step(
 
 export function deltaScan(m: MemoryViews, op: OpFields<'deltaScan'>): void {
   if (liveRows(m, op.rows) === 0) return;
-  const { keyHeads, valueHeads, keySize, valueSize, epsilon } = op;
+  const { valueHeads, keySize, valueSize, epsilon } = op;
   const a = floatsAt(m, op.a, valueHeads);
   const dtBias = floatsAt(m, op.dtBias, valueHeads);
   for (const segment of segmentsOf(m, op.segments)) {
     for (let j = 0; j < valueHeads; j++) {
-      const keyHead = op.tiled ? j % keyHeads : Math.floor((j * keyHeads) / valueHeads);
+      const keyHead = keyHeadOf(op, j);
       const size = valueSize * keySize;
       const state = floatsAt(m, segment.recurrent + op.stateOffset + j * size * 4, size);
-      const S = Float64Array.from(state);
+      const place = (n: number) => placeInState(keySize, valueSize, Math.floor(n / keySize), n % keySize);
+      const S = Float64Array.from(state, (_, n) => state[place(n)]!);
       for (let t = segment.rowStart; t < segment.rowStart + segment.rowCount; t++) {
         const row = (address: number, stride: number, first: number, length: number) =>
           floatsAt(m, address + (t * stride + first) * 4, length);
@@ -54,7 +75,7 @@ export function deltaScan(m: MemoryViews, op: OpFields<'deltaScan'>): void {
         });
         row(op.y, op.yStride, j * valueSize, valueSize).set(y);
       }
-      if (!segment.held) state.set(S);
+      if (!segment.held) S.forEach((value, n) => (state[place(n)] = value));
     }
   }
 }

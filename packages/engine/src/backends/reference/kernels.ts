@@ -4,6 +4,7 @@ import type { MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields, OpKind } from '../../plan/ops.ts';
 import * as attention from './kernels-attention.ts';
 import * as attentionBackward from './kernels-backward-attention.ts';
+import * as deltaBackward from './kernels-backward-delta.ts';
 import * as denseBackward from './kernels-backward-dense.ts';
 import * as expertsBackward from './kernels-backward-experts.ts';
 import * as mambaBackward from './kernels-backward-mamba.ts';
@@ -26,6 +27,7 @@ export const referenceKernels: KernelTable = {
   ...attention,
   ...attentionBackward,
   ...delta,
+  ...deltaBackward,
   ...dense,
   ...denseBackward,
   ...experts,

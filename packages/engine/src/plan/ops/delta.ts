@@ -6,7 +6,7 @@ import type { PlacedWeight, Value } from '../recorded.ts';
 import { address, defineOp, float, integer, matrixFields } from './op.ts';
 import { deltaScanScratchBytes } from './scratch.ts';
 
-/** What deltaScan carries: S of each value head, transposed, [valueHeads][valueSize][keySize]. */
+/** What deltaScan carries: S of each value head, in the order that the kernel wants (kernels/delta/scan.ts). */
 export const deltaStateBytes = (s: DeltaSizes): number => s.valueHeads * s.valueSize * s.keySize * 4;
 
 /** Heads and their sizes. Each key head serves `valueHeads / keyHeads` value heads. */
@@ -116,3 +116,34 @@ export function deltaScan(p: PlanBuilder, operands: DeltaOperands): Value {
   );
   return y;
 }
+
+/**
+ * Gradients of deltaScan's operands. Segments begin with S = 0; states are computed again from the inputs.
+ * Those of weights are added to: `dALog`, of log(-a), and `dDtBias`. A thread has `threadBytes` of scratch
+ * (deltaScanBackwardScratchBytes of the longest segment).
+ */
+export const deltaScanBackwardOp = defineOp(
+  'deltaScanBackward',
+  {
+    ...OPERANDS,
+    ...matrixFields('dy'),
+    dq: address,
+    dk: address,
+    dv: address,
+    dqkvStride: integer,
+    ...matrixFields('db'),
+    ...matrixFields('ddt'),
+    dALog: address,
+    dDtBias: address,
+    scratch: address,
+    threadBytes: address,
+  },
+  {
+    cost: (op) => ({
+      macsPerRow: 16 * op.valueHeads * op.keySize * op.valueSize,
+      bytesPerRow: (4 * op.keyHeads * op.keySize + 3 * op.valueHeads * op.valueSize) * 4,
+      exponentialsPerRow: 3 * op.valueHeads,
+    }),
+    scratchBytes: (op, threads) => op.threadBytes * threads,
+  },
+);

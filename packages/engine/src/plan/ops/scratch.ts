@@ -32,11 +32,26 @@ export function scanScratchBytes(states: number): number {
 export const DELTA_COLUMNS = 32;
 
 /**
- * One thread's share for `deltaScan`: the query and key of a row, divided by their lengths, and the state of an
- * item for drafts.
+ * One thread's share for `deltaScan`: the query and key of a row, divided by their lengths, 16 vectors, and the state
+ * of an item for drafts.
  */
 export function deltaScanScratchBytes(keySize: number): number {
-  return roundUp(keySize * 8, 64) + DELTA_COLUMNS * keySize * 4;
+  return roundUp(keySize * 8 + 16 + 16 * 16, 64) + DELTA_COLUMNS * keySize * 4;
+}
+
+/** Columns of a state that deltaScanBackward works on at a time, and rows whose states it keeps. */
+export const DELTA_BACKWARD_COLUMNS = 8;
+export const DELTA_BACKWARD_CHUNK = 64;
+
+/**
+ * One thread's share for `deltaScanBackward`; `rows` is the longest segment. Per row q, k and their
+ * gradients, and four numbers; of a block of columns the state before each chunk, those of a chunk's rows,
+ * the carried gradient, and what each row of the chunk lacked.
+ */
+export function deltaScanBackwardScratchBytes(rows: number, keySize: number): number {
+  const kept = Math.ceil(rows / DELTA_BACKWARD_CHUNK) + DELTA_BACKWARD_CHUNK + 2;
+  const block = DELTA_BACKWARD_COLUMNS * (keySize * kept + DELTA_BACKWARD_CHUNK);
+  return roundUp((rows * (4 * keySize + 4) + block) * 4, 64);
 }
 
 /** Rows of a head's state that ssdScan copies at a time for a draft. */

@@ -2,6 +2,7 @@
 export { attention } from './attention/attention';
 export { cacheStore } from './attention/store';
 export { causalConv } from './mamba/conv';
+export { deltaScanBackward } from './delta/backward';
 export { deltaScan } from './delta/scan';
 export { add, combineExperts, gatedActivation, gatherRows } from './common/elementwise';
 export { gateRows, route } from './experts/route';
