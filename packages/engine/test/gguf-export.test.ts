@@ -68,6 +68,8 @@ const DIFFERENCES: Readonly<Partial<Record<FamilyModel, Differences>>> = {
     'gemma3.attention.key_length': [undefined, 16],
     'gemma3.attention.value_length': [undefined, 16],
   },
+  // Every layer has experts: their size, where the converter gives one of feed-forwards that no layer has.
+  'qwen3-moe': { ...said('qwen3moe', 320, 20), 'qwen3moe.feed_forward_length': [24, 80] },
   olmo2: said('olmo2', 320, 12),
   olmo3: {
     ...said('olmo2', 320, 12),

@@ -16,13 +16,20 @@ export function shownValue(value: unknown): string {
 
 export class ConfigReader {
   readonly file: string;
-  readonly #get: (field: string) => unknown;
+  readonly #value: (field: string) => unknown;
+  readonly #read = new Set<string>();
+  readonly #objects = new Map<string, ConfigReader>();
   /** Fields that were asked for and are absent, and the value that was taken instead. */
   readonly defaults = new Map<string, string | number | boolean>();
 
   constructor(file: string, get: (field: string) => unknown) {
     this.file = file;
-    this.#get = get;
+    this.#value = get;
+  }
+
+  #get(field: string): unknown {
+    this.#read.add(field);
+    return this.#value(field);
   }
 
   static ofJson(file: string, config: JsonObject): ConfigReader {
@@ -117,6 +124,16 @@ export class ConfigReader {
     }
   }
 
+  /** The same for fields that nothing has read, here and in the objects that were read. */
+  refuseUnread(fields: Parameters<ConfigReader['refuse']>[0]): void {
+    this.refuse(Object.fromEntries(Object.entries(fields).filter(([field]) => !this.#read.has(field))));
+    for (const inner of this.#objects.values()) inner.refuseUnread(fields);
+  }
+
+  hasRead(field: string): boolean {
+    return this.#read.has(field) || [...this.#objects.values()].some((inner) => inner.hasRead(field));
+  }
+
   /** A number, or a list of `length` of them: GGUF gives per-layer values as a list. */
   perLayer(field: string, length: number, min: number, max: number, fallback?: number): number[] {
     const value = this.#get(field);
@@ -145,6 +162,9 @@ export class ConfigReader {
     const value = this.#get(field);
     if (value === undefined || value === null) return null;
     if (typeof value !== 'object' || Array.isArray(value)) this.fail(field, 'an object', value);
-    return ConfigReader.ofJson(`${this.file}: ${field}`, value as JsonObject);
+    const reader =
+      this.#objects.get(field) ?? ConfigReader.ofJson(`${this.file}: ${field}`, value as JsonObject);
+    this.#objects.set(field, reader);
+    return reader;
   }
 }

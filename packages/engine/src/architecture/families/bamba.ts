@@ -44,8 +44,7 @@ function readAttendingLayers(c: ConfigReader): boolean[] {
 /** Half of each head rotates; files before transformers 5 count the dimensions in `attn_rotary_emb`. */
 function readAttention(c: ConfigReader): AttentionSpec {
   const { heads, kvHeads, headSize } = readHeads(c);
-  const parameters = c.object('rope_parameters');
-  const factor = parameters?.number('partial_rotary_factor', 0, 1, 0.5) ?? 0.5;
+  const factor = (c.object('rope_parameters') ?? c).number('partial_rotary_factor', 0, 1, 0.5);
   const rotary = Math.floor(headSize * factor);
   if (rotary < 2 || rotary % 2) c.fail('head_dim', `a size of which ${factor} is even`, headSize);
   if (c.has('attn_rotary_emb') && c.size('attn_rotary_emb', undefined, headSize) !== rotary)

@@ -24,13 +24,7 @@ import { ggufCommon, ggufLayer } from './gguf.ts';
 import { huggingFaceCommon, readHeads, readRope } from './huggingface.ts';
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
-  c.refuse({
-    mamba_use_mlp: [true],
-    attn_layer_indices: [],
-    sliding_window: [],
-    attn_logit_softcapping: [],
-    final_logit_softcapping: [],
-  });
+  c.refuse({ mamba_use_mlp: [true], attn_layer_indices: [] });
   const attention = readAttention(c);
   const mamba = readMamba(c);
   const size = c.size('intermediate_size');

@@ -3,6 +3,7 @@ import { ModelError } from '../../errors.ts';
 import { ConfigReader, shownValue } from '../../formats/config-reader.ts';
 import type { Checkpoint } from '../../formats/types.ts';
 import type { Family } from '../family.ts';
+import { GGUF_KEYS, HUGGING_FACE_FIELDS, ROPE_FIELDS } from '../number-fields.ts';
 import type { ModelSpec } from '../spec.ts';
 import { bamba } from './bamba.ts';
 import { falconH1 } from './falcon-h1.ts';
@@ -61,8 +62,9 @@ export function readSpec(checkpoint: Checkpoint): ReadSpec {
         type,
         FAMILIES.flatMap((f) => f.huggingFaceTypes),
       );
-    config.refuse({ quantization_config: [], quantization: [] });
     const spec = family.fromHuggingFace(config);
+    config.refuseUnread(HUGGING_FACE_FIELDS);
+    if (config.hasRead('rope_theta')) config.refuseUnread(ROPE_FIELDS);
     return {
       family,
       spec: { ...spec, endTokens: endTokens(checkpoint.name, checkpoint.generationConfig, spec) },
@@ -79,11 +81,11 @@ export function readSpec(checkpoint: Checkpoint): ReadSpec {
       FAMILIES.flatMap((f) => f.gguf.map((form) => form.architecture)),
     );
   const config = ConfigReader.ofMetadata(checkpoint.name, checkpoint.metadata);
-  return {
-    family,
-    spec: family.fromGguf(config, architecture, (name) => checkpoint.tensors.get(name)?.shape),
-    defaults: config.defaults,
-  };
+  const spec = family.fromGguf(config, architecture, (name) => checkpoint.tensors.get(name)?.shape);
+  config.refuseUnread(
+    Object.fromEntries(Object.entries(GGUF_KEYS).map(([key, values]) => [`${architecture}.${key}`, values])),
+  );
+  return { family, spec, defaults: config.defaults };
 }
 
 /** generation_config.json may list more end tokens than config.json. */
