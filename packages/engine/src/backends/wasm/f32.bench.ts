@@ -1,12 +1,17 @@
 // Speed of the f32 kernels on one thread: node src/backends/wasm/f32.bench.ts [relaxed|baseline] [PATTERN]
 // [cold] `cold` reads other memory before each run, so that operands come from memory, as a layer's own do when a
-// token is decoded. Sizes are those of the 3B Jamba. GMAC/s are multiply-adds; the scan counts one
-// exponential per state and row.
+// token is decoded. Sizes are those of the 3B Jamba, ssdScan's those of Granite 4.0-H (350M, micro) and Falcon-H1.
+// GMAC/s are multiply-adds; selectiveScan counts one exponential per state and row, ssdScan states times rows.
 
 import { Arena } from '../../memory/arena.ts';
 import { CACHE_TYPE_ID, headPlaneBytes, PAGE_TOKENS, planeBytes } from '../../plan/cache-layout.ts';
 import { layoutId } from '../../plan/layouts.ts';
-import { attentionScratchBytes, rawLinearScratchBytes, scanScratchBytes } from '../../plan/ops/scratch.ts';
+import {
+  attentionScratchBytes,
+  rawLinearScratchBytes,
+  scanScratchBytes,
+  ssdScratchBytes,
+} from '../../plan/ops/scratch.ts';
 import { encodeOp, type OpFields, type OpKind } from '../../plan/ops.ts';
 import { SEGMENT, SEGMENT_WORDS, stepLayout } from '../../plan/step.ts';
 import { ARENA_BASE, compileKernels, instantiateKernels, type KernelVariant } from './load-kernels.ts';
@@ -161,6 +166,40 @@ function scan(rows: number, channels: number, states: number): () => number {
   };
 }
 
+function ssd(rows: number, heads: number, headSize: number, states: number): () => number {
+  return () => {
+    const channels = heads * headSize;
+    const { segments, rows: count } = step(rows, 0, floats(channels * states), 0);
+    const stride = channels + 2 * states;
+    const x = floats(rows * stride);
+    return best('ssdScan', {
+      rows: count,
+      segments,
+      x,
+      xStride: stride,
+      dt: floats(rows * heads, (i) => (i % 100) / 20 - 5),
+      dtStride: heads,
+      dtBias: floats(heads),
+      b: x + channels * 4,
+      c: x + (channels + states) * 4,
+      bcStride: stride,
+      a: floats(heads, (i) => -1 - (i % 16)),
+      d: floats(heads),
+      y: floats(rows * channels),
+      yStride: channels,
+      heads,
+      headSize,
+      groups: 1,
+      states,
+      leastStep: 0,
+      mostStep: Number.POSITIVE_INFINITY,
+      stateOffset: 0,
+      scratch: arena.allocate(ssdScratchBytes(states), 'scratch'),
+      threadBytes: ssdScratchBytes(states),
+    });
+  };
+}
+
 function conv(rows: number, channels: number): () => number {
   return () => {
     const { segments, rows: count } = step(rows, 0, floats(channels * 3), 0);
@@ -255,6 +294,15 @@ report('linear F32 256×8192→512', 256 * 8192 * 512, 'GMAC/s', linear('F32', 2
 report('linear F32 256×160→5120', 256 * 160 * 5120, 'GMAC/s', linear('F32', 256, 160, 5120));
 for (const rows of [1, 16, 64, 256])
   report(`selectiveScan ${rows}×5120×16`, rows * 5120 * 16, 'Gexp/s', scan(rows, 5120, 16));
+for (const [heads, headSize, states] of [
+  [48, 32, 128],
+  [64, 64, 128],
+  [48, 64, 256],
+] as const)
+  for (const rows of [1, 4, 16, 256]) {
+    const name = `ssdScan ${rows}×${heads}×${headSize}×${states}`;
+    report(name, rows * heads * headSize * states, 'G/s', ssd(rows, heads, headSize, states));
+  }
 for (const rows of [1, 256]) report(`causalConv ${rows}×5120`, rows * 5120 * 4, 'GMAC/s', conv(rows, 5120));
 for (const rows of [1, 256]) report(`gatedActivation ${rows}×8192`, rows * 8192, 'G/s', gated(rows, 8192, 0));
 for (const type of ['f32', 'f16', 'q8'] as const) {

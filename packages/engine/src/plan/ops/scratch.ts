@@ -57,11 +57,11 @@ export function deltaScanBackwardScratchBytes(rows: number, keySize: number): nu
 /** Rows of a head's state that ssdScan copies at a time for a draft. */
 export const SSD_HELD_ROWS = 32;
 
-/**
- * One thread's share for `ssdScan`: two vectors of sums for each of four rows of a state, and rows of a state for
- * drafts.
- */
-export const ssdScratchBytes = (states: number): number => 128 + SSD_HELD_ROWS * states * 4;
+/** Bytes that ssdScan keeps sums, decays and products in. */
+export const SSD_PLACES = 224;
+
+/** One thread's share for `ssdScan`: places of vectors, and rows of a state for drafts. */
+export const ssdScratchBytes = (states: number): number => SSD_PLACES + SSD_HELD_ROWS * states * 4;
 
 /** Queries that an item of attention takes, at most unless one row has more. */
 export const ATTENTION_QUERIES = 80;

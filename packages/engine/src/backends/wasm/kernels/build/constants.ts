@@ -13,6 +13,7 @@ import {
   SCAN_BACKWARD_CHUNK,
   SCAN_CHANNELS,
   SSD_HELD_ROWS,
+  SSD_PLACES,
 } from '../../../../plan/ops/scratch.ts';
 import { OPTIMIZER_STATE, SUM_CHUNK } from '../../../../plan/ops/training.ts';
 import { SEGMENT, SEGMENT_WORDS } from '../../../../plan/step.ts';
@@ -35,6 +36,7 @@ const NUMBERS = {
   SCAN_BACKWARD_CHUNK,
   SCAN_CHANNELS,
   SSD_HELD_ROWS,
+  SSD_PLACES,
   SUM_CHUNK,
 };
 
