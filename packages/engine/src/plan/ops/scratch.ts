@@ -63,6 +63,8 @@ export const SSD_PLACES = 224;
 /** One thread's share for `ssdScan`: places of vectors, and rows of a state for drafts. */
 export const ssdScratchBytes = (states: number): number => SSD_PLACES + SSD_HELD_ROWS * states * 4;
 
+/** What is said of an item of attention at the start of each thread's area (kernels/attention/item-record.ts). */
+export const ATTENTION_ITEM_BYTES = 128;
 /** Queries that an item of attention takes, at most unless one row has more. */
 export const ATTENTION_QUERIES = 80;
 /** Ranges that a cache is split into at most, where several threads share one row. */
@@ -86,7 +88,7 @@ export function attentionScratchBytes(shape: AttentionShape, threads: number, de
   const perQuery = 2 * padded + 5 + 3 * PAGE_TOKENS;
   const page = PAGE_TOKENS * (headSize + padded) + 8 * headSize;
   const floats = queries * perQuery + page + 4 * PAGE_TOKENS + 16;
-  return threads * roundUp(floats * 4, 64) + deepRows * heads * ATTENTION_SPLITS * (padded + 4) * 4;
+  return threads * (ATTENTION_ITEM_BYTES + roundUp(floats * 4, 64)) + deepRows * heads * ATTENTION_SPLITS * (padded + 4) * 4;
 }
 
 /**

@@ -12,6 +12,7 @@
 // of [headSize rounded up to 16] sums, the peak and the total.
 import { firstVisible, partialBytes, positionOf, rowsPerItem, threadAreaBytes } from './shape';
 import { attendItem } from './item';
+import { describeItem, Item } from './item-record';
 import { address, liveRows, madd, nextChunk } from '../common/common';
 import { expNegative } from '../common/math';
 import { ATTENTION_SPLITS } from '../constants';
@@ -48,7 +49,8 @@ export function attention(op: usize, thread: i32, threads: i32): void {
   const perBlock = kvHeads * splits;
   const segments = address(op, ATTENTION_SEGMENTS);
   const count = segmentCount(segments);
-  const area = address(op, ATTENTION_SCRATCH) + <usize>thread * threadAreaBytes(op, perItem);
+  const item = changetype<Item>(address(op, ATTENTION_SCRATCH) + <usize>thread * threadAreaBytes(op, perItem));
+  describeItem(item, op);
   const partials = split ? address(op, ATTENTION_SCRATCH) + <usize>threads * threadAreaBytes(op, perItem) : 0;
   const items = countItems(segments, count, perItem) * perBlock;
   let s = 0;
@@ -64,10 +66,12 @@ export function attention(op: usize, thread: i32, threads: i32): void {
     const kvHead = (chunk - before) % perBlock / splits;
     const index = (chunk - before) % splits;
     const first = rowStart(segment) + block * perItem;
-    const end = min(first + perItem, rowStart(segment) + rowCount(segment));
-    const from = split ? (firstSplit + index) << shift : 0;
-    const to = split ? from + (1 << shift) : i32.MAX_VALUE;
-    attendItem(op, segment, first, end, kvHead, from, to, area, partials, splits, index);
+    item.segment = segment;
+    item.kvHead = kvHead;
+    item.firstRow = first;
+    item.from = split ? (firstSplit + index) << shift : 0;
+    item.to = split ? item.from + (1 << shift) : i32.MAX_VALUE;
+    attendItem(item, min(first + perItem, rowStart(segment) + rowCount(segment)), partials, splits, index);
     if (split && finish(op) == items) mergeAll(op, rows, shift, firstSplit, splits, partials);
   }
 }

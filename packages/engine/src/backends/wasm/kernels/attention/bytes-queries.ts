@@ -1,15 +1,15 @@
 // What goes into bytes-tiles.ts and comes out of it: queries as planes of 8 bits, sums as rows.
 import { blockSize } from './bytes-tiles';
+import { Item } from './item-record';
 import { horizontalMax, horizontalSum } from '../common/math';
 
 // @inline
 const LIMIT: f32 = 32639;
 
-/** Rounds the queries, [count][headSize] f32, into the area; `room` has space for one padded query. */
-export function packBytes(
-  from: usize, count: i32, headSize: i32, padded: i32, queries: usize, factors: usize, room: usize,
-): void {
-  const aligned = (count + 3) & ~3;
+/** Rounds the queries, [count][headSize] f32 where sums will be; the rest of the area has space for a padded one. */
+export function packBytes(item: Item): void {
+  const from = item.sums, room = item.rest, queries = item.queries, factors = item.factors;
+  const count = item.count, headSize = item.headSize, padded = item.padded, aligned = item.aligned;
   const steps = (headSize + 3) >> 2;
   memory.fill(queries, 0, <usize>aligned * <usize>(steps << 3));
   memory.fill(factors, 0, <usize>aligned << 2);
@@ -55,8 +55,10 @@ function packQuery(from: usize, headSize: i32, padded: i32, to: usize, low: usiz
   return peak / limit + horizontalSum(check);
 }
 
-/** Sums of all queries as rows of P. */
-export function sumRows(sums: usize, aligned: i32, padded: i32, to: usize): void {
+/** Sums of all queries as rows of P, where the queries were. */
+export function sumRows(item: Item): void {
+  const sums = item.sums, aligned = item.aligned, padded = item.padded;
+  let to = item.queries;
   for (let q = 0, size = 0; q < aligned; q += size) {
     size = blockSize(aligned - q);
     for (let i = 0; i < size; i++) {

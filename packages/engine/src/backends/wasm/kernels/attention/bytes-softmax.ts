@@ -1,6 +1,7 @@
 // The softmax of bytes-tiles.ts, one query per lane: turns a page's scores into weights of 16 bits under the peak of
 // their pair of pages, so that their precision does not depend on earlier pages, and updates the queries' peaks,
 // totals and sums.
+import { Item } from './item-record';
 import { PAIR_TOKENS } from './shape';
 import { blockSize } from './bytes-tiles';
 import { PAGE_TOKENS } from '../constants';
@@ -163,11 +164,10 @@ function weighFour(
  * `limits` holds for each query the largest scale of the values that it sees, and becomes 65,535 over it; the
  * factors of weights are written.
  */
-export function weighBytes(
-  scores: usize, count: usize, scales: usize, limits: usize, aligned: i32, padded: i32, sums: usize, totals: usize,
-  peaks: usize, factors: usize,
-  weights: usize, room: usize,
-): void {
+export function weighBytes(item: Item, count: usize): void {
+  const aligned = item.aligned, padded = item.padded, scores = item.scores, scales = item.scales, room = item.room;
+  const limits = item.limits, factors = item.weightFactors, weights = item.weights;
+  const sums = item.sums, totals = item.totals, peaks = item.peaks;
   const spread = room + 512;
   for (let p: usize = 0; p < count; p++) v128.store(spread + (p << 4), v128.load32_splat(scales + (p << 2)));
   for (let q = 0, size = 0; q < aligned; q += size) {

@@ -27,6 +27,8 @@
 //   values  [32 steps of 4 positions][P columns][4]
 //   starts  i32 [64], scales of values [128], zeros [16]; room; limits of weights [Q] after the factors
 import { madd } from '../common/common';
+import { scalesOf } from './codes';
+import { Item } from './item-record';
 
 /** Whether this build's byte dot adds four products to a 32-bit lane. */
 // @inline
@@ -150,10 +152,10 @@ function addFour(room: usize, factors: usize, to: usize): void {
 }
 
 /** Scores of a block with positions [first, end), which are rounded to multiples of the tile. */
-function score20(
-  plane: usize, headSize: usize, first: i32, end: i32, steps: i32, queries: usize, starts: usize, scales: usize,
-  factors: usize, scores: usize, slot: usize, room: usize,
-): void {
+function score20(item: Item, q: i32, plane: usize, slot: usize, first: i32, end: i32): void {
+  const headSize = <usize>item.headSize, steps = (item.headSize + 3) >> 2, starts = item.starts, room = item.room;
+  const scales = scalesOf(plane, item.headSize), factors = item.factors + (<usize>q << 2);
+  const queries = item.queries + <usize>q * <usize>(steps << 3), scores = item.scores + (<usize>q << 9);
   const wide = scores + (slot << 5), narrow = scores + 8192 + (slot << 4);
   for (let p = first & ~1; p < end; p += 2) {
     const at = <usize>p;
@@ -201,10 +203,10 @@ function put(to: usize, a: v128, b: v128, f0: v128, f1: v128, scale: v128): void
   v128.store(to, b, 16);
 }
 
-function score8(
-  plane: usize, headSize: usize, first: i32, end: i32, steps: i32, b: usize, starts: usize, scales: usize,
-  factors: usize, scores: usize, room: usize,
-): void {
+function score8(item: Item, q: i32, plane: usize, slot: usize, first: i32, end: i32): void {
+  const headSize = <usize>item.headSize, steps = (item.headSize + 3) >> 2, starts = item.starts, room = item.room;
+  const scales = scalesOf(plane, item.headSize), factors = item.factors + (<usize>q << 2);
+  const b = item.queries + <usize>q * <usize>(steps << 3), scores = item.scores + (<usize>q << 9) + (slot << 5);
   for (let p = first & ~3; p < end; p += 4) {
     const at = <usize>p;
     dots8(plane + at * headSize, headSize, 4, b, steps, starts + (at << 2), room);
@@ -213,10 +215,10 @@ function score8(
   }
 }
 
-function score4(
-  plane: usize, headSize: usize, first: i32, end: i32, steps: i32, b: usize, starts: usize, scales: usize,
-  factors: usize, scores: usize, room: usize,
-): void {
+function score4(item: Item, q: i32, plane: usize, slot: usize, first: i32, end: i32): void {
+  const headSize = <usize>item.headSize, steps = (item.headSize + 3) >> 2, starts = item.starts, room = item.room;
+  const scales = scalesOf(plane, item.headSize), factors = item.factors + (<usize>q << 2);
+  const b = item.queries + <usize>q * <usize>(steps << 3), scores = item.scores + (<usize>q << 9) + (slot << 4);
   for (let p = first & ~7; p < end; p += 8) {
     const at = <usize>p;
     dots4(plane + at * headSize, headSize, 4, b, steps, starts + (at << 2), room);
@@ -297,22 +299,14 @@ function add4(
  * Scores of all queries with positions [first, end) of a page, the keys' scales included; `slot` is the
  * page's place in its pair, 0 or 64.
  */
-export function scoreBytes(
-  plane: usize, scales: usize, slot: usize, first: i32, end: i32, aligned: i32, headSize: i32, queries: usize,
-  factors: usize, scores: usize,
-  starts: usize, room: usize,
-): void {
-  const steps = (headSize + 3) >> 2;
-  sumCodes(plane, first & ~7, (end + 7) & ~7, headSize, starts, room);
+export function scoreBytes(item: Item, plane: usize, slot: usize, first: i32, end: i32): void {
+  const aligned = item.aligned;
+  sumCodes(plane, first & ~7, (end + 7) & ~7, item.headSize, item.starts, item.room);
   for (let q = 0, size = 0; q < aligned; q += size) {
     size = blockSize(aligned - q);
-    const at = <usize>q;
-    const b = queries + at * <usize>(steps << 3);
-    const to = scores + (at << 9);
-    if (size == 20) score20(plane, headSize, first, end, steps, b, starts, scales, factors + (at << 2), to, slot, room);
-    else if (size == 8)
-      score8(plane, headSize, first, end, steps, b, starts, scales, factors + (at << 2), to + (slot << 5), room);
-    else score4(plane, headSize, first, end, steps, b, starts, scales, factors + (at << 2), to + (slot << 4), room);
+    if (size == 20) score20(item, q, plane, slot, first, end);
+    else if (size == 8) score8(item, q, plane, slot, first, end);
+    else score4(item, q, plane, slot, first, end);
   }
 }
 
@@ -400,20 +394,17 @@ function highPairs(a: v128, b: v128): v128 {
  * sums += weights times the values of groups of four positions [first, end) of a pair, which interleaveBytes
  * put into `values`.
  */
-export function addBytes(
-  first: i32, end: i32, aligned: i32, padded: i32, weights: usize, factors: usize, sums: usize, values: usize,
-  zeros: usize, room: usize,
-): void {
-  const steps = end - first;
-  const from = values + <usize>(first * 4 * padded);
-  const columns = <usize>padded;
+export function addBytes(item: Item, first: i32, end: i32): void {
+  const steps = end - first, aligned = item.aligned;
+  const from = item.values + <usize>(first * 4 * item.padded);
+  const columns = <usize>item.padded;
   for (let q = 0, size = 0; q < aligned; q += size) {
     size = blockSize(aligned - q);
     const at = <usize>q;
-    const b = weights + (at << 8) + <usize>(first * size * 8);
-    const to = sums + at * (columns << 2);
-    if (size == 20) add20(from, columns, steps, b, zeros, factors + (at << 2), to, room);
-    else if (size == 8) add8(from, columns, steps, b, zeros, factors + (at << 2), to, room);
-    else add4(from, columns, steps, b, zeros, factors + (at << 2), to, room);
+    const b = item.weights + (at << 8) + <usize>(first * size * 8);
+    const to = item.sums + at * (columns << 2), factors = item.weightFactors + (at << 2);
+    if (size == 20) add20(from, columns, steps, b, item.zeros, factors, to, item.room);
+    else if (size == 8) add8(from, columns, steps, b, item.zeros, factors, to, item.room);
+    else add4(from, columns, steps, b, item.zeros, factors, to, item.room);
   }
 }

@@ -14,6 +14,7 @@
 //   scores  f32 [Q][64]      weights [Q / 4][32 pairs of positions][4 queries]
 //   keys    [4][P / 2 pairs of columns][16 positions]      values [32 pairs of positions][P columns]
 //   limits  f32 [3][64]: what a query that sees a part of the page takes for its scales (limitPage); zeros [64]; room
+import { Item } from './item-record';
 import { headCodeBytes } from './cache-layout';
 import { CACHE_Q8, PAGE_TOKENS } from '../constants';
 import { madd } from '../common/common';
@@ -229,15 +230,15 @@ export function limitPage(limits: usize, keyScales: usize, valueScales: usize, l
 }
 
 /**
- * The scores of one query become 16-bit weights under the new peak, lane by lane in pairs of positions; the
- * result is their factor. `offset` is added to scores. `room` is 64 bytes that partial sums go through: kept
- * side by side in memory they pair.
+ * The scores of query `i` become 16-bit weights under the new peak, lane by lane in pairs of positions, and their
+ * factor is written. `offset` is added to scores. Partial sums go through `room`: kept side by side in memory they
+ * pair.
  */
-export function weighCodes(
-  scores: usize, keyScales: usize, offset: usize, valueScales: usize, sums: usize, padded: i32, peak: usize,
-  total: usize,
-  weights: usize, room: usize,
-): f32 {
+export function weighCodes(item: Item, i: i32, keyScales: usize, offset: usize, valueScales: usize): void {
+  const word = <usize>i << 2, padded = item.padded, room = item.room;
+  const scores = item.scores + <usize>i * (PAGE_TOKENS * 4), sums = item.sums + <usize>i * (<usize>padded << 2);
+  const peak = item.peaks + word, total = item.totals + word;
+  const weights = item.weights + (<usize>(i >> 2) << 9) + (<usize>(i & 3) << 2);
   const end = scores + PAGE_TOKENS * 4;
   const before = load<f32>(peak);
   let m0 = f32x4.splat(MASKED);
@@ -289,7 +290,7 @@ export function weighCodes(
       v128.store(at, high, 16);
     }
   }
-  return greatest / LIMIT;
+  store<f32>(item.weightFactors + word, greatest / LIMIT);
 }
 
 /** Where a plane's scales lie. */
@@ -298,10 +299,11 @@ export function scalesOf(plane: usize, headSize: i32): usize {
   return plane + headCodeBytes(CACHE_Q8, headSize);
 }
 
-/** Rounds the queries, [count][headSize] f32, into the area; `room` has space for one padded query. */
-export function packQueries(
-  from: usize, count: i32, headSize: i32, padded: i32, queries: usize, factors: usize, room: usize,
-): void {
+/** Rounds the queries, [count][headSize] f32 where sums will be; the rest of the area has space for a padded one. */
+export function packQueries(item: Item): void {
+  const count = item.count, headSize = item.headSize, padded = item.padded;
+  const queries = item.queries, factors = item.factors, room = item.rest;
+  let from = item.sums;
   const bytes = <usize>headSize << 2;
   memory.fill(room, 0, <usize>padded << 2);
   for (let i = 0; i < count; i++, from += bytes) {
@@ -315,10 +317,9 @@ export function packQueries(
  * Scores of all queries with positions [first, end) of a page, in whole blocks of 16, without the keys'
  * scales; 0 elsewhere.
  */
-export function scoreCodes(
-  plane: usize, first: i32, end: i32, count: i32, headSize: i32, padded: i32, queries: usize, factors: usize,
-  scores: usize, keys: usize,
-): void {
+export function scoreCodes(item: Item, plane: usize, first: i32, end: i32): void {
+  const count = item.count, headSize = item.headSize, padded = item.padded;
+  const queries = item.queries, factors = item.factors, scores = item.scores, keys = item.rest;
   const panelBytes = <usize>padded << 5;
   const groupBytes = <usize>padded << 3;
   memory.fill(scores, 0, <usize>((count + 3) & ~3) * (PAGE_TOKENS * 4));
@@ -339,10 +340,9 @@ export function scoreCodes(
  * sums[query] += weights[query][first…end) * values of the page; weights outside are 0 where a pair reaches
  * over the edge.
  */
-export function addCodes(
-  plane: usize, first: i32, end: i32, count: i32, headSize: i32, padded: i32, weights: usize, factors: usize,
-  sums: usize, values: usize,
-): void {
+export function addCodes(item: Item, plane: usize, first: i32, end: i32): void {
+  const count = item.count, headSize = item.headSize, padded = item.padded;
+  const weights = item.weights, factors = item.weightFactors, sums = item.sums, values = item.values;
   const rowBytes = <usize>padded << 2;
   const firstPair = first >> 1;
   const pairs = ((end + 1) >> 1) - firstPair;

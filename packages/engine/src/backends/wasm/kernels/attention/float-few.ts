@@ -6,10 +6,10 @@
 // [64][H], values [64][P].
 import { firstVisible } from './shape';
 import { fetchRows } from './float-rows';
+import { Item, positionAt } from './item-record';
 import { MASKED } from './softmax';
 import { CACHE_F32, PAGE_TOKENS } from '../constants';
 import { exp2Negative, horizontalMax, horizontalSum } from '../common/math';
-import { ATTENTION_CACHE_TYPE, ATTENTION_HEAD_SIZE } from '../op-layout';
 import { addRows, dotTile } from '../linear/tiles';
 
 
@@ -17,16 +17,14 @@ import { addRows, dotTile } from '../linear/tiles';
  * Scores of one or two queries with positions [first, end) of a page; those of whole groups of four around
  * them mean nothing.
  */
-export function scoreFew(
-  op: usize, plane: usize, finite: bool, first: i32, end: i32, queries: usize, count: i32, scores: usize, keys: usize,
-): void {
-  const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
-  const cacheType = load<i32>(op + ATTENTION_CACHE_TYPE);
+export function scoreFew(item: Item, plane: usize, first: i32, end: i32): void {
+  const headSize = item.headSize, queries = item.queries, scores = item.scores;
   const row = <usize>headSize << 2;
-  if (cacheType == CACHE_F32) keys = plane;
-  else fetchRows(cacheType, finite, plane, first, end, headSize, 0, headSize, keys + <usize>first * row, row);
+  let keys = item.rest;
+  if (item.cacheType == CACHE_F32) keys = plane;
+  else fetchRows(item, plane, first, end, 0, headSize, keys + <usize>first * row, row);
   memory.fill(scores, 0, 4 * PAGE_TOKENS * 4);
-  const q1 = count > 1 ? queries + row : queries;
+  const q1 = item.count > 1 ? queries + row : queries;
   for (let slot = first & ~3; slot < end; slot += 4) {
     const at = scores + (<usize>slot << 2);
     dotTile(keys + <usize>slot * row, row, queries, q1, headSize, at, at + PAGE_TOKENS * 4);
@@ -34,19 +32,16 @@ export function scoreFew(
 }
 
 /** Scores become weights; `start` is the page's first position. */
-export function weighFew(
-  op: usize, positions: usize, group: i32, start: i32, first: i32, end: i32, count: i32, scores: usize, sums: usize,
-  padded: i32,
-  totals: usize, peaks: usize,
-): void {
-  for (let i = 0; i < count; i++) {
-    const position = load<i32>(positions + (<usize>(i / group) << 2));
-    const low = max(first, firstVisible(op, position) - start);
+export function weighFew(item: Item, start: i32, first: i32, end: i32): void {
+  const padded = item.padded;
+  for (let i = 0; i < item.count; i++) {
+    const position = positionAt(item, i);
+    const low = max(first, firstVisible(item.op, position) - start);
     const high = min(end, position + 1 - start);
     const word = <usize>i << 2;
+    const sums = item.sums + <usize>i * (<usize>padded << 2);
     weigh(
-      scores + <usize>i * (PAGE_TOKENS * 4), low, high, end, sums + <usize>i * (<usize>padded << 2), padded,
-      peaks + word, totals + word,
+      item.scores + <usize>i * (PAGE_TOKENS * 4), low, high, end, sums, padded, item.peaks + word, item.totals + word,
     );
   }
 }
@@ -79,18 +74,15 @@ function weigh(
 }
 
 /** sums[query] += weights[query][first…end) * values of the page. */
-export function addFew(
-  op: usize, plane: usize, finite: bool, first: i32, end: i32, weights: usize, count: i32, padded: i32, sums: usize,
-  values: usize,
-): void {
-  const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
-  const cacheType = load<i32>(op + ATTENTION_CACHE_TYPE);
+export function addFew(item: Item, plane: usize, first: i32, end: i32): void {
+  const headSize = item.headSize, padded = item.padded;
   const row = <usize>padded << 2;
-  if (cacheType == CACHE_F32 && padded == headSize) values = plane;
-  else fetchRows(cacheType, finite, plane, first, end, headSize, 0, headSize, values + <usize>first * row, row);
-  for (let i = 0; i < count; i++)
+  let values = item.rest + (<usize>(PAGE_TOKENS * headSize) << 2);
+  if (item.cacheType == CACHE_F32 && padded == headSize) values = plane;
+  else fetchRows(item, plane, first, end, 0, headSize, values + <usize>first * row, row);
+  for (let i = 0; i < item.count; i++)
     addRows(
-      weights + (<usize>(i * PAGE_TOKENS + first) << 2), values + <usize>first * row, row, end - first,
-      sums + <usize>i * row,
+      item.scores + (<usize>(i * PAGE_TOKENS + first) << 2), values + <usize>first * row, row, end - first,
+      item.sums + <usize>i * row,
     );
 }

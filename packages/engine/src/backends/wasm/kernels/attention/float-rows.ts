@@ -1,5 +1,6 @@
 // Keys and values of a page as f32, for attention in f32: whole rows, or strips of 16 columns. V8 13.6 merges
 // two v128.load16x4_s into one that gives other numbers, so halves are loaded and extended.
+import { Item } from './item-record';
 import { headCodeBytes } from './cache-layout';
 import { CACHE_F16, CACHE_F32 } from '../constants';
 import { dequantizeF16, widenHalves } from '../linear/dequantize';
@@ -38,14 +39,14 @@ function widenCodes(from: usize, scale: v128, to: usize, count: i32): void {
 }
 
 /**
- * Positions [first, end) as rows of `count` floats, `stride` bytes apart. Where halves are `finite`, heads
+ * Positions [first, end) as rows of `count` floats, `stride` bytes apart. Where halves are finite, heads
  * are whole strips, and rows lie side by side.
  */
 export function fetchRows(
-  cacheType: i32, finite: bool, plane: usize, first: i32, end: i32, headSize: i32, column: i32, count: i32, to: usize,
-  stride: usize,
+  item: Item, plane: usize, first: i32, end: i32, column: i32, count: i32, to: usize, stride: usize,
 ): void {
-  if (!finite) {
+  const headSize = item.headSize, cacheType = item.cacheType;
+  if (!item.finite) {
     for (let slot = first; slot < end; slot++, to += stride)
       fetchColumns(cacheType, plane, slot, headSize, column, count, to);
     return;

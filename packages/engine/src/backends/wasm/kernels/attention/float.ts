@@ -8,92 +8,63 @@
 //   sums    [Q][P]; totals [Q], peaks [Q]
 //   scores  [block][64 positions][16 or 4], then weights
 //   strip   [16 positions][P] or [64 positions][16 columns]; room for 16 vectors
-import { FEW_QUERIES, firstVisible, groupOf, paddedHead } from './shape';
+import { FEW_QUERIES, firstVisible } from './shape';
 import { addFew, scoreFew, weighFew } from './float-few';
 import { fetchRows, finiteHalves, STRIP } from './float-rows';
 import { addSixteen, scoreFour, scoreSixteen } from './float-tiles';
+import { Item, keysAt, positionAt } from './item-record';
 import { inSixteen, maskScores, weighScores } from './softmax';
-import { headPlaneBytes } from './cache-layout';
 import { CACHE_F16, CACHE_F32, PAGE_TOKENS } from '../constants';
-import { address } from '../common/common';
-import {
-  ATTENTION_CACHE_TYPE, ATTENTION_GROUP, ATTENTION_HEAD_SIZE, ATTENTION_KV_HEADS, ATTENTION_LAYER_OFFSET,
-  ATTENTION_POSITIONS,
-} from '../op-layout';
-import { cachePage } from '../common/step';
 
-/**
- * Positions [from, to) of the cache; every query of the item sees those from `latest` to `lowest`. `page` is
- * where keys and values become f32.
- */
-export function attendFloats(
-  op: usize, segment: usize, kvHead: i32, from: i32, to: i32, latest: i32, lowest: i32, firstRow: i32, count: i32,
-  queries: usize, sums: usize, totals: usize, peaks: usize, scores: usize, page: usize,
-): void {
-  const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
-  const padded = paddedHead(op);
-  const group = groupOf(op);
-  const aligned = (count + 3) & ~3;
-  const positions = address(op, ATTENTION_POSITIONS) + (<usize>firstRow << 2);
-  const between = <usize>load<i32>(op + ATTENTION_KV_HEADS) * headPlaneBytes(
-    load<i32>(op + ATTENTION_CACHE_TYPE), headSize,
-  );
+/** Keys and values become f32 in the rest of the area. */
+export function attendFloats(item: Item): void {
+  const from = item.from, to = item.to, few = item.count < FEW_QUERIES;
   const begin = from & ~(PAGE_TOKENS - 1);
-  let finite = begin < to && lookAt(op, segment, kvHead, begin, from, to, between, page);
+  item.finite = begin < to && lookAt(item, begin);
   for (let start = begin; start < to; start += PAGE_TOKENS) {
     const first = max(0, from - start);
     const end = min(PAGE_TOKENS, to - start);
-    const keys = keysAt(op, segment, kvHead, start);
+    const keys = keysAt(item, start), values = keys + item.between;
     const following = start + PAGE_TOKENS;
-    const next = following < to && lookAt(op, segment, kvHead, following, from, to, between, page);
-    if (count < FEW_QUERIES) {
-      const values = page + (<usize>(PAGE_TOKENS * headSize) << 2);
-      scoreFew(op, keys, finite, first, end, queries, count, scores, page);
-      weighFew(op, positions, group, start, first, end, count, scores, sums, padded, totals, peaks);
-      addFew(op, keys + between, finite, first, end, scores, count, padded, sums, values);
+    const next = following < to && lookAt(item, following);
+    if (few) {
+      scoreFew(item, keys, first, end);
+      weighFew(item, start, first, end);
+      addFew(item, values, first, end);
     } else {
-      scorePage(op, keys, finite, first, end, queries, aligned, padded, scores, page);
+      scorePage(item, keys, first, end);
       const low = first & ~3, high = (end + 3) & ~3;
-      if (start + low < latest || start + high > lowest + 1) {
-        for (let i = 0; i < count; i++) {
-          const position = load<i32>(positions + (<usize>(i / group) << 2));
-          const visible = max(first, firstVisible(op, position) - start);
-          maskScores(scores, i, aligned, low, high, visible, min(end, position + 1 - start));
+      if (start + low < item.latest || start + high > item.lowest + 1) {
+        for (let i = 0; i < item.count; i++) {
+          const position = positionAt(item, i);
+          const visible = max(first, firstVisible(item.op, position) - start);
+          maskScores(item.scores, i, item.aligned, low, high, visible, min(end, position + 1 - start));
         }
       }
-      weighScores(scores, low, high, aligned, sums, padded, totals, peaks, page);
-      addPage(op, keys + between, finite, first, end, scores, aligned, padded, sums, page);
+      weighScores(item, low, high);
+      addPage(item, values, first, end);
     }
-    finite = next;
+    item.finite = next;
   }
 }
 
-/** The keys of a KV head in the page of `position`. */
-function keysAt(op: usize, segment: usize, kvHead: i32, position: i32): usize {
-  const page = cachePage(
-    segment, load<i32>(op, ATTENTION_GROUP), position,
-  ) + <usize>load<u32>(op + ATTENTION_LAYER_OFFSET);
-  return page + <usize>kvHead * headPlaneBytes(
-    load<i32>(op + ATTENTION_CACHE_TYPE), load<i32>(op + ATTENTION_HEAD_SIZE),
-  );
-}
-
 /**
- * Reads what [from, to) has in the page that begins at `start`: whether it is of halves that are all finite
+ * Reads what the item sees of the page that begins at `start`: whether it is of halves that are all finite
  * (finiteHalves).
  */
-function lookAt(
-  op: usize, segment: usize, kvHead: i32, start: i32, from: i32, to: i32, between: usize, room: usize,
-): bool {
-  const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
-  if (load<i32>(op + ATTENTION_CACHE_TYPE) != CACHE_F16 || (headSize & (STRIP - 1)) != 0) return false;
-  const first = max(0, from - start);
-  const keys = keysAt(op, segment, kvHead, start) + (<usize>(first * headSize) << 1);
-  return finiteHalves(keys, keys + between, <usize>((min(PAGE_TOKENS, to - start) - first) * headSize) << 1, room);
+function lookAt(item: Item, start: i32): bool {
+  const headSize = item.headSize;
+  if (item.cacheType != CACHE_F16 || (headSize & (STRIP - 1)) != 0) return false;
+  const first = max(0, item.from - start);
+  const keys = keysAt(item, start) + (<usize>(first * headSize) << 1);
+  const bytes = <usize>((min(PAGE_TOKENS, item.to - start) - first) * headSize) << 1;
+  return finiteHalves(keys, keys + item.between, bytes, item.rest);
 }
 
-/** Queries from rows of H floats, `count` of them, to the blocks of `aligned`. */
-export function packFloats(from: usize, count: i32, aligned: i32, headSize: i32, padded: i32, to: usize): void {
+/** Queries from rows of H floats, where sums will be, to blocks. */
+export function packFloats(item: Item): void {
+  const count = item.count, aligned = item.aligned, headSize = item.headSize, padded = item.padded, to = item.queries;
+  let from = item.sums;
   memory.fill(to, 0, <usize>(aligned * padded) << 2);
   for (let q = 0; q < count; q++) {
     const wide = inSixteen(q, aligned);
@@ -110,12 +81,9 @@ export function packFloats(from: usize, count: i32, aligned: i32, headSize: i32,
  * Scores of all queries with positions [first, end) of a page; those of whole groups of four around them mean
  * nothing.
  */
-function scorePage(
-  op: usize, plane: usize, finite: bool, first: i32, end: i32, queries: usize, aligned: i32, padded: i32,
-  scores: usize, strip: usize,
-): void {
-  const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
-  const cacheType = load<i32>(op + ATTENTION_CACHE_TYPE);
+function scorePage(item: Item, plane: usize, first: i32, end: i32): void {
+  const headSize = item.headSize, padded = item.padded, aligned = item.aligned, cacheType = item.cacheType;
+  const queries = item.queries, scores = item.scores, strip = item.rest;
   const inPlace = cacheType == CACHE_F32 && (headSize & 7) == 0;
   const row = <usize>(inPlace ? headSize : padded) << 2;
   const room = strip + (<usize>(STRIP * max(padded, 64)) << 2);
@@ -124,7 +92,7 @@ function scorePage(
     const stop = min(end, start + STRIP);
     let keys = strip;
     if (inPlace) keys = plane + <usize>start * row;
-    else fetchRows(cacheType, finite, plane, start, stop, headSize, 0, headSize, strip, row);
+    else fetchRows(item, plane, start, stop, 0, headSize, strip, row);
     const reach = (stop - start + 3) & ~3;
     let q = 0;
     for (; inSixteen(q, aligned); q += 16) {
@@ -143,12 +111,9 @@ function scorePage(
 }
 
 /** sums += weights of positions [first, end) times the values of a page. */
-function addPage(
-  op: usize, plane: usize, finite: bool, first: i32, end: i32, weights: usize, aligned: i32, padded: i32, sums: usize,
-  strip: usize,
-): void {
-  const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
-  const cacheType = load<i32>(op + ATTENTION_CACHE_TYPE);
+function addPage(item: Item, plane: usize, first: i32, end: i32): void {
+  const headSize = item.headSize, padded = item.padded, aligned = item.aligned, cacheType = item.cacheType;
+  const weights = item.scores, sums = item.sums, strip = item.rest;
   const steps = end - first;
   const stride = <usize>padded << 2;
   for (let column = 0; column < headSize; column += STRIP) {
@@ -158,7 +123,7 @@ function addPage(
     if (cacheType == CACHE_F32 && columns == STRIP) {
       row = <usize>headSize << 2;
       values = plane + <usize>first * row + (<usize>column << 2);
-    } else fetchRows(cacheType, finite, plane, first, end, headSize, column, columns, strip, row);
+    } else fetchRows(item, plane, first, end, column, columns, strip, row);
     for (let q = 0; q < aligned; q += 4) {
       const wide = inSixteen(q, aligned);
       const lane = wide ? q & 15 : 0;

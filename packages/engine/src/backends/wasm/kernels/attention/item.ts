@@ -1,29 +1,27 @@
 // One item of attention: the queries of some rows and one KV head against a range of the cache (see
 // attention.ts).
 //
-// A thread's area, all f32, H = headSize, P = H rounded up to 16, Q = queries rounded up to 4. What lies in
+// A thread's area: the item's record (item-record.ts), then, all f32, H = headSize, P = H rounded up to 16, Q = queries rounded up to 4. What lies in
 // each part is said by the path that an item takes: float.ts (f32), float-few.ts (the same, one or two
 // queries), bytes-tiles.ts or codes.ts (8-bit caches, in integers).
 //   queries [Q][P], times scale * log2(e), so that scores are exponents of two
 //   sums    [Q][P]; totals, peaks, two factors and a limit of each query [Q]
 //   scores  [Q][128]; weights [Q][64]
 //   the rest: what is made of a page's keys and values
-import { FEW_QUERIES, firstVisible, groupOf, paddedHead, PAIR_TOKENS, partialBytes } from './shape';
+import { FEW_QUERIES, firstVisible, PAIR_TOKENS, partialBytes } from './shape';
 import { packBytes, sumRows } from './bytes-queries';
 import { attendBytes } from './bytes';
 import { QUAD_DOT, takesUnsignedBytes } from './bytes-tiles';
 import { addCodes, limitPage, packQueries, scalesOf, scoreCodes, weighCodes } from './codes';
 import { attendFloats, packFloats } from './float';
+import { Item, keysAt, positionAt } from './item-record';
 import { NO_PEAK } from './softmax';
-import { headPlaneBytes } from './cache-layout';
-import { CACHE_Q8, PAGE_TOKENS } from '../constants';
+import { ATTENTION_ITEM_BYTES, CACHE_Q8, PAGE_TOKENS } from '../constants';
 import { address } from '../common/common';
 import {
-  ATTENTION_CACHE_TYPE, ATTENTION_GROUP, ATTENTION_HEAD_SIZE, ATTENTION_HEADS, ATTENTION_KV_HEADS,
-  ATTENTION_LAYER_OFFSET, ATTENTION_POSITIONS, ATTENTION_Q, ATTENTION_Q_STRIDE, ATTENTION_SCALE, ATTENTION_Y,
+  ATTENTION_HEADS, ATTENTION_POSITIONS, ATTENTION_Q, ATTENTION_Q_STRIDE, ATTENTION_SCALE, ATTENTION_Y,
   ATTENTION_Y_STRIDE,
 } from '../op-layout';
-import { cachePage } from '../common/step';
 import { wideTiles } from '../linear/tiles';
 
 
@@ -32,79 +30,33 @@ import { wideTiles } from '../linear/tiles';
  * where `partials` is not 0 to record `index` of `splits`. Rows that see nothing of the range leave a record
  * of weight 0.
  */
-export function attendItem(
-  op: usize, segment: usize, firstRow: i32, endRow: i32, kvHead: i32, from: i32, to: i32,
-  area: usize, partials: usize, splits: i32, index: i32,
-): void {
-  const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
-  const padded = paddedHead(op);
-  const group = groupOf(op);
+export function attendItem(item: Item, endRow: i32, partials: usize, splits: i32, index: i32): void {
+  const op = item.op, kvHead = item.kvHead, firstRow = item.firstRow;
+  const headSize = item.headSize, padded = item.padded, group = item.group;
   const count = (endRow - firstRow) * group;
-  const aligned = (count + 3) & ~3;
-  const positions = address(op, ATTENTION_POSITIONS);
-  let sums = area + (<usize>(aligned * padded) << 2);
-  const totals = sums + (<usize>(aligned * padded) << 2);
-  const peaks = totals + (<usize>aligned << 2);
-  const factors = peaks + (<usize>aligned << 2);
-  const limits = factors + (<usize>aligned << 3);
-  const scores = limits + (<usize>aligned << 2);
-  const weights = scores + (<usize>(aligned * PAIR_TOKENS) << 2);
-  const keys = weights + (<usize>(aligned * PAIR_TOKENS) << 1);
-  let least = i32.MAX_VALUE;
-  let greatest = 0;
-  let latest = 0;
-  let lowest = i32.MAX_VALUE;
-  for (let row = firstRow; row < endRow; row++) {
-    const position = load<i32>(positions + (<usize>row << 2));
-    const visible = firstVisible(op, position);
-    least = min(least, visible);
-    latest = max(latest, visible);
-    lowest = min(lowest, position);
-    greatest = max(greatest, position);
-  }
-  from = max(from, least);
-  to = min(to, greatest + 1);
+  item.count = count;
+  placeParts(item);
+  findRange(item, endRow);
   const bytes = QUAD_DOT && takesUnsignedBytes();
-  const integers = wideTiles && (bytes || count >= FEW_QUERIES) && load<i32>(op + ATTENTION_CACHE_TYPE) == CACHE_Q8;
+  const integers = wideTiles && (bytes || count >= FEW_QUERIES) && item.cacheType == CACHE_Q8;
+  loadQueries(item, endRow, !integers && count < FEW_QUERIES ? item.queries : item.sums);
   if (integers) {
-    loadQueries(op, firstRow, endRow, kvHead, sums);
-    if (bytes) packBytes(sums, count, headSize, padded, area, factors, keys);
-    else packQueries(sums, count, headSize, padded, area, factors, keys);
-  } else if (count < FEW_QUERIES) loadQueries(op, firstRow, endRow, kvHead, area);
-  else {
-    loadQueries(op, firstRow, endRow, kvHead, sums);
-    packFloats(sums, count, aligned, headSize, padded, area);
-  }
-  memory.fill(sums, 0, peaks - sums);
-  for (let i = 0; i < aligned; i++) store<f32>(peaks + (<usize>i << 2), NO_PEAK);
+    if (bytes) packBytes(item);
+    else packQueries(item);
+  } else if (count >= FEW_QUERIES) packFloats(item);
+  memory.fill(item.sums, 0, item.peaks - item.sums);
+  for (let i = 0; i < item.aligned; i++) store<f32>(item.peaks + (<usize>i << 2), NO_PEAK);
+  let sums = item.sums;
   if (!integers) {
-    attendFloats(
-      op, segment, kvHead, from, to, latest, lowest, firstRow, count, area, sums, totals, peaks, scores, keys,
-    );
+    attendFloats(item);
   } else if (bytes) {
-    memory.fill(keys + <usize>(PAIR_TOKENS * padded + (PAGE_TOKENS + PAIR_TOKENS) * 4), 0, 64);
-    for (let start = from & ~(PAIR_TOKENS - 1); start < to; start += PAIR_TOKENS) {
-      const whole = start >= max(from, latest) && start + PAIR_TOKENS <= min(to, lowest + 1);
-      attendBytes(
-        op, segment, kvHead, start, from, to, firstRow, count, whole, area, sums, totals, peaks, factors, limits,
-        scores, weights, keys,
-      );
-    }
-    sumRows(sums, aligned, padded, area);
-    sums = area;
+    attendPairs(item);
+    sumRows(item);
+    sums = item.queries;
   } else {
-    for (let start = from & ~(PAGE_TOKENS - 1); start < to; start += PAGE_TOKENS) {
-      const first = max(0, from - start);
-      const end = min(PAGE_TOKENS, to - start);
-      const page = cachePage(
-        segment, load<i32>(op, ATTENTION_GROUP), start,
-      ) + <usize>load<u32>(op + ATTENTION_LAYER_OFFSET);
-      attendCodes(
-        op, page, kvHead, start, first, end, firstRow, count, area, sums, totals, peaks, factors, aligned, scores,
-        weights, keys,
-      );
-    }
+    for (let start = item.from & ~(PAGE_TOKENS - 1); start < item.to; start += PAGE_TOKENS) attendCodes(item, start);
   }
+  const totals = item.totals, peaks = item.peaks;
   for (let i = 0; i < count; i++) {
     const row = firstRow + i / group;
     const head = kvHead * group + i % group;
@@ -127,56 +79,92 @@ export function attendItem(
   }
 }
 
-/** One page of an 8-bit cache, in integers. */
-function attendCodes(
-  op: usize, page: usize, kvHead: i32, start: i32, first: i32, end: i32, firstRow: i32, count: i32,
-  queries: usize, sums: usize, totals: usize, peaks: usize, factors: usize, aligned: i32, scores: usize,
-  weights: usize, keys: usize,
-): void {
-  const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
-  const padded = paddedHead(op);
-  const group = groupOf(op);
-  const positions = address(op, ATTENTION_POSITIONS);
-  const headBytes = headPlaneBytes(CACHE_Q8, headSize);
-  const keyPlane = page + <usize>kvHead * headBytes;
-  const valuePlane = keyPlane + <usize>load<i32>(op + ATTENTION_KV_HEADS) * headBytes;
-  const keyScales = scalesOf(keyPlane, headSize);
-  const valueScales = scalesOf(valuePlane, headSize);
-  const weightFactors = factors + (<usize>aligned << 2);
-  const values = keys + (<usize>(PAGE_TOKENS * padded) << 1);
-  const limits = values + (<usize>(PAGE_TOKENS * padded) << 1);
-  const zeros = limits + 3 * PAGE_TOKENS * 4;
-  const room = zeros + PAGE_TOKENS * 4;
-  scoreCodes(keyPlane, first, end, count, headSize, padded, queries, factors, scores, keys);
-  memory.fill(zeros, 0, PAGE_TOKENS * 4);
-  let limited = -1;
-  for (let i = 0; i < count; i++) {
-    const row = firstRow + i / group;
-    const position = load<i32>(positions + (<usize>row << 2));
-    const low = max(first, firstVisible(op, position) - start);
-    const high = min(end, position + 1 - start);
-    const whole = low == 0 && high == PAGE_TOKENS;
-    if (!whole && limited != row) {
-      limitPage(limits, keyScales, valueScales, low, high);
-      limited = row;
-    }
-    const word = <usize>i << 2;
-    const factor = weighCodes(
-      scores + <usize>i * (PAGE_TOKENS * 4), whole ? keyScales : limits, whole ? zeros : limits + PAGE_TOKENS * 4,
-      whole ? valueScales : limits + 2 * PAGE_TOKENS * 4, sums + <usize>i * (<usize>padded << 2), padded,
-      peaks + word, totals + word,
-      weights + (<usize>(i >> 2) << 9) + (<usize>(i & 3) << 2), room,
-    );
-    store<f32>(weightFactors + word, factor);
-  }
-  addCodes(valuePlane, first, end, count, headSize, padded, weights, weightFactors, sums, values);
+/** The parts of a thread's area. */
+function placeParts(item: Item): void {
+  const padded = item.padded, aligned = (item.count + 3) & ~3;
+  item.aligned = aligned;
+  item.queries = changetype<usize>(item) + ATTENTION_ITEM_BYTES;
+  item.sums = item.queries + (<usize>(aligned * padded) << 2);
+  item.totals = item.sums + (<usize>(aligned * padded) << 2);
+  item.peaks = item.totals + (<usize>aligned << 2);
+  item.factors = item.peaks + (<usize>aligned << 2);
+  item.weightFactors = item.factors + (<usize>aligned << 2);
+  item.limits = item.factors + (<usize>aligned << 3);
+  item.scores = item.limits + (<usize>aligned << 2);
+  item.weights = item.scores + (<usize>(aligned * PAIR_TOKENS) << 2);
+  item.rest = item.weights + (<usize>(aligned * PAIR_TOKENS) << 1);
 }
 
-function loadQueries(op: usize, firstRow: i32, endRow: i32, kvHead: i32, to: usize): void {
-  const group = groupOf(op);
-  const floats = group * load<i32>(op + ATTENTION_HEAD_SIZE);
+/** Narrows the range to what some row sees, and finds what every row sees. */
+function findRange(item: Item, endRow: i32): void {
+  const positions = address(item.op, ATTENTION_POSITIONS);
+  let least = i32.MAX_VALUE;
+  let greatest = 0;
+  let latest = 0;
+  let lowest = i32.MAX_VALUE;
+  for (let row = item.firstRow; row < endRow; row++) {
+    const position = load<i32>(positions + (<usize>row << 2));
+    const visible = firstVisible(item.op, position);
+    least = min(least, visible);
+    latest = max(latest, visible);
+    lowest = min(lowest, position);
+    greatest = max(greatest, position);
+  }
+  item.from = max(item.from, least);
+  item.to = min(item.to, greatest + 1);
+  item.latest = latest;
+  item.lowest = lowest;
+}
+
+/** An 8-bit cache by byte dots, a pair of pages at a time. */
+function attendPairs(item: Item): void {
+  item.values = item.rest;
+  item.starts = item.rest + <usize>(PAIR_TOKENS * item.padded);
+  item.scales = item.starts + PAGE_TOKENS * 4;
+  item.zeros = item.scales + PAIR_TOKENS * 4;
+  item.room = item.zeros + 64;
+  memory.fill(item.zeros, 0, 64);
+  for (let start = item.from & ~(PAIR_TOKENS - 1); start < item.to; start += PAIR_TOKENS) {
+    const whole = start >= max(item.from, item.latest) && start + PAIR_TOKENS <= min(item.to, item.lowest + 1);
+    attendBytes(item, start, whole);
+  }
+}
+
+/** The page of an 8-bit cache that begins at `start`, in integers. */
+function attendCodes(item: Item, start: i32): void {
+  const headSize = item.headSize;
+  const first = max(0, item.from - start);
+  const end = min(PAGE_TOKENS, item.to - start);
+  const keyPlane = keysAt(item, start), valuePlane = keyPlane + item.between;
+  const keyScales = scalesOf(keyPlane, headSize), valueScales = scalesOf(valuePlane, headSize);
+  item.values = item.rest + (<usize>(PAGE_TOKENS * item.padded) << 1);
+  const limits = item.values + (<usize>(PAGE_TOKENS * item.padded) << 1);
+  const zeros = limits + 3 * PAGE_TOKENS * 4;
+  item.room = zeros + PAGE_TOKENS * 4;
+  scoreCodes(item, keyPlane, first, end);
+  memory.fill(zeros, 0, PAGE_TOKENS * 4);
+  let limited = -1;
+  for (let i = 0; i < item.count; i++) {
+    const position = positionAt(item, i);
+    const low = max(first, firstVisible(item.op, position) - start);
+    const high = min(end, position + 1 - start);
+    if (low == 0 && high == PAGE_TOKENS) {
+      weighCodes(item, i, keyScales, zeros, valueScales);
+      continue;
+    }
+    const row = i / item.group;
+    if (limited != row) limitPage(limits, keyScales, valueScales, low, high);
+    limited = row;
+    weighCodes(item, i, limits, limits + PAGE_TOKENS * 4, limits + 2 * PAGE_TOKENS * 4);
+  }
+  addCodes(item, valuePlane, first, end);
+}
+
+function loadQueries(item: Item, endRow: i32, to: usize): void {
+  const op = item.op, kvHead = item.kvHead;
+  const floats = item.group * item.headSize;
   const scale: f32 = load<f32>(op + ATTENTION_SCALE) * <f32>1.4426950408889634;
-  for (let row = firstRow; row < endRow; row++) {
+  for (let row = item.firstRow; row < endRow; row++) {
     const q = address(op, ATTENTION_Q) + (
       <usize>(<u32>row * load<u32>(op + ATTENTION_Q_STRIDE) + <u32>(kvHead * floats)) << 2
     );

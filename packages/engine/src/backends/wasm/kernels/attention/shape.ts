@@ -1,7 +1,7 @@
 // Sizes that all paths of attention share: what an item holds, where its queries stand, how large a thread's
 // area is.
 import { address } from '../common/common';
-import { ATTENTION_QUERIES, PAGE_TOKENS } from '../constants';
+import { ATTENTION_ITEM_BYTES, ATTENTION_QUERIES, PAGE_TOKENS } from '../constants';
 import {
   ATTENTION_HEADS, ATTENTION_HEAD_SIZE, ATTENTION_KV_HEADS, ATTENTION_POSITIONS, ATTENTION_WINDOW,
 } from '../op-layout';
@@ -54,7 +54,7 @@ export function threadAreaBytes(op: usize, rows: i32): usize {
   const queries = (rows * groupOf(op) + 3) & ~3;
   const floats = queries * (2 * padded + 5 + PAIR_TOKENS + PAIR_TOKENS / 2)
     + PAGE_TOKENS * (headSize + padded) + 8 * headSize + LIMITS;
-  return <usize>((floats * 4 + 63) & ~63);
+  return <usize>(ATTENTION_ITEM_BYTES + ((floats * 4 + 63) & ~63));
 }
 
 /** Bytes of the partial result of one query: sums, peak, total, padding. */

@@ -1,6 +1,7 @@
 // The softmax of f32 attention (float.ts), lanes being queries: scores become weights where they lie, under
 // the peak of all that a query has seen, and totals, peaks and sums follow. Maxima and sums over positions
 // need no horizontal steps.
+import { Item } from './item-record';
 import { madd } from '../common/common';
 import { exp2Negative } from '../common/math';
 
@@ -29,9 +30,9 @@ export function maskScores(scores: usize, query: i32, aligned: i32, first: i32, 
 }
 
 /** Weights of positions [first, end), multiples of four, of all queries. Room for eight vectors. */
-export function weighScores(
-  scores: usize, first: i32, end: i32, aligned: i32, sums: usize, padded: i32, totals: usize, peaks: usize, room: usize,
-): void {
+export function weighScores(item: Item, first: i32, end: i32): void {
+  const scores = item.scores, aligned = item.aligned, sums = item.sums, padded = item.padded;
+  const totals = item.totals, peaks = item.peaks, room = item.rest;
   const row = <usize>padded << 2;
   let q = 0;
   for (; inSixteen(q, aligned); q += 8) {
