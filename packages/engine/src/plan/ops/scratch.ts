@@ -88,7 +88,10 @@ export function attentionScratchBytes(shape: AttentionShape, threads: number, de
   const perQuery = 2 * padded + 5 + 3 * PAGE_TOKENS;
   const page = PAGE_TOKENS * (headSize + padded) + 8 * headSize;
   const floats = queries * perQuery + page + 4 * PAGE_TOKENS + 16;
-  return threads * (ATTENTION_ITEM_BYTES + roundUp(floats * 4, 64)) + deepRows * heads * ATTENTION_SPLITS * (padded + 4) * 4;
+  return (
+    threads * (ATTENTION_ITEM_BYTES + roundUp(floats * 4, 64)) +
+    deepRows * heads * ATTENTION_SPLITS * (padded + 4) * 4
+  );
 }
 
 /**

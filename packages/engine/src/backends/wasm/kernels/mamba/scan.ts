@@ -17,16 +17,10 @@
 // A chunk of many rows is a group, all segments, row after row: its states stay in the first-level cache, and each cache
 // line of a row is used whole. (Block after block, all rows each, was 2.4 times slower at 256 rows: rows lie a multiple
 // of the cache's size apart and evict each other.)
-import { address, claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst } from '../common/common';
+import { claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst, rowAt } from '../common/common';
 import { LEAST_EXPONENT, loadFloats, LOG2_E, ROUNDING, silu, softplus, storeFloats, ZEROS } from '../common/math';
 import { SCAN_CHANNELS } from '../constants';
-import {
-  SELECTIVE_SCAN_A, SELECTIVE_SCAN_B, SELECTIVE_SCAN_BC_STRIDE, SELECTIVE_SCAN_C, SELECTIVE_SCAN_CHANNELS,
-  SELECTIVE_SCAN_D, SELECTIVE_SCAN_DT, SELECTIVE_SCAN_DT_BIAS, SELECTIVE_SCAN_DT_STRIDE, SELECTIVE_SCAN_SCRATCH,
-  SELECTIVE_SCAN_SEGMENTS,
-  SELECTIVE_SCAN_STATE_OFFSET, SELECTIVE_SCAN_STATES, SELECTIVE_SCAN_THREAD_BYTES, SELECTIVE_SCAN_U, SELECTIVE_SCAN_U_STRIDE, SELECTIVE_SCAN_Y,
-  SELECTIVE_SCAN_Y_STRIDE, SELECTIVE_SCAN_Z, SELECTIVE_SCAN_Z_STRIDE,
-} from '../op-layout';
+import { SelectiveScan } from '../op-records';
 import { isHeld, recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
 /** 2^f - 1 for f in [-0.5, 0.5], divided by f, lowest degree first. */
@@ -46,10 +40,10 @@ const FEW_ROWS: i32 = 4;
 // @inline
 const LEAST_EIGHTS: i32 = 8;
 
-export function selectiveScan(op: usize, thread: i32, threads: i32): void {
+export function selectiveScan(op: SelectiveScan, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
-  const channels = load<i32>(op, SELECTIVE_SCAN_CHANNELS);
-  const scratch = address(op, SELECTIVE_SCAN_SCRATCH) + <usize>thread * address(op, SELECTIVE_SCAN_THREAD_BYTES);
+  const channels = op.channels;
+  const scratch = op.scratch + <usize>thread * op.threadBytes;
   if (liveRows(op) <= FEW_ROWS) {
     while (claimRange(op, (channels + 7) / 8, threads, LEAST_EIGHTS))
       scanRange(op, rangeFirst * 8, min(channels, rangeEnd * 8), scratch);
@@ -62,8 +56,8 @@ export function selectiveScan(op: usize, thread: i32, threads: i32): void {
 }
 
 /** Channels [first, end) of all segments. */
-function scanRange(op: usize, first: i32, end: i32, scratch: usize): void {
-  const segments = address(op, SELECTIVE_SCAN_SEGMENTS);
+function scanRange(op: SelectiveScan, first: i32, end: i32, scratch: usize): void {
+  const segments = op.segments;
   const count = segmentCount(segments);
   for (; first < end; first += GROUP)
     for (let s = 0; s < count; s++) scanGroup(op, segmentAt(segments, s), first, min(GROUP, end - first), scratch);
@@ -82,17 +76,12 @@ function spread(from: usize, states: i32, to: usize): void {
   for (; from < end; from += 4, to += 16) v128.store(to, v128.load32_splat(from));
 }
 
-// @inline
-function rowOf(op: usize, field: usize, stride: usize, row: i32): usize {
-  return <usize>(load<u32>(op + field) + ((<u32>row * load<u32>(op + stride)) << 2));
-}
-
 /** The rows of a segment, `count` channels from `first` on. */
-function scanGroup(op: usize, segment: usize, first: i32, count: i32, scratch: usize): void {
-  const states = load<i32>(op, SELECTIVE_SCAN_STATES);
+function scanGroup(op: SelectiveScan, segment: usize, first: i32, count: i32, scratch: usize): void {
+  const states = op.states;
   const shift = <usize>first << 2;
-  const a = address(op, SELECTIVE_SCAN_A) + shift * <usize>states;
-  let state = recurrentState(segment, load<u32>(op, SELECTIVE_SCAN_STATE_OFFSET)) + shift * <usize>states;
+  const a = op.a + shift * <usize>states;
+  let state = recurrentState(segment, op.stateOffset) + shift * <usize>states;
   if (isHeld(segment)) {
     const own = scratch + statesAt(states);
     memory.copy(own, state, <usize>((count + 3) & ~3) * <usize>states * 4);
@@ -102,15 +91,15 @@ function scanGroup(op: usize, segment: usize, first: i32, count: i32, scratch: u
   const c = b + (<usize>states << 4);
   const end = rowStart(segment) + rowCount(segment);
   for (let row = rowStart(segment); row < end; row++) {
-    spread(rowOf(op, SELECTIVE_SCAN_B, SELECTIVE_SCAN_BC_STRIDE, row), states, b);
-    spread(rowOf(op, SELECTIVE_SCAN_C, SELECTIVE_SCAN_BC_STRIDE, row), states, c);
+    spread(rowAt(op.b, op.bcStride, row), states, b);
+    spread(rowAt(op.c, op.bcStride, row), states, c);
     prepare(
-      rowOf(op, SELECTIVE_SCAN_U, SELECTIVE_SCAN_U_STRIDE, row) + shift,
-      rowOf(op, SELECTIVE_SCAN_DT, SELECTIVE_SCAN_DT_STRIDE, row) + shift, address(op, SELECTIVE_SCAN_DT_BIAS), shift,
-      rowOf(op, SELECTIVE_SCAN_Z, SELECTIVE_SCAN_Z_STRIDE, row) + shift, address(op, SELECTIVE_SCAN_D) + shift,
+      rowAt(op.u, op.uStride, row) + shift,
+      rowAt(op.dt, op.dtStride, row) + shift, op.dtBias, shift,
+      rowAt(op.z, op.zStride, row) + shift, op.d + shift,
       scratch, count,
     );
-    advance(a, state, states, b, c, scratch, count, rowOf(op, SELECTIVE_SCAN_Y, SELECTIVE_SCAN_Y_STRIDE, row) + shift);
+    advance(a, state, states, b, c, scratch, count, rowAt(op.y, op.yStride, row) + shift);
   }
 }
 

@@ -12,45 +12,31 @@
 // gradient of A, A, and the states before each chunk of the longest segment; before these PLACES for whatever
 // else takes 8 lanes, behind them the products of a row whose sums over the channels are B's and C's
 // gradients, [2][states rounded up to 4][4].
-import { address, liveRows, madd, nextChunk, rowAt } from '../common/common';
+import { liveRows, madd, nextChunk, rowAt } from '../common/common';
 import {
   EXP2_COEFFICIENTS, horizontalSums, LEAST_EXPONENT, LOG2_E, ONE, ROUNDING, sigmoid, softplus, storeFloats,
 } from '../common/math';
 import { SCAN_BACKWARD_CHUNK } from '../constants';
-import {
-  SELECTIVE_SCAN_BACKWARD_A, SELECTIVE_SCAN_BACKWARD_B, SELECTIVE_SCAN_BACKWARD_BC_STRIDE, SELECTIVE_SCAN_BACKWARD_C,
-  SELECTIVE_SCAN_BACKWARD_CHANNELS, SELECTIVE_SCAN_BACKWARD_D, SELECTIVE_SCAN_BACKWARD_D_A_LOG,
-  SELECTIVE_SCAN_BACKWARD_D_D, SELECTIVE_SCAN_BACKWARD_D_DT_BIAS, SELECTIVE_SCAN_BACKWARD_DDT,
-  SELECTIVE_SCAN_BACKWARD_DDT_STRIDE, SELECTIVE_SCAN_BACKWARD_DT, SELECTIVE_SCAN_BACKWARD_DT_BIAS,
-  SELECTIVE_SCAN_BACKWARD_DT_STRIDE, SELECTIVE_SCAN_BACKWARD_DU, SELECTIVE_SCAN_BACKWARD_DU_STRIDE,
-  SELECTIVE_SCAN_BACKWARD_DY, SELECTIVE_SCAN_BACKWARD_DY_STRIDE, SELECTIVE_SCAN_BACKWARD_DZ,
-  SELECTIVE_SCAN_BACKWARD_DZ_STRIDE, SELECTIVE_SCAN_BACKWARD_GROUPS, SELECTIVE_SCAN_BACKWARD_PARTIALS,
-  SELECTIVE_SCAN_BACKWARD_SCRATCH, SELECTIVE_SCAN_BACKWARD_THREAD_BYTES, SELECTIVE_SCAN_BACKWARD_SEGMENTS,
-  SELECTIVE_SCAN_BACKWARD_STATES, SELECTIVE_SCAN_BACKWARD_U, SELECTIVE_SCAN_BACKWARD_U_STRIDE,
-  SELECTIVE_SCAN_BACKWARD_Z,
-  SELECTIVE_SCAN_BACKWARD_Z_STRIDE,
-} from '../op-layout';
+import { SelectiveScanBackward } from '../op-records';
 import { ScanReduce } from '../op-records';
 import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
 // @inline
 const CHUNK: i32 = SCAN_BACKWARD_CHUNK;
 
-export function selectiveScanBackward(op: usize, thread: i32, threads: i32): void {
+export function selectiveScanBackward(op: SelectiveScanBackward, thread: i32, threads: i32): void {
   const rows = liveRows(op);
   if (rows == 0) return;
-  const channels = load<i32>(op, SELECTIVE_SCAN_BACKWARD_CHANNELS);
-  const groups = load<i32>(op, SELECTIVE_SCAN_BACKWARD_GROUPS);
-  const padded = (load<i32>(op, SELECTIVE_SCAN_BACKWARD_STATES) + 3) & ~3;
-  const segments = address(op, SELECTIVE_SCAN_BACKWARD_SEGMENTS);
+  const channels = op.channels;
+  const groups = op.groups;
+  const padded = (op.states + 3) & ~3;
+  const segments = op.segments;
   const count = segmentCount(segments);
-  const scratch = address(op, SELECTIVE_SCAN_BACKWARD_SCRATCH) + <usize>thread * <usize>load<u32>(
-    op, SELECTIVE_SCAN_BACKWARD_THREAD_BYTES,
-  );
+  const scratch = op.scratch + <usize>thread * op.threadBytes;
   const blocks = (channels + 7) / 8;
   const groupBytes = <usize>(rows * 2 * padded) << 2;
   for (let group = nextChunk(op); group < groups; group = nextChunk(op)) {
-    const partials = address(op, SELECTIVE_SCAN_BACKWARD_PARTIALS) + <usize>group * groupBytes;
+    const partials = op.partials + <usize>group * groupBytes;
     memory.fill(partials, 0, groupBytes);
     const end = ((group + 1) * blocks) / groups;
     // Segments outside, blocks inside: neighbouring blocks share cache lines, which are still near then.
@@ -59,11 +45,6 @@ export function selectiveScanBackward(op: usize, thread: i32, threads: i32): voi
         backward(op, segmentAt(segments, s), block * 8, min(8, channels - block * 8), partials, scratch);
     }
   }
-}
-
-// @inline
-function rowOf(op: usize, field: usize, stride: usize, row: i32): usize {
-  return <usize>(load<u32>(op + field) + ((<u32>row * load<u32>(op + stride)) << 2));
 }
 
 // Places of 8 lanes at the start of a thread's scratch. Rows of fewer than 8 channels are copied through IN
@@ -97,26 +78,26 @@ function reading(from: usize, lanes: i32, copy: usize): usize {
 }
 
 // @inline
-function uOf(op: usize, row: i32, shift: usize, lanes: i32, places: usize): usize {
+function uOf(op: SelectiveScanBackward, row: i32, shift: usize, lanes: i32, places: usize): usize {
   return reading(
-    rowOf(op, SELECTIVE_SCAN_BACKWARD_U, SELECTIVE_SCAN_BACKWARD_U_STRIDE, row) + shift, lanes, places + IN,
+    rowAt(op.u, op.uStride, row) + shift, lanes, places + IN,
   );
 }
 
 // @inline
-function dtOf(op: usize, row: i32, shift: usize, lanes: i32, places: usize): usize {
+function dtOf(op: SelectiveScanBackward, row: i32, shift: usize, lanes: i32, places: usize): usize {
   return reading(
-    rowOf(op, SELECTIVE_SCAN_BACKWARD_DT, SELECTIVE_SCAN_BACKWARD_DT_STRIDE, row) + shift, lanes, places + IN + 32,
+    rowAt(op.dt, op.dtStride, row) + shift, lanes, places + IN + 32,
   );
 }
 
 /** All rows of one segment for the `lanes` (up to 8) channels from `channel`. */
-function backward(op: usize, segment: usize, channel: i32, lanes: i32, partials: usize, places: usize): void {
+function backward(op: SelectiveScanBackward, segment: usize, channel: i32, lanes: i32, partials: usize, places: usize): void {
   const rows = rowCount(segment);
   if (rows == 0) return;
   const first = rowStart(segment);
   const shift = <usize>channel << 2;
-  const states = load<i32>(op, SELECTIVE_SCAN_BACKWARD_STATES);
+  const states = op.states;
   const bytes = <usize>states << 5;
   const scratch = places + PLACES;
   const decays = scratch + bytes * (CHUNK + 1);
@@ -129,15 +110,15 @@ function backward(op: usize, segment: usize, channel: i32, lanes: i32, partials:
   memory.fill(before, 0, bytes);
   memory.fill(products, 0, <usize>((states + 3) & ~3) << 5);
   memory.fill(carried, 0, 2 * bytes);
-  memory.copy(places + D, address(op, SELECTIVE_SCAN_BACKWARD_D) + shift, <usize>lanes << 2);
-  const bias = address(op, SELECTIVE_SCAN_BACKWARD_DT_BIAS);
+  memory.copy(places + D, op.d + shift, <usize>lanes << 2);
+  const bias = op.dtBias;
   if (bias != 0) memory.copy(places + BIAS, bias + shift, <usize>lanes << 2);
-  gatherBlocks(address(op, SELECTIVE_SCAN_BACKWARD_A) + shift * <usize>states, states, lanes > 4, a);
+  gatherBlocks(op.a + shift * <usize>states, states, lanes > 4, a);
   for (let start = 0; start + CHUNK < rows; start += CHUNK) {
     for (let t = first + start; t < first + start + CHUNK; t++)
       advance(
         uOf(op, t, shift, lanes, places), dtOf(op, t, shift, lanes, places), places, a, states,
-        address(op, SELECTIVE_SCAN_BACKWARD_B) + rowShift(op, t), scratch, scratch, decays,
+        op.b + rowShift(op, t), scratch, scratch, decays,
       );
     memory.copy(before + <usize>(start / CHUNK + 1) * bytes, scratch, bytes);
   }
@@ -149,30 +130,30 @@ function backward(op: usize, segment: usize, channel: i32, lanes: i32, partials:
       const row = first + t;
       advance(
         uOf(op, row, shift, lanes, places), dtOf(op, row, shift, lanes, places), places, a, states,
-        address(op, SELECTIVE_SCAN_BACKWARD_B) + rowShift(op, row), state, state + bytes,
+        op.b + rowShift(op, row), state, state + bytes,
         decays + <usize>(t - start) * bytes,
       );
     }
     for (let t = end - 1; t >= start; t--) {
       const row = first + t;
-      const du = rowOf(op, SELECTIVE_SCAN_BACKWARD_DU, SELECTIVE_SCAN_BACKWARD_DU_STRIDE, row) + shift;
-      const ddt = rowOf(op, SELECTIVE_SCAN_BACKWARD_DDT, SELECTIVE_SCAN_BACKWARD_DDT_STRIDE, row) + shift;
-      const dz = rowOf(op, SELECTIVE_SCAN_BACKWARD_DZ, SELECTIVE_SCAN_BACKWARD_DZ_STRIDE, row) + shift;
+      const du = rowAt(op.du, op.duStride, row) + shift;
+      const ddt = rowAt(op.ddt, op.ddtStride, row) + shift;
+      const dz = rowAt(op.dz, op.dzStride, row) + shift;
       const whole = lanes == 8;
       rowBack(
         uOf(op, row, shift, lanes, places), dtOf(op, row, shift, lanes, places),
         reading(
-          rowOf(op, SELECTIVE_SCAN_BACKWARD_Z, SELECTIVE_SCAN_BACKWARD_Z_STRIDE, row) + shift, lanes,
+          rowAt(op.z, op.zStride, row) + shift, lanes,
           places + IN + 64,
         ),
         reading(
-          rowOf(op, SELECTIVE_SCAN_BACKWARD_DY, SELECTIVE_SCAN_BACKWARD_DY_STRIDE, row) + shift, lanes,
+          rowAt(op.dy, op.dyStride, row) + shift, lanes,
           places + IN + 96,
         ),
         whole ? du : places + OUT, whole ? ddt : places + OUT + 32, whole ? dz : places + OUT + 64,
         places, a, scratch + <usize>(t - start) * bytes, decays + <usize>(t - start) * bytes, carried, dA, states,
-        address(op, SELECTIVE_SCAN_BACKWARD_B) + rowShift(op, row),
-        address(op, SELECTIVE_SCAN_BACKWARD_C) + rowShift(op, row),
+        op.b + rowShift(op, row),
+        op.c + rowShift(op, row),
         partials + (<usize>(row * 2 * ((states + 3) & ~3)) << 2), products,
       );
       if (!whole) {
@@ -182,17 +163,17 @@ function backward(op: usize, segment: usize, channel: i32, lanes: i32, partials:
       }
     }
   }
-  const dALog = address(op, SELECTIVE_SCAN_BACKWARD_D_A_LOG) + shift * <usize>states;
+  const dALog = op.dALog + shift * <usize>states;
   addBlock(dA, a, states, dALog);
   if (lanes > 4) addBlock(dA + 16, a + 16, states, dALog + (<usize>states << 4));
-  addTo(address(op, SELECTIVE_SCAN_BACKWARD_D_D) + shift, places + D_SUM, lanes);
-  const dBias = address(op, SELECTIVE_SCAN_BACKWARD_D_DT_BIAS);
+  addTo(op.dD + shift, places + D_SUM, lanes);
+  const dBias = op.dDtBias;
   if (dBias != 0) addTo(dBias + shift, places + BIAS_SUM, lanes);
 }
 
 // @inline
-function rowShift(op: usize, row: i32): usize {
-  return <usize>(<u32>row * load<u32>(op + SELECTIVE_SCAN_BACKWARD_BC_STRIDE)) << 2;
+function rowShift(op: SelectiveScanBackward, row: i32): usize {
+  return <usize>row * op.bcStride << 2;
 }
 
 /** to[n][0…8] from two blocks [n][4], the second of which may be missing. */
