@@ -16,7 +16,21 @@ test('parses what JSON.parse parses', () => {
   assert.deepEqual(parseJsonObject('c.json', bytesOf('\ufeff{"a":1}')), { a: 1 });
 });
 
+test('reads a bare Infinity, as Python writes it, in the spelling that JSON has for it', () => {
+  const infinity = { __float__: 'Infinity' };
+  const text = '{"a": [0.0, Infinity], "Infinity": "Infinity", "b": -Infinity, "c": [Infinity,Infinity]}';
+  assert.deepEqual(parseJsonObject('c.json', bytesOf(text)), {
+    a: [0, infinity],
+    Infinity: 'Infinity',
+    b: { __float__: '-Infinity' },
+    c: [infinity, infinity],
+  });
+});
+
 const broken: [string, RegExp][] = [
+  ['{"a": Infinity1}', /column 15 .*expected ',' or '}', found "1}"/],
+  ['{"a": Infinit}', /expected a JSON value/],
+  ['{Infinity: 1}', /a key in quotes/],
   ['', /line 1, column 1 \(position 0\): expected a JSON value, found the end of the file/],
   ['{"a": 1,\n "b" 2}', /line 2, column 6 \(position 14\): expected ':', found "2}"/],
   ['{"a": 1,}', /column 9 .*expected a key in quotes/],

@@ -1,6 +1,10 @@
 // JSON from files that are not trusted. JSON.parse alone is not enough: its messages do not always say where
 // the fault is, it keeps the last of two equal keys silently, and it accepts any depth, on which later
 // recursion would fail. So the text is checked first, in one pass, by the grammar of RFC 8259.
+//
+// One word beyond it is read: published config.json files of Nemotron-H and Mamba-2 hold a bare Infinity, as
+// Python writes it. It becomes what transformers 5 writes instead, {"__float__": "Infinity"}, so that it means
+// nothing where a number is expected, and JSON.stringify keeps it.
 
 import { FormatError } from '../errors.ts';
 import { readAll } from './byte-source.ts';
@@ -21,14 +25,15 @@ export async function readJsonObject(source: ByteSource, limits: JsonLimits): Pr
 
 export function parseJsonObject(name: string, bytes: Uint8Array, maxDepth = DEFAULT_DEPTH): JsonObject {
   const text = decodeUtf8(name, bytes);
-  const problem = new JsonCheck(text, maxDepth).run();
+  const check = new JsonCheck(text, maxDepth);
+  const problem = check.run();
   if (problem !== null) {
     throw new FormatError(
       `${name}: ${describePosition(text, problem.at)}: expected ${problem.expected}, ` +
         `found ${describeFound(text, problem.at)}. The file is damaged; fetch it again.`,
     );
   }
-  const value: unknown = JSON.parse(text);
+  const value: unknown = JSON.parse(withWords(text, check.infinities));
   if (isJsonObject(value as JsonValue)) return value as JsonObject;
   throw new FormatError(
     `${name}: expected a JSON object, found another value. This is not a file of the expected kind.`,
@@ -51,6 +56,19 @@ export function decodeUtf8(name: string, bytes: Uint8Array): string {
       },
     );
   }
+}
+
+const INFINITY = /-?Infinity/y;
+
+function withWords(text: string, infinities: readonly number[]): string {
+  let [result, end] = ['', 0];
+  for (const at of infinities) {
+    INFINITY.lastIndex = at;
+    const [word] = INFINITY.exec(text)!;
+    result += `${text.slice(end, at)}{"__float__":"${word}"}`;
+    end = at + word.length;
+  }
+  return result + text.slice(end);
 }
 
 function describePosition(text: string, at: number): string {
@@ -77,6 +95,8 @@ const BACKSLASH = 0x5c;
 
 /** A validating pass over JSON text; recursion is bounded by maxDepth. */
 class JsonCheck {
+  /** Where a bare Infinity stands. */
+  readonly infinities: number[] = [];
   readonly #text: string;
   readonly #maxDepth: number;
   #at = 0;
@@ -180,6 +200,12 @@ class JsonCheck {
   }
 
   #literal(): boolean {
+    INFINITY.lastIndex = this.#at;
+    if (INFINITY.test(this.#text)) {
+      this.infinities.push(this.#at);
+      this.#at = INFINITY.lastIndex;
+      return true;
+    }
     const pattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null/y;
     pattern.lastIndex = this.#at;
     if (!pattern.test(this.#text)) return this.#fail('a JSON value');

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ConfigReader } from '../../formats/config-reader.ts';
+import { parseJsonObject } from '../../formats/json.ts';
 import type { JsonObject } from '../../formats/types.ts';
 import { allOfKind, layerStrip, type ModelSpec } from '../spec.ts';
 import { nemotronH } from './nemotron-h.ts';
@@ -62,6 +63,17 @@ describe('blocks of Nemotron-H', () => {
     assert.throws(() => read({ layers_block_type: [] }), /from 1 to 4096 blocks/);
   });
 
+  it('keep steps as they are under a limit of infinity, in any spelling', () => {
+    const limits = (text: string) => {
+      const json = parseJsonObject('x', new TextEncoder().encode(`{"time_step_limit": [0.0, ${text}]}`));
+      return allOfKind(read(json).layers, 'mamba2')[0]!.stepLimits;
+    };
+    const none = [0, Number.POSITIVE_INFINITY];
+    assert.deepEqual(limits('Infinity'), none);
+    assert.deepEqual(limits('{"__float__": "Infinity"}'), none);
+    assert.deepEqual(limits('0.5'), [0, 0.5]);
+  });
+
   it('take their sizes from either spelling', () => {
     const { n_groups, conv_kernel, ssm_state_size, head_dim, ...rest } = SIZES;
     const old = { mamba_num_groups: n_groups!, mamba_d_conv: conv_kernel!, mamba_state_dim: ssm_state_size! };
@@ -94,7 +106,7 @@ describe('experts of Nemotron-H', () => {
 
   it('are refused where a field changes them in a way that is not understood', () => {
     assert.throws(() => read({ moe_latent_size: 16 }), /moe_latent_size: expected nothing/);
-    assert.throws(() => read({ n_shared_experts: 2 }), /n_shared_experts/);
+    assert.throws(() => read({ n_shared_experts: 0 }), /n_shared_experts/);
     assert.throws(() => read({ mlp_hidden_act: 'silu' }), /mlp_hidden_act: expected one of relu2/);
     assert.throws(() => read({ n_group: 2 }), /n_group: expected a divisor of the 9 experts/);
     assert.throws(() => read({ topk_group: 1 }), /topk_group: expected groups with at least 4 experts/);
