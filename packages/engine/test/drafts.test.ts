@@ -17,6 +17,10 @@ const MODELS: Readonly<Record<string, string>> = {
   Mamba: modelFolder('mamba-tiny'),
   attention: modelFolder('llama-tiny'),
   'short convolutions': familyPath('lfm2'),
+  'Mamba-2': familyPath('mamba2'),
+  'Mamba-2, attention and experts': familyPath('granite-h-moe'),
+  'gated DeltaNet': familyPath('qwen3.5-untied'),
+  'mixers side by side': familyPath('falcon-h1'),
 };
 const SETTINGS: readonly LoadModelOptions[] = [
   { backend: 'reference' },
