@@ -66,9 +66,16 @@ describe('Falcon-H1', () => {
   const unsaid: Readonly<Record<string, [Changes, RegExp]>> = {
     'a norm before the gate': [{ mamba_norm_before_gate: true }, /a norm before the gate in layer 0/],
     'limits of steps': [{ time_step_limit: [0.01, 0.1] }, /steps kept between 0.01 and 0.1 in layer 0/],
-    'scaled rotary positions': [
-      { rope_parameters: { rope_type: 'linear', factor: 2, rope_theta: 1e6 } },
-      /rotary positions that are scaled/,
+    YaRN: [
+      {
+        rope_parameters: {
+          rope_type: 'yarn',
+          factor: 2,
+          original_max_position_embeddings: 4,
+          rope_theta: 1e6,
+        },
+      },
+      /rotary positions stretched by YaRN in layer 0/,
     ],
   };
   for (const [name, [changes, message]] of Object.entries(unsaid))
@@ -77,6 +84,20 @@ describe('Falcon-H1', () => {
       await assert.rejects(asGguf(folder), { name: 'ModelError', message });
       const own = await logitsOf(familyPath('falcon-h1-norm'));
       assert.ok(largestDifference(await logitsOf(folder), own) > 1e-3, 'and it changes the numbers');
+    });
+
+  for (const rope_type of ['linear', 'llama3'])
+    it(`writes rotary positions that are scaled (${rope_type})`, async () => {
+      const rope_parameters = {
+        ...{ rope_type, factor: 4, rope_theta: 100 },
+        ...{ low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8 },
+      };
+      const folder = folderWith(rope_type, { rope_parameters });
+      const expected = await logitsOf(folder);
+      assert.ok(largestDifference(await logitsOf(await asGguf(folder)), expected) < 1e-5);
+      const unscaled = { rope_parameters: { rope_type: 'default', rope_theta: 100 } };
+      const other = await logitsOf(folderWith(`${rope_type}-not`, unscaled));
+      assert.ok(largestDifference(expected, other) > 1e-3);
     });
 
   const refused: Readonly<Record<string, [Changes, RegExp]>> = {

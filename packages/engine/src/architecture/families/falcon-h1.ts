@@ -156,8 +156,8 @@ function layerProblem({ mixers, feedForward }: LayerSpec): Misfit {
   const { heads, kvHeads, headSize, rope } = attention;
   const { size, bias } = feedForward;
   const plain = { ...plainAttention(heads, kvHeads, headSize), rope };
-  if (rope.scaling || rope.rotary !== headSize)
-    return 'rotary positions that are scaled or of a part of each head';
+  if (rope.rotary !== headSize) return 'rotary positions in a part of each head';
+  if (rope.scaling?.kind === 'yarn') return 'rotary positions stretched by YaRN';
   return (
     differsFrom(attention, plain, ['inputBias', 'outputBias']) ??
     mamba2Misfit(mamba) ??
@@ -166,10 +166,14 @@ function layerProblem({ mixers, feedForward }: LayerSpec): Misfit {
 }
 
 function limits(spec: ModelSpec): string[] {
-  const bias = allOfKind(spec.layers, 'attention').some(({ outputBias }) => outputBias);
+  const some = (check: (attention: AttentionSpec) => boolean) =>
+    allOfKind(spec.layers, 'attention').some(check);
   return [
     ...mamba2Limits(spec, { normless: true }),
-    ...(bias ? ['a bias on the output of attention, which llama.cpp ignores'] : []),
+    ...(some((a) => a.outputBias) ? ['a bias on the output of attention, which llama.cpp ignores'] : []),
+    ...(some((a) => a.rope?.scaling?.kind === 'llama3')
+      ? ['divisors of rotary frequencies, which llama.cpp ignores here']
+      : []),
   ];
 }
 
