@@ -124,6 +124,24 @@ const MODELS: Readonly<Record<string, ModelSpec>> = {
     [{ mixers: [odds], feedForward: experts({ count: 5, size: 140, renormalize: 0 }) }],
     odd,
   ),
+  'the squared ReLU, dense and in experts beside a shared one': model(
+    [
+      { mixers: [odds], feedForward: dense({ size: 150, gated: false, activation: 'relu' }) },
+      {
+        mixers: [],
+        feedForward: experts({
+          count: 5,
+          size: 53,
+          gated: false,
+          activation: 'relu',
+          score: 'sigmoid',
+          renormalize: 1e-20,
+          shared: { size: 70, gate: false },
+        }),
+      },
+    ],
+    odd,
+  ),
   'routed by sigmoid in groups, and a shared expert with a gate': model(
     [
       {
