@@ -92,6 +92,27 @@ const CASES: Readonly<
     architecture: null,
     gguf: /window 3 in layer 1/,
   },
+  'experts by sigmoids in groups, beside a shared one with a gate': {
+    config: hybrid(['mamba', 'full_attention'], ['experts', 'experts'], {
+      num_experts: 6,
+      moe_intermediate_size: 12,
+      scoring_func: 'sigmoid',
+      use_expert_bias: true,
+      norm_topk_prob: true,
+      n_group: 3,
+      topk_group: 2,
+      routed_scaling_factor: 2.5,
+      shared_expert_intermediate_size: 20,
+      shared_expert_gate: true,
+    }),
+    architecture: null,
+    gguf: /score "sigmoid"/,
+  },
+  'one part in each layer, with the squared ReLU': {
+    config: hybrid(['mamba2', 'none', 'full_attention'], ['none', 'dense', 'none'], { hidden_act: 'relu2' }),
+    architecture: null,
+    gguf: null, // Nemotron-H
+  },
 };
 
 for (const [name, { config, architecture, gguf }] of Object.entries(CASES)) {

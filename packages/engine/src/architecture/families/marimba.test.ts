@@ -3,20 +3,26 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ModelError } from '../../errors.ts';
 import { ConfigReader } from '../../formats/config-reader.ts';
+import type { Checkpoint } from '../../formats/types.ts';
 import { stateLayout } from '../../state/state-layout.ts';
 import { neededWeights } from '../../weights/weights.ts';
 import { layerStrip } from '../spec.ts';
+import { readSpec } from './index.ts';
 import { marimba } from './marimba.ts';
 
+const SIZES = {
+  model_type: 'marimba',
+  vocab_size: 50,
+  hidden_size: 32,
+  intermediate_size: 48,
+  num_attention_heads: 4,
+  sliding_window: 8,
+  num_experts: 3,
+};
 const read = (layers: unknown, forwards?: unknown) =>
   marimba.fromHuggingFace(
     ConfigReader.ofJson('config.json', {
-      vocab_size: 50,
-      hidden_size: 32,
-      intermediate_size: 48,
-      num_attention_heads: 4,
-      sliding_window: 8,
-      num_experts: 3,
+      ...SIZES,
       layer_types: layers as never,
       ...(forwards === undefined ? {} : { feed_forward_types: forwards as never }),
     }),
@@ -51,6 +57,17 @@ test('mixers side by side carry a state each', () => {
     offsets,
   );
   assert.equal(new Set(offsets).size, 7);
+});
+
+test('takes no notice of the sizes of kinds that no layer has', () => {
+  const config = { ...SIZES, layer_types: ['full_attention'], mamba_proj_bias: true };
+  const checkpoint = {
+    kind: 'huggingface',
+    name: 'x',
+    config,
+    generationConfig: null,
+  } as unknown as Checkpoint;
+  assert.equal(layerStrip(readSpec(checkpoint).spec), 'A');
 });
 
 test('refuses what it cannot mean', () => {

@@ -61,6 +61,8 @@ function partsNamed<Spec>(
   return found.map((reader) => reader!(c));
 }
 
+const SIZES_OF_KINDS = ['num_experts', 'mamba_proj_bias', 'hidden_act'];
+
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   const types = list(c, 'layer_types');
   const forwards = c.has('feed_forward_types')
@@ -76,6 +78,8 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     if (more.length) c.fail('feed_forward_types', 'one word per layer', forwards[i]);
     return { mixers: partsNamed(c, 'layer_types', MIXER_READERS, type), feedForward };
   });
+  // The lists say which kinds there are: sizes of others, as studies have them, mean nothing.
+  for (const field of SIZES_OF_KINDS) c.raw(field);
   return {
     family: 'marimba',
     name: 'marimba',
