@@ -109,6 +109,7 @@ describe('sizes of Mamba-2', () => {
     refused(() => granite({ mamba_d_head: 16 }), /mamba_d_head: expected 8/);
     refused(() => granite({ mamba_n_groups: 3 }), /mamba_n_groups: expected a divisor/);
     refused(() => ofMamba2({ num_heads: 4 }), /num_heads/);
+    refused(() => ofMamba2({ rms_norm: false }), /rms_norm: expected nothing or true/);
   });
 
   it('norms each group where mamba_ssm does, all channels where transformers does', () => {
