@@ -1,4 +1,4 @@
-// A page of the cache in f32, of three queries or more: scores (float-tiles.ts), softmax (softmax.ts), sums.
+// A page of the cache in f32, of three queries or more: scores (float-tiles.gen.ts), softmax (softmax.ts), sums.
 //
 // Keys become f32 16 positions at a time and values 16 columns at a time, for all queries of the item, and
 // stay in the nearest cache meanwhile. An f32 cache is read where it lies.
@@ -11,7 +11,7 @@
 import { FEW_QUERIES, firstVisible } from './shape';
 import { addFew, scoreFew, weighFew } from './float-few';
 import { fetchRows, finiteHalves, STRIP } from './float-rows';
-import { addSixteen, scoreFour, scoreSixteen } from './float-tiles';
+import { addSixteen, scoreFour, scoreSixteen } from './float-tiles.gen';
 import { Item, keysAt, positionAt } from './item-record';
 import { inSixteen, maskScores, weighScores } from './softmax';
 import { CACHE_F16, CACHE_F32, PAGE_TOKENS } from '../constants';

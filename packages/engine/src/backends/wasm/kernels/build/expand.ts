@@ -6,6 +6,8 @@
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import bytesDots from '../attention/bytes-dots.gen.ts';
+import floatTiles from '../attention/float-tiles.gen.ts';
 import layouts from '../linear/layouts.gen.ts';
 import decode from '../linear/packed-decode.gen.ts';
 import decodeFour from '../linear/packed-decode-four.gen.ts';
@@ -37,6 +39,8 @@ const GENERATED: readonly (readonly [path: string, text: string])[] = [
   ['constants.ts', constantsSource()],
   ['op-layout.ts', opLayoutSource()],
   ['op-records.ts', recordsSource()],
+  ['attention/bytes-dots.gen.ts', bytesDots],
+  ['attention/float-tiles.gen.ts', floatTiles],
   ['linear/layouts.gen.ts', layouts],
   ['linear/packed-decode-four.gen.ts', decodeFour],
   ['linear/packed-decode.gen.ts', decode],
@@ -53,12 +57,12 @@ const GENERATED: readonly (readonly [path: string, text: string])[] = [
   ['linear/shapes.gen.ts', shapes],
 ];
 
-/** Names that files for linear products and what is common export, and where from. */
+/** Names that files for templates' use export, and where from. */
 function exportsOf(files: ReadonlyMap<string, string>): Map<string, string> {
   const exports = new Map<string, string>();
   for (const [path, text] of files) {
-    if (!/^(common|linear)\//.test(path)) continue;
-    for (const [, name] of text.matchAll(/^(?:@inline )?export (?:function|const|let|class) (\w+)/gm))
+    if (!/^(attention|common|linear)\//.test(path)) continue;
+    for (const [, name] of text.matchAll(/^(?:@\w+ )?export (?:function|const|let|class) (\w+)/gm))
       exports.set(name!, exports.has(name!) ? `${exports.get(name!)} and ${path}` : path);
   }
   return exports;

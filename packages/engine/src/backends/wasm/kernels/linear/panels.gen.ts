@@ -80,6 +80,11 @@ export default `
 /** The same for two panels whose results lie side by side: 16 columns of c. For 256-bit registers only. */
 ${tile({ name: 'panelPairTile', vectors: 4, packed: false })}
 
+@inline export function addFour(c: usize, a0: v128, a1: v128, a2: v128, a3: v128): void {
+  ${each(4, (v) => `a${v} = f32x4.add(${load('c', 16 * v)}, a${v});`)}
+  ${stores('c', numbered('a', 4))}
+}
+
 /** tile[4][8] = A B; length is that of the panel of A: 16 bytes a step. */
 ${tile({ name: 'multiplyTile', vectors: 2, packed: true })}
 

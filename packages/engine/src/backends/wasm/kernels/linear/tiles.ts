@@ -18,18 +18,6 @@ export function useWideTiles(on: bool): void {
   wideTiles = on;
 }
 
-// @inline
-export function addFour(c: usize, a0: v128, a1: v128, a2: v128, a3: v128): void {
-  a0 = f32x4.add(v128.load(c), a0);
-  a1 = f32x4.add(v128.load(c, 16), a1);
-  a2 = f32x4.add(v128.load(c, 32), a2);
-  a3 = f32x4.add(v128.load(c, 48), a3);
-  v128.store(c, a0);
-  v128.store(c, a1, 16);
-  v128.store(c, a2, 32);
-  v128.store(c, a3, 48);
-}
-
 /** One dot product, read as one stream with four sums. */
 // @inline
 export function dotRow(w: usize, x: usize, count: i32): f32 {
