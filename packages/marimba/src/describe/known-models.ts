@@ -363,7 +363,7 @@ export const KNOWN_MODELS: readonly KnownModel[] = [
     hub: 'Qwen/Qwen3-30B-A3B',
     licence: APACHE,
     goodFor: 'chat and tools; 8 of 128 experts per token, so fast for its size',
-    publishedParameters: 30_500,
+    publishedParameters: 30_532,
     config: transformer('qwen3_moe', [2048, 6144, 48], [32, 4, 128], 151_936, {
       max_position_embeddings: 40_960,
       num_experts: 128,
