@@ -19,6 +19,7 @@ import {
 /** Why no GGUF file can be written. */
 const UNSAID: Readonly<Partial<Record<FamilyModel, RegExp>>> = {
   'lfm2-moe': /weightScale 1.5 in layer 1 \(lfm2moe\)/,
+  'granite-swa': /other than one rotary attention in layer 0 \(granite\)/,
   gemma3: /scale .* in layer 0 \(gemma3\)/,
   'nemotron-h': /experts blocks \(nemotron_h\); dense blocks \(nemotron_h_moe\)/,
 };

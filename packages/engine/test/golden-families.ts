@@ -26,6 +26,7 @@ export const FAMILY_MODELS = [
   'granite',
   'qwen3-moe',
   'mixtral',
+  'granite-swa',
 ] as const;
 export type FamilyModel = (typeof FAMILY_MODELS)[number];
 

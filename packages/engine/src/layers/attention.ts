@@ -41,6 +41,8 @@ export interface AttentionSpec {
   readonly outputGate: boolean;
   /** Multiplies the scores before the softmax; 1 / sqrt(headSize) in most models. */
   readonly scale: number;
+  /** A learnt score of each head that takes its share of the softmax and has no value (gpt-oss). */
+  readonly sinks: boolean;
 }
 
 /** Attention over all positions, with neither rotary positions nor biases nor norms. */
@@ -56,6 +58,7 @@ export const plainAttention = (heads: number, kvHeads: number, headSize: number)
   headNorms: 'none',
   outputGate: false,
   scale: 1 / Math.sqrt(headSize),
+  sinks: false,
 });
 
 export type AttentionRole =
@@ -70,6 +73,7 @@ export type AttentionRole =
   | 'qNorm'
   | 'kNorm'
   | 'attentionGate'
+  | 'sinks'
   | 'ropeFactors';
 
 export const attention: Layer<AttentionSpec, AttentionRole, never> = {
@@ -92,6 +96,7 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
       ...(a.outputBias ? [vector('oBias', [hiddenSize])] : []),
       ...headNorms(a),
       ...(a.outputGate ? [matrix('attentionGate', [queries, hiddenSize])] : []),
+      ...(a.sinks ? [vector('sinks', [a.heads])] : []),
       ...(a.rope?.scaling?.kind === 'tensor' ? [vector('ropeFactors', [a.rope.rotary / 2])] : []),
     ];
   },
@@ -123,7 +128,8 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
       k = rope(p, k, { heads: kvHeads, ...rotation });
     }
     // [T, heads * headSize]
-    const y = attend(p, q, k, v, { heads, kvHeads, headSize, window, scale, cache: cache() });
+    const sizes = { heads, kvHeads, headSize, window, scale };
+    const y = attend(p, q, k, v, { ...sizes, sinks: find('sinks'), cache: cache() });
     const gate = a.outputGate ? linear(p, input, weight('attentionGate')) : null; // [T, heads * headSize]
     const gated = gate ? gatedActivation(p, gate, y, 'sigmoid') : y;
     return linear(p, gated, weight('o'), { bias: find('oBias'), addTo });
@@ -140,6 +146,7 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
     oBias: ['blk.N.attn_output.bias'],
     qNorm: ['blk.N.attn_q_norm.weight'],
     kNorm: ['blk.N.attn_k_norm.weight'],
+    sinks: ['blk.N.attn_sinks.weight'],
     ropeFactors: ['rope_freqs.weight'],
   },
 
@@ -155,6 +162,7 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
     qNorm: ['model.layers.N.self_attn.q_norm.weight'],
     kNorm: ['model.layers.N.self_attn.k_norm.weight'],
     attentionGate: ['model.layers.N.self_attn.gate_proj.weight'],
+    sinks: ['model.layers.N.self_attn.sinks'],
     ropeFactors: [],
   },
 
@@ -250,6 +258,7 @@ export function attentionFromGguf({
     headNorms: normed === undefined ? 'none' : normed > headSize ? 'whole' : 'perHead',
     outputGate: false,
     scale: 1 / Math.sqrt(headSize),
+    sinks: shapeOf('attn_sinks.weight') !== undefined,
   };
 
   function ropeScaling(): RopeScaling | null {

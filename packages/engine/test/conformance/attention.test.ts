@@ -112,7 +112,12 @@ for (const build of BUILDS) {
     const attend = (
       shape: Shape,
       sessions: readonly Session[],
-      options: { window?: number; deepRows?: number; spoil?: (halves: Uint16Array) => void } = {},
+      options: {
+        window?: number;
+        deepRows?: number;
+        sinks?: boolean;
+        spoil?: (halves: Uint16Array) => void;
+      } = {},
     ) => {
       const { heads, kvHeads, headSize, type } = shape;
       const next = randomSource(heads + kvHeads * 3 + headSize * 5 + sessions.length);
@@ -138,6 +143,8 @@ for (const build of BUILDS) {
         headSize,
         scale: headSize ** -0.5,
         window: options.window ?? 0,
+        // Below and above all scores, and far beyond them.
+        sinks: options.sinks ? image.floats(heads, () => next() * 60 - 30 + (next() < 0.2 ? 150 : 0)) : 0,
         group: GROUP,
         layerOffset: LAYER_OFFSET,
         cacheType: CACHE_TYPE_ID[type],
@@ -229,6 +236,25 @@ for (const build of BUILDS) {
               [{ rows: plane === 0 ? 1 : 3, position: 150 }],
               { spoil: (halves) => (halves[(plane * PAGE_TOKENS + 5) * headSize + 3] = half) },
             );
+    });
+
+    it('attention: sinks take their share, in whole and split caches', () => {
+      for (const type of TYPES)
+        for (const [heads, kvHeads, headSize] of [
+          [1, 1, 7],
+          [6, 2, 12],
+          [20, 1, 16],
+        ] as const)
+          for (const sessions of [
+            [{ rows: 1, position: 0 }],
+            [
+              { rows: 5, position: 0 },
+              { rows: 3, position: 126 },
+            ],
+            [{ rows: 2, position: 1500 }],
+          ])
+            for (const window of [0, 70])
+              attend({ type, heads, kvHeads, headSize }, sessions, { sinks: true, window, deepRows: 8 });
     });
 
     it('attention: no rows', () =>

@@ -119,6 +119,12 @@ const MODELS: Readonly<Record<string, { spec: ModelSpec; options?: Partial<Train
       { normOffset: 1, residualScale: 0.4, embeddingScale: 3, normEpsilon: 0.01 },
     ),
   },
+  'sinks in all heads, with and without a window': {
+    spec: model([
+      { mixers: [attention({ sinks: true })], feedForward: null },
+      { mixers: [attention({ sinks: true, window: 3, rope })], feedForward: dense() },
+    ]),
+  },
   'norms on results, values computed again': {
     spec: model([{ mixers: [attention()], feedForward: dense(), norms: 'both' }], { tiedHead: true }),
     options: { recompute: true },

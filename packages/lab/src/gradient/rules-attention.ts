@@ -16,13 +16,15 @@ export const cacheStore: Rule<'cacheStore'> = ({ fields: store, set }, tape) => 
   if (!op || op.fields.layerOffset !== store.layerOffset)
     throw new Error('gradient: expected attention after cacheStore');
   waiting.delete(tape);
-  const { segments, q, qStride, y, yStride, heads, kvHeads, headSize, scale, window } = op.fields;
+  const { segments, q, qStride, y, yStride, heads, kvHeads, headSize, scale, window, sinks } = op.fields;
   const size = numberOf(headSize);
   const queries = numberOf(heads) * size;
   const keys = numberOf(kvHeads) * size;
   const dy = tape.gradient(y, queries);
   if (!dy) return;
   const { k, kStride, v, vStride } = store;
+  const hasSinks = numberOf(sinks) !== 0;
+  const sinkShares = hasSinks ? tape.temporary(set, (rows) => rows * numberOf(heads) * 4) : 0;
   const threadBytes = attentionBackwardScratchBytes(tape.context.maxRows);
   tape.append('attentionBackward', set, {
     segments,
@@ -47,8 +49,17 @@ export const cacheStore: Rule<'cacheStore'> = ({ fields: store, set }, tape) => 
     headSize,
     scale,
     window,
+    sinks,
+    sinkShares,
     threadBytes,
   });
+  if (hasSinks)
+    tape.append('addColumnSums', set, {
+      x: sinkShares,
+      xStride: heads,
+      columns: heads,
+      y: tape.context.weightGradient(numberOf(sinks)),
+    });
 };
 
 /** A rotation's gradient is the opposite rotation, in the gradient's place. */

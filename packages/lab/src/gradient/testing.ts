@@ -116,6 +116,7 @@ export const attention = (changes: Partial<AttentionSpec> = {}): AttentionSpec =
   headNorms: 'none',
   outputGate: false,
   scale: 0.3,
+  sinks: false,
   ...changes,
 });
 

@@ -113,7 +113,7 @@ const MODELS: Readonly<Record<string, ModelSpec>> = {
   'zero-centred norms around parts': model(
     [
       {
-        mixers: [attention({ heads: 3, kvHeads: 1, headSize: 14, rope, headNorms: 'perHead' })],
+        mixers: [attention({ heads: 3, kvHeads: 1, headSize: 14, rope, headNorms: 'perHead', sinks: true })],
         feedForward: dense({ activation: 'gelu_tanh', bias: false }),
         norms: 'both',
       },

@@ -1,16 +1,16 @@
 // Dense Granite (IBM 2024 to 2026: 3.x, 4.1, 4.2): transformers of the Llama kind with factors on embeddings, scores,
-// residuals and logits. Field names and defaults are those of transformers' GraniteConfig. The hybrids are in
-// granite-hybrid.ts.
+// residuals and logits; Granite Swash, with windows and sinks. Field names and defaults are those of transformers'
+// GraniteConfig and GraniteSWAConfig. The hybrids are in granite-hybrid.ts.
 import type { ConfigReader } from '../../formats/config-reader.ts';
 import { f32, type TypedMetadataValue } from '../../formats/gguf-values.ts';
-import { attentionFromGguf, plainAttention } from '../../layers/attention.ts';
+import { type AttentionSpec, attentionFromGguf, plainAttention } from '../../layers/attention.ts';
 import { type DenseSpec, denseFromGguf } from '../../layers/dense.ts';
 import type { Family, TensorShapes } from '../family.ts';
 import { differsFrom, layerMisfit, type Misfit, modelMisfit, ropeMisfit, uneven } from '../gguf-writing.ts';
 import { GGUF_NAMES } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-import { huggingFaceCommon, readHeads, readRope, TRANSFORMER_NAMES } from './huggingface.ts';
+import { huggingFaceCommon, readHeads, readLayerTypes, readRope, TRANSFORMER_NAMES } from './huggingface.ts';
 
 /** Factors are divided by and squared; this keeps them far from the ends of f32. */
 const LEAST = 1e-6;
@@ -26,24 +26,16 @@ const dense = (size: number, bias: boolean): DenseSpec => ({
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   c.text('hidden_act', ['silu'], 'silu');
-  const { heads, kvHeads, headSize } = readHeads(c);
-  const bias = c.flag('attention_bias', false);
-  const layer: LayerSpec = {
-    mixers: [
-      {
-        ...plainAttention(heads, kvHeads, headSize),
-        rope: readRope(c, headSize),
-        scale: c.number('attention_multiplier', LEAST, MOST, 1),
-        inputBias: bias,
-        outputBias: bias,
-      },
-    ],
-    feedForward: dense(c.size('intermediate_size'), c.flag('mlp_bias', false)),
-  };
+  const type = c.text('model_type', ['granite', 'granite_swa']);
+  const feedForward = dense(c.size('intermediate_size'), c.flag('mlp_bias', false));
+  const count = c.size('num_hidden_layers', undefined, 4096);
+  const attention = readAttention(c);
+  const layers =
+    type === 'granite' ? Array.from({ length: count }, () => attention) : windowed(c, attention, count);
   return {
     family: 'granite',
-    name: 'granite',
-    layers: Array.from({ length: c.size('num_hidden_layers', undefined, 4096) }, () => layer),
+    name: type,
+    layers: layers.map((mixer) => ({ mixers: [mixer], feedForward })),
     ...UNSCALED,
     embeddingScale: c.number('embedding_multiplier', LEAST, MOST, 1),
     residualScale: c.number('residual_multiplier', LEAST, MOST, 1),
@@ -51,6 +43,38 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-6),
     ...huggingFaceCommon(c, { tiedHead: false, contextLength: 2048 }),
   };
+}
+
+function readAttention(c: ConfigReader): AttentionSpec {
+  const { heads, kvHeads, headSize } = readHeads(c);
+  const bias = c.flag('attention_bias', false);
+  return {
+    ...plainAttention(heads, kvHeads, headSize),
+    rope: readRope(c, headSize),
+    scale: c.number('attention_multiplier', LEAST, MOST, 1),
+    inputBias: bias,
+    outputBias: bias,
+  };
+}
+
+/**
+ * Granite Swash: sinks in all heads, three layers with a window after one without where `layer_types` is
+ * missing, and a base of rotary positions for each layer, 0 for none.
+ */
+function windowed(c: ConfigReader, attention: AttentionSpec, count: number): AttentionSpec[] {
+  const window = c.size('sliding_window', 128, 2 ** 31);
+  const types = readLayerTypes(c, count, ['full_attention', 'sliding_attention']);
+  const thetas = c.raw('layer_rope_theta') ?? null;
+  if (thetas !== null && (!Array.isArray(thetas) || thetas.length !== count))
+    c.fail('layer_rope_theta', `a list of ${count} numbers, one per layer`, thetas);
+  return Array.from({ length: count }, (_, i) => {
+    const slides = types ? types[i] === 'sliding_attention' : i % 4 !== 0;
+    const own: unknown = thetas?.[i] ?? attention.rope?.theta;
+    if (typeof own !== 'number' || !(own === 0 || (own >= 1 && own <= 1e12)))
+      c.fail('layer_rope_theta', 'numbers from 1 to 1e12, or 0', own);
+    const rope = own === 0 || !attention.rope ? null : { ...attention.rope, theta: own };
+    return { ...attention, rope, window: slides ? window : null, sinks: true };
+  });
 }
 
 /** `rope.scaling.finetuned` false: no rotary positions. */
@@ -116,7 +140,7 @@ function keys(spec: ModelSpec): Record<string, TypedMetadataValue> {
 
 export const granite: Family = {
   name: 'granite',
-  huggingFaceTypes: ['granite'],
+  huggingFaceTypes: ['granite', 'granite_swa'],
   fromHuggingFace,
   fromGguf,
   gguf: [

@@ -139,6 +139,7 @@ export const TRANSFORMER_NAMES = {
   oBias: [`${LAYER}self_attn.o_proj.bias`],
   qNorm: [`${LAYER}self_attn.q_norm.weight`],
   kNorm: [`${LAYER}self_attn.k_norm.weight`],
+  sinks: [`${LAYER}self_attn.sinks`],
   gate: [`${LAYER}mlp.gate_proj.weight`],
   up: [`${LAYER}mlp.up_proj.weight`],
   down: [`${LAYER}mlp.down_proj.weight`],

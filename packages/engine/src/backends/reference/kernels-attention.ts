@@ -108,8 +108,9 @@ export function attention(m: MemoryViews, op: OpFields<'attention'>): void {
         fetch(m, locate(m, op, segment, 0, kvHead, first + i), key);
         return key.reduce((dot, k, j) => dot + k * q[j]!, 0) * op.scale;
       });
-      const peak = scores.reduce((max, s) => Math.max(max, s), Number.NEGATIVE_INFINITY);
-      let total = 0;
+      const sink = op.sinks ? m.f32[(op.sinks >>> 2) + head]! : Number.NEGATIVE_INFINITY;
+      const peak = scores.reduce((max, s) => Math.max(max, s), sink);
+      let total = Math.exp(sink - peak);
       sum.fill(0);
       scores.forEach((score, i) => {
         const weight = Math.exp(score - peak);

@@ -1,6 +1,6 @@
 // Reference kernel for training: the backward of softmax attention within each segment. With p the
 // probabilities and delta = dy . y for each query:  dv += p dy;  ds = p (dy . v - delta) scale;  dq += ds k;
-// dk += ds q.
+// dk += ds q. A sink's gradient is its own p times -delta: it has a score, but no value.
 
 import { floatsAt, liveRows, type MemoryViews } from '../../memory/memory-views.ts';
 import type { OpFields } from '../../plan/ops.ts';
@@ -44,10 +44,14 @@ function backwardHead(
         { length: t - first + 1 },
         (_, i) => dot(q, vector(op.k, op.kStride, first + i, kvHead)) * op.scale,
       );
-      const peak = scores.reduce((max, s) => Math.max(max, s), Number.NEGATIVE_INFINITY);
+      const sink = op.sinks ? m.f32[(op.sinks >>> 2) + head]! : Number.NEGATIVE_INFINITY;
+      const peak = scores.reduce((max, s) => Math.max(max, s), sink);
       const weights = scores.map((s) => Math.exp(s - peak));
-      const total = weights.reduce((sum, w) => sum + w, 0);
+      const total = weights.reduce((sum, w) => sum + w, Math.exp(sink - peak));
       const delta = dot(dy, vector(op.y, op.yStride, t, head));
+      if (op.sinks)
+        m.f32[(op.sinkShares >>> 2) + (rowStart + t) * op.heads + head] =
+          (-Math.exp(sink - peak) / total) * delta;
       const dq = new Float64Array(headSize);
       weights.forEach((weight, i) => {
         const p = weight / total;

@@ -66,6 +66,14 @@ export function rmsNormWeightBackward(m: MemoryViews, op: OpFields<'rmsNormWeigh
   addTo(floatsAt(m, op.dWeight, sums.length), sums);
 }
 
+export function addColumnSums(m: MemoryViews, op: OpFields<'addColumnSums'>): void {
+  const rows = liveRows(m, op.rows);
+  const sums = new Float64Array(op.columns);
+  for (let r = 0; r < rows; r++)
+    floatsAt(m, op.x + r * op.xStride * 4, op.columns).forEach((x, i) => (sums[i] = sums[i]! + x));
+  addTo(floatsAt(m, op.y, op.columns), sums);
+}
+
 function addTo(target: Float32Array, values: Float64Array): void {
   for (let i = 0; i < values.length; i++) target[i] = target[i]! + values[i]!;
 }

@@ -278,6 +278,7 @@ function attention(
       headSize,
       scale: headSize ** -0.5,
       window: 0,
+      sinks: 0,
       group: 0,
       layerOffset: 0,
       cacheType: CACHE_TYPE_ID[type],

@@ -1,7 +1,7 @@
 // Ops of attention: rotary positions, keys and values into the cache, and the attention over it.
 import { CACHE_TYPE_ID, cacheTypeOf, PAGE_TOKENS, planeBytes } from '../cache-layout.ts';
 import { matrix, type PlanBuilder } from '../plan.ts';
-import type { CachePlace, Value } from '../recorded.ts';
+import type { CachePlace, PlacedWeight, Value } from '../recorded.ts';
 import { address, defineOp, float, integer, matrixFields } from './op.ts';
 import { attentionScratchBytes } from './scratch.ts';
 
@@ -65,7 +65,10 @@ export const cacheStoreOp = defineOp(
   { cost: (op) => ({ bytesPerRow: op.kvHeads * op.headSize * 8 + positionBytes(op) }) },
 );
 
-/** Softmax attention of each row over its session's cache, positions 0…own (or the last `window` of them). */
+/**
+ * Softmax attention of each row over its session's cache, positions 0…own (or the last `window` of them).
+ * `sinks` (0: none), [heads]: scores of a position without a value, which takes its share of the softmax.
+ */
 export const attentionOp = defineOp(
   'attention',
   {
@@ -80,6 +83,7 @@ export const attentionOp = defineOp(
     headSize: integer,
     scale: float,
     window: integer,
+    sinks: address,
     group: integer,
     layerOffset: address,
     cacheType: integer,
@@ -106,6 +110,8 @@ export interface AttentionOptions {
   readonly window: number | null;
   /** Multiplies the scores. */
   readonly scale: number;
+  /** Scores of a position without a value, [heads]; null: none. */
+  readonly sinks: PlacedWeight | null;
   readonly cache: CachePlace;
 }
 
@@ -137,6 +143,7 @@ export function attend(p: PlanBuilder, q: Value, k: Value, v: Value, options: At
       ...matrix('y', y),
       heads,
       scale: options.scale,
+      sinks: options.sinks?.address ?? 0,
       window: options.window ?? 0,
       scratchBytes: 0, // filled in when the plan is placed
     },

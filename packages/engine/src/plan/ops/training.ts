@@ -395,7 +395,10 @@ export const scanReduceOp = defineOp(
   { cost: (op) => ({ bytesPerRow: op.sets * op.groups * ((op.states + 3) & ~3) * 8 }) },
 );
 
-/** Probabilities are computed again from q and k, the values that the cache was given. */
+/**
+ * Probabilities are computed again from q and k, the values that the cache was given. With `sinks`,
+ * `sinkShares` [rows][heads] receives what each row adds to their gradient, for addColumnSums.
+ */
 export const attentionBackwardOp = defineOp(
   'attentionBackward',
   {
@@ -414,6 +417,8 @@ export const attentionBackwardOp = defineOp(
     headSize: integer,
     scale: float,
     window: integer,
+    sinks: address,
+    sinkShares: address,
     scratch: address,
     threadBytes: address,
   },
@@ -428,6 +433,13 @@ export const attentionBackwardOp = defineOp(
 );
 
 /** Where gate and up are one value, `dUp` is 0 and `dGate` receives the sum of both gradients. */
+/** y[i] += sum over rows of x[r][i], for a gradient of a vector. */
+export const addColumnSumsOp = defineOp(
+  'addColumnSums',
+  { rows: address, ...matrixFields('x'), columns: integer, y: address },
+  { cost: (op) => ({ bytesPerRow: op.columns * 4 }) },
+);
+
 export const gatedActivationBackwardOp = defineOp(
   'gatedActivationBackward',
   {

@@ -18,7 +18,7 @@ export { multiplyBytes, multiplyFloats } from './common/peak';
 export { readBytes, readQuarters } from './common/probe';
 export { attentionBackward } from './training/attention-backward';
 export { causalConvBackward } from './training/conv-backward';
-export { copy, embedBackward, gatedActivationBackward, gatherRowsBackward, rmsNormBackward, rmsNormWeightBackward } from './training/dense-backward';
+export { addColumnSums, copy, embedBackward, gatedActivationBackward, gatherRowsBackward, rmsNormBackward, rmsNormWeightBackward } from './training/dense-backward';
 export { combineExpertsBackward, gateRowsBackward, routeBackward, sumSlots } from './training/experts-backward';
 export { expertLinearBackwardInput, expertLinearBackwardWeight, linearBackwardInput, linearBackwardWeight } from './training/linear-backward';
 export { scanReduce, selectiveScanBackward } from './training/scan-backward';

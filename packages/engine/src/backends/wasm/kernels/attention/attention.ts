@@ -11,7 +11,7 @@
 // Scratch: one area per thread (layout in item.ts), then the partial results, [rows][heads][splits] records
 // of [headSize rounded up to 16] sums, the peak and the total.
 import { firstVisible, partialBytes, positionOf, rowsPerItem, threadAreaBytes } from './shape';
-import { attendItem } from './item';
+import { attendItem, withSink, writeResult } from './item';
 import { describeItem, Item } from './item-record';
 import { address, liveRows, madd, nextChunk } from '../common/common';
 import { expNegative } from '../common/math';
@@ -143,7 +143,7 @@ function mergeAll(op: usize, rows: i32, shift: i32, firstSplit: i32, splits: i32
     let y = address(op, ATTENTION_Y) + (<usize>(<u32>row * load<u32>(op + ATTENTION_Y_STRIDE)) << 2);
     let parts = partials + <usize>(row * heads * splits) * record;
     for (let head = 0; head < heads; head++) {
-      mergeHead(y, headSize, parts + <usize>first * record, end - first, record);
+      mergeHead(y, headSize, parts + <usize>first * record, end - first, record, op, head);
       y += <usize>headSize << 2;
       parts += <usize>splits * record;
     }
@@ -151,7 +151,9 @@ function mergeAll(op: usize, rows: i32, shift: i32, firstSplit: i32, splits: i32
 }
 
 /** Peaks are in powers of two, like the scores (item.ts). The first record becomes the sum. */
-function mergeHead(y: usize, headSize: i32, parts: usize, count: i32, record: usize): void {
+function mergeHead(
+  y: usize, headSize: i32, parts: usize, count: i32, record: usize, op: usize, head: i32,
+): void {
   const padded = <usize>((headSize + 15) & ~15) << 2;
   let peak = load<f32>(parts + padded);
   for (let i = 1; i < count; i++) peak = max(peak, load<f32>(parts + <usize>i * record + padded));
@@ -166,5 +168,5 @@ function mergeHead(y: usize, headSize: i32, parts: usize, count: i32, record: us
       v128.store(parts + at, i == 0 ? f32x4.mul(value, weight) : madd(value, weight, v128.load(parts + at)));
     }
   }
-  for (let i = 0; i < headSize; i++) store<f32>(y + (<usize>i << 2), load<f32>(parts + (<usize>i << 2)) / total);
+  writeResult(y, parts, headSize, withSink(op, head, peak, total));
 }

@@ -18,9 +18,10 @@ import { Item, keysAt, positionAt } from './item-record';
 import { NO_PEAK } from './softmax';
 import { ATTENTION_ITEM_BYTES, CACHE_Q8, PAGE_TOKENS } from '../constants';
 import { address } from '../common/common';
+import { exp2Negative } from '../common/math';
 import {
-  ATTENTION_HEADS, ATTENTION_POSITIONS, ATTENTION_Q, ATTENTION_Q_STRIDE, ATTENTION_SCALE, ATTENTION_Y,
-  ATTENTION_Y_STRIDE,
+  ATTENTION_HEADS, ATTENTION_POSITIONS, ATTENTION_Q, ATTENTION_Q_STRIDE, ATTENTION_SCALE, ATTENTION_SINKS,
+  ATTENTION_Y, ATTENTION_Y_STRIDE,
 } from '../op-layout';
 import { wideTiles } from '../linear/tiles';
 
@@ -66,7 +67,7 @@ export function attendItem(item: Item, endRow: i32, partials: usize, splits: i32
       const y = address(op, ATTENTION_Y) + (
         <usize>(<u32>row * load<u32>(op + ATTENTION_Y_STRIDE) + <u32>(head * headSize)) << 2
       );
-      writeResult(y, sum, headSize, load<f32>(totals + word));
+      writeResult(y, sum, headSize, withSink(op, head, load<f32>(peaks + word), load<f32>(totals + word)));
     } else {
       const record = partials + <usize>(
         (row * load<i32>(op + ATTENTION_HEADS) + head) * splits + index
@@ -172,6 +173,18 @@ function loadQueries(item: Item, endRow: i32, to: usize): void {
   }
 }
 
-function writeResult(y: usize, sum: usize, headSize: i32, total: f32): void {
+/**
+ * The total with the share of a head's sink, under the peak of what the row has seen. A sink far above it makes
+ * the total infinite and the result 0, its limit.
+ */
+export function withSink(op: usize, head: i32, peak: f32, total: f32): f32 {
+  const sinks = address(op, ATTENTION_SINKS);
+  if (sinks == 0) return total;
+  const above = load<f32>(sinks + (<usize>head << 2)) * <f32>1.4426950408889634 - peak;
+  const share = f32x4.extract_lane(exp2Negative(f32x4.splat(-Mathf.abs(above))), 0);
+  return total + (above > 0 ? <f32>1 / share : share);
+}
+
+export function writeResult(y: usize, sum: usize, headSize: i32, total: f32): void {
   for (let i = 0; i < headSize; i++) store<f32>(y + (<usize>i << 2), load<f32>(sum + (<usize>i << 2)) / total);
 }

@@ -14,7 +14,8 @@ import {
   ATTENTION_BACKWARD_DV, ATTENTION_BACKWARD_DV_STRIDE, ATTENTION_BACKWARD_DY, ATTENTION_BACKWARD_DY_STRIDE,
   ATTENTION_BACKWARD_HEADS, ATTENTION_BACKWARD_HEAD_SIZE, ATTENTION_BACKWARD_K, ATTENTION_BACKWARD_KV_HEADS,
   ATTENTION_BACKWARD_K_STRIDE, ATTENTION_BACKWARD_Q, ATTENTION_BACKWARD_Q_STRIDE, ATTENTION_BACKWARD_SCALE,
-  ATTENTION_BACKWARD_SCRATCH, ATTENTION_BACKWARD_THREAD_BYTES, ATTENTION_BACKWARD_SEGMENTS, ATTENTION_BACKWARD_V,
+  ATTENTION_BACKWARD_SCRATCH, ATTENTION_BACKWARD_SINKS, ATTENTION_BACKWARD_SINK_SHARES,
+  ATTENTION_BACKWARD_THREAD_BYTES, ATTENTION_BACKWARD_SEGMENTS, ATTENTION_BACKWARD_V,
   ATTENTION_BACKWARD_V_STRIDE, ATTENTION_BACKWARD_WINDOW, ATTENTION_BACKWARD_Y, ATTENTION_BACKWARD_Y_STRIDE,
 } from '../op-layout';
 import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
@@ -23,6 +24,8 @@ import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 const QUERIES: i32 = ATTENTION_BACKWARD_QUERIES;
 // @inline
 const MASKED: f32 = -1e30;
+// @inline
+const NO_SINK: f32 = -1e30;
 
 export function attentionBackward(op: usize, thread: i32, threads: i32): void {
   if (liveRows(op) == 0) return;
@@ -99,12 +102,17 @@ function backward(op: usize, first: i32, rows: i32, head: i32, kvHead: i32, t: i
     );
   }
   const scale = load<f32>(op + ATTENTION_BACKWARD_SCALE);
+  const heads = load<i32>(op + ATTENTION_BACKWARD_HEADS);
+  const sinks = address(op, ATTENTION_BACKWARD_SINKS);
+  const sink: f32 = sinks != 0 ? load<f32>(sinks + (<usize>head << 2)) : NO_SINK;
+  const shares = address(op, ATTENTION_BACKWARD_SINK_SHARES) + (<usize>((first + t) * heads + head) << 2);
   for (let i = 0; i < count; i++) {
     const visible = window != 0 ? max(0, t + i - window + 1) - low : 0;
     const delta = dotRow(dy + <usize>i * dyStride, y + <usize>i * stride(op, ATTENTION_BACKWARD_Y_STRIDE), headSize);
-    softmaxBackward(
-      weights + <usize>i * width, scores + <usize>i * width, visible, t + i - low + 1, seen, delta, scale,
+    const share = softmaxBackward(
+      weights + <usize>i * width, scores + <usize>i * width, visible, t + i - low + 1, seen, delta, scale, sink,
     );
+    if (sinks != 0) store<f32>(shares + (<usize>(i * heads) << 2), -share * delta);
   }
   const dq = vector(op, ATTENTION_BACKWARD_DQ, ATTENTION_BACKWARD_DQ_STRIDE, first + t, head);
   const dk = vector(op, ATTENTION_BACKWARD_DK, ATTENTION_BACKWARD_DK_STRIDE, first + low, kvHead);
@@ -142,8 +150,11 @@ function dotRow(x: usize, y: usize, count: i32): f32 {
 
 /**
  * Raw scores [low, high) become probabilities and dy . v the gradients of q . k; what is not seen becomes 0.
+ * Returns the probability of the sink.
  */
-function softmaxBackward(weights: usize, scores: usize, low: i32, high: i32, end: i32, delta: f32, scale: f32): void {
+function softmaxBackward(
+  weights: usize, scores: usize, low: i32, high: i32, end: i32, delta: f32, scale: f32, sink: f32,
+): f32 {
   const aligned = (end + 3) & ~3;
   for (let i = 0; i < low; i++) store<f32>(weights + (<usize>i << 2), MASKED);
   for (let i = high; i < aligned; i++) store<f32>(weights + (<usize>i << 2), MASKED);
@@ -152,18 +163,22 @@ function softmaxBackward(weights: usize, scores: usize, low: i32, high: i32, end
   let peaks = v128.load(weights);
   for (let at = weights + 16; at < stop; at += 16) peaks = f32x4.pmax(peaks, v128.load(at));
   const factor = f32x4.splat(scale);
-  const peak = f32x4.splat(horizontalMax(peaks) * scale);
+  const greatest = max(horizontalMax(peaks) * scale, sink);
+  const peak = f32x4.splat(greatest);
   let sum = f32x4.splat(0);
   for (let at = weights; at < stop; at += 16) {
     const weight = expNegative(f32x4.sub(f32x4.mul(v128.load(at), factor), peak));
     v128.store(at, weight);
     sum = f32x4.add(sum, weight);
   }
-  const inverse = f32x4.splat(<f32>1 / horizontalSum(sum));
+  const extra = f32x4.extract_lane(expNegative(f32x4.splat(sink - greatest)), 0);
+  const total = horizontalSum(sum) + extra;
+  const inverse = f32x4.splat(<f32>1 / total);
   const shift = f32x4.splat(delta);
   for (let at = weights; at < stop; at += 16, scores += 16) {
     const p = f32x4.mul(v128.load(at), inverse);
     v128.store(at, p);
     v128.store(scores, f32x4.mul(f32x4.mul(p, f32x4.sub(v128.load(scores), shift)), factor));
   }
+  return extra / total;
 }

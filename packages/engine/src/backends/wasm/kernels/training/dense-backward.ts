@@ -3,7 +3,8 @@
 import { liveRows, madd, nextChunk, rowAt } from '../common/common';
 import { horizontalSum, loadFloats, sigmoid, storeFloats } from '../common/math';
 import {
-  Copy, EmbedBackward, GatedActivationBackward, GatherRowsBackward, RmsNormBackward, RmsNormWeightBackward,
+  AddColumnSums, Copy, EmbedBackward, GatedActivationBackward, GatherRowsBackward, RmsNormBackward,
+  RmsNormWeightBackward,
 } from '../op-records';
 
 export function copy(op: Copy, thread: i32, threads: i32): void {
@@ -122,6 +123,22 @@ export function rmsNormWeightBackward(op: RmsNormWeightBackward, thread: i32, th
       }
       const to = op.dWeight + shift;
       storeFloats(to, f32x4.add(loadFloats(to, left), sum), left);
+    }
+  }
+}
+
+/** One chunk is 16 columns. */
+export function addColumnSums(op: AddColumnSums, thread: i32, threads: i32): void {
+  const rows = liveRows(op);
+  const columns = op.columns;
+  const chunks = (columns + 15) / 16;
+  for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
+    for (let i = chunk * 16; i < min(columns, chunk * 16 + 16); i += 4) {
+      const shift = <usize>i << 2;
+      let sum = f32x4.splat(0);
+      for (let row = 0; row < rows; row++)
+        sum = f32x4.add(sum, loadFloats(rowAt(op.x, op.xStride, row) + shift, columns - i));
+      storeFloats(op.y + shift, f32x4.add(loadFloats(op.y + shift, columns - i), sum), columns - i);
     }
   }
 }
