@@ -9,7 +9,7 @@ import type { Browser } from 'playwright-core';
 import { loadModel } from '../src/index.ts';
 import { findChromium, startChromium } from './browser/chromium.ts';
 import { type Served, serve } from './browser/serve.ts';
-import { familyPath, isPending, readFamilyGolden } from './golden-families.ts';
+import { familyPath, readFamilyGolden } from './golden-families.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const executable = findChromium();
@@ -203,7 +203,7 @@ const EXCHANGED = [
   'gemma3-p6',
 ] as const;
 
-for (const name of EXCHANGED.filter((model) => !isPending(model, 'f32'))) {
+for (const name of EXCHANGED) {
   test(`${name}: a session moves from Node to a page and back`, { skip }, async () => {
     const { prompts, logits_last } = readFamilyGolden(name, 'f32');
     const text = prompts.len200;

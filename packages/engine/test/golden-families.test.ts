@@ -1,6 +1,5 @@
 // Every golden model of the hybrid families, from every file of it, in every build of the kernels and on the
-// reference: logits, choices, greedy tokens, loss, any cut of a prompt, any company. One table; what does not
-// run yet is asserted to be refused.
+// reference: logits, choices, greedy tokens, loss, any cut of a prompt, any company. One table.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { forceBuild, type KernelBuild } from '../src/backends/wasm/load-kernels.ts';
@@ -14,7 +13,6 @@ import {
   type FamilySource,
   familyPath,
   hasFamilyFile,
-  isPending,
   readFamilyGolden,
 } from './golden-families.ts';
 
@@ -171,15 +169,8 @@ for (const name of FAMILY_MODELS) {
     for (const source of ['folder', 'f32', 'q8_0'] as const) {
       if (!hasFamilyFile(name, source)) continue;
       const file = source === 'folder' ? 'safetensors' : `${source} GGUF`;
-      if (isPending(name, source))
-        it(`${file}: is refused until its family is written (golden-families.ts, PENDING)`, () =>
-          assert.rejects(load(familyPath(name, source), SETTINGS[0]!), {
-            name: 'ModelError',
-            code: 'unsupported-model',
-          }));
-      else
-        for (const setting of SETTINGS)
-          it(`${file}, ${setting.backend}, threads: ${setting.threads}`, () => check(name, source, setting));
+      for (const setting of SETTINGS)
+        it(`${file}, ${setting.backend}, threads: ${setting.threads}`, () => check(name, source, setting));
     }
   });
 }

@@ -1,5 +1,4 @@
-// The golden models of the hybrid families (fixtures/golden-families, see its README), and which of their
-// files run.
+// The golden models of the hybrid families (fixtures/golden-families, see its README).
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -32,15 +31,6 @@ export type FamilyModel = (typeof FAMILY_MODELS)[number];
 
 /** A model's folder, or one of its GGUF files. */
 export type FamilySource = 'folder' | 'f32' | 'q8_0';
-
-/**
- * What is refused until its family is written: the test asserts the refusal, so that a family that runs must
- * take its lines out. `NAME` is the folder, `NAME.gguf` all GGUF files of it.
- */
-const PENDING: ReadonlySet<string> = new Set();
-
-export const isPending = (name: FamilyModel, source: FamilySource): boolean =>
-  PENDING.has(source === 'folder' ? name : `${name}.gguf`);
 
 export type FamilyPrompt = 'len1' | 'len2' | 'len3' | 'len7' | 'len33' | 'len65' | 'len200';
 
