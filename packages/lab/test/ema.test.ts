@@ -152,7 +152,7 @@ test('trains, and its trained folder saves, forks and restores sessions exactly'
   assert.ok(reasons.length > 0);
   await assert.rejects(exportGguf(runtime.store, spec, `${folder}.gguf`), {
     name: 'ModelError',
-    message: /moving average in layer 0/,
+    message: /found moving average beside attention beside Mamba/,
   });
   await runtime.close();
 
