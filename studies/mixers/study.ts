@@ -74,13 +74,13 @@ export default defineStudy({
     {
       id: 'a',
       statement: 'Mamba-2 reads text about as well as Mamba-1.',
-      source: 'Dao & Gu 2024, section 9.2',
+      source: 'Dao & Gu 2024',
       parts: [loss('notBetter', MAMBA, MAMBA_2), loss('notBetter', MAMBA_2, MAMBA)],
     },
     {
       id: 'b',
       statement: 'The delta rule recalls what Mamba-2 forgets.',
-      source: 'Yang et al. 2024, section 4',
+      source: 'Yang et al. 2024',
       parts: [recall('better', DELTA, MAMBA_2)],
     },
     {
@@ -92,13 +92,13 @@ export default defineStudy({
     {
       id: 'd',
       statement: 'Short convolutions with one attention layer in four read text as well as Mamba-1 with it.',
-      source: 'Liquid AI 2025, section 2, of LFM2',
+      source: 'Liquid AI 2025, of LFM2',
       parts: [loss('notBetter', hybridOf(MAMBA), hybridOf(CONVOLUTION))],
     },
     {
       id: 'e',
       statement: 'Windows with one full layer in four do what attention does.',
-      source: 'Gemma 3 report 2025, section 5.2',
+      source: 'Gemma 3 technical report 2025, of 5:1',
       parts: [
         loss('notBetter', ATTENTION, hybridOf(WINDOW)),
         recall('notBetter', ATTENTION, hybridOf(WINDOW)),
