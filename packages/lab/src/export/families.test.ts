@@ -58,6 +58,7 @@ async function sameTensors(path: string, expectedPath: string): Promise<void> {
 /** What GGUF cannot say about these, or llama.cpp would not run as it was trained. */
 const NO_GGUF: Readonly<Record<string, RegExp>> = {
   gemma3: /found scale 0\.22/,
+  'granite-swa': /other than one rotary attention/,
   'lfm2-moe': /weightScale 1\.5/,
   'nemotron-h': /experts blocks/,
   bamba: /rotary positions in a part of each head/,
