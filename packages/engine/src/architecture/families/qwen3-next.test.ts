@@ -57,6 +57,13 @@ describe('config.json of Qwen 3.5 and Qwen3-Next', () => {
     const [attention] = allOfKind(spec.layers, 'attention');
     assert.deepEqual(attention?.rope, { theta: 10_000, rotary: 10, scaling: null });
     assert.ok(attention?.outputGate && attention.headNorms === 'perHead');
+    const yarn = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 256 };
+    const long = read({
+      ...CONFIG,
+      rope_parameters: { ...yarn, rope_theta: 1e6, partial_rotary_factor: 0.5 },
+    });
+    const [{ rope } = {}] = allOfKind(long.layers, 'attention');
+    assert.deepEqual([rope?.rotary, rope?.scaling?.kind], [10, 'yarn']);
   });
 
   it('reads the text model inside one with vision', () => {
@@ -93,9 +100,8 @@ describe('config.json of Qwen 3.5 and Qwen3-Next', () => {
       ['layer_types', { num_hidden_layers: 5 }],
       ['linear_num_value_heads', { linear_num_value_heads: 5 }],
       ['num_key_value_heads', { num_key_value_heads: 2 }],
-      ['rope_type', { rope_parameters: { rope_type: 'yarn', rope_theta: 1e6, factor: 4 } }],
-      ['rope_type', { rope_scaling: { rope_type: 'yarn', factor: 4 } }],
-      ['type', { rope_scaling: { type: 'linear', factor: 4 } }],
+      ['rope_type', { rope_parameters: { rope_type: 'longrope', rope_theta: 1e6, factor: 4 } }],
+      ['type', { rope_parameters: null, rope_scaling: { type: 'dynamic', factor: 4 } }],
       ['partial_rotary_factor', { rope_parameters: { partial_rotary_factor: 0.27, rope_theta: 1e4 } }],
     ];
     for (const [field, change] of refused)

@@ -17,7 +17,7 @@ import type { RopeSpec } from '../../layers/rope.ts';
 import type { Family, TensorShapes } from '../family.ts';
 import { type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-import { huggingFaceCommon, readHeads, readLayerTypes } from './huggingface.ts';
+import { huggingFaceCommon, readHeads, readLayerTypes, readRopeScaling } from './huggingface.ts';
 import { writing } from './qwen3-next-gguf.ts';
 import { HUGGING_FACE_NAMES, NEXT_GGUF_NAMES, NEXT_NAMES, TILED_GGUF_NAMES } from './qwen3-next-names.ts';
 
@@ -73,19 +73,21 @@ function attentionOf(c: ConfigReader): AttentionSpec {
   };
 }
 
-/** In one `rope_parameters` or in fields of its own. Texts have equal positions in all of mRoPE's sections. */
+/**
+ * In one `rope_parameters` or in fields of its own; stretched by YaRN for contexts beyond those of training.
+ * Texts have equal positions in all of mRoPE's sections.
+ */
 function readPartialRope(c: ConfigReader, headSize: number): RopeSpec {
   const parameters = c.object('rope_parameters');
-  for (const scaling of [parameters, c.object('rope_scaling')]) {
-    scaling?.text('rope_type', ['default', 'mrope'], 'default');
-    scaling?.text('type', ['default', 'mrope'], 'default');
-  }
+  const stretched = parameters ?? c.object('rope_scaling');
+  const kind = stretched?.raw('rope_type') ?? stretched?.raw('type') ?? 'default';
+  const scaling = kind === 'default' || kind === 'mrope' ? null : readRopeScaling(stretched);
   const fields = parameters?.has('partial_rotary_factor') ? parameters : c;
   const factor = fields.number('partial_rotary_factor', 0, 1, 0.25);
   const rotary = Math.floor(headSize * factor);
   if (rotary < 2 || rotary % 2)
     fields.fail('partial_rotary_factor', `an even number of the ${headSize} channels of a head`, factor);
-  return { theta: (parameters ?? c).number('rope_theta', 1, 1e12, 10_000), rotary, scaling: null };
+  return { theta: (parameters ?? c).number('rope_theta', 1, 1e12, 10_000), rotary, scaling };
 }
 
 function layerTypes(c: ConfigReader, count: number): ('linear_attention' | 'full_attention')[] {
