@@ -6,8 +6,8 @@
 // value head, valueSize columns (what S holds for one value channel) of keySize floats. The lanes are key channels, and
 // columns lie in groups of four, eight keys of one after those of another, so that a group is one stream of memory:
 //   [valueSize / 4][ [keySize / 8][4][8], [4][keySize % 8] ], then [valueSize % 4][keySize]
-// Column after column, whose streams jump every 512 bytes, a token takes 1.7 times as long where states come from memory,
-// prompts 1.6 times.
+// With a column per row of memory, and each column's sums and writes by themselves, a token takes 1.7 times as long where
+// states come from memory, prompts 1.5 times (docs/log/2026-11-29-delta-scan.md).
 //
 // Columns know nothing of each other, so an item of work is BLOCK columns of a head, for all segments and rows: 16 KB of
 // state at 128 key channels, which stay in the first-level cache while rows pass, and enough items for any number of
