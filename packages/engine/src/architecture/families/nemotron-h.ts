@@ -111,6 +111,7 @@ function readMamba(c: ConfigReader): Mamba2Spec {
   c.text('mamba_hidden_act', ['silu'], 'silu');
   const heads = c.size('mamba_num_heads', 128, 4096);
   const groups = readGroups(c, spelling(c, 'n_groups', 'mamba_n_groups', 'mamba_num_groups'), heads, 8);
+  c.flag('mamba_proj_bias', false); // says nothing where `use_bias` is there
   return {
     kind: 'mamba2',
     heads,
