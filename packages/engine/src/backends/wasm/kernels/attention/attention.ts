@@ -10,17 +10,24 @@
 //
 // Scratch: one area per thread (layout in item.ts), then the partial results, [rows][heads][splits] records
 // of [headSize rounded up to 16] sums, the peak and the total.
-import { firstVisible, partialBytes, positionOf, rowsPerItem, threadAreaBytes } from './shape';
-import { attendItem, withSink, writeResult } from './item';
-import { describeItem, Item } from './item-record';
+
 import { address, liveRows, madd, nextChunk } from '../common/common';
 import { expNegative } from '../common/math';
+import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 import { ATTENTION_SPLITS } from '../constants';
 import {
-  ATTENTION_HEAD_SIZE, ATTENTION_HEADS, ATTENTION_KV_HEADS, ATTENTION_SCRATCH, ATTENTION_SCRATCH_BYTES,
-  ATTENTION_SEGMENTS, ATTENTION_Y, ATTENTION_Y_STRIDE,
+  ATTENTION_HEAD_SIZE,
+  ATTENTION_HEADS,
+  ATTENTION_KV_HEADS,
+  ATTENTION_SCRATCH,
+  ATTENTION_SCRATCH_BYTES,
+  ATTENTION_SEGMENTS,
+  ATTENTION_Y,
+  ATTENTION_Y_STRIDE,
 } from '../op-layout';
-import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
+import { attendItem, withSink, writeResult } from './item';
+import { describeItem, Item } from './item-record';
+import { firstVisible, partialBytes, positionOf, rowsPerItem, threadAreaBytes } from './shape';
 
 /** The shortest range of a split, as a power of two, and the most splits. */
 // @inline
@@ -63,7 +70,7 @@ export function attention(op: usize, thread: i32, threads: i32): void {
     }
     const segment = segmentAt(segments, s);
     const block = (chunk - before) / perBlock;
-    const kvHead = (chunk - before) % perBlock / splits;
+    const kvHead = ((chunk - before) % perBlock) / splits;
     const index = (chunk - before) % splits;
     const first = rowStart(segment) + block * perItem;
     item.segment = segment;
@@ -140,21 +147,19 @@ function mergeAll(op: usize, rows: i32, shift: i32, firstSplit: i32, splits: i32
     const position = positionOf(op, row);
     const first = (firstVisible(op, position) >> shift) - firstSplit;
     const end = (position >> shift) - firstSplit + 1;
-    let y = address(op, ATTENTION_Y) + (<usize>(<u32>row * load<u32>(op + ATTENTION_Y_STRIDE)) << 2);
+    let y = address(op, ATTENTION_Y) + ((<usize>(<u32>row * load<u32>(op + ATTENTION_Y_STRIDE))) << 2);
     let parts = partials + <usize>(row * heads * splits) * record;
     for (let head = 0; head < heads; head++) {
       mergeHead(y, headSize, parts + <usize>first * record, end - first, record, op, head);
-      y += <usize>headSize << 2;
+      y += (<usize>headSize) << 2;
       parts += <usize>splits * record;
     }
   }
 }
 
 /** Peaks are in powers of two, like the scores (item.ts). The first record becomes the sum. */
-function mergeHead(
-  y: usize, headSize: i32, parts: usize, count: i32, record: usize, op: usize, head: i32,
-): void {
-  const padded = <usize>((headSize + 15) & ~15) << 2;
+function mergeHead(y: usize, headSize: i32, parts: usize, count: i32, record: usize, op: usize, head: i32): void {
+  const padded = (<usize>((headSize + 15) & ~15)) << 2;
   let peak = load<f32>(parts + padded);
   for (let i = 1; i < count; i++) peak = max(peak, load<f32>(parts + <usize>i * record + padded));
   let total: f32 = 0;

@@ -5,14 +5,24 @@ import { declare, each, load, numbered, splat, stores } from '../build/vocabular
 const ROWS = [...'pqrstuvw'];
 
 /** The sums of `count` rows, each row's beginning with a value of its own. */
-const begin = (count: number, vectors: number, value: (r: number) => string, rows = count === 2 ? ['p', 'r'] : ROWS): string =>
-  each(count, (r) => declare('let', numbered(rows[r]!, vectors), (v) => (v ? `${rows[r]}0` : value(r))));
+const begin = (
+  count: number,
+  vectors: number,
+  value: (r: number) => string,
+  rows = count === 2 ? ['p', 'r'] : ROWS,
+): string => each(count, (r) => declare('let', numbered(rows[r]!, vectors), (v) => (v ? `${rows[r]}0` : value(r))));
 
 const sums = (row: string, x: string, vectors: readonly string[]): string =>
   vectors.map((w, v) => `${row}${v} = byteDot(${x}, ${w}, ${row}${v});`).join(' ');
 
 /** Rows of codes times a block: [row][vectors]. */
-const dots = (name: string, rows: number, vectors: readonly string[], addresses: readonly string[], walk: string): string => `
+const dots = (
+  name: string,
+  rows: number,
+  vectors: readonly string[],
+  addresses: readonly string[],
+  walk: string,
+): string => `
 @inline function ${name}(a: usize, row: usize, aStep: usize, b: usize, steps: i32, starts: usize, room: usize): void {
   ${begin(rows, vectors.length, (r) => splat('starts', 4 * r))}
   ${walk} {
@@ -23,9 +33,15 @@ const dots = (name: string, rows: number, vectors: readonly string[], addresses:
 }`;
 
 /** Four rows of codes times a block of 8. */
-const dots8 = dots('dots8', 4, ['f', 'g', 'h', 'i'], ['a', 'c', 'd', 'e'], `
+const dots8 = dots(
+  'dots8',
+  4,
+  ['f', 'g', 'h', 'i'],
+  ['a', 'c', 'd', 'e'],
+  `
   let c = a + row, d = c + row, e = d + row;
-  for (const end = b + <usize>(steps << 6); b < end; b += 64, a += aStep, c += aStep, d += aStep, e += aStep)`);
+  for (const end = b + <usize>(steps << 6); b < end; b += 64, a += aStep, c += aStep, d += aStep, e += aStep)`,
+);
 
 /** Eight rows of codes times a block of 4. */
 const dots4 = dots(

@@ -26,7 +26,7 @@
 //   weights as queries, with steps of 4 positions
 //   values  [32 steps of 4 positions][P columns][4]
 //   starts  i32 [64], scales of values [128], zeros [16]; room; limits of weights [Q] after the factors
-import { add20, add4, add8, score20, score4, score8 } from './bytes-dots.gen';
+import { add4, add8, add20, score4, score8, score20 } from './bytes-dots.gen';
 import { Item } from './item-record';
 
 /** Whether this build's byte dot adds four products to a 32-bit lane. */
@@ -34,11 +34,13 @@ import { Item } from './item-record';
 export const QUAD_DOT: bool = ASC_FEATURE_RELAXED_SIMD && !PAIR_DOT;
 
 /** Bytes of 1; of 127; of 255. */
-const BYTES: usize = memory.data<u32>([
-  0x01010101, 0x01010101, 0x01010101, 0x01010101,
-  0x7f7f7f7f, 0x7f7f7f7f, 0x7f7f7f7f, 0x7f7f7f7f,
-  0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff,
-], 16);
+const BYTES: usize = memory.data<u32>(
+  [
+    0x01010101, 0x01010101, 0x01010101, 0x01010101, 0x7f7f7f7f, 0x7f7f7f7f, 0x7f7f7f7f, 0x7f7f7f7f, 0xffffffff,
+    0xffffffff, 0xffffffff, 0xffffffff,
+  ],
+  16,
+);
 
 // @inline
 export function byteDot(codes: v128, plane: v128, sum: v128): v128 {
@@ -81,29 +83,49 @@ function sumCodes(plane: usize, first: i32, end: i32, headSize: i32, starts: usi
   const whole = stride & ~31;
   for (let p = first; p < end; p += 4) {
     let r0 = plane + <usize>p * stride;
-    let r1 = r0 + stride, r2 = r1 + stride, r3 = r2 + stride;
-    let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+    let r1 = r0 + stride,
+      r2 = r1 + stride,
+      r3 = r2 + stride;
+    let a0 = i32x4.splat(0),
+      a1 = a0,
+      b0 = a0,
+      b1 = a0,
+      c0 = a0,
+      c1 = a0,
+      d0 = a0,
+      d1 = a0;
     for (const stop = r0 + whole; r0 < stop; r0 += 32, r1 += 32, r2 += 32, r3 += 32) {
-      a0 = byteDot(v128.load(r0), ones, a0); a1 = byteDot(v128.load(r0, 16), ones, a1);
-      b0 = byteDot(v128.load(r1), ones, b0); b1 = byteDot(v128.load(r1, 16), ones, b1);
-      c0 = byteDot(v128.load(r2), ones, c0); c1 = byteDot(v128.load(r2, 16), ones, c1);
-      d0 = byteDot(v128.load(r3), ones, d0); d1 = byteDot(v128.load(r3, 16), ones, d1);
+      a0 = byteDot(v128.load(r0), ones, a0);
+      a1 = byteDot(v128.load(r0, 16), ones, a1);
+      b0 = byteDot(v128.load(r1), ones, b0);
+      b1 = byteDot(v128.load(r1, 16), ones, b1);
+      c0 = byteDot(v128.load(r2), ones, c0);
+      c1 = byteDot(v128.load(r2, 16), ones, c1);
+      d0 = byteDot(v128.load(r3), ones, d0);
+      d1 = byteDot(v128.load(r3, 16), ones, d1);
     }
-    v128.store(room, a0); v128.store(room, a1, 16); v128.store(room, b0, 32); v128.store(room, b1, 48);
-    v128.store(room, c0, 64); v128.store(room, c1, 80); v128.store(room, d0, 96); v128.store(room, d1, 112);
+    v128.store(room, a0);
+    v128.store(room, a1, 16);
+    v128.store(room, b0, 32);
+    v128.store(room, b1, 48);
+    v128.store(room, c0, 64);
+    v128.store(room, c1, 80);
+    v128.store(room, d0, 96);
+    v128.store(room, d1, 112);
     for (let left = stride - whole; left > 0; left--) {
       store<i32>(room, load<i32>(room) + load<i8>(r0++));
       store<i32>(room, load<i32>(room, 32) + load<i8>(r1++), 32);
       store<i32>(room, load<i32>(room, 64) + load<i8>(r2++), 64);
       store<i32>(room, load<i32>(room, 96) + load<i8>(r3++), 96);
     }
-    const a = i32x4.add(v128.load(room), v128.load(room, 16)), b = i32x4.add(v128.load(room, 32), v128.load(room, 48));
+    const a = i32x4.add(v128.load(room), v128.load(room, 16)),
+      b = i32x4.add(v128.load(room, 32), v128.load(room, 48));
     const c = i32x4.add(v128.load(room, 64), v128.load(room, 80)),
       d = i32x4.add(v128.load(room, 96), v128.load(room, 112));
     const ab = i32x4.add(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));
     const cd = i32x4.add(v128.shuffle<i32>(c, d, 0, 4, 1, 5), v128.shuffle<i32>(c, d, 2, 6, 3, 7));
     const sums = i32x4.add(v128.shuffle<i32>(ab, cd, 0, 1, 4, 5), v128.shuffle<i32>(ab, cd, 2, 3, 6, 7));
-    v128.store(starts + (<usize>p << 2), i32x4.neg(i32x4.shl(sums, 7)));
+    v128.store(starts + ((<usize>p) << 2), i32x4.neg(i32x4.shl(sums, 7)));
   }
 }
 
@@ -116,12 +138,17 @@ export function interleaveBytes(plane: usize, first: i32, end: i32, headSize: i3
     let column = 0;
     for (; column + 16 <= headSize; column += 16, out += 64) {
       let at = row + <usize>column;
-      const r0 = v128.load(at); at += stride;
-      const r1 = v128.load(at); at += stride;
-      const r2 = v128.load(at); at += stride;
+      const r0 = v128.load(at);
+      at += stride;
+      const r1 = v128.load(at);
+      at += stride;
+      const r2 = v128.load(at);
+      at += stride;
       const r3 = v128.load(at);
-      const low01 = lowBytes(r0, r1), high01 = highBytes(r0, r1);
-      const low23 = lowBytes(r2, r3), high23 = highBytes(r2, r3);
+      const low01 = lowBytes(r0, r1),
+        high01 = highBytes(r0, r1);
+      const low23 = lowBytes(r2, r3),
+        high23 = highBytes(r2, r3);
       v128.store(out, lowPairs(low01, low23));
       v128.store(out, highPairs(low01, low23), 16);
       v128.store(out, lowPairs(high01, high23), 32);
@@ -159,14 +186,16 @@ function highPairs(a: v128, b: v128): v128 {
  * put into `values`.
  */
 export function addBytes(item: Item, first: i32, end: i32): void {
-  const steps = end - first, aligned = item.aligned;
+  const steps = end - first,
+    aligned = item.aligned;
   const from = item.values + <usize>(first * 4 * item.padded);
   const columns = <usize>item.padded;
   for (let q = 0, size = 0; q < aligned; q += size) {
     size = blockSize(aligned - q);
     const at = <usize>q;
     const b = item.weights + (at << 8) + <usize>(first * size * 8);
-    const to = item.sums + at * (columns << 2), factors = item.weightFactors + (at << 2);
+    const to = item.sums + at * (columns << 2),
+      factors = item.weightFactors + (at << 2);
     if (size == 20) add20(from, columns, steps, b, item.zeros, factors, to, item.room);
     else if (size == 8) add8(from, columns, steps, b, item.zeros, factors, to, item.room);
     else add4(from, columns, steps, b, item.zeros, factors, to, item.room);

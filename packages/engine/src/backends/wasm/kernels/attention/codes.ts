@@ -14,11 +14,12 @@
 //   scores  f32 [Q][64]      weights [Q / 4][32 pairs of positions][4 queries]
 //   keys    [4][P / 2 pairs of columns][16 positions]      values [32 pairs of positions][P columns]
 //   limits  f32 [3][64]: what a query that sees a part of the page takes for its scales (limitPage); zeros [64]; room
-import { Item } from './item-record';
-import { headCodeBytes } from './cache-layout';
-import { CACHE_Q8, PAGE_TOKENS } from '../constants';
+
 import { madd } from '../common/common';
 import { exp2Negative, horizontalMax, horizontalSum } from '../common/math';
+import { CACHE_Q8, PAGE_TOKENS } from '../constants';
+import { headCodeBytes } from './cache-layout';
+import { Item } from './item-record';
 
 /** Adding it to a small number leaves the nearest integer in the low bits. */
 // @inline
@@ -35,18 +36,39 @@ const LIMIT: f32 = 32767;
  * of c cStride.
  */
 export function integerTile(
-  a: usize, b: usize, bStep: usize, steps: i32, factors: usize, c: usize, cStride: usize,
+  a: usize,
+  b: usize,
+  bStep: usize,
+  steps: i32,
+  factors: usize,
+  c: usize,
+  cStride: usize,
 ): void {
   const c1 = c + cStride;
   const c2 = c1 + cStride;
   const c3 = c2 + cStride;
-  let a00 = i32x4.splat(0), a01 = a00, a02 = a00, a03 = a00;
-  let a10 = a00, a11 = a00, a12 = a00, a13 = a00;
-  let a20 = a00, a21 = a00, a22 = a00, a23 = a00;
-  let a30 = a00, a31 = a00, a32 = a00, a33 = a00;
-  const end = a + (<usize>steps << 4);
+  let a00 = i32x4.splat(0),
+    a01 = a00,
+    a02 = a00,
+    a03 = a00;
+  let a10 = a00,
+    a11 = a00,
+    a12 = a00,
+    a13 = a00;
+  let a20 = a00,
+    a21 = a00,
+    a22 = a00,
+    a23 = a00;
+  let a30 = a00,
+    a31 = a00,
+    a32 = a00,
+    a33 = a00;
+  const end = a + ((<usize>steps) << 4);
   while (a < end) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16), b2 = v128.load(b, 32), b3 = v128.load(b, 48);
+    const b0 = v128.load(b),
+      b1 = v128.load(b, 16),
+      b2 = v128.load(b, 32),
+      b3 = v128.load(b, 48);
     let x = v128.load32_splat(a);
     a00 = i32x4.add(a00, i32x4.dot_i16x8_s(x, b0));
     a01 = i32x4.add(a01, i32x4.dot_i16x8_s(x, b1));
@@ -93,7 +115,7 @@ function addScaled(c: usize, factor: v128, a0: v128, a1: v128, a2: v128, a3: v12
  * where q is not finite.
  */
 export function packQuery(from: usize, headSize: i32, padded: i32, group: usize, lane: i32): f32 {
-  const end = from + (<usize>padded << 2);
+  const end = from + ((<usize>padded) << 2);
   let peaks = f32x4.splat(0);
   let check = f32x4.splat(0);
   for (let at = from; at < end; at += 16) {
@@ -104,7 +126,7 @@ export function packQuery(from: usize, headSize: i32, padded: i32, group: usize,
   const peak = horizontalMax(peaks);
   const most = 0x7fffffff / (127 * headSize) - 1;
   const limit = min(LIMIT, <f32>most);
-  packPairs(from, padded, f32x4.splat(peak > 0 ? limit / peak : 0), group + (<usize>lane << 2));
+  packPairs(from, padded, f32x4.splat(peak > 0 ? limit / peak : 0), group + ((<usize>lane) << 2));
   return peak / limit + horizontalSum(check);
 }
 
@@ -113,7 +135,7 @@ export function packQuery(from: usize, headSize: i32, padded: i32, group: usize,
 function packPairs(from: usize, count: i32, factor: v128, to: usize): void {
   const round = f32x4.splat(ROUND);
   const bits = i32x4.splat(ROUND_BITS);
-  for (const end = from + (<usize>count << 2); from < end; from += 32, to += 64) {
+  for (const end = from + ((<usize>count) << 2); from < end; from += 32, to += 64) {
     const low = i32x4.sub(madd(v128.load(from), factor, round), bits);
     const high = i32x4.sub(madd(v128.load(from, 16), factor, round), bits);
     const pairs = i16x8.narrow_i32x4_s(low, high);
@@ -126,7 +148,7 @@ function packPairs(from: usize, count: i32, factor: v128, to: usize): void {
 
 /** The codes of 16 positions, rows of `headSize` bytes, as [P / 2 pairs of columns][16 positions]. */
 export function packKeys(rows: usize, headSize: i32, padded: i32, panel: usize): void {
-  for (let half = 0; half < 2; half++, panel += 32, rows += <usize>headSize << 3) {
+  for (let half = 0; half < 2; half++, panel += 32, rows += (<usize>headSize) << 3) {
     let column = 0;
     let to = panel;
     for (; column + 16 <= headSize; column += 16, to += 512) transposePairs(rows + <usize>column, <usize>headSize, to);
@@ -135,7 +157,7 @@ export function packKeys(rows: usize, headSize: i32, padded: i32, panel: usize):
         const row = rows + <usize>(p * headSize);
         const first: i32 = column < headSize ? load<i8>(row + <usize>column) : 0;
         const second: i32 = column + 1 < headSize ? load<i8>(row + <usize>column, 1) : 0;
-        store<i32>(to + (<usize>p << 2), (first & 0xffff) | (second << 16));
+        store<i32>(to + ((<usize>p) << 2), (first & 0xffff) | (second << 16));
       }
     }
   }
@@ -144,18 +166,29 @@ export function packKeys(rows: usize, headSize: i32, padded: i32, panel: usize):
 /** 8 rows of 16 codes: 8 vectors pairs of columns, each of 8 positions, 64 bytes apart. */
 // @inline
 function transposePairs(row: usize, stride: usize, to: usize): void {
-  const r0 = v128.load(row); row += stride;
-  const r1 = v128.load(row); row += stride;
-  const r2 = v128.load(row); row += stride;
-  const r3 = v128.load(row); row += stride;
-  const r4 = v128.load(row); row += stride;
-  const r5 = v128.load(row); row += stride;
-  const r6 = v128.load(row); row += stride;
+  const r0 = v128.load(row);
+  row += stride;
+  const r1 = v128.load(row);
+  row += stride;
+  const r2 = v128.load(row);
+  row += stride;
+  const r3 = v128.load(row);
+  row += stride;
+  const r4 = v128.load(row);
+  row += stride;
+  const r5 = v128.load(row);
+  row += stride;
+  const r6 = v128.load(row);
+  row += stride;
   const r7 = v128.load(row);
-  const low01 = lowPairs(r0, r1), high01 = highPairs(r0, r1);
-  const low23 = lowPairs(r2, r3), high23 = highPairs(r2, r3);
-  const low45 = lowPairs(r4, r5), high45 = highPairs(r4, r5);
-  const low67 = lowPairs(r6, r7), high67 = highPairs(r6, r7);
+  const low01 = lowPairs(r0, r1),
+    high01 = highPairs(r0, r1);
+  const low23 = lowPairs(r2, r3),
+    high23 = highPairs(r2, r3);
+  const low45 = lowPairs(r4, r5),
+    high45 = highPairs(r4, r5);
+  const low67 = lowPairs(r6, r7),
+    high67 = highPairs(r6, r7);
   putQuads(to, lowWords(low01, low23), lowWords(low45, low67));
   putQuads(to + 128, highWords(low01, low23), highWords(low45, low67));
   putQuads(to + 256, lowWords(high01, high23), lowWords(high45, high67));
@@ -197,7 +230,7 @@ function putWide(to: usize, codes: v128): void {
 
 /** The codes of `pairs` pairs of positions as [pair][P columns]. */
 export function packValues(rows: usize, headSize: i32, padded: i32, pairs: i32, to: usize): void {
-  for (; pairs > 0; pairs--, rows += <usize>headSize << 1) {
+  for (; pairs > 0; pairs--, rows += (<usize>headSize) << 1) {
     const second = rows + <usize>headSize;
     let column: usize = 0;
     for (; column + 16 <= <usize>headSize; column += 16, to += 64) {
@@ -208,7 +241,7 @@ export function packValues(rows: usize, headSize: i32, padded: i32, pairs: i32, 
     }
     for (; column < <usize>padded; column++, to += 4) {
       if (column < <usize>headSize)
-        store<i32>(to, (<i32>load<i8>(rows + column) & 0xffff) | (<i32>load<i8>(second + column) << 16));
+        store<i32>(to, (<i32>load<i8>(rows + column) & 0xffff) | ((<i32>load<i8>(second + column)) << 16));
       else store<i32>(to, 0);
     }
   }
@@ -221,7 +254,7 @@ export function packValues(rows: usize, headSize: i32, padded: i32, pairs: i32, 
  */
 export function limitPage(limits: usize, keyScales: usize, valueScales: usize, low: i32, high: i32): void {
   for (let i = 0; i < PAGE_TOKENS; i++) {
-    const at = <usize>i << 2;
+    const at = (<usize>i) << 2;
     const seen = i >= low && i < high;
     store<f32>(limits + at, seen ? load<f32>(keyScales + at) : 0);
     store<f32>(limits + at, seen ? 0 : MASKED, 256);
@@ -235,10 +268,14 @@ export function limitPage(limits: usize, keyScales: usize, valueScales: usize, l
  * pair.
  */
 export function weighCodes(item: Item, i: i32, keyScales: usize, offset: usize, valueScales: usize): void {
-  const word = <usize>i << 2, padded = item.padded, room = item.room;
-  const scores = item.scores + <usize>i * (PAGE_TOKENS * 4), sums = item.sums + <usize>i * (<usize>padded << 2);
-  const peak = item.peaks + word, total = item.totals + word;
-  const weights = item.weights + (<usize>(i >> 2) << 9) + (<usize>(i & 3) << 2);
+  const word = (<usize>i) << 2,
+    padded = item.padded,
+    room = item.room;
+  const scores = item.scores + <usize>i * (PAGE_TOKENS * 4),
+    sums = item.sums + <usize>i * ((<usize>padded) << 2);
+  const peak = item.peaks + word,
+    total = item.totals + word;
+  const weights = item.weights + ((<usize>(i >> 2)) << 9) + ((<usize>(i & 3)) << 2);
   const end = scores + PAGE_TOKENS * 4;
   const before = load<f32>(peak);
   let m0 = f32x4.splat(MASKED);
@@ -282,7 +319,7 @@ export function weighCodes(item: Item, i: i32, keyScales: usize, offset: usize, 
   packPairs(scores, PAGE_TOKENS, f32x4.splat(greatest > 0 ? LIMIT / greatest : 0), weights);
   if (now != before) {
     store<f32>(peak, now);
-    const last = sums + (<usize>padded << 2);
+    const last = sums + ((<usize>padded) << 2);
     for (let at = sums; at < last; at += 32) {
       const low = f32x4.mul(v128.load(at), rescale);
       const high = f32x4.mul(v128.load(at, 16), rescale);
@@ -301,15 +338,19 @@ export function scalesOf(plane: usize, headSize: i32): usize {
 
 /** Rounds the queries, [count][headSize] f32 where sums will be; the rest of the area has space for a padded one. */
 export function packQueries(item: Item): void {
-  const count = item.count, headSize = item.headSize, padded = item.padded;
-  const queries = item.queries, factors = item.factors, room = item.rest;
+  const count = item.count,
+    headSize = item.headSize,
+    padded = item.padded;
+  const queries = item.queries,
+    factors = item.factors,
+    room = item.rest;
   let from = item.sums;
-  const bytes = <usize>headSize << 2;
-  memory.fill(room, 0, <usize>padded << 2);
+  const bytes = (<usize>headSize) << 2;
+  memory.fill(room, 0, (<usize>padded) << 2);
   for (let i = 0; i < count; i++, from += bytes) {
     memory.copy(room, from, bytes);
-    const factor = packQuery(room, headSize, padded, queries + <usize>(i >> 2) * (<usize>padded << 3), i & 3);
-    store<f32>(factors + (<usize>i << 2), factor);
+    const factor = packQuery(room, headSize, padded, queries + <usize>(i >> 2) * ((<usize>padded) << 3), i & 3);
+    store<f32>(factors + ((<usize>i) << 2), factor);
   }
 }
 
@@ -318,10 +359,15 @@ export function packQueries(item: Item): void {
  * scales; 0 elsewhere.
  */
 export function scoreCodes(item: Item, plane: usize, first: i32, end: i32): void {
-  const count = item.count, headSize = item.headSize, padded = item.padded;
-  const queries = item.queries, factors = item.factors, scores = item.scores, keys = item.rest;
-  const panelBytes = <usize>padded << 5;
-  const groupBytes = <usize>padded << 3;
+  const count = item.count,
+    headSize = item.headSize,
+    padded = item.padded;
+  const queries = item.queries,
+    factors = item.factors,
+    scores = item.scores,
+    keys = item.rest;
+  const panelBytes = (<usize>padded) << 5;
+  const groupBytes = (<usize>padded) << 3;
   memory.fill(scores, 0, <usize>((count + 3) & ~3) * (PAGE_TOKENS * 4));
   for (let block = first >> 4; block < (end + 15) >> 4; block++)
     packKeys(plane + <usize>(block * 16 * headSize), headSize, padded, keys + <usize>block * panelBytes);
@@ -329,8 +375,13 @@ export function scoreCodes(item: Item, plane: usize, first: i32, end: i32): void
     const group = queries + <usize>(i >> 2) * groupBytes;
     for (let block = first >> 4; block < (end + 15) >> 4; block++) {
       integerTile(
-        group, keys + <usize>block * panelBytes, 64, padded >> 1, factors + (<usize>i << 2),
-        scores + <usize>i * (PAGE_TOKENS * 4) + (<usize>block << 6), PAGE_TOKENS * 4,
+        group,
+        keys + <usize>block * panelBytes,
+        64,
+        padded >> 1,
+        factors + ((<usize>i) << 2),
+        scores + <usize>i * (PAGE_TOKENS * 4) + ((<usize>block) << 6),
+        PAGE_TOKENS * 4,
       );
     }
   }
@@ -341,17 +392,27 @@ export function scoreCodes(item: Item, plane: usize, first: i32, end: i32): void
  * over the edge.
  */
 export function addCodes(item: Item, plane: usize, first: i32, end: i32): void {
-  const count = item.count, headSize = item.headSize, padded = item.padded;
-  const weights = item.weights, factors = item.weightFactors, sums = item.sums, values = item.values;
-  const rowBytes = <usize>padded << 2;
+  const count = item.count,
+    headSize = item.headSize,
+    padded = item.padded;
+  const weights = item.weights,
+    factors = item.weightFactors,
+    sums = item.sums,
+    values = item.values;
+  const rowBytes = (<usize>padded) << 2;
   const firstPair = first >> 1;
   const pairs = ((end + 1) >> 1) - firstPair;
   packValues(plane + <usize>(firstPair * 2 * headSize), headSize, padded, pairs, values);
   for (let i = 0; i < count; i += 4) {
-    const group = weights + (<usize>i << 7) + (<usize>firstPair << 4);
+    const group = weights + ((<usize>i) << 7) + ((<usize>firstPair) << 4);
     for (let column: usize = 0; column < rowBytes; column += 64)
       integerTile(
-        group, values + column, rowBytes, pairs, factors + (<usize>i << 2), sums + <usize>i * rowBytes + column,
+        group,
+        values + column,
+        rowBytes,
+        pairs,
+        factors + ((<usize>i) << 2),
+        sums + <usize>i * rowBytes + column,
         rowBytes,
       );
   }

@@ -1,12 +1,17 @@
 // What the parts of an item of attention have in common, at the start of a thread's area: functions take one address
 // instead of a dozen arguments. Of a path's own are the places after `rest`; its file says what lies there.
-import { headPlaneBytes } from './cache-layout';
-import { groupOf, paddedHead } from './shape';
+
 import { cachePage } from '../common/step';
 import {
-  ATTENTION_CACHE_TYPE, ATTENTION_GROUP, ATTENTION_HEAD_SIZE, ATTENTION_KV_HEADS, ATTENTION_LAYER_OFFSET,
+  ATTENTION_CACHE_TYPE,
+  ATTENTION_GROUP,
+  ATTENTION_HEAD_SIZE,
+  ATTENTION_KV_HEADS,
+  ATTENTION_LAYER_OFFSET,
   ATTENTION_POSITIONS,
 } from '../op-layout';
+import { headPlaneBytes } from './cache-layout';
+import { groupOf, paddedHead } from './shape';
 
 // @unmanaged
 export class Item {
@@ -70,5 +75,5 @@ export function keysAt(item: Item, position: i32): usize {
 /** Where query `i` stands. */
 // @inline
 export function positionAt(item: Item, i: i32): i32 {
-  return load<i32>(load<usize>(item.op, ATTENTION_POSITIONS) + (<usize>(item.firstRow + i / item.group) << 2));
+  return load<i32>(load<usize>(item.op, ATTENTION_POSITIONS) + ((<usize>(item.firstRow + i / item.group)) << 2));
 }

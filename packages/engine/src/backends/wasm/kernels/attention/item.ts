@@ -8,23 +8,29 @@
 //   sums    [Q][P]; totals, peaks, two factors and a limit of each query [Q]
 //   scores  [Q][128]; weights [Q][64]
 //   the rest: what is made of a page's keys and values
-import { FEW_QUERIES, firstVisible, PAIR_TOKENS, partialBytes } from './shape';
-import { packBytes, sumRows } from './bytes-queries';
+
+import { address } from '../common/common';
+import { exp2Negative } from '../common/math';
+import { ATTENTION_ITEM_BYTES, CACHE_Q8, PAGE_TOKENS } from '../constants';
+import { wideTiles } from '../linear/tiles';
+import {
+  ATTENTION_HEADS,
+  ATTENTION_POSITIONS,
+  ATTENTION_Q,
+  ATTENTION_Q_STRIDE,
+  ATTENTION_SCALE,
+  ATTENTION_SINKS,
+  ATTENTION_Y,
+  ATTENTION_Y_STRIDE,
+} from '../op-layout';
 import { attendBytes } from './bytes';
+import { packBytes, sumRows } from './bytes-queries';
 import { QUAD_DOT, takesUnsignedBytes } from './bytes-tiles';
 import { addCodes, limitPage, packQueries, scalesOf, scoreCodes, weighCodes } from './codes';
 import { attendFloats, packFloats } from './float';
 import { Item, keysAt, positionAt } from './item-record';
+import { FEW_QUERIES, firstVisible, PAIR_TOKENS, partialBytes } from './shape';
 import { NO_PEAK } from './softmax';
-import { ATTENTION_ITEM_BYTES, CACHE_Q8, PAGE_TOKENS } from '../constants';
-import { address } from '../common/common';
-import { exp2Negative } from '../common/math';
-import {
-  ATTENTION_HEADS, ATTENTION_POSITIONS, ATTENTION_Q, ATTENTION_Q_STRIDE, ATTENTION_SCALE, ATTENTION_SINKS,
-  ATTENTION_Y, ATTENTION_Y_STRIDE,
-} from '../op-layout';
-import { wideTiles } from '../linear/tiles';
-
 
 /**
  * Attends rows [firstRow, endRow) to the positions of [from, to) that they see. The result goes to y, or
@@ -32,8 +38,12 @@ import { wideTiles } from '../linear/tiles';
  * of weight 0.
  */
 export function attendItem(item: Item, endRow: i32, partials: usize, splits: i32, index: i32): void {
-  const op = item.op, kvHead = item.kvHead, firstRow = item.firstRow;
-  const headSize = item.headSize, padded = item.padded, group = item.group;
+  const op = item.op,
+    kvHead = item.kvHead,
+    firstRow = item.firstRow;
+  const headSize = item.headSize,
+    padded = item.padded,
+    group = item.group;
   const count = (endRow - firstRow) * group;
   item.count = count;
   placeParts(item);
@@ -46,7 +56,7 @@ export function attendItem(item: Item, endRow: i32, partials: usize, splits: i32
     else packQueries(item);
   } else if (count >= FEW_QUERIES) packFloats(item);
   memory.fill(item.sums, 0, item.peaks - item.sums);
-  for (let i = 0; i < item.aligned; i++) store<f32>(item.peaks + (<usize>i << 2), NO_PEAK);
+  for (let i = 0; i < item.aligned; i++) store<f32>(item.peaks + ((<usize>i) << 2), NO_PEAK);
   let sums = item.sums;
   if (!integers) {
     attendFloats(item);
@@ -57,22 +67,22 @@ export function attendItem(item: Item, endRow: i32, partials: usize, splits: i32
   } else {
     for (let start = item.from & ~(PAGE_TOKENS - 1); start < item.to; start += PAGE_TOKENS) attendCodes(item, start);
   }
-  const totals = item.totals, peaks = item.peaks;
+  const totals = item.totals,
+    peaks = item.peaks;
   for (let i = 0; i < count; i++) {
     const row = firstRow + i / group;
-    const head = kvHead * group + i % group;
-    const word = <usize>i << 2;
-    const sum = sums + <usize>i * (<usize>padded << 2);
+    const head = kvHead * group + (i % group);
+    const word = (<usize>i) << 2;
+    const sum = sums + <usize>i * ((<usize>padded) << 2);
     if (partials == 0) {
-      const y = address(op, ATTENTION_Y) + (
-        <usize>(<u32>row * load<u32>(op + ATTENTION_Y_STRIDE) + <u32>(head * headSize)) << 2
-      );
+      const y =
+        address(op, ATTENTION_Y) +
+        ((<usize>(<u32>row * load<u32>(op + ATTENTION_Y_STRIDE) + <u32>(head * headSize))) << 2);
       writeResult(y, sum, headSize, withSink(op, head, load<f32>(peaks + word), load<f32>(totals + word)));
     } else {
-      const record = partials + <usize>(
-        (row * load<i32>(op + ATTENTION_HEADS) + head) * splits + index
-      ) * partialBytes(op);
-      const bytes = <usize>padded << 2;
+      const record =
+        partials + <usize>((row * load<i32>(op + ATTENTION_HEADS) + head) * splits + index) * partialBytes(op);
+      const bytes = (<usize>padded) << 2;
       memory.copy(record, sum, bytes);
       store<f32>(record + bytes, load<f32>(peaks + word));
       store<f32>(record + bytes, load<f32>(totals + word), 4);
@@ -82,18 +92,19 @@ export function attendItem(item: Item, endRow: i32, partials: usize, splits: i32
 
 /** The parts of a thread's area. */
 function placeParts(item: Item): void {
-  const padded = item.padded, aligned = (item.count + 3) & ~3;
+  const padded = item.padded,
+    aligned = (item.count + 3) & ~3;
   item.aligned = aligned;
   item.queries = changetype<usize>(item) + ATTENTION_ITEM_BYTES;
-  item.sums = item.queries + (<usize>(aligned * padded) << 2);
-  item.totals = item.sums + (<usize>(aligned * padded) << 2);
-  item.peaks = item.totals + (<usize>aligned << 2);
-  item.factors = item.peaks + (<usize>aligned << 2);
-  item.weightFactors = item.factors + (<usize>aligned << 2);
-  item.limits = item.factors + (<usize>aligned << 3);
-  item.scores = item.limits + (<usize>aligned << 2);
-  item.weights = item.scores + (<usize>(aligned * PAIR_TOKENS) << 2);
-  item.rest = item.weights + (<usize>(aligned * PAIR_TOKENS) << 1);
+  item.sums = item.queries + ((<usize>(aligned * padded)) << 2);
+  item.totals = item.sums + ((<usize>(aligned * padded)) << 2);
+  item.peaks = item.totals + ((<usize>aligned) << 2);
+  item.factors = item.peaks + ((<usize>aligned) << 2);
+  item.weightFactors = item.factors + ((<usize>aligned) << 2);
+  item.limits = item.factors + ((<usize>aligned) << 3);
+  item.scores = item.limits + ((<usize>aligned) << 2);
+  item.weights = item.scores + ((<usize>(aligned * PAIR_TOKENS)) << 2);
+  item.rest = item.weights + ((<usize>(aligned * PAIR_TOKENS)) << 1);
 }
 
 /** Narrows the range to what some row sees, and finds what every row sees. */
@@ -104,7 +115,7 @@ function findRange(item: Item, endRow: i32): void {
   let latest = 0;
   let lowest = i32.MAX_VALUE;
   for (let row = item.firstRow; row < endRow; row++) {
-    const position = load<i32>(positions + (<usize>row << 2));
+    const position = load<i32>(positions + ((<usize>row) << 2));
     const visible = firstVisible(item.op, position);
     least = min(least, visible);
     latest = max(latest, visible);
@@ -136,10 +147,12 @@ function attendCodes(item: Item, start: i32): void {
   const headSize = item.headSize;
   const first = max(0, item.from - start);
   const end = min(PAGE_TOKENS, item.to - start);
-  const keyPlane = keysAt(item, start), valuePlane = keyPlane + item.between;
-  const keyScales = scalesOf(keyPlane, headSize), valueScales = scalesOf(valuePlane, headSize);
-  item.values = item.rest + (<usize>(PAGE_TOKENS * item.padded) << 1);
-  const limits = item.values + (<usize>(PAGE_TOKENS * item.padded) << 1);
+  const keyPlane = keysAt(item, start),
+    valuePlane = keyPlane + item.between;
+  const keyScales = scalesOf(keyPlane, headSize),
+    valueScales = scalesOf(valuePlane, headSize);
+  item.values = item.rest + ((<usize>(PAGE_TOKENS * item.padded)) << 1);
+  const limits = item.values + ((<usize>(PAGE_TOKENS * item.padded)) << 1);
   const zeros = limits + 3 * PAGE_TOKENS * 4;
   item.room = zeros + PAGE_TOKENS * 4;
   scoreCodes(item, keyPlane, first, end);
@@ -162,14 +175,15 @@ function attendCodes(item: Item, start: i32): void {
 }
 
 function loadQueries(item: Item, endRow: i32, to: usize): void {
-  const op = item.op, kvHead = item.kvHead;
+  const op = item.op,
+    kvHead = item.kvHead;
   const floats = item.group * item.headSize;
   const scale: f32 = load<f32>(op + ATTENTION_SCALE) * <f32>1.4426950408889634;
   for (let row = item.firstRow; row < endRow; row++) {
-    const q = address(op, ATTENTION_Q) + (
-      <usize>(<u32>row * load<u32>(op + ATTENTION_Q_STRIDE) + <u32>(kvHead * floats)) << 2
-    );
-    for (let i = 0; i < floats; i++, to += 4) store<f32>(to, load<f32>(q + (<usize>i << 2)) * scale);
+    const q =
+      address(op, ATTENTION_Q) +
+      ((<usize>(<u32>row * load<u32>(op + ATTENTION_Q_STRIDE) + <u32>(kvHead * floats))) << 2);
+    for (let i = 0; i < floats; i++, to += 4) store<f32>(to, load<f32>(q + ((<usize>i) << 2)) * scale);
   }
 }
 
@@ -180,11 +194,11 @@ function loadQueries(item: Item, endRow: i32, to: usize): void {
 export function withSink(op: usize, head: i32, peak: f32, total: f32): f32 {
   const sinks = address(op, ATTENTION_SINKS);
   if (sinks == 0) return total;
-  const above = load<f32>(sinks + (<usize>head << 2)) * <f32>1.4426950408889634 - peak;
+  const above = load<f32>(sinks + ((<usize>head) << 2)) * <f32>1.4426950408889634 - peak;
   const share = f32x4.extract_lane(exp2Negative(f32x4.splat(-Mathf.abs(above))), 0);
   return total + (above > 0 ? <f32>1 / share : share);
 }
 
 export function writeResult(y: usize, sum: usize, headSize: i32, total: f32): void {
-  for (let i = 0; i < headSize; i++) store<f32>(y + (<usize>i << 2), load<f32>(sum + (<usize>i << 2)) / total);
+  for (let i = 0; i < headSize; i++) store<f32>(y + ((<usize>i) << 2), load<f32>(sum + ((<usize>i) << 2)) / total);
 }

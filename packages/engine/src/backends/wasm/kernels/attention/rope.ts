@@ -10,17 +10,23 @@ export function rope(op: Rope, thread: i32, threads: i32): void {
   const rows = liveRows(op);
   const half = op.rotary >> 1;
   const heads = op.heads;
-  const headBytes = <usize>op.headSize << 2;
+  const headBytes = (<usize>op.headSize) << 2;
   const frequencies = op.inverseFrequencies;
   const positions = op.positions;
   const scale = <f64>op.attentionScale;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
-    const position = <f64>load<u32>(positions + (<usize>row << 2));
-    const x = op.x + (<usize>row * op.xStride << 2);
+    const position = <f64>load<u32>(positions + ((<usize>row) << 2));
+    const x = op.x + ((<usize>row * op.xStride) << 2);
     for (let i = 0; i < half; i += 4) {
       const lanes = min(4, half - i);
       rotate(
-        x + (<usize>i << 2), <usize>half << 2, heads, headBytes, position, frequencies + (<usize>i << 2), lanes,
+        x + ((<usize>i) << 2),
+        (<usize>half) << 2,
+        heads,
+        headBytes,
+        position,
+        frequencies + ((<usize>i) << 2),
+        lanes,
         scale,
       );
     }
@@ -29,12 +35,19 @@ export function rope(op: Rope, thread: i32, threads: i32): void {
 
 /** Rotates up to four pairs of every head. */
 function rotate(
-  x: usize, half: usize, heads: i32, headBytes: usize, position: f64, frequencies: usize, lanes: i32, scale: f64,
+  x: usize,
+  half: usize,
+  heads: i32,
+  headBytes: usize,
+  position: f64,
+  frequencies: usize,
+  lanes: i32,
+  scale: f64,
 ): void {
   let cos = f32x4.splat(0);
   let sin = f32x4.splat(0);
   for (let lane = lanes - 1; lane >= 0; lane--) {
-    const angle = position * <f64>load<f32>(frequencies + (<usize>lane << 2));
+    const angle = position * <f64>load<f32>(frequencies + ((<usize>lane) << 2));
     cos = pushLane(cos, <f32>(cosine(angle) * scale));
     sin = pushLane(sin, <f32>(sine(angle) * scale));
   }
@@ -79,14 +92,18 @@ function turned(x: f64, quarters: i32): f64 {
 /** sin(r) / r with w = r^2, |r| <= pi / 4: error below 1e-14. */
 // @inline
 function taylorSine(w: f64): f64 {
-  return 1 + w * (
-    -1.0 / 6 + w * (1.0 / 120 + w * (-1.0 / 5040 + w * (1.0 / 362880 + w * (-1.0 / 39916800 + w * (1.0 / 6227020800)))))
+  return (
+    1 +
+    w *
+      (-1.0 / 6 +
+        w * (1.0 / 120 + w * (-1.0 / 5040 + w * (1.0 / 362880 + w * (-1.0 / 39916800 + w * (1.0 / 6227020800))))))
   );
 }
 
 // @inline
 function taylorCosine(w: f64): f64 {
-  return 1 + w * (
-    -0.5 + w * (1.0 / 24 + w * (-1.0 / 720 + w * (1.0 / 40320 + w * (-1.0 / 3628800 + w * (1.0 / 479001600)))))
+  return (
+    1 +
+    w * (-0.5 + w * (1.0 / 24 + w * (-1.0 / 720 + w * (1.0 / 40320 + w * (-1.0 / 3628800 + w * (1.0 / 479001600))))))
   );
 }

@@ -3,7 +3,11 @@
 import { address } from '../common/common';
 import { ATTENTION_ITEM_BYTES, ATTENTION_QUERIES, PAGE_TOKENS } from '../constants';
 import {
-  ATTENTION_HEADS, ATTENTION_HEAD_SIZE, ATTENTION_KV_HEADS, ATTENTION_POSITIONS, ATTENTION_WINDOW,
+  ATTENTION_HEAD_SIZE,
+  ATTENTION_HEADS,
+  ATTENTION_KV_HEADS,
+  ATTENTION_POSITIONS,
+  ATTENTION_WINDOW,
 } from '../op-layout';
 
 /** Queries of one item: enough to make a page's dequantisation small beside its use. */
@@ -37,7 +41,7 @@ export function rowsPerItem(op: usize): i32 {
 
 // @inline
 export function positionOf(op: usize, row: i32): i32 {
-  return load<i32>(address(op, ATTENTION_POSITIONS) + (<usize>row << 2));
+  return load<i32>(address(op, ATTENTION_POSITIONS) + ((<usize>row) << 2));
 }
 
 /** The first position that the row at `position` sees. */
@@ -52,8 +56,11 @@ export function threadAreaBytes(op: usize, rows: i32): usize {
   const headSize = load<i32>(op + ATTENTION_HEAD_SIZE);
   const padded = paddedHead(op);
   const queries = (rows * groupOf(op) + 3) & ~3;
-  const floats = queries * (2 * padded + 5 + PAIR_TOKENS + PAIR_TOKENS / 2)
-    + PAGE_TOKENS * (headSize + padded) + 8 * headSize + LIMITS;
+  const floats =
+    queries * (2 * padded + 5 + PAIR_TOKENS + PAIR_TOKENS / 2) +
+    PAGE_TOKENS * (headSize + padded) +
+    8 * headSize +
+    LIMITS;
   return <usize>(ATTENTION_ITEM_BYTES + ((floats * 4 + 63) & ~63));
 }
 

@@ -2,11 +2,11 @@
 // as f32, as f16 rounded to nearest even, or as int8 with one scale (largest magnitude / 127) per position
 // and head. k and v are [rows][stride], KV heads side by side. One chunk is one row.
 import { liveRows, nextChunk } from '../common/common';
-import { headCodeBytes, headPlaneBytes } from './cache-layout';
-import { CACHE_F16, CACHE_F32, PAGE_TOKENS } from '../constants';
 import { floatsToHalves, horizontalMax, loadFloats } from '../common/math';
-import { CacheStore } from '../op-records';
 import { cachePage, segmentAt } from '../common/step';
+import { CACHE_F16, CACHE_F32, PAGE_TOKENS } from '../constants';
+import { CacheStore } from '../op-records';
+import { headCodeBytes, headPlaneBytes } from './cache-layout';
 
 export function cacheStore(op: CacheStore, thread: i32, threads: i32): void {
   const rows = liveRows(op);
@@ -15,30 +15,30 @@ export function cacheStore(op: CacheStore, thread: i32, threads: i32): void {
   const cacheType = op.cacheType;
   const headBytes = headPlaneBytes(cacheType, headSize);
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
-    const word = <usize>row << 2;
+    const word = (<usize>row) << 2;
     const segment = segmentAt(op.segments, load<i32>(op.rowSegment + word));
     const position = load<i32>(op.positions + word);
     const page = cachePage(segment, op.group, position) + op.layerOffset;
     const slot = position & (PAGE_TOKENS - 1);
-    let k = op.k + (<usize>row * op.kStride << 2);
-    let v = op.v + (<usize>row * op.vStride << 2);
+    let k = op.k + ((<usize>row * op.kStride) << 2);
+    let v = op.v + ((<usize>row * op.vStride) << 2);
     for (let head = 0; head < kvHeads; head++) {
       const plane = page + <usize>head * headBytes;
       storeVector(k, plane, slot, headSize, cacheType);
       storeVector(v, plane + <usize>kvHeads * headBytes, slot, headSize, cacheType);
-      k += <usize>headSize << 2;
-      v += <usize>headSize << 2;
+      k += (<usize>headSize) << 2;
+      v += (<usize>headSize) << 2;
     }
   }
 }
 
 function storeVector(from: usize, plane: usize, slot: i32, headSize: i32, cacheType: i32): void {
   if (cacheType == CACHE_F32) {
-    memory.copy(plane + (<usize>(slot * headSize) << 2), from, <usize>headSize << 2);
+    memory.copy(plane + ((<usize>(slot * headSize)) << 2), from, (<usize>headSize) << 2);
   } else if (cacheType == CACHE_F16) {
-    storeHalves(from, plane + (<usize>(slot * headSize) << 1), headSize);
+    storeHalves(from, plane + ((<usize>(slot * headSize)) << 1), headSize);
   } else {
-    const scale = plane + headCodeBytes(cacheType, headSize) + (<usize>slot << 2);
+    const scale = plane + headCodeBytes(cacheType, headSize) + ((<usize>slot) << 2);
     store<f32>(scale, storeCodes(from, plane + <usize>(slot * headSize), headSize));
   }
 }
@@ -62,12 +62,12 @@ function storeHalves(from: usize, to: usize, count: i32): void {
 function storeCodes(from: usize, to: usize, count: i32): f32 {
   let peaks = f32x4.splat(0);
   for (let i = 0; i < count; i += 4)
-    peaks = f32x4.pmax(peaks, f32x4.abs(loadFloats(from + (<usize>i << 2), count - i)));
+    peaks = f32x4.pmax(peaks, f32x4.abs(loadFloats(from + ((<usize>i) << 2), count - i)));
   const scale = horizontalMax(peaks) / <f32>127;
   const divisor = f32x4.splat(scale == 0 ? <f32>1 : scale);
   for (let i = 0; i < count; i += 4) {
     const codes = i32x4.trunc_sat_f32x4_s(
-      f32x4.nearest(f32x4.div(loadFloats(from + (<usize>i << 2), count - i), divisor))
+      f32x4.nearest(f32x4.div(loadFloats(from + ((<usize>i) << 2), count - i), divisor)),
     );
     store<i8>(to + <usize>i, <i8>i32x4.extract_lane(codes, 0));
     if (i + 1 < count) store<i8>(to + <usize>i, <i8>i32x4.extract_lane(codes, 1), 1);

@@ -27,7 +27,7 @@ export function claimRange<T>(op: T, items: i32, threads: i32, least: i32): bool
   let first: i32 = 0;
   let size: i32 = 0;
   for (;;) {
-    size = max(least, (items - first) * 3 / (4 * threads));
+    size = max(least, ((items - first) * 3) / (4 * threads));
     if (turn < threads) break;
     turn -= threads;
     first += size * threads;
@@ -55,7 +55,7 @@ export function address(op: usize, field: usize): usize {
 /** Row `row` of [rows][stride] floats. */
 // @inline
 export function rowAt(rows: usize, stride: usize, row: i32): usize {
-  return rows + (<usize>row * stride << 2);
+  return rows + ((<usize>row * stride) << 2);
 }
 
 /** a * b + c: one rounding where the hardware has it, two on the baseline build. */

@@ -1,8 +1,9 @@
 // Element by element: activations, sums, copied rows. All operands are [rows][stride] f32. One chunk is a run
 // of up to CHUNK_COLUMNS columns of one row.
+
+import { Add, CombineExperts, GatedActivation, GatherRows } from '../op-records';
 import { liveRows, madd, nextChunk } from './common';
 import { geluErf, geluTanh, loadFloats, sigmoid, silu, storeFloats } from './math';
-import { Add, CombineExperts, GatedActivation, GatherRows } from '../op-records';
 
 // @inline
 const CHUNK_COLUMNS: i32 = 2048;
@@ -30,10 +31,10 @@ export function gatedActivation(op: GatedActivation, thread: i32, threads: i32):
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const row = <usize>(chunk / perRow);
     const first = (chunk % perRow) * CHUNK_COLUMNS;
-    const shift = <usize>first << 2;
-    const gate = op.gate + (row * op.gateStride << 2) + shift;
-    const up = op.up + (<usize>row * op.upStride << 2) + shift;
-    const y = op.y + (<usize>row * op.yStride << 2) + shift;
+    const shift = (<usize>first) << 2;
+    const gate = op.gate + ((row * op.gateStride) << 2) + shift;
+    const up = op.up + ((<usize>row * op.upStride) << 2) + shift;
+    const y = op.y + ((<usize>row * op.yStride) << 2) + shift;
     const count = min(CHUNK_COLUMNS, columns - first);
     if (activation == 0) siluRun(gate, up, y, count);
     else if (activation == 1) geluTanhRun(gate, up, y, count);
@@ -45,12 +46,24 @@ export function gatedActivation(op: GatedActivation, thread: i32, threads: i32):
 }
 
 // Functions of their own: Binaryen would fold them into one with a branch inside, which V8 does not merge.
-function siluRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(0, gate, up, y, count); }
-function geluTanhRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(1, gate, up, y, count); }
-function geluErfRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(2, gate, up, y, count); }
-function productRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(3, gate, up, y, count); }
-function sigmoidRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(4, gate, up, y, count); }
-function reluRun(gate: usize, up: usize, y: usize, count: i32): void { activateRun(5, gate, up, y, count); }
+function siluRun(gate: usize, up: usize, y: usize, count: i32): void {
+  activateRun(0, gate, up, y, count);
+}
+function geluTanhRun(gate: usize, up: usize, y: usize, count: i32): void {
+  activateRun(1, gate, up, y, count);
+}
+function geluErfRun(gate: usize, up: usize, y: usize, count: i32): void {
+  activateRun(2, gate, up, y, count);
+}
+function productRun(gate: usize, up: usize, y: usize, count: i32): void {
+  activateRun(3, gate, up, y, count);
+}
+function sigmoidRun(gate: usize, up: usize, y: usize, count: i32): void {
+  activateRun(4, gate, up, y, count);
+}
+function reluRun(gate: usize, up: usize, y: usize, count: i32): void {
+  activateRun(5, gate, up, y, count);
+}
 
 // @inline
 function activateRun(activation: i32, gate: usize, up: usize, y: usize, count: i32): void {
@@ -82,8 +95,8 @@ export function add(op: Add, thread: i32, threads: i32): void {
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const row = <usize>(chunk / perRow);
     const first = (chunk % perRow) * CHUNK_COLUMNS;
-    const x = op.x + (row * op.xStride + <usize>first << 2);
-    const y = op.y + (row * op.yStride + <usize>first << 2);
+    const x = op.x + ((row * op.xStride + <usize>first) << 2);
+    const y = op.y + ((row * op.yStride + <usize>first) << 2);
     let count = min(CHUNK_COLUMNS, columns - first);
     let at: usize = 0;
     for (; count >= 4; count -= 4) {
@@ -96,10 +109,10 @@ export function add(op: Add, thread: i32, threads: i32): void {
 
 export function gatherRows(op: GatherRows, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const bytes = <usize>op.columns << 2;
+  const bytes = (<usize>op.columns) << 2;
   const indices = op.indices;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
-    const from = load<usize>(indices + (<usize>row << 2)) * op.xStride;
+    const from = load<usize>(indices + ((<usize>row) << 2)) * op.xStride;
     const to = <usize>row * op.yStride;
     memory.copy(op.y + (to << 2), op.x + (from << 2), bytes);
   }
@@ -113,14 +126,14 @@ export function combineExperts(op: CombineExperts, thread: i32, threads: i32): v
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const row = chunk / perRow;
     const first = (chunk % perRow) * CHUNK_COLUMNS;
-    const y = op.y + (<usize>row * op.yStride + <usize>first << 2);
-    const choices = <usize>(row * topK) << 2;
-    if (op.accumulate == 0) memory.fill(y, 0, <usize>min(CHUNK_COLUMNS, columns - first) << 2);
+    const y = op.y + ((<usize>row * op.yStride + <usize>first) << 2);
+    const choices = (<usize>(row * topK)) << 2;
+    if (op.accumulate == 0) memory.fill(y, 0, (<usize>min(CHUNK_COLUMNS, columns - first)) << 2);
     for (let k = 0; k < topK; k++) {
-      const at = choices + (<usize>k << 2);
+      const at = choices + ((<usize>k) << 2);
       const slot = load<usize>(op.slotOf + at);
       const weight = v128.load32_splat(op.weights + at);
-      const x = op.x + (slot * op.xStride + <usize>first << 2);
+      const x = op.x + ((slot * op.xStride + <usize>first) << 2);
       addScaled(x, weight, y, min(CHUNK_COLUMNS, columns - first));
     }
   }

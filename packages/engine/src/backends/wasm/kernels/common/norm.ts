@@ -1,15 +1,16 @@
 // RMS normalisation (Zhang & Sennrich 2019). x and y are [rows][stride] f32, each row `groups` slices of
 // `columns` that are normalised on their own; the weight is [columns] for all slices (stride 0), or
 // [groups][columns]. One chunk is one row.
+
+import { RmsNorm } from '../op-records';
 import { liveRows, madd, nextChunk } from './common';
 import { horizontalSum, loadFloats, storeFloats } from './math';
-import { RmsNorm } from '../op-records';
 
 export function rmsNorm(op: RmsNorm, thread: i32, threads: i32): void {
   const rows = liveRows(op);
   const columns = op.columns;
   const groups = op.groups;
-  const weightStride = <usize>op.weightStride << 2;
+  const weightStride = (<usize>op.weightStride) << 2;
   const xStride = op.xStride << 2;
   const yStride = op.yStride << 2;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
@@ -19,8 +20,8 @@ export function rmsNorm(op: RmsNorm, thread: i32, threads: i32): void {
     for (let group = 0; group < groups; group++) {
       normalize(op, x, y, weight, columns);
       weight += weightStride;
-      x += <usize>columns << 2;
-      y += <usize>columns << 2;
+      x += (<usize>columns) << 2;
+      y += (<usize>columns) << 2;
     }
   }
 }

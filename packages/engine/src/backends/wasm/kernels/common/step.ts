@@ -1,7 +1,12 @@
 // The segment table of a step block, as kernels read it (see plan/step.ts): records of 16 words, and their
 // number in the third word before the first record.
 import {
-  PAGE_SHIFT, SEGMENT_BYTES, SEGMENT_HELD, SEGMENT_PAGE_TABLES, SEGMENT_RECURRENT, SEGMENT_ROW_COUNT,
+  PAGE_SHIFT,
+  SEGMENT_BYTES,
+  SEGMENT_HELD,
+  SEGMENT_PAGE_TABLES,
+  SEGMENT_RECURRENT,
+  SEGMENT_ROW_COUNT,
   SEGMENT_ROW_START,
 } from '../constants';
 
@@ -40,6 +45,6 @@ export function isHeld(segment: usize): bool {
 /** The cache page of cache group `group` that holds `position`. */
 // @inline
 export function cachePage(segment: usize, group: i32, position: i32): usize {
-  const table = <usize>load<u32>(segment + (<usize>group << 2), SEGMENT_PAGE_TABLES);
-  return <usize>load<u32>(table + (<usize>(position >> PAGE_SHIFT) << 2));
+  const table = <usize>load<u32>(segment + ((<usize>group) << 2), SEGMENT_PAGE_TABLES);
+  return <usize>load<u32>(table + ((<usize>(position >> PAGE_SHIFT)) << 2));
 }

@@ -8,8 +8,8 @@
 // used whole.
 import { claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst } from '../common/common';
 import { loadFloats, silu, storeFloats, ZEROS } from '../common/math';
-import { CausalConv } from '../op-records';
 import { isHeld, recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
+import { CausalConv } from '../op-records';
 
 // @inline
 const CHUNK_CHANNELS: i32 = 128;
@@ -50,8 +50,8 @@ function convolveSegment(op: CausalConv, segment: usize, first: i32, end: i32): 
   if (rows == 0) return;
   const width = op.width;
   const carried = width - 1;
-  const rowBytes = <usize>op.channels << 2;
-  const shift = <usize>first << 2;
+  const rowBytes = (<usize>op.channels) << 2;
+  const shift = (<usize>first) << 2;
   const count = end - first;
   const xStride = op.xStride << 2;
   const yStride = op.yStride << 2;
@@ -84,7 +84,7 @@ function convolveSegment(op: CausalConv, segment: usize, first: i32, end: i32): 
       } else plainThree(x1, x2, x3, weight, rowBytes, bias, y, count);
     } else {
       for (let channel = 0; channel < count; channel += 4) {
-        const at = <usize>channel << 2;
+        const at = (<usize>channel) << 2;
         const lanes = min(4, count - channel);
         let sum = bias != 0 ? loadFloats(bias + at, lanes) : f32x4.splat(0);
         for (let k = 0; k < width; k++) {
@@ -100,33 +100,63 @@ function convolveSegment(op: CausalConv, segment: usize, first: i32, end: i32): 
   // Oldest first: a kept row moves to a lower place, so nothing is overwritten before it is read.
   for (let k = 0; k < carried; k++) {
     const from = inputRow(x, xStride, state, rowBytes, carried, rows + k - carried);
-    memory.copy(state + <usize>k * rowBytes, from, <usize>count << 2);
+    memory.copy(state + <usize>k * rowBytes, from, (<usize>count) << 2);
   }
 }
 
 /** One row of width 4: four input rows, each read again from the first-level cache while they slide. */
 function convolveFour(
-  x0: usize, x1: usize, x2: usize, x3: usize, weight: usize, rowBytes: usize, bias: usize, y: usize, count: i32,
+  x0: usize,
+  x1: usize,
+  x2: usize,
+  x3: usize,
+  weight: usize,
+  rowBytes: usize,
+  bias: usize,
+  y: usize,
+  count: i32,
 ): void {
   convolveRow(x0, x1, x2, x3, weight, rowBytes, bias, y, count, false, true);
 }
 
 /** The same for the only row of a segment, which moves the state, x0 to x2, on by a row as it goes. */
 function convolveStep(
-  x0: usize, x1: usize, x2: usize, x3: usize, weight: usize, rowBytes: usize, bias: usize, y: usize, count: i32,
+  x0: usize,
+  x1: usize,
+  x2: usize,
+  x3: usize,
+  weight: usize,
+  rowBytes: usize,
+  bias: usize,
+  y: usize,
+  count: i32,
 ): void {
   convolveRow(x0, x1, x2, x3, weight, rowBytes, bias, y, count, true, true);
 }
 
 /** Width 3 without an activation: there is no x0. */
 function plainThree(
-  x1: usize, x2: usize, x3: usize, weight: usize, rowBytes: usize, bias: usize, y: usize, count: i32,
+  x1: usize,
+  x2: usize,
+  x3: usize,
+  weight: usize,
+  rowBytes: usize,
+  bias: usize,
+  y: usize,
+  count: i32,
 ): void {
   convolveRow(0, x1, x2, x3, weight - rowBytes, rowBytes, bias, y, count, false, false);
 }
 
 function plainStep(
-  x1: usize, x2: usize, x3: usize, weight: usize, rowBytes: usize, bias: usize, y: usize, count: i32,
+  x1: usize,
+  x2: usize,
+  x3: usize,
+  weight: usize,
+  rowBytes: usize,
+  bias: usize,
+  y: usize,
+  count: i32,
 ): void {
   convolveRow(0, x1, x2, x3, weight - rowBytes, rowBytes, bias, y, count, true, false);
 }
@@ -135,8 +165,17 @@ function plainStep(
 
 // @inline
 function convolveRow(
-  x0: usize, x1: usize, x2: usize, x3: usize, w0: usize, rowBytes: usize, bias: usize, y: usize, count: i32,
-  moves: bool, four: bool,
+  x0: usize,
+  x1: usize,
+  x2: usize,
+  x3: usize,
+  w0: usize,
+  rowBytes: usize,
+  bias: usize,
+  y: usize,
+  count: i32,
+  moves: bool,
+  four: bool,
 ): void {
   let w1 = w0 + rowBytes;
   let w2 = w1 + rowBytes;
@@ -151,9 +190,12 @@ function convolveRow(
       sum0 = madd(v128.load(w0), v128.load(x0), sum0);
       sum1 = madd(v128.load(w0, 16), v128.load(x0, 16), sum1);
     }
-    const b0 = v128.load(x1), b1 = v128.load(x1, 16);
-    const c0 = v128.load(x2), c1 = v128.load(x2, 16);
-    const d0 = v128.load(x3), d1 = v128.load(x3, 16);
+    const b0 = v128.load(x1),
+      b1 = v128.load(x1, 16);
+    const c0 = v128.load(x2),
+      c1 = v128.load(x2, 16);
+    const d0 = v128.load(x3),
+      d1 = v128.load(x3, 16);
     sum0 = madd(v128.load(w1), b0, sum0);
     sum1 = madd(v128.load(w1, 16), b1, sum1);
     sum0 = madd(v128.load(w2), c0, sum0);
@@ -185,7 +227,9 @@ function convolveRow(
   }
   for (; count > 0; count -= 4) {
     const lanes = min(4, count);
-    const b = loadFloats(x1, lanes), c = loadFloats(x2, lanes), d = loadFloats(x3, lanes);
+    const b = loadFloats(x1, lanes),
+      c = loadFloats(x2, lanes),
+      d = loadFloats(x3, lanes);
     let sum = loadFloats(bias, lanes);
     if (four) sum = madd(loadFloats(w0, lanes), loadFloats(x0, lanes), sum);
     sum = madd(loadFloats(w1, lanes), b, sum);

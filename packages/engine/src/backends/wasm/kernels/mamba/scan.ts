@@ -18,15 +18,16 @@
 // line of a row is used whole. (Block after block, all rows each, was 2.4 times slower at 256 rows: rows lie a multiple
 // of the cache's size apart and evict each other.)
 import { claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst, rowAt } from '../common/common';
-import { LEAST_EXPONENT, loadFloats, LOG2_E, ROUNDING, silu, softplus, storeFloats, ZEROS } from '../common/math';
+import { LEAST_EXPONENT, LOG2_E, loadFloats, ROUNDING, silu, softplus, storeFloats, ZEROS } from '../common/math';
+import { isHeld, recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 import { SCAN_CHANNELS } from '../constants';
 import { SelectiveScan } from '../op-records';
-import { isHeld, recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
 /** 2^f - 1 for f in [-0.5, 0.5], divided by f, lowest degree first. */
-const FRACTION: usize = memory.data<f32>([
-  0.6931470036506653, 0.24022242426872253, 0.05550733581185341, 0.009671512991189957, 0.0013264721492305398, 1.0,
-], 16);
+const FRACTION: usize = memory.data<f32>(
+  [0.6931470036506653, 0.24022242426872253, 0.05550733581185341, 0.009671512991189957, 0.0013264721492305398, 1.0],
+  16,
+);
 
 /** Channels of a group: eight cache lines of every row; chunks of 32 were 1.5 times slower at 256 rows. */
 // @inline
@@ -72,14 +73,14 @@ function statesAt(states: i32): usize {
 /** to[n][0…4] = from[n] */
 // @inline
 function spread(from: usize, states: i32, to: usize): void {
-  const end = from + (<usize>states << 2);
+  const end = from + ((<usize>states) << 2);
   for (; from < end; from += 4, to += 16) v128.store(to, v128.load32_splat(from));
 }
 
 /** The rows of a segment, `count` channels from `first` on. */
 function scanGroup(op: SelectiveScan, segment: usize, first: i32, count: i32, scratch: usize): void {
   const states = op.states;
-  const shift = <usize>first << 2;
+  const shift = (<usize>first) << 2;
   const a = op.a + shift * <usize>states;
   let state = recurrentState(segment, op.stateOffset) + shift * <usize>states;
   if (isHeld(segment)) {
@@ -88,16 +89,20 @@ function scanGroup(op: SelectiveScan, segment: usize, first: i32, count: i32, sc
     state = own;
   }
   const b = scratch + 4 * PREPARED;
-  const c = b + (<usize>states << 4);
+  const c = b + ((<usize>states) << 4);
   const end = rowStart(segment) + rowCount(segment);
   for (let row = rowStart(segment); row < end; row++) {
     spread(rowAt(op.b, op.bcStride, row), states, b);
     spread(rowAt(op.c, op.bcStride, row), states, c);
     prepare(
       rowAt(op.u, op.uStride, row) + shift,
-      rowAt(op.dt, op.dtStride, row) + shift, op.dtBias, shift,
-      rowAt(op.z, op.zStride, row) + shift, op.d + shift,
-      scratch, count,
+      rowAt(op.dt, op.dtStride, row) + shift,
+      op.dtBias,
+      shift,
+      rowAt(op.z, op.zStride, row) + shift,
+      op.d + shift,
+      scratch,
+      count,
     );
     advance(a, state, states, b, c, scratch, count, rowAt(op.y, op.yStride, row) + shift);
   }
@@ -108,7 +113,8 @@ function prepare(u: usize, dt: usize, bias: usize, shift: usize, z: usize, d: us
   const biasStep: usize = bias != 0 ? 32 : 0;
   bias = bias != 0 ? bias + shift : ZEROS;
   for (; count >= 8; count -= 8) {
-    const u0 = v128.load(u), u1 = v128.load(u, 16);
+    const u0 = v128.load(u),
+      u1 = v128.load(u, 16);
     const dt0 = softplus(f32x4.add(v128.load(dt), v128.load(bias)));
     const dt1 = softplus(f32x4.add(v128.load(dt, 16), v128.load(bias, 16)));
     const log2e = v128.load32_splat(LOG2_E);
@@ -165,8 +171,8 @@ function advance(a: usize, state: usize, states: i32, b: usize, c: usize, prepar
   const c4 = v128.load32_splat(FRACTION + 12);
   const c5 = v128.load32_splat(FRACTION + 16);
   const one = v128.load32_splat(FRACTION + 20);
-  const room = c + (<usize>states << 4);
-  const most = <usize>(states & ~1) << 4;
+  const room = c + ((<usize>states) << 4);
+  const most = (<usize>(states & ~1)) << 4;
   for (; count > 0; count -= 4) {
     const decays = v128.load(prepared);
     const drives = v128.load(prepared, PREPARED);

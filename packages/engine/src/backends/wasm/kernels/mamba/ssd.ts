@@ -17,9 +17,9 @@
 // SSD_HELD_ROWS rows of a head, for drafts.
 import { claimRange, liveRows, madd, nextChunk, rangeEnd, rangeFirst, rowAt } from '../common/common';
 import { expNegative, horizontalSum, horizontalSums, loadFloats, softplus, storeFloats } from '../common/math';
+import { isHeld, recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 import { SSD_HELD_ROWS, SSD_PLACES } from '../constants';
 import { SsdScan } from '../op-records';
-import { isHeld, recurrentState, rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
 
 /** Rows of S that are never shared between threads. */
 // @inline
@@ -68,7 +68,7 @@ function scanBlocks(op: SsdScan, first: i32, end: i32, perHead: i32, room: usize
 
 /** `count` channels of a head from `channel` on. */
 function scanHead(op: SsdScan, segment: usize, head: i32, channel: i32, count: i32, room: usize): void {
-  const rowBytes = <usize>op.states << 2;
+  const rowBytes = (<usize>op.states) << 2;
   const state = recurrentState(segment, op.stateOffset) + <usize>(head * op.headSize + channel) * rowBytes;
   if (!isHeld(segment)) {
     scanRows(op, segment, head, channel, count, state, room);
@@ -83,13 +83,11 @@ function scanHead(op: SsdScan, segment: usize, head: i32, channel: i32, count: i
 }
 
 /** The rows of a segment; `state` is that of `count` channels of a head from `channel` on. */
-function scanRows(
-  op: SsdScan, segment: usize, head: i32, channel: i32, count: i32, state: usize, room: usize,
-): void {
+function scanRows(op: SsdScan, segment: usize, head: i32, channel: i32, count: i32, state: usize, room: usize): void {
   const states = op.states;
-  const shift = <usize>head << 2;
+  const shift = (<usize>head) << 2;
   const at = <usize>(head * op.headSize + channel);
-  const bc = <usize>((head / (op.heads / op.groups)) * states) << 2;
+  const bc = (<usize>((head / (op.heads / op.groups)) * states)) << 2;
   const a = v128.load32_splat(op.a + shift);
   const skip = v128.load32_splat(op.d + shift);
   const end = rowStart(segment) + rowCount(segment);
@@ -100,35 +98,68 @@ function scanRows(
     v128.store(room, expNegative(f32x4.mul(dt, a)), DECAYS);
     v128.store(room, expNegative(f32x4.mul(next, a)), DECAYS + 16);
     advancePair(
-      state, states, rowAt(op.b, op.bcStride, row) + bc, rowAt(op.c, op.bcStride, row) + bc, op.bcStride << 2,
-      rowAt(op.x, op.xStride, row) + (at << 2), op.xStride << 2,
-      rowAt(op.y, op.yStride, row) + (at << 2), op.yStride << 2, count, dt, next, skip, room,
+      state,
+      states,
+      rowAt(op.b, op.bcStride, row) + bc,
+      rowAt(op.c, op.bcStride, row) + bc,
+      op.bcStride << 2,
+      rowAt(op.x, op.xStride, row) + (at << 2),
+      op.xStride << 2,
+      rowAt(op.y, op.yStride, row) + (at << 2),
+      op.yStride << 2,
+      count,
+      dt,
+      next,
+      skip,
+      room,
     );
   }
   if (row == end) return;
   const dt = stepOf(op, row, shift);
   v128.store(room, expNegative(f32x4.mul(dt, a)), DECAYS);
   advance(
-    state, states, rowAt(op.b, op.bcStride, row) + bc, rowAt(op.c, op.bcStride, row) + bc,
-    rowAt(op.x, op.xStride, row) + (at << 2), rowAt(op.y, op.yStride, row) + (at << 2), count, dt, skip, room,
+    state,
+    states,
+    rowAt(op.b, op.bcStride, row) + bc,
+    rowAt(op.c, op.bcStride, row) + bc,
+    rowAt(op.x, op.xStride, row) + (at << 2),
+    rowAt(op.y, op.yStride, row) + (at << 2),
+    count,
+    dt,
+    skip,
+    room,
   );
 }
 
 /** The step of a row's head, `shift` bytes from the first head's, in all lanes. */
 function stepOf(op: SsdScan, row: i32, shift: usize): v128 {
-  const raw = f32x4.add(v128.load32_splat(rowAt(op.dt, op.dtStride, row) + shift), v128.load32_splat(op.dtBias + shift));
+  const raw = f32x4.add(
+    v128.load32_splat(rowAt(op.dt, op.dtStride, row) + shift),
+    v128.load32_splat(op.dtBias + shift),
+  );
   return f32x4.pmin(f32x4.pmax(softplus(raw), f32x4.splat(op.leastStep)), f32x4.splat(op.mostStep));
 }
 
 /** One row of `count` channels: updates their rows of S; y = S C + D x. */
 function advance(
-  state: usize, states: i32, b: usize, c: usize, x: usize, y: usize, count: i32, dt: v128, skip: v128, room: usize,
+  state: usize,
+  states: i32,
+  b: usize,
+  c: usize,
+  x: usize,
+  y: usize,
+  count: i32,
+  dt: v128,
+  skip: v128,
+  room: usize,
 ): void {
-  const rowBytes = <usize>states << 2;
+  const rowBytes = (<usize>states) << 2;
   const decay = v128.load(room, DECAYS);
   for (; count >= 4; count -= 4) {
-    const drive0 = f32x4.mul(dt, v128.load32_splat(x)), drive1 = f32x4.mul(dt, v128.load32_splat(x, 4));
-    const drive2 = f32x4.mul(dt, v128.load32_splat(x, 8)), drive3 = f32x4.mul(dt, v128.load32_splat(x, 12));
+    const drive0 = f32x4.mul(dt, v128.load32_splat(x)),
+      drive1 = f32x4.mul(dt, v128.load32_splat(x, 4));
+    const drive2 = f32x4.mul(dt, v128.load32_splat(x, 8)),
+      drive3 = f32x4.mul(dt, v128.load32_splat(x, 12));
     v128.store(room, drive0, DRIVES);
     v128.store(room, drive1, DRIVES + 16);
     v128.store(room, drive2, DRIVES + 32);
@@ -163,10 +194,22 @@ function advance(
  * `xStep` and `yStep` bytes; `dt` and `next` are their steps.
  */
 function advancePair(
-  state: usize, states: i32, b: usize, c: usize, bcStep: usize, x: usize, xStep: usize, y: usize, yStep: usize,
-  count: i32, dt: v128, next: v128, skip: v128, room: usize,
+  state: usize,
+  states: i32,
+  b: usize,
+  c: usize,
+  bcStep: usize,
+  x: usize,
+  xStep: usize,
+  y: usize,
+  yStep: usize,
+  count: i32,
+  dt: v128,
+  next: v128,
+  skip: v128,
+  room: usize,
 ): void {
-  const rowBytes = <usize>states << 2;
+  const rowBytes = (<usize>states) << 2;
   const decay = v128.load(room, DECAYS);
   const nextDecay = v128.load(room, DECAYS + 16);
   for (; count > 0; count -= 2) {
@@ -208,14 +251,19 @@ function advancePair(
 
 /** Two rows of S, one row of the step; two drives. */
 function advanceTwo(s0: usize, states: i32, b: usize, c: usize, decays: usize, drives: usize, sums: usize): void {
-  let s1 = s0 + (<usize>states << 2);
+  let s1 = s0 + ((<usize>states) << 2);
   const decay = v128.load(decays);
-  const drive0 = v128.load(drives), drive1 = v128.load(drives, 16);
-  let even0 = f32x4.splat(0), odd0 = f32x4.splat(0);
-  let even1 = f32x4.splat(0), odd1 = f32x4.splat(0);
-  for (const end = b + (<usize>(states & ~7) << 2); b < end; b += 32, c += 32) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16);
-    const c0 = v128.load(c), c1 = v128.load(c, 16);
+  const drive0 = v128.load(drives),
+    drive1 = v128.load(drives, 16);
+  let even0 = f32x4.splat(0),
+    odd0 = f32x4.splat(0);
+  let even1 = f32x4.splat(0),
+    odd1 = f32x4.splat(0);
+  for (const end = b + ((<usize>(states & ~7)) << 2); b < end; b += 32, c += 32) {
+    const b0 = v128.load(b),
+      b1 = v128.load(b, 16);
+    const c0 = v128.load(c),
+      c1 = v128.load(c, 16);
     const p0 = madd(decay, v128.load(s0), f32x4.mul(drive0, b0));
     const p1 = madd(decay, v128.load(s0, 16), f32x4.mul(drive0, b1));
     v128.store(s0, p0);
@@ -239,15 +287,26 @@ function advanceTwo(s0: usize, states: i32, b: usize, c: usize, decays: usize, d
 
 /** One row of S, two rows of the step, B and C of the second `step` bytes behind; two decays, two drives. */
 function advanceTwice(
-  s: usize, states: i32, b: usize, c: usize, step: usize, decays: usize, drives: usize, sums: usize,
+  s: usize,
+  states: i32,
+  b: usize,
+  c: usize,
+  step: usize,
+  decays: usize,
+  drives: usize,
+  sums: usize,
 ): void {
   let nextB = b + step;
   let nextC = c + step;
-  const decay = v128.load(decays), nextDecay = v128.load(decays, 16);
-  const drive = v128.load(drives), nextDrive = v128.load(drives, 16);
-  let even0 = f32x4.splat(0), odd0 = f32x4.splat(0);
-  let even1 = f32x4.splat(0), odd1 = f32x4.splat(0);
-  for (const end = b + (<usize>(states & ~7) << 2); b < end; b += 32, c += 32) {
+  const decay = v128.load(decays),
+    nextDecay = v128.load(decays, 16);
+  const drive = v128.load(drives),
+    nextDrive = v128.load(drives, 16);
+  let even0 = f32x4.splat(0),
+    odd0 = f32x4.splat(0);
+  let even1 = f32x4.splat(0),
+    odd1 = f32x4.splat(0);
+  for (const end = b + ((<usize>(states & ~7)) << 2); b < end; b += 32, c += 32) {
     const p0 = madd(decay, v128.load(s), f32x4.mul(drive, v128.load(b)));
     const p1 = madd(decay, v128.load(s, 16), f32x4.mul(drive, v128.load(b, 16)));
     even0 = madd(p0, v128.load(c), even0);
@@ -270,8 +329,9 @@ function advanceTwice(
 
 /** One row of S, one row of the step. */
 function advanceOne(s: usize, states: i32, b: usize, c: usize, decay: v128, drive: v128, sums: usize): void {
-  let even = f32x4.splat(0), odd = f32x4.splat(0);
-  for (const end = b + (<usize>(states & ~7) << 2); b < end; b += 32, c += 32, s += 32) {
+  let even = f32x4.splat(0),
+    odd = f32x4.splat(0);
+  for (const end = b + ((<usize>(states & ~7)) << 2); b < end; b += 32, c += 32, s += 32) {
     const p0 = madd(decay, v128.load(s), f32x4.mul(drive, v128.load(b)));
     const p1 = madd(decay, v128.load(s, 16), f32x4.mul(drive, v128.load(b, 16)));
     v128.store(s, p0);
@@ -287,7 +347,7 @@ function advanceOne(s: usize, states: i32, b: usize, c: usize, decay: v128, driv
 // @inline
 function rest(s: usize, states: i32, b: usize, c: usize, decay: v128, drive: v128, sums: usize): v128 {
   let sum = f32x4.add(v128.load(sums), v128.load(sums, 16));
-  let at = <usize>(states & ~7) << 2;
+  let at = (<usize>(states & ~7)) << 2;
   for (let left = states & 7; left > 0; left -= 4, at += 16) {
     const p = madd(decay, loadFloats(s + at, left), f32x4.mul(drive, loadFloats(b + at, left)));
     storeFloats(s + at, p, left);

@@ -6,19 +6,38 @@
 // Scratch of a thread: that of gemm.ts, then probabilities and score gradients [QUERIES][segment rows, a
 // multiple of 8].
 import { address, liveRows, madd, nextChunk } from '../common/common';
-import { BLOCK, GEMM_SCRATCH, multiplyBlock } from '../linear/gemm';
 import { expNegative, horizontalMax, horizontalSum, loadFloats } from '../common/math';
-import { ATTENTION_BACKWARD_QUERIES } from '../constants';
-import {
-  ATTENTION_BACKWARD_DK, ATTENTION_BACKWARD_DK_STRIDE, ATTENTION_BACKWARD_DQ, ATTENTION_BACKWARD_DQ_STRIDE,
-  ATTENTION_BACKWARD_DV, ATTENTION_BACKWARD_DV_STRIDE, ATTENTION_BACKWARD_DY, ATTENTION_BACKWARD_DY_STRIDE,
-  ATTENTION_BACKWARD_HEADS, ATTENTION_BACKWARD_HEAD_SIZE, ATTENTION_BACKWARD_K, ATTENTION_BACKWARD_KV_HEADS,
-  ATTENTION_BACKWARD_K_STRIDE, ATTENTION_BACKWARD_Q, ATTENTION_BACKWARD_Q_STRIDE, ATTENTION_BACKWARD_SCALE,
-  ATTENTION_BACKWARD_SCRATCH, ATTENTION_BACKWARD_SINKS, ATTENTION_BACKWARD_SINK_SHARES,
-  ATTENTION_BACKWARD_THREAD_BYTES, ATTENTION_BACKWARD_SEGMENTS, ATTENTION_BACKWARD_V,
-  ATTENTION_BACKWARD_V_STRIDE, ATTENTION_BACKWARD_WINDOW, ATTENTION_BACKWARD_Y, ATTENTION_BACKWARD_Y_STRIDE,
-} from '../op-layout';
 import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
+import { ATTENTION_BACKWARD_QUERIES } from '../constants';
+import { BLOCK, GEMM_SCRATCH, multiplyBlock } from '../linear/gemm';
+import {
+  ATTENTION_BACKWARD_DK,
+  ATTENTION_BACKWARD_DK_STRIDE,
+  ATTENTION_BACKWARD_DQ,
+  ATTENTION_BACKWARD_DQ_STRIDE,
+  ATTENTION_BACKWARD_DV,
+  ATTENTION_BACKWARD_DV_STRIDE,
+  ATTENTION_BACKWARD_DY,
+  ATTENTION_BACKWARD_DY_STRIDE,
+  ATTENTION_BACKWARD_HEAD_SIZE,
+  ATTENTION_BACKWARD_HEADS,
+  ATTENTION_BACKWARD_K,
+  ATTENTION_BACKWARD_K_STRIDE,
+  ATTENTION_BACKWARD_KV_HEADS,
+  ATTENTION_BACKWARD_Q,
+  ATTENTION_BACKWARD_Q_STRIDE,
+  ATTENTION_BACKWARD_SCALE,
+  ATTENTION_BACKWARD_SCRATCH,
+  ATTENTION_BACKWARD_SEGMENTS,
+  ATTENTION_BACKWARD_SINK_SHARES,
+  ATTENTION_BACKWARD_SINKS,
+  ATTENTION_BACKWARD_THREAD_BYTES,
+  ATTENTION_BACKWARD_V,
+  ATTENTION_BACKWARD_V_STRIDE,
+  ATTENTION_BACKWARD_WINDOW,
+  ATTENTION_BACKWARD_Y,
+  ATTENTION_BACKWARD_Y_STRIDE,
+} from '../op-layout';
 
 // @inline
 const QUERIES: i32 = ATTENTION_BACKWARD_QUERIES;
@@ -33,9 +52,8 @@ export function attentionBackward(op: usize, thread: i32, threads: i32): void {
   const group = load<i32>(op, ATTENTION_BACKWARD_HEADS) / kvHeads;
   const segments = address(op, ATTENTION_BACKWARD_SEGMENTS);
   const chunks = segmentCount(segments) * kvHeads;
-  const scratch = address(op, ATTENTION_BACKWARD_SCRATCH) + <usize>thread * <usize>load<u32>(
-    op, ATTENTION_BACKWARD_THREAD_BYTES,
-  );
+  const scratch =
+    address(op, ATTENTION_BACKWARD_SCRATCH) + <usize>thread * <usize>load<u32>(op, ATTENTION_BACKWARD_THREAD_BYTES);
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const segment = segmentAt(segments, chunk / kvHeads);
     const kvHead = chunk % kvHeads;
@@ -43,11 +61,15 @@ export function attentionBackward(op: usize, thread: i32, threads: i32): void {
     const rows = rowCount(segment);
     clearRows(
       vector(op, ATTENTION_BACKWARD_DK, ATTENTION_BACKWARD_DK_STRIDE, first, kvHead),
-      stride(op, ATTENTION_BACKWARD_DK_STRIDE), rows, load<i32>(op, ATTENTION_BACKWARD_HEAD_SIZE),
+      stride(op, ATTENTION_BACKWARD_DK_STRIDE),
+      rows,
+      load<i32>(op, ATTENTION_BACKWARD_HEAD_SIZE),
     );
     clearRows(
       vector(op, ATTENTION_BACKWARD_DV, ATTENTION_BACKWARD_DV_STRIDE, first, kvHead),
-      stride(op, ATTENTION_BACKWARD_DV_STRIDE), rows, load<i32>(op, ATTENTION_BACKWARD_HEAD_SIZE),
+      stride(op, ATTENTION_BACKWARD_DV_STRIDE),
+      rows,
+      load<i32>(op, ATTENTION_BACKWARD_HEAD_SIZE),
     );
     for (let head = kvHead * group; head < (kvHead + 1) * group; head++)
       for (let t = 0; t < rows; t += QUERIES)
@@ -57,18 +79,20 @@ export function attentionBackward(op: usize, thread: i32, threads: i32): void {
 
 // @inline
 function stride(op: usize, field: usize): usize {
-  return <usize>load<u32>(op + field) << 2;
+  return (<usize>load<u32>(op + field)) << 2;
 }
 
 // @inline
 function vector(op: usize, field: usize, strideField: usize, row: i32, head: i32): usize {
-  return address(op, field) + <usize>row * stride(op, strideField) + (
-    <usize>(head * load<i32>(op + ATTENTION_BACKWARD_HEAD_SIZE)) << 2
+  return (
+    address(op, field) +
+    <usize>row * stride(op, strideField) +
+    ((<usize>(head * load<i32>(op + ATTENTION_BACKWARD_HEAD_SIZE))) << 2)
   );
 }
 
 function clearRows(at: usize, rowBytes: usize, rows: i32, columns: i32): void {
-  for (; rows > 0; rows--, at += rowBytes) memory.fill(at, 0, <usize>columns << 2);
+  for (; rows > 0; rows--, at += rowBytes) memory.fill(at, 0, (<usize>columns) << 2);
 }
 
 /** `count` queries of one head from row `t` of the segment. */
@@ -91,28 +115,59 @@ function backward(op: usize, first: i32, rows: i32, head: i32, kvHead: i32, t: i
   const vStride = stride(op, ATTENTION_BACKWARD_V_STRIDE);
   for (let at = 0; at < seen; at += BLOCK) {
     const n = min(BLOCK, seen - at);
-    const shift = <usize>at << 2;
+    const shift = (<usize>at) << 2;
     multiplyBlock(
-      count, n, headSize, q, qStride, 4, k + <usize>at * kStride, 4, kStride, 0, weights + shift, width, false,
+      count,
+      n,
+      headSize,
+      q,
+      qStride,
+      4,
+      k + <usize>at * kStride,
+      4,
+      kStride,
+      0,
+      weights + shift,
+      width,
+      false,
       scratch,
     );
     multiplyBlock(
-      count, n, headSize, dy, dyStride, 4, v + <usize>at * vStride, 4, vStride, 0, scores + shift, width, false,
+      count,
+      n,
+      headSize,
+      dy,
+      dyStride,
+      4,
+      v + <usize>at * vStride,
+      4,
+      vStride,
+      0,
+      scores + shift,
+      width,
+      false,
       scratch,
     );
   }
   const scale = load<f32>(op + ATTENTION_BACKWARD_SCALE);
   const heads = load<i32>(op + ATTENTION_BACKWARD_HEADS);
   const sinks = address(op, ATTENTION_BACKWARD_SINKS);
-  const sink: f32 = sinks != 0 ? load<f32>(sinks + (<usize>head << 2)) : NO_SINK;
-  const shares = address(op, ATTENTION_BACKWARD_SINK_SHARES) + (<usize>((first + t) * heads + head) << 2);
+  const sink: f32 = sinks != 0 ? load<f32>(sinks + ((<usize>head) << 2)) : NO_SINK;
+  const shares = address(op, ATTENTION_BACKWARD_SINK_SHARES) + ((<usize>((first + t) * heads + head)) << 2);
   for (let i = 0; i < count; i++) {
     const visible = window != 0 ? max(0, t + i - window + 1) - low : 0;
     const delta = dotRow(dy + <usize>i * dyStride, y + <usize>i * stride(op, ATTENTION_BACKWARD_Y_STRIDE), headSize);
     const share = softmaxBackward(
-      weights + <usize>i * width, scores + <usize>i * width, visible, t + i - low + 1, seen, delta, scale, sink,
+      weights + <usize>i * width,
+      scores + <usize>i * width,
+      visible,
+      t + i - low + 1,
+      seen,
+      delta,
+      scale,
+      sink,
     );
-    if (sinks != 0) store<f32>(shares + (<usize>(i * heads) << 2), -share * delta);
+    if (sinks != 0) store<f32>(shares + ((<usize>(i * heads)) << 2), -share * delta);
   }
   const dq = vector(op, ATTENTION_BACKWARD_DQ, ATTENTION_BACKWARD_DQ_STRIDE, first + t, head);
   const dk = vector(op, ATTENTION_BACKWARD_DK, ATTENTION_BACKWARD_DK_STRIDE, first + low, kvHead);
@@ -121,21 +176,57 @@ function backward(op: usize, first: i32, rows: i32, head: i32, kvHead: i32, t: i
   const dvStride = stride(op, ATTENTION_BACKWARD_DV_STRIDE);
   for (let column = 0; column < headSize; column += BLOCK) {
     const n = min(BLOCK, headSize - column);
-    const shift = <usize>column << 2;
+    const shift = (<usize>column) << 2;
     multiplyBlock(
-      count, n, seen, scores, width, 4, k + shift, kStride, 4, 0, dq + shift,
-      stride(op, ATTENTION_BACKWARD_DQ_STRIDE), false, scratch,
+      count,
+      n,
+      seen,
+      scores,
+      width,
+      4,
+      k + shift,
+      kStride,
+      4,
+      0,
+      dq + shift,
+      stride(op, ATTENTION_BACKWARD_DQ_STRIDE),
+      false,
+      scratch,
     );
     for (let at = 0; at < seen; at += BLOCK) {
       const m = min(BLOCK, seen - at);
-      const from = <usize>at << 2;
+      const from = (<usize>at) << 2;
       multiplyBlock(
-        m, n, count, scores + from, 4, width, q + shift, qStride, 4, 0, dk + <usize>at * dkStride + shift, dkStride,
-        true, scratch,
+        m,
+        n,
+        count,
+        scores + from,
+        4,
+        width,
+        q + shift,
+        qStride,
+        4,
+        0,
+        dk + <usize>at * dkStride + shift,
+        dkStride,
+        true,
+        scratch,
       );
       multiplyBlock(
-        m, n, count, weights + from, 4, width, dy + shift, dyStride, 4, 0, dv + <usize>at * dvStride + shift,
-        dvStride, true, scratch,
+        m,
+        n,
+        count,
+        weights + from,
+        4,
+        width,
+        dy + shift,
+        dyStride,
+        4,
+        0,
+        dv + <usize>at * dvStride + shift,
+        dvStride,
+        true,
+        scratch,
       );
     }
   }
@@ -144,7 +235,7 @@ function backward(op: usize, first: i32, rows: i32, head: i32, kvHead: i32, t: i
 function dotRow(x: usize, y: usize, count: i32): f32 {
   let sum = f32x4.splat(0);
   for (let i = 0; i < count; i += 4)
-    sum = madd(loadFloats(x + (<usize>i << 2), count - i), loadFloats(y + (<usize>i << 2), count - i), sum);
+    sum = madd(loadFloats(x + ((<usize>i) << 2), count - i), loadFloats(y + ((<usize>i) << 2), count - i), sum);
   return horizontalSum(sum);
 }
 
@@ -153,13 +244,20 @@ function dotRow(x: usize, y: usize, count: i32): f32 {
  * Returns the probability of the sink.
  */
 function softmaxBackward(
-  weights: usize, scores: usize, low: i32, high: i32, end: i32, delta: f32, scale: f32, sink: f32,
+  weights: usize,
+  scores: usize,
+  low: i32,
+  high: i32,
+  end: i32,
+  delta: f32,
+  scale: f32,
+  sink: f32,
 ): f32 {
   const aligned = (end + 3) & ~3;
-  for (let i = 0; i < low; i++) store<f32>(weights + (<usize>i << 2), MASKED);
-  for (let i = high; i < aligned; i++) store<f32>(weights + (<usize>i << 2), MASKED);
-  for (let i = end; i < aligned; i++) store<f32>(scores + (<usize>i << 2), 0);
-  const stop = weights + (<usize>aligned << 2);
+  for (let i = 0; i < low; i++) store<f32>(weights + ((<usize>i) << 2), MASKED);
+  for (let i = high; i < aligned; i++) store<f32>(weights + ((<usize>i) << 2), MASKED);
+  for (let i = end; i < aligned; i++) store<f32>(scores + ((<usize>i) << 2), 0);
+  const stop = weights + ((<usize>aligned) << 2);
   let peaks = v128.load(weights);
   for (let at = weights + 16; at < stop; at += 16) peaks = f32x4.pmax(peaks, v128.load(at));
   const factor = f32x4.splat(scale);

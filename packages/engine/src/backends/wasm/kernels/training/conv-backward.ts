@@ -4,8 +4,8 @@
 //   dx[t] = sum over k of w[k] g[t + width - 1 - k]     dw[k] = sum over t of g[t] x[t + k - (width - 1)]
 import { liveRows, madd, nextChunk } from '../common/common';
 import { loadFloats, sigmoid, storeFloats } from '../common/math';
-import { CausalConvBackward } from '../op-records';
 import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
+import { CausalConvBackward } from '../op-records';
 
 // @inline
 const CHUNK_CHANNELS: i32 = 32;
@@ -19,7 +19,8 @@ export function causalConvBackward(op: CausalConvBackward, thread: i32, threads:
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const end = min(channels, (chunk + 1) * CHUNK_CHANNELS);
     for (let channel = chunk * CHUNK_CHANNELS; channel < end; channel += 4)
-      for (let s = 0; s < count; s++) backward(op, segmentAt(segments, s), <usize>channel << 2, min(4, end - channel));
+      for (let s = 0; s < count; s++)
+        backward(op, segmentAt(segments, s), (<usize>channel) << 2, min(4, end - channel));
   }
 }
 
@@ -27,7 +28,7 @@ export function causalConvBackward(op: CausalConvBackward, thread: i32, threads:
 function backward(op: CausalConvBackward, segment: usize, shift: usize, lanes: i32): void {
   const rows = rowCount(segment);
   const width = op.width;
-  const tapBytes = <usize>op.channels << 2;
+  const tapBytes = (<usize>op.channels) << 2;
   const xStride = op.xStride << 2;
   const dyStride = op.dyStride << 2;
   const dxStride = op.dxStride << 2;
@@ -54,7 +55,8 @@ function backward(op: CausalConvBackward, segment: usize, shift: usize, lanes: i
       let sum = start;
       for (let k = max(0, carried - t); k < width; k++)
         sum = madd(
-          loadFloats(weight + <usize>k * tapBytes, lanes), loadFloats(x + <usize>(t + k - carried) * xStride, lanes),
+          loadFloats(weight + <usize>k * tapBytes, lanes),
+          loadFloats(x + <usize>(t + k - carried) * xStride, lanes),
           sum,
         );
       const s = sigmoid(sum);
@@ -67,7 +69,8 @@ function backward(op: CausalConvBackward, segment: usize, shift: usize, lanes: i
     let sum = f32x4.splat(0);
     for (let k = max(0, carried + t - (rows - 1)); k < width; k++)
       sum = madd(
-        loadFloats(weight + <usize>k * tapBytes, lanes), loadFloats(dy + <usize>(t + carried - k) * dyStride, lanes),
+        loadFloats(weight + <usize>k * tapBytes, lanes),
+        loadFloats(dy + <usize>(t + carried - k) * dyStride, lanes),
         sum,
       );
     storeFloats(dx + <usize>t * dxStride, sum, lanes);
@@ -94,8 +97,17 @@ function addBias(op: CausalConvBackward, shift: usize, biasSum: v128, lanes: i32
  * stay in registers. Returns the sum of g.
  */
 function backwardFour(
-  x: usize, xStride: usize, dy: usize, dyStride: usize, dx: usize, dxStride: usize, rows: i32,
-  weight: usize, dWeight: usize, tapBytes: usize, start: v128,
+  x: usize,
+  xStride: usize,
+  dy: usize,
+  dyStride: usize,
+  dx: usize,
+  dxStride: usize,
+  rows: i32,
+  weight: usize,
+  dWeight: usize,
+  tapBytes: usize,
+  start: v128,
 ): v128 {
   const w0 = v128.load(weight);
   const w1 = v128.load(weight + tapBytes);

@@ -3,13 +3,18 @@
 import { liveRows, madd, nextChunk, rowAt } from '../common/common';
 import { horizontalSum, loadFloats, sigmoid, storeFloats } from '../common/math';
 import {
-  AddColumnSums, Copy, EmbedBackward, GatedActivationBackward, GatherRowsBackward, RmsNormBackward,
+  AddColumnSums,
+  Copy,
+  EmbedBackward,
+  GatedActivationBackward,
+  GatherRowsBackward,
+  RmsNormBackward,
   RmsNormWeightBackward,
 } from '../op-records';
 
 export function copy(op: Copy, thread: i32, threads: i32): void {
   const rows = liveRows(op);
-  const bytes = <usize>op.columns << 2;
+  const bytes = (<usize>op.columns) << 2;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op))
     memory.copy(rowAt(op.y, op.yStride, row), rowAt(op.x, op.xStride, row), bytes);
 }
@@ -29,12 +34,12 @@ export function embedBackward(op: EmbedBackward, thread: i32, threads: i32): voi
     const first = chunk * COLUMNS;
     const end = min(columns, first + COLUMNS);
     for (let row = 0; row < rows; row++) {
-      const token = load<u32>(op.tokens + (<usize>row << 2));
+      const token = load<u32>(op.tokens + ((<usize>row) << 2));
       if (token == skip || token >= vocabulary) continue;
       const dy = rowAt(op.dy, op.dyStride, row);
-      const to = op.dTable + (<usize>(token * <u32>columns) << 2);
+      const to = op.dTable + ((<usize>(token * <u32>columns)) << 2);
       for (let i = first; i < end; i += 4) {
-        const shift = <usize>i << 2;
+        const shift = (<usize>i) << 2;
         storeFloats(to + shift, madd(scale, loadFloats(dy + shift, end - i), loadFloats(to + shift, end - i)), end - i);
       }
     }
@@ -45,7 +50,7 @@ export function rmsNormBackward(op: RmsNormBackward, thread: i32, threads: i32):
   const rows = liveRows(op);
   const columns = op.columns;
   const groups = op.groups;
-  const weightStride = <usize>op.weightStride << 2;
+  const weightStride = (<usize>op.weightStride) << 2;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
     let shift: usize = 0;
     let weight = op.weight;
@@ -58,8 +63,8 @@ export function rmsNormBackward(op: RmsNormBackward, thread: i32, threads: i32):
         rowAt(op.dx, op.dxStride, row) + shift,
       );
       weight += weightStride;
-      store<f32>(op.inverse + (<usize>(row * groups + group) << 2), inverse);
-      shift += <usize>columns << 2;
+      store<f32>(op.inverse + ((<usize>(row * groups + group)) << 2), inverse);
+      shift += (<usize>columns) << 2;
     }
   }
 }
@@ -72,7 +77,7 @@ function normBackward(op: RmsNormBackward, x: usize, weight: usize, dy: usize, d
   let squares = f32x4.splat(0);
   let dots = f32x4.splat(0);
   for (let i = 0; i < columns; i += 4) {
-    const shift = <usize>i << 2;
+    const shift = (<usize>i) << 2;
     const left = columns - i;
     const value = loadFloats(x + shift, left);
     squares = madd(value, value, squares);
@@ -84,7 +89,7 @@ function normBackward(op: RmsNormBackward, x: usize, weight: usize, dy: usize, d
   const scale = f32x4.splat(scaled);
   const pull = f32x4.splat((-horizontalSum(dots) / <f32>columns) * inverse * inverse);
   for (let i = 0; i < columns; i += 4) {
-    const shift = <usize>i << 2;
+    const shift = (<usize>i) << 2;
     const left = columns - i;
     const w = f32x4.add(loadFloats(weight + shift, left), offset);
     const pulled = madd(loadFloats(x + shift, left), pull, f32x4.mul(loadFloats(dy + shift, left), w));
@@ -108,16 +113,16 @@ export function rmsNormWeightBackward(op: RmsNormWeightBackward, thread: i32, th
     const start = (chunk - first * blocks) * 16;
     for (let i = start; i < min(columns, start + 16); i += 4) {
       const left = columns - i;
-      const shift = <usize>(first * columns + i) << 2;
+      const shift = (<usize>(first * columns + i)) << 2;
       let sum = f32x4.splat(0);
       for (let row = 0; row < rows; row++) {
         let x = rowAt(op.x, op.xStride, row) + shift;
         let dy = rowAt(op.dy, op.dyStride, row) + shift;
-        let inverse = op.inverse + (<usize>(row * groups + first) << 2);
+        let inverse = op.inverse + ((<usize>(row * groups + first)) << 2);
         for (let group = 0; group < count; group++) {
           sum = madd(f32x4.mul(loadFloats(x, left), v128.load32_splat(inverse)), loadFloats(dy, left), sum);
-          x += <usize>columns << 2;
-          dy += <usize>columns << 2;
+          x += (<usize>columns) << 2;
+          dy += (<usize>columns) << 2;
           inverse += 4;
         }
       }
@@ -134,7 +139,7 @@ export function addColumnSums(op: AddColumnSums, thread: i32, threads: i32): voi
   const chunks = (columns + 15) / 16;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     for (let i = chunk * 16; i < min(columns, chunk * 16 + 16); i += 4) {
-      const shift = <usize>i << 2;
+      const shift = (<usize>i) << 2;
       let sum = f32x4.splat(0);
       for (let row = 0; row < rows; row++)
         sum = f32x4.add(sum, loadFloats(rowAt(op.x, op.xStride, row) + shift, columns - i));
@@ -160,12 +165,18 @@ export function gatedActivationBackward(op: GatedActivationBackward, thread: i32
 
 /** dUp 0: gate and up are one value, whose gradient is the sum. */
 function gateBackward(
-  activation: i32, gate: usize, up: usize, dy: usize, dGate: usize, dUp: usize, columns: i32,
+  activation: i32,
+  gate: usize,
+  up: usize,
+  dy: usize,
+  dGate: usize,
+  dUp: usize,
+  columns: i32,
 ): void {
   const one = f32x4.splat(1);
   const zero = f32x4.splat(0);
   for (let i = 0; i < columns; i += 4) {
-    const shift = <usize>i << 2;
+    const shift = (<usize>i) << 2;
     const left = columns - i;
     const x = loadFloats(gate + shift, left);
     const gradient = loadFloats(dy + shift, left);
@@ -192,10 +203,16 @@ function gateBackward(
 
 /** Rarely trained: one at a time, in double. */
 function geluBackward(
-  activation: i32, gate: usize, up: usize, dy: usize, dGate: usize, dUp: usize, columns: i32,
+  activation: i32,
+  gate: usize,
+  up: usize,
+  dy: usize,
+  dGate: usize,
+  dUp: usize,
+  columns: i32,
 ): void {
   for (let i = 0; i < columns; i++) {
-    const shift = <usize>i << 2;
+    const shift = (<usize>i) << 2;
     const x = <f64>load<f32>(gate + shift);
     let share: f64;
     let density: f64;
@@ -231,7 +248,7 @@ export function gatherRowsBackward(op: GatherRowsBackward, thread: i32, threads:
   const rows = liveRows(op);
   const count = load<i32>(op.indexCount);
   const indices = op.indices;
-  const bytes = <usize>op.columns << 2;
+  const bytes = (<usize>op.columns) << 2;
   const chunks = (rows + 15) / 16;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const first = chunk * 16;
@@ -239,12 +256,12 @@ export function gatherRowsBackward(op: GatherRowsBackward, thread: i32, threads:
     let high = count;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (load<i32>(indices + (<usize>middle << 2)) < first) low = middle + 1;
+      if (load<i32>(indices + ((<usize>middle) << 2)) < first) low = middle + 1;
       else high = middle;
     }
     for (let row = first; row < min(rows, first + 16); row++) {
       const to = rowAt(op.dx, op.dxStride, row);
-      if (low < count && load<i32>(indices + (<usize>low << 2)) == row) {
+      if (low < count && load<i32>(indices + ((<usize>low) << 2)) == row) {
         memory.copy(to, rowAt(op.dy, op.dyStride, low), bytes);
         low++;
       } else memory.fill(to, 0, bytes);

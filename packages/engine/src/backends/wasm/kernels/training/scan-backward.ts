@@ -14,12 +14,19 @@
 // gradients, [2][states rounded up to 4][4].
 import { liveRows, madd, nextChunk, rowAt } from '../common/common';
 import {
-  EXP2_COEFFICIENTS, horizontalSums, LEAST_EXPONENT, LOG2_E, ONE, ROUNDING, sigmoid, softplus, storeFloats,
+  EXP2_COEFFICIENTS,
+  horizontalSums,
+  LEAST_EXPONENT,
+  LOG2_E,
+  ONE,
+  ROUNDING,
+  sigmoid,
+  softplus,
+  storeFloats,
 } from '../common/math';
-import { SCAN_BACKWARD_CHUNK } from '../constants';
-import { SelectiveScanBackward } from '../op-records';
-import { ScanReduce } from '../op-records';
 import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
+import { SCAN_BACKWARD_CHUNK } from '../constants';
+import { ScanReduce, SelectiveScanBackward } from '../op-records';
 
 // @inline
 const CHUNK: i32 = SCAN_BACKWARD_CHUNK;
@@ -34,7 +41,7 @@ export function selectiveScanBackward(op: SelectiveScanBackward, thread: i32, th
   const count = segmentCount(segments);
   const scratch = op.scratch + <usize>thread * op.threadBytes;
   const blocks = (channels + 7) / 8;
-  const groupBytes = <usize>(rows * 2 * padded) << 2;
+  const groupBytes = (<usize>(rows * 2 * padded)) << 2;
   for (let group = nextChunk(op); group < groups; group = nextChunk(op)) {
     const partials = op.partials + <usize>group * groupBytes;
     memory.fill(partials, 0, groupBytes);
@@ -73,32 +80,35 @@ const PLACES: usize = 448;
 // @inline
 function reading(from: usize, lanes: i32, copy: usize): usize {
   if (lanes == 8) return from;
-  memory.copy(copy, from, <usize>lanes << 2);
+  memory.copy(copy, from, (<usize>lanes) << 2);
   return copy;
 }
 
 // @inline
 function uOf(op: SelectiveScanBackward, row: i32, shift: usize, lanes: i32, places: usize): usize {
-  return reading(
-    rowAt(op.u, op.uStride, row) + shift, lanes, places + IN,
-  );
+  return reading(rowAt(op.u, op.uStride, row) + shift, lanes, places + IN);
 }
 
 // @inline
 function dtOf(op: SelectiveScanBackward, row: i32, shift: usize, lanes: i32, places: usize): usize {
-  return reading(
-    rowAt(op.dt, op.dtStride, row) + shift, lanes, places + IN + 32,
-  );
+  return reading(rowAt(op.dt, op.dtStride, row) + shift, lanes, places + IN + 32);
 }
 
 /** All rows of one segment for the `lanes` (up to 8) channels from `channel`. */
-function backward(op: SelectiveScanBackward, segment: usize, channel: i32, lanes: i32, partials: usize, places: usize): void {
+function backward(
+  op: SelectiveScanBackward,
+  segment: usize,
+  channel: i32,
+  lanes: i32,
+  partials: usize,
+  places: usize,
+): void {
   const rows = rowCount(segment);
   if (rows == 0) return;
   const first = rowStart(segment);
-  const shift = <usize>channel << 2;
+  const shift = (<usize>channel) << 2;
   const states = op.states;
-  const bytes = <usize>states << 5;
+  const bytes = (<usize>states) << 5;
   const scratch = places + PLACES;
   const decays = scratch + bytes * (CHUNK + 1);
   const carried = decays + bytes * CHUNK;
@@ -108,17 +118,24 @@ function backward(op: SelectiveScanBackward, segment: usize, channel: i32, lanes
   const products = before + bytes * <usize>((rows + CHUNK - 1) / CHUNK);
   memory.fill(places, 0, PLACES + bytes);
   memory.fill(before, 0, bytes);
-  memory.fill(products, 0, <usize>((states + 3) & ~3) << 5);
+  memory.fill(products, 0, (<usize>((states + 3) & ~3)) << 5);
   memory.fill(carried, 0, 2 * bytes);
-  memory.copy(places + D, op.d + shift, <usize>lanes << 2);
+  memory.copy(places + D, op.d + shift, (<usize>lanes) << 2);
   const bias = op.dtBias;
-  if (bias != 0) memory.copy(places + BIAS, bias + shift, <usize>lanes << 2);
+  if (bias != 0) memory.copy(places + BIAS, bias + shift, (<usize>lanes) << 2);
   gatherBlocks(op.a + shift * <usize>states, states, lanes > 4, a);
   for (let start = 0; start + CHUNK < rows; start += CHUNK) {
     for (let t = first + start; t < first + start + CHUNK; t++)
       advance(
-        uOf(op, t, shift, lanes, places), dtOf(op, t, shift, lanes, places), places, a, states,
-        op.b + rowShift(op, t), scratch, scratch, decays,
+        uOf(op, t, shift, lanes, places),
+        dtOf(op, t, shift, lanes, places),
+        places,
+        a,
+        states,
+        op.b + rowShift(op, t),
+        scratch,
+        scratch,
+        decays,
       );
     memory.copy(before + <usize>(start / CHUNK + 1) * bytes, scratch, bytes);
   }
@@ -129,8 +146,14 @@ function backward(op: SelectiveScanBackward, segment: usize, channel: i32, lanes
       const state = scratch + <usize>(t - start) * bytes;
       const row = first + t;
       advance(
-        uOf(op, row, shift, lanes, places), dtOf(op, row, shift, lanes, places), places, a, states,
-        op.b + rowShift(op, row), state, state + bytes,
+        uOf(op, row, shift, lanes, places),
+        dtOf(op, row, shift, lanes, places),
+        places,
+        a,
+        states,
+        op.b + rowShift(op, row),
+        state,
+        state + bytes,
         decays + <usize>(t - start) * bytes,
       );
     }
@@ -141,31 +164,35 @@ function backward(op: SelectiveScanBackward, segment: usize, channel: i32, lanes
       const dz = rowAt(op.dz, op.dzStride, row) + shift;
       const whole = lanes == 8;
       rowBack(
-        uOf(op, row, shift, lanes, places), dtOf(op, row, shift, lanes, places),
-        reading(
-          rowAt(op.z, op.zStride, row) + shift, lanes,
-          places + IN + 64,
-        ),
-        reading(
-          rowAt(op.dy, op.dyStride, row) + shift, lanes,
-          places + IN + 96,
-        ),
-        whole ? du : places + OUT, whole ? ddt : places + OUT + 32, whole ? dz : places + OUT + 64,
-        places, a, scratch + <usize>(t - start) * bytes, decays + <usize>(t - start) * bytes, carried, dA, states,
+        uOf(op, row, shift, lanes, places),
+        dtOf(op, row, shift, lanes, places),
+        reading(rowAt(op.z, op.zStride, row) + shift, lanes, places + IN + 64),
+        reading(rowAt(op.dy, op.dyStride, row) + shift, lanes, places + IN + 96),
+        whole ? du : places + OUT,
+        whole ? ddt : places + OUT + 32,
+        whole ? dz : places + OUT + 64,
+        places,
+        a,
+        scratch + <usize>(t - start) * bytes,
+        decays + <usize>(t - start) * bytes,
+        carried,
+        dA,
+        states,
         op.b + rowShift(op, row),
         op.c + rowShift(op, row),
-        partials + (<usize>(row * 2 * ((states + 3) & ~3)) << 2), products,
+        partials + ((<usize>(row * 2 * ((states + 3) & ~3))) << 2),
+        products,
       );
       if (!whole) {
-        memory.copy(du, places + OUT, <usize>lanes << 2);
-        memory.copy(ddt, places + OUT + 32, <usize>lanes << 2);
-        memory.copy(dz, places + OUT + 64, <usize>lanes << 2);
+        memory.copy(du, places + OUT, (<usize>lanes) << 2);
+        memory.copy(ddt, places + OUT + 32, (<usize>lanes) << 2);
+        memory.copy(dz, places + OUT + 64, (<usize>lanes) << 2);
       }
     }
   }
   const dALog = op.dALog + shift * <usize>states;
   addBlock(dA, a, states, dALog);
-  if (lanes > 4) addBlock(dA + 16, a + 16, states, dALog + (<usize>states << 4));
+  if (lanes > 4) addBlock(dA + 16, a + 16, states, dALog + ((<usize>states) << 4));
   addTo(op.dD + shift, places + D_SUM, lanes);
   const dBias = op.dDtBias;
   if (dBias != 0) addTo(dBias + shift, places + BIAS_SUM, lanes);
@@ -173,32 +200,40 @@ function backward(op: SelectiveScanBackward, segment: usize, channel: i32, lanes
 
 // @inline
 function rowShift(op: SelectiveScanBackward, row: i32): usize {
-  return <usize>row * op.bcStride << 2;
+  return (<usize>row * op.bcStride) << 2;
 }
 
 /** to[n][0…8] from two blocks [n][4], the second of which may be missing. */
 function gatherBlocks(from: usize, states: i32, both: bool, to: usize): void {
-  const second = from + (<usize>states << 4);
+  const second = from + ((<usize>states) << 4);
   for (const end = second; from < end; from += 16, to += 32) {
     v128.store(to, v128.load(from));
-    v128.store(to, both ? v128.load(from + (<usize>states << 4)) : f32x4.splat(0), 16);
+    v128.store(to, both ? v128.load(from + ((<usize>states) << 4)) : f32x4.splat(0), 16);
   }
 }
 
 /** One block of dA times A, [n][8] both, is added to dALog [n][4]. */
 function addBlock(dA: usize, a: usize, states: i32, dALog: usize): void {
-  for (const end = dALog + (<usize>states << 4); dALog < end; dALog += 16, dA += 32, a += 32)
+  for (const end = dALog + ((<usize>states) << 4); dALog < end; dALog += 16, dA += 32, a += 32)
     v128.store(dALog, madd(v128.load(dA), v128.load(a), v128.load(dALog)));
 }
 
 function addTo(to: usize, from: usize, lanes: i32): void {
-  for (const end = to + (<usize>lanes << 2); to < end; to += 4, from += 4)
+  for (const end = to + ((<usize>lanes) << 2); to < end; to += 4, from += 4)
     store<f32>(to, load<f32>(to) + load<f32>(from));
 }
 
 /** One row forwards: `next` from `state` (which it may be), and the decays. */
 function advance(
-  u: usize, raw: usize, places: usize, a: usize, states: i32, b: usize, state: usize, next: usize, decays: usize,
+  u: usize,
+  raw: usize,
+  places: usize,
+  a: usize,
+  states: i32,
+  b: usize,
+  state: usize,
+  next: usize,
+  decays: usize,
 ): void {
   const dt0 = softplus(f32x4.add(v128.load(raw), v128.load(places, BIAS)));
   const dt1 = softplus(f32x4.add(v128.load(raw, 16), v128.load(places, BIAS + 16)));
@@ -216,7 +251,7 @@ function advance(
   const e5 = v128.load32_splat(EXP2_COEFFICIENTS + 16);
   const e6 = v128.load32_splat(EXP2_COEFFICIENTS + 20);
   const one = v128.load32_splat(ONE);
-  const end = a + (<usize>states << 5);
+  const end = a + ((<usize>states) << 5);
   while (a < end) {
     const x0 = f32x4.pmax(f32x4.mul(exponent0, v128.load(a)), least);
     const x1 = f32x4.pmax(f32x4.mul(exponent1, v128.load(a, 16)), least);
@@ -257,8 +292,24 @@ function advance(
  * to `partials`, and writes the gradients of u, raw dt and z.
  */
 function rowBack(
-  u: usize, raw: usize, z: usize, dy: usize, du: usize, ddt: usize, dz: usize, places: usize, a: usize, state: usize,
-  decays: usize, carried: usize, dA: usize, states: i32, b: usize, c: usize, partials: usize, products: usize,
+  u: usize,
+  raw: usize,
+  z: usize,
+  dy: usize,
+  du: usize,
+  ddt: usize,
+  dz: usize,
+  places: usize,
+  a: usize,
+  state: usize,
+  decays: usize,
+  carried: usize,
+  dA: usize,
+  states: i32,
+  b: usize,
+  c: usize,
+  partials: usize,
+  products: usize,
 ): void {
   const raw0 = f32x4.add(v128.load(raw), v128.load(places, BIAS));
   const raw1 = f32x4.add(v128.load(raw, 16), v128.load(places, BIAS + 16));
@@ -275,8 +326,23 @@ function rowBack(
   const ds0 = f32x4.mul(dy0, f32x4.mul(z0, gate0));
   const ds1 = f32x4.mul(dy1, f32x4.mul(z1, gate1));
   walkBack(
-    a, state, decays, carried, dA, states, b, c, ds0, ds1, dt0, dt1, f32x4.mul(dt0, u0), f32x4.mul(dt1, u1), partials,
-    products, places + SUMS,
+    a,
+    state,
+    decays,
+    carried,
+    dA,
+    states,
+    b,
+    c,
+    ds0,
+    ds1,
+    dt0,
+    dt1,
+    f32x4.mul(dt0, u0),
+    f32x4.mul(dt1, u1),
+    partials,
+    products,
+    places + SUMS,
   );
   const one = v128.load32_splat(ONE);
   const d0 = v128.load(places, D);
@@ -314,12 +380,26 @@ function rowBack(
  */
 // @inline
 function walkBack(
-  a: usize, state: usize, decays: usize, carried: usize, dA: usize, states: i32, b: usize, c: usize, ds0: v128,
+  a: usize,
+  state: usize,
+  decays: usize,
+  carried: usize,
+  dA: usize,
+  states: i32,
+  b: usize,
+  c: usize,
+  ds0: v128,
   ds1: v128,
-  dt0: v128, dt1: v128, drive0: v128, drive1: v128, partials: usize, products: usize, sums: usize,
+  dt0: v128,
+  dt1: v128,
+  drive0: v128,
+  drive1: v128,
+  partials: usize,
+  products: usize,
+  sums: usize,
 ): void {
-  const bytes = <usize>states << 5;
-  const productBytes = <usize>((states + 3) & ~3) << 4;
+  const bytes = (<usize>states) << 5;
+  const productBytes = (<usize>((states + 3) & ~3)) << 4;
   let output0 = f32x4.splat(0);
   let output1 = output0;
   let decay0 = output0;
@@ -372,7 +452,10 @@ function walkBack(
   // Both parts of `partials` and of `products` lie one behind the other.
   for (const stop = products + 2 * productBytes; products < stop; products += 64, partials += 16) {
     const four = horizontalSums(
-      v128.load(products), v128.load(products, 16), v128.load(products, 32), v128.load(products, 48),
+      v128.load(products),
+      v128.load(products, 16),
+      v128.load(products, 32),
+      v128.load(products, 48),
     );
     v128.store(partials, f32x4.add(v128.load(partials), four));
   }
@@ -384,7 +467,7 @@ export function scanReduce(op: ScanReduce, thread: i32, threads: i32): void {
   const groups = op.groups;
   const states = op.states;
   const sets = op.sets;
-  const rowBytes = <usize>((states + 3) & ~3) << 3;
+  const rowBytes = (<usize>((states + 3) & ~3)) << 3;
   const groupBytes = rowBytes * <usize>rows;
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
     let from = op.partials + <usize>row * rowBytes;
@@ -394,8 +477,8 @@ export function scanReduce(op: ScanReduce, thread: i32, threads: i32): void {
       sumGroups(from, groupBytes, groups, states, db);
       sumGroups(from + (rowBytes >> 1), groupBytes, groups, states, dc);
       from += groupBytes * <usize>groups;
-      db += <usize>states << 2;
-      dc += <usize>states << 2;
+      db += (<usize>states) << 2;
+      dc += (<usize>states) << 2;
     }
   }
 }
@@ -403,8 +486,8 @@ export function scanReduce(op: ScanReduce, thread: i32, threads: i32): void {
 function sumGroups(from: usize, groupBytes: usize, groups: i32, states: i32, to: usize): void {
   for (let n = 0; n < states; n += 4) {
     let sum = f32x4.splat(0);
-    let at = from + (<usize>n << 2);
+    let at = from + ((<usize>n) << 2);
     for (let group = 0; group < groups; group++, at += groupBytes) sum = f32x4.add(sum, v128.load(at));
-    storeFloats(to + (<usize>n << 2), sum, states - n);
+    storeFloats(to + ((<usize>n) << 2), sum, states - n);
   }
 }

@@ -13,8 +13,8 @@
 // state; for each row of a segment q as a double, its step and its decay.
 import { liveRows, madd, nextChunk, rowAt } from '../common/common';
 import { expNegative, horizontalSum, loadFloats, sigmoid, softplus, storeFloats } from '../common/math';
-import { SsdScanBackward } from '../op-records';
 import { rowCount, rowStart, segmentAt, segmentCount } from '../common/step';
+import { SsdScanBackward } from '../op-records';
 
 export function ssdScanBackward(op: SsdScanBackward, thread: i32, threads: i32): void {
   const rows = liveRows(op);
@@ -25,7 +25,7 @@ export function ssdScanBackward(op: SsdScanBackward, thread: i32, threads: i32):
   const segments = op.segments;
   const count = segmentCount(segments);
   const scratch = op.scratch + <usize>thread * op.threadBytes;
-  const unitBytes = <usize>(rows * 2 * ((op.states + 3) & ~3)) << 2;
+  const unitBytes = (<usize>(rows * 2 * ((op.states + 3) & ~3))) << 2;
   for (let unit = nextChunk(op); unit < units; unit = nextChunk(op)) {
     const partials = op.partials + <usize>unit * unitBytes;
     memory.fill(partials, 0, unitBytes);
@@ -44,21 +44,26 @@ function addFloat(to: usize, value: f64): void {
 
 /** One head of one segment. */
 function headBackward(
-  op: SsdScanBackward, segment: usize, head: i32, group: i32, partials: usize, scratch: usize,
+  op: SsdScanBackward,
+  segment: usize,
+  head: i32,
+  group: i32,
+  partials: usize,
+  scratch: usize,
 ): void {
   const states = op.states;
   const headSize = op.headSize;
   const first = rowStart(segment);
   const count = rowCount(segment);
-  const shift = <usize>head << 2;
-  const at = <usize>(head * headSize) << 2;
-  const bc = <usize>(group * states) << 2;
-  const padded = <usize>((states + 7) & ~7) << 2;
-  const rowBytes = <usize>((states + 3) & ~3) << 3;
+  const shift = (<usize>head) << 2;
+  const at = (<usize>(head * headSize)) << 2;
+  const bc = (<usize>(group * states)) << 2;
+  const padded = (<usize>((states + 7) & ~7)) << 2;
+  const rowBytes = (<usize>((states + 3) & ~3)) << 3;
   const stateBytes = <usize>headSize * padded;
   const lanes = scratch + stateBytes;
-  const drives = lanes + (<usize>headSize << 5);
-  const sums = drives + (<usize>headSize << 2);
+  const drives = lanes + ((<usize>headSize) << 5);
+  const sums = drives + ((<usize>headSize) << 2);
   const perRow = (sums + padded + 7) & ~7;
   const a = f32.load(op.a + shift);
   const bias = f32.load(op.dtBias + shift);
@@ -66,7 +71,7 @@ function headBackward(
 
   memory.fill(scratch, 0, stateBytes);
   for (let t = 0; t < count; t++) {
-    const numbers = perRow + (<usize>t << 4);
+    const numbers = perRow + ((<usize>t) << 4);
     const raw = f32x4.splat(f32.load(rowAt(op.dt, op.dtStride, first + t) + shift) + bias);
     const dt = f32x4.pmin(f32x4.pmax(softplus(raw), f32x4.splat(op.leastStep)), f32x4.splat(op.mostStep));
     const decay = expNegative(f32x4.mul(dt, f32x4.splat(a)));
@@ -82,11 +87,14 @@ function headBackward(
   }
 
   memory.fill(scratch, 0, stateBytes);
-  let v: f64 = 0, dA: f64 = 0, dBias: f64 = 0, dD: f64 = 0;
+  let v: f64 = 0,
+    dA: f64 = 0,
+    dBias: f64 = 0,
+    dD: f64 = 0;
   let next = f32x4.splat(0);
   const d = f32.load(op.d + shift);
   for (let t = count - 1; t >= 0; t--) {
-    const numbers = perRow + (<usize>t << 4);
+    const numbers = perRow + ((<usize>t) << 4);
     const dt = f32.load(numbers, 8);
     const x = rowAt(op.x, op.xStride, first + t) + at;
     const dy = rowAt(op.dy, op.dyStride, first + t) + at;
@@ -100,9 +108,7 @@ function headBackward(
     dA += <f64>dt * v;
     const raw = f32.load(rowAt(op.dt, op.dtStride, first + t) + shift) + bias;
     const step = f32x4.extract_lane(softplus(f32x4.splat(raw)), 0);
-    const slope = step < op.leastStep || step > op.mostStep
-      ? <f32>0
-      : f32x4.extract_lane(sigmoid(f32x4.splat(raw)), 0);
+    const slope = step < op.leastStep || step > op.mostStep ? <f32>0 : f32x4.extract_lane(sigmoid(f32x4.splat(raw)), 0);
     const dRaw = <f32>((<f64>a * v + driven) * <f64>slope);
     f32.store(rowAt(op.ddt, op.ddtStride, first + t) + shift, dRaw);
     dBias += <f64>dRaw;
@@ -134,13 +140,21 @@ function addRow(sums: usize, factor: v128, row: usize, states: i32, partial: usi
 
 /** S = decay S + drive b of every channel; sums = S^T dy. */
 function forwards(
-  s: usize, headSize: i32, states: i32, decay: v128, drives: usize, dy: usize, b: usize, sums: usize,
+  s: usize,
+  headSize: i32,
+  states: i32,
+  decay: v128,
+  drives: usize,
+  dy: usize,
+  b: usize,
+  sums: usize,
 ): void {
-  const end = <usize>headSize << 2;
+  const end = (<usize>headSize) << 2;
   for (; states > 0; states -= 8, b += 32, sums += 32) {
     const b0 = loadFloats(b, states);
     const b1 = states > 4 ? loadFloats(b + 16, states - 4) : f32x4.splat(0);
-    let sum0 = f32x4.splat(0), sum1 = f32x4.splat(0);
+    let sum0 = f32x4.splat(0),
+      sum1 = f32x4.splat(0);
     for (let at: usize = 0; at < end; at += 4, s += 32) {
       const drive = v128.load32_splat(drives + at);
       const gradient = v128.load32_splat(dy + at);
@@ -158,16 +172,26 @@ function forwards(
 
 /** G = next G + dy c of every channel; sums = G^T x; lanes = the eight lanes of G b of every channel. */
 function backwards(
-  g: usize, headSize: i32, states: i32, next: v128, x: usize, dy: usize, b: usize, c: usize, sums: usize, lanes: usize,
+  g: usize,
+  headSize: i32,
+  states: i32,
+  next: v128,
+  x: usize,
+  dy: usize,
+  b: usize,
+  c: usize,
+  sums: usize,
+  lanes: usize,
 ): void {
-  const end = <usize>headSize << 2;
-  memory.fill(lanes, 0, <usize>headSize << 5);
+  const end = (<usize>headSize) << 2;
+  memory.fill(lanes, 0, (<usize>headSize) << 5);
   for (; states > 0; states -= 8, b += 32, c += 32, sums += 32) {
     const b0 = loadFloats(b, states);
     const b1 = states > 4 ? loadFloats(b + 16, states - 4) : f32x4.splat(0);
     const c0 = loadFloats(c, states);
     const c1 = states > 4 ? loadFloats(c + 16, states - 4) : f32x4.splat(0);
-    let sum0 = f32x4.splat(0), sum1 = f32x4.splat(0);
+    let sum0 = f32x4.splat(0),
+      sum1 = f32x4.splat(0);
     let to = lanes;
     for (let at: usize = 0; at < end; at += 4, g += 32, to += 32) {
       const gradient = v128.load32_splat(dy + at);

@@ -3,8 +3,16 @@
 import { liveRows, madd, nextChunk } from '../common/common';
 import { expNegative, horizontalMax, horizontalSum, loadFloats, storeFloats } from '../common/math';
 import {
-  STATE_BETA1, STATE_BETA2, STATE_EPSILON, STATE_KEEP, STATE_MAX_NORM, STATE_NORM, STATE_RATE, STATE_ROOT_CORRECTION,
-  STATE_SCALE, SUM_CHUNK,
+  STATE_BETA1,
+  STATE_BETA2,
+  STATE_EPSILON,
+  STATE_KEEP,
+  STATE_MAX_NORM,
+  STATE_NORM,
+  STATE_RATE,
+  STATE_ROOT_CORRECTION,
+  STATE_SCALE,
+  SUM_CHUNK,
 } from '../constants';
 import { AdamW, Clear, ClipGradient, CrossEntropy, DecayFromLog, SumSquares } from '../op-records';
 
@@ -13,9 +21,9 @@ export function crossEntropy(op: CrossEntropy, thread: i32, threads: i32): void 
   const columns = op.columns;
   const meanScale = load<f32>(op.meanScale);
   for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
-    const word = <usize>row << 2;
-    const x = op.x + (<usize>row * op.xStride << 2);
-    const target = x + (<usize>load<u32>(op.targets + word) << 2);
+    const word = (<usize>row) << 2;
+    const x = op.x + ((<usize>row * op.xStride) << 2);
+    const target = x + ((<usize>load<u32>(op.targets + word)) << 2);
     const wanted = <f64>load<f32>(target);
     const loss = softmaxGradient(x, columns, meanScale) - wanted;
     store<f32>(op.losses + word, <f32>loss);
@@ -29,14 +37,14 @@ function softmaxGradient(x: usize, columns: i32, scale: f32): f64 {
   let peak = load<f32>(x);
   if (whole > 0) {
     let peaks = v128.load(x);
-    for (let i = 4; i < whole; i += 4) peaks = f32x4.pmax(peaks, v128.load(x + (<usize>i << 2)));
+    for (let i = 4; i < whole; i += 4) peaks = f32x4.pmax(peaks, v128.load(x + ((<usize>i) << 2)));
     peak = horizontalMax(peaks);
   }
-  for (let i = whole; i < columns; i++) peak = max(peak, load<f32>(x + (<usize>i << 2)));
+  for (let i = whole; i < columns; i++) peak = max(peak, load<f32>(x + ((<usize>i) << 2)));
   const shift = f32x4.splat(peak);
   let total: f64 = 0;
   for (let i = 0; i < columns; i += 4) {
-    const at = x + (<usize>i << 2);
+    const at = x + ((<usize>i) << 2);
     const lanes = columns - i;
     const value = expNegative(f32x4.sub(loadFloats(at, lanes), shift));
     storeFloats(at, value, lanes);
@@ -44,7 +52,7 @@ function softmaxGradient(x: usize, columns: i32, scale: f32): f64 {
   }
   const factor = f32x4.splat(<f32>(<f64>scale / total));
   for (let i = 0; i < columns; i += 4) {
-    const at = x + (<usize>i << 2);
+    const at = x + ((<usize>i) << 2);
     storeFloats(at, f32x4.mul(loadFloats(at, columns - i), factor), columns - i);
   }
   return <f64>peak + Math.log(total);
@@ -52,7 +60,7 @@ function softmaxGradient(x: usize, columns: i32, scale: f32): f64 {
 
 function sumOf(at: usize, count: i32): f32 {
   let sum: f32 = 0;
-  for (let i = 0; i < count; i++) sum += load<f32>(at + (<usize>i << 2));
+  for (let i = 0; i < count; i++) sum += load<f32>(at + ((<usize>i) << 2));
   return sum;
 }
 
@@ -62,12 +70,12 @@ export function decayFromLog(op: DecayFromLog, thread: i32, threads: i32): void 
   const count = op.states * 4;
   const chunks = (channels + 3) / 4;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
-    const shift = <usize>(chunk * count) << 2;
+    const shift = (<usize>(chunk * count)) << 2;
     const from = op.aLog + shift;
     const to = op.a + shift;
     for (let i = 0; i < count; i++) {
-      const value = chunk * 4 + (i & 3) < channels ? -Math.exp(<f64>load<f32>(from + (<usize>i << 2))) : 0;
-      store<f32>(to + (<usize>i << 2), <f32>value);
+      const value = chunk * 4 + (i & 3) < channels ? -Math.exp(<f64>load<f32>(from + ((<usize>i) << 2))) : 0;
+      store<f32>(to + ((<usize>i) << 2), <f32>value);
     }
   }
 }
@@ -80,7 +88,7 @@ export function clear(op: Clear, thread: i32, threads: i32): void {
   const chunks = (count + CHUNK - 1) / CHUNK;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const first = chunk * CHUNK;
-    memory.fill(op.x + (<usize>first << 2), 0, <usize>min(CHUNK, count - first) << 2);
+    memory.fill(op.x + ((<usize>first) << 2), 0, (<usize>min(CHUNK, count - first)) << 2);
   }
 }
 
@@ -94,14 +102,14 @@ export function sumSquares(op: SumSquares, thread: i32, threads: i32): void {
     let low = f64x2.splat(0);
     let high = f64x2.splat(0);
     for (let i = first; i < end; i += 4) {
-      const x = loadFloats(op.x + (<usize>i << 2), end - i);
+      const x = loadFloats(op.x + ((<usize>i) << 2), end - i);
       const a = f64x2.promote_low_f32x4(x);
       const b = f64x2.promote_low_f32x4(v128.shuffle<i32>(x, x, 2, 3, 0, 1));
       low = f64x2.add(low, f64x2.mul(a, a));
       high = f64x2.add(high, f64x2.mul(b, b));
     }
     const sum = f64x2.add(low, high);
-    store<f64>(op.partials + (<usize>chunk << 3), f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1));
+    store<f64>(op.partials + ((<usize>chunk) << 3), f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1));
   }
 }
 
@@ -110,7 +118,7 @@ export function clipGradient(op: ClipGradient, thread: i32, threads: i32): void 
   const chunks = op.chunks;
   const state = op.state;
   let sum: f64 = 0;
-  for (let i = 0; i < chunks; i++) sum += load<f64>(op.partials + (<usize>i << 3));
+  for (let i = 0; i < chunks; i++) sum += load<f64>(op.partials + ((<usize>i) << 3));
   const norm = Math.sqrt(sum);
   const most = <f64>load<f32>(state, STATE_MAX_NORM);
   store<f32>(state, <f32>norm, STATE_NORM);
@@ -138,7 +146,7 @@ export function adamW(op: AdamW, thread: i32, threads: i32): void {
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
     const end = min(count, (chunk + 1) * CHUNK);
     for (let i = chunk * CHUNK; i < end; i += 4) {
-      const shift = <usize>i << 2;
+      const shift = (<usize>i) << 2;
       const left = end - i;
       const first = op.first + shift;
       const second = op.second + shift;
