@@ -16,9 +16,9 @@ export type ModelErrorCode =
   | 'unsupported-model'
   /** Weights, plan or state do not fit the memory that WebAssembly can address. */
   | 'out-of-memory'
-  /** A worker thread died or could not be started; `cause` says why. Load the model again. */
+  /** A thread died, failed in a kernel or could not be started; `cause` says why. Load the model again. */
   | 'worker-failed'
-  /** Kernels of this package could not be fetched or compiled; the message says what to configure. */
+  /** Kernels could not be fetched or compiled, or some are missing; the message says what to do. */
   | 'missing-kernels';
 
 /** Why a `StateError` was thrown. */

@@ -1,5 +1,6 @@
 // What differs between Node and browsers, the browser's half. Node's half has the same exports.
 import { ModelError, UsageError } from '../errors.ts';
+import { ThreadFailure } from './thread-failure.ts';
 import type { WideSimd, WorkerThread } from './types.ts';
 
 export { openHandle } from '../formats/byte-source.ts';
@@ -77,30 +78,24 @@ export const canShareMemory = (): boolean => globalThis.crossOriginIsolated === 
 export function startWorker(): WorkerThread {
   const worker = new Worker(new URL('../backends/wasm/worker.ts', import.meta.url), { type: 'module' });
   // A script that cannot be loaded fails before anyone listens for messages.
-  let failure: Error | null = null;
-  const heard = new Set<(error: Error) => void>();
-  worker.addEventListener('error', (event) => {
-    failure ??= event.message ? new Error(event.message) : scriptMissing();
-    for (const listener of heard) listener(failure);
-  });
-  const onFailure = (listener: (error: Error) => void) => {
-    if (failure) listener(failure);
-    else heard.add(listener);
-  };
+  const failure = new ThreadFailure();
+  worker.addEventListener('error', (event) =>
+    failure.report(event.message ? new Error(event.message) : scriptMissing()),
+  );
   return {
     post: (message) => worker.postMessage(message),
     onNext(listener, failed) {
       const settle = (act: () => void) => {
-        heard.delete(onError);
+        failure.off(onError);
         worker.removeEventListener('message', onNext);
         act();
       };
       const onNext = (event: MessageEvent) => settle(() => listener(event.data));
       const onError = (error: Error) => settle(() => failed(error));
       worker.addEventListener('message', onNext);
-      onFailure(onError);
+      failure.on(onError);
     },
-    onFailure,
+    onFailure: (listener) => failure.on(listener),
     hold: () => {},
     terminate: async () => worker.terminate(),
   };

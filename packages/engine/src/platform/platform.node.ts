@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { parentPort, Worker } from 'node:worker_threads';
 import { crc32 as nativeCrc32 } from 'node:zlib';
+import { ThreadFailure } from './thread-failure.ts';
 import type { WideSimd, WorkerThread } from './types.ts';
 
 export { openHandle } from '../formats/byte-source.node.ts';
@@ -100,20 +101,25 @@ export const canShareMemory = (): boolean => true;
 
 export function startWorker(): WorkerThread {
   const worker = new Worker(new URL('../backends/wasm/worker.ts', import.meta.url));
+  const failure = new ThreadFailure();
+  const onExit = (code: number) => failure.report(new Error(`ended with exit code ${code}`));
+  worker.on('error', (error) => failure.report(error)).on('exit', onExit);
   return {
     post: (message) => worker.postMessage(message),
     onNext(listener, failed) {
       const settle = (act: () => void) => {
-        worker.off('message', onMessage).off('error', onError);
+        worker.off('message', onMessage);
+        failure.off(onError);
         act();
       };
       const onMessage = (message: unknown) => settle(() => listener(message));
       const onError = (error: Error) => settle(() => failed(error));
-      worker.on('message', onMessage).on('error', onError);
+      worker.on('message', onMessage);
+      failure.on(onError);
     },
-    onFailure: (listener) => worker.on('error', listener),
+    onFailure: (listener) => failure.on(listener),
     hold: (on) => (on ? worker.ref() : worker.unref()),
-    terminate: async () => void (await worker.terminate()),
+    terminate: async () => void (await worker.off('exit', onExit).terminate()),
   };
 }
 

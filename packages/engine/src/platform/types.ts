@@ -9,7 +9,7 @@ export interface WorkerThread {
   post(message: unknown): void;
   /** The next message, or the thread's end. */
   onNext(listener: (message: unknown) => void, failed: (error: Error) => void): void;
-  /** The thread died: out of memory, or a bug. */
+  /** The thread died, or ended before it was told to: out of memory, or a bug. Also if that was earlier. */
   onFailure(listener: (error: Error) => void): void;
   /** Whether this thread alone keeps the process alive. */
   hold(on: boolean): void;

@@ -4,7 +4,7 @@ import { allowWideSimd, canShareMemory, openHandle, processorCount, startWorker 
 import { ModelError, reviveError, UsageError } from '../../errors.ts';
 import { Arena } from '../../memory/arena.ts';
 import { codesByteLength } from '../../plan/codes.ts';
-import { OP_KINDS } from '../../plan/ops.ts';
+import { decodeOp, OP_KINDS } from '../../plan/ops.ts';
 import { numbersOf, type RecordedOp } from '../../plan/plan.ts';
 import { TurnClock } from '../../platform/turn-clock.ts';
 import type { WorkerThread } from '../../platform/types.ts';
@@ -47,7 +47,8 @@ export class WasmBackend implements Backend {
   #generation = 0;
   #failure: Error | null = null;
   #profiling = false;
-  #fail: (error: Error) => void = () => {};
+  /** Of everyone who waits for threads: all of them hear of one that dies. */
+  readonly #waiting = new Set<(error: Error) => void>();
 
   static async create(options: BackendOptions = {}): Promise<WasmBackend> {
     const variant = options.variant ?? (hasRelaxedSimd() ? 'relaxed' : 'baseline');
@@ -108,8 +109,8 @@ export class WasmBackend implements Backend {
   }
 
   async #adopt(workers: readonly WorkerThread[], onStart: BackendOptions['onStart']): Promise<void> {
-    for (const worker of workers) worker.onFailure((error) => this.#broken(error));
     this.#workers.push(...workers);
+    for (const worker of workers) worker.onFailure((error) => this.#broken('worker thread', error));
     let ready = 0;
     await Promise.all(
       workers.map(async (worker, thread) => {
@@ -132,6 +133,7 @@ export class WasmBackend implements Backend {
     done: (byteLength: number) => void,
     signal?: AbortSignal,
   ): Promise<void> {
+    if (this.#failure) throw this.#failure;
     if (!this.#workers.length) return this.#loadHere(jobs, done, signal);
     await this.#pause();
     const byteLength = Math.ceil(stageBytes(jobs) / 64) * 64;
@@ -194,6 +196,7 @@ export class WasmBackend implements Backend {
   }
 
   async install(program: Program): Promise<void> {
+    this.#checkKinds(program);
     await this.#pause();
     if (program.records.length > MAX_OPS)
       throw new Error(`kernels: expected at most ${MAX_OPS} ops, found ${program.records.length}`);
@@ -210,8 +213,6 @@ export class WasmBackend implements Backend {
       flags,
       threads: this.threads,
     };
-    const missing = kinds.find((kind) => OP_KINDS[kind] === undefined);
-    if (missing !== undefined) throw new Error(`kernels: no op of kind ${missing}`);
     const message: ToWorker = { kind: 'serve', program: this.#program };
     Atomics.store(this.#words(), CONTROL.generation, 0);
     Atomics.store(this.#words(), CONTROL.others, 0);
@@ -220,6 +221,17 @@ export class WasmBackend implements Backend {
     await Promise.all(this.#workers.map((worker) => this.#ask(worker, message)));
     this.#serving = this.#workers.length > 0;
     this.#hold(false);
+  }
+
+  /** Ops of one's own have no kernels here. */
+  #checkKinds({ records }: Program): void {
+    const { u32 } = this.arena.views;
+    const own = records.find((address) => OP_KINDS[u32[address >>> 2]!] === undefined);
+    if (own === undefined) return;
+    const { kind } = decodeOp(u32, own >>> 2);
+    throw new ModelError(
+      `op ${kind}: expected one with a WebAssembly kernel, found one of your own. Use backend: 'reference'.`,
+    );
   }
 
   async run(start: number, end: number, load?: StepLoad): Promise<void> {
@@ -244,7 +256,11 @@ export class WasmBackend implements Backend {
   async #runHere(thread: KernelThread, program: InstalledProgram, start: number, end: number): Promise<void> {
     for (let i = start; i < end; i++) {
       const began = performance.now();
-      thread.runAlone(program, i);
+      try {
+        thread.runAlone(program, i);
+      } catch (error) {
+        throw this.#broken('kernels', error as Error);
+      }
       // A view of this moment: memory may have grown during a pause.
       if (this.#profiling)
         new Float64Array(this.arena.memory.buffer, program.times)[i]! += performance.now() - began;
@@ -256,8 +272,7 @@ export class WasmBackend implements Backend {
   /** Hands a command to the workers and waits, without blocking, until they have carried it out. */
   async #command(command: number, everyone: boolean, start: number, end: number): Promise<void> {
     const control = this.#words();
-    const before = this.#generation;
-    this.#generation = (before + 1) | 0;
+    this.#generation = (this.#generation + 1) | 0;
     // A thread that is late from the last run may look at any moment: nothing is open until all is in place.
     Atomics.store(control, CONTROL.progress, CLOSED);
     control[CONTROL.command] = command;
@@ -275,11 +290,11 @@ export class WasmBackend implements Backend {
       Atomics.notify(control, CONTROL.others);
     }
     if (command === COMMAND.pause) return;
-    const failed = new Promise<never>((_, reject) => (this.#fail = reject));
-    failed.catch(() => {}); // a thread may fail when nobody waits: the next run says so
-    while (Atomics.load(control, CONTROL.done) !== this.#generation) {
-      const waiting = waitForChange(control, CONTROL.done, before);
-      if (waiting !== null) await Promise.race([waiting, failed]);
+    for (;;) {
+      const done = Atomics.load(control, CONTROL.done);
+      if (done === this.#generation) return;
+      const waiting = waitForChange(control, CONTROL.done, done);
+      if (waiting !== null) await this.#whileAlive(waiting);
     }
   }
 
@@ -299,7 +314,8 @@ export class WasmBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    if (this.#serving) await this.#pause();
+    // A thread that dies now has no more to say: all are ended.
+    await this.#pause().catch(() => {});
     this.#failure ??= new UsageError('model is closed: load it again', { code: 'closed' });
     await Promise.all(this.#workers.splice(0).map((worker) => worker.terminate()));
   }
@@ -319,8 +335,8 @@ export class WasmBackend implements Backend {
     message: ToWorker | null,
     progress?: (byteLength: number) => void,
   ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure) return reject(this.#failure);
+    if (this.#failure) return Promise.reject(this.#failure);
+    const answered = new Promise<void>((resolve, reject) => {
       const listen = () =>
         worker.onNext((answer) => {
           const reply = answer as FromWorker;
@@ -333,19 +349,34 @@ export class WasmBackend implements Backend {
       listen();
       if (message) worker.post(message);
     });
+    return this.#whileAlive(answered);
   }
 
-  #broken(error: Error): void {
+  /** What threads were asked for; rejects when one of them dies first, whichever it is. */
+  #whileAlive<T>(wanted: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(reject);
+      void wanted.then(resolve, reject).then(() => this.#waiting.delete(reject));
+    });
+  }
+
+  /**
+   * Gives up for good, for the first failure: the memory is in no known state, and the other threads wait for
+   * one that is no more.
+   */
+  #broken(subject: string, error: Error): Error {
+    if (this.#failure) return this.#failure;
     this.#failure =
       error instanceof ModelError
         ? error
-        : new ModelError(`worker thread: ${error.message}. Load the model again.`, {
+        : new ModelError(`${subject}: ${error.message}. Load the model again.`, {
             code: 'worker-failed',
             cause: error,
           });
-    this.#fail(this.#failure);
-    for (const worker of this.#workers.splice(0)) void worker.terminate();
     this.#serving = false;
+    for (const reject of [...this.#waiting]) reject(this.#failure);
+    for (const worker of this.#workers) void worker.terminate();
+    return this.#failure;
   }
 
   #hold(on: boolean): void {

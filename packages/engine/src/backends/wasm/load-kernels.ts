@@ -1,7 +1,9 @@
 // Loads the compiled kernels and instantiates them over a memory. One compiled module serves every thread.
 
 import { allowWideSimd, readAsset } from '#platform';
+import { ModelError } from '../../errors.ts';
 import type { LinearMemory } from '../../memory/arena.ts';
+import { OP_KINDS } from '../../plan/ops.ts';
 import type { WideSimd } from '../../platform/types.ts';
 
 export type KernelVariant = 'relaxed' | 'baseline';
@@ -88,9 +90,32 @@ export function compileBuild(
 }
 
 async function readAndCompile(build: KernelBuild, shared: boolean): Promise<WebAssembly.Module> {
-  const bytes = await readAsset(KERNEL_FILES[build]());
+  const url = KERNEL_FILES[build]();
+  const bytes = await readAsset(url);
   if (!shared) unshareMemory(bytes);
-  return WebAssembly.compile(bytes);
+  return compileFile(bytes, url.pathname.slice(url.pathname.lastIndexOf('/') + 1));
+}
+
+/** What the engine calls besides the kernels of ops. */
+const ROUTINES = ['packRows', 'useWideTiles'];
+const REMEDY = 'Run npm run build:kernels in a checkout; elsewhere install @marimba/engine again.';
+
+/** Compiles a file of kernels. One that lacks any is refused here, rather than in the middle of a step. */
+export async function compileFile(bytes: Uint8Array<ArrayBuffer>, name: string): Promise<WebAssembly.Module> {
+  const module = await WebAssembly.compile(bytes).catch((cause: unknown) => {
+    throw new ModelError(`${name}: expected WebAssembly that this engine compiles: ${cause}. ${REMEDY}`, {
+      code: 'missing-kernels',
+      cause,
+    });
+  });
+  const found = new Set(WebAssembly.Module.exports(module).map((entry) => entry.name));
+  const missing = [...OP_KINDS, ...ROUTINES].filter((kernel) => !found.has(kernel));
+  if (!missing.length) return module;
+  throw new ModelError(
+    `${name}: expected the kernels of every op, found none of ${missing.join(', ')}: ` +
+      `the file is of another version. ${REMEDY}`,
+    { code: 'missing-kernels' },
+  );
 }
 
 /**

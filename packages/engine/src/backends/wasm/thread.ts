@@ -45,10 +45,17 @@ export class KernelThread {
 
   /** Runs one op alone; for a program that has no other threads. */
   runAlone(program: InstalledProgram, op: number): void {
-    this.#kernels[program.kinds[op]!]!(program.records[op]!, this.#thread, 1);
+    try {
+      this.#kernels[program.kinds[op]!]!(program.records[op]!, this.#thread, 1);
+    } catch (error) {
+      throw kernelFailed(program, op, error);
+    }
   }
 
-  /** A worker's life: waits for commands and carries them out until told to pause. */
+  /**
+   * A worker's life: waits for commands and carries them out until told to pause. Throws when a kernel traps:
+   * this thread is then inside an op for good, and whoever waits for that op must be told.
+   */
   serve(program: InstalledProgram): void {
     const control = new Int32Array(this.#memory.buffer, program.control, 16);
     const word = this.#thread === 0 ? CONTROL.generation : CONTROL.others;
@@ -58,7 +65,12 @@ export class KernelThread {
       while (Atomics.load(control, word) === seen) Atomics.wait(control, word, seen);
       seen = Atomics.load(control, word);
       if (control[CONTROL.command] === COMMAND.pause) return;
-      this.#takePart(program, control);
+      try {
+        this.#takePart(program, control);
+      } catch (error) {
+        // This thread has not left the op, so that is the one still open.
+        throw kernelFailed(program, openOp(Atomics.load(control, CONTROL.progress)), error);
+      }
     }
   }
 
@@ -111,6 +123,10 @@ export class KernelThread {
     times[count] = now;
   }
 }
+
+/** A trap says where in the kernels, not in which. */
+const kernelFailed = ({ kinds }: InstalledProgram, op: number, cause: unknown): Error =>
+  new Error(`${OP_KINDS[kinds[op]!]}: ${cause instanceof Error ? cause.message : cause}`, { cause });
 
 /** Until another op is open than in `word`. */
 function waitForNext(control: Int32Array, word: number): void {

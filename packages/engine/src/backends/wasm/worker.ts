@@ -9,7 +9,7 @@ import { ReadingChoice } from '../load/read-in-place.ts';
 import { CONTROL, CONTROL_BYTES } from './control.ts';
 import { packStage } from './kernels/layouts/packer.ts';
 import { instantiateKernels, type KernelExports } from './load-kernels.ts';
-import { KernelThread } from './thread.ts';
+import { type InstalledProgram, KernelThread } from './thread.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
 
 let exports: KernelExports;
@@ -37,8 +37,23 @@ async function handle(message: ToWorker): Promise<void> {
   } else {
     await sources.close();
     post({ kind: 'ready' });
-    thread.serve(message.program);
+    serve(message.program);
+  }
+}
+
+/**
+ * While a program runs nobody waits for this thread's answers, and one that left in the middle of an op could
+ * not go on anyway: a failure is thrown where nothing catches it, and ends the thread, which its owner hears
+ * of at any time.
+ */
+function serve(program: InstalledProgram): void {
+  try {
+    thread.serve(program);
     post({ kind: 'ready' });
+  } catch (error) {
+    setTimeout(() => {
+      throw error;
+    });
   }
 }
 
