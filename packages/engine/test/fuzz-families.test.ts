@@ -42,9 +42,10 @@ async function outcomeOf(files: Files, options: LoadModelOptions): Promise<strin
     const { usedBytes } = model.memory;
     assert.ok(usedBytes < MOST_BYTES, `${usedBytes} bytes used`);
     const session = model.createSession();
-    const logits = await session.prefill([5, 6, 7]);
+    await session.complete([5, 6, 7], { maxTokens: 0 });
+    const isNumberless = session.logits!.some(Number.isNaN);
     const { tokens } = await session.complete([], { temperature: 0, maxTokens: 2, ignoreEos: true });
-    assert.ok(!logits.some(Number.isNaN) || tokens.length === 0, 'sampled from what is no number');
+    assert.ok(!isNumberless || tokens.length === 0, 'sampled from what is no number');
     return 'ran';
   } catch (error) {
     if (!(error instanceof MarimbaError)) throw error;
