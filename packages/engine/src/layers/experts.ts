@@ -182,16 +182,20 @@ function sharedExpert(
   return linear(p, share ? gateRows(p, y, share) : y, weight('sharedDown'), { addTo });
 }
 
-/** Groups of a configuration, which must divide the experts and leave enough of them to choose from. */
+/**
+ * Groups of a configuration, which must divide the experts and leave enough of them to choose from. `unsaid`:
+ * how many groups a token uses where the configuration does not say; default all.
+ */
 export function groupsFrom(
   c: ConfigReader,
   { count, topK }: Pick<ExpertsSpec, 'count' | 'topK'>,
   groups: string,
   used: string,
+  unsaid?: number,
 ): Pick<ExpertsSpec, 'groupCount' | 'groupsUsed'> {
   const groupCount = c.integer(groups, 0, count, 1) || 1; // GGUF: 0 for none
   if (count % groupCount) c.fail(groups, `a divisor of the ${count} experts`, groupCount);
-  const groupsUsed = c.size(used, groupCount, groupCount);
+  const groupsUsed = c.size(used, unsaid ?? groupCount, groupCount);
   if ((count / groupCount) * groupsUsed < topK)
     c.fail(used, `groups with at least ${topK} experts, as many as each token passes through`, groupsUsed);
   return { groupCount, groupsUsed };

@@ -101,6 +101,8 @@ describe('experts of Nemotron-H', () => {
       activation: 'relu',
       shared: { size: 12, gate: false },
     });
+    const unsaid = read({ topk_group: null, num_experts_per_tok: 3 }); // the default of Hugging Face's class
+    assert.equal(allOfKind(unsaid.layers, 'experts')[0]!.groupsUsed, 1);
     assert.equal(allOfKind(read({ norm_topk_prob: false }).layers, 'experts')[0]!.renormalize, null);
   });
 

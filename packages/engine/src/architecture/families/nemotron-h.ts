@@ -141,7 +141,7 @@ function readExperts(c: ConfigReader): ExpertsSpec {
   const plain = plainExperts(size, count, c.size('num_experts_per_tok', 2, count));
   return {
     ...plain,
-    ...groupsFrom(c, plain, 'n_group', 'topk_group'),
+    ...groupsFrom(c, plain, 'n_group', 'topk_group', 1),
     score: 'sigmoid',
     choiceBias: true,
     renormalize: c.flag('norm_topk_prob', true) ? SUM_EPSILON : null,
