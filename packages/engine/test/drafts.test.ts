@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { hasKind } from '../src/architecture/spec.ts';
-import { type LoadModelOptions, loadModel } from '../src/index.ts';
+import { type LoadModelOptions, loadModel, ModelError } from '../src/index.ts';
 import { coreOf } from '../src/model/model.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
 import type { SessionState } from '../src/state/session-state.ts';
@@ -142,4 +142,62 @@ it('a draft is decided on once, for no more than was drafted', async () => {
   await assert.rejects(runtime.accept(state, 1), /draft/);
   await assert.rejects(draft(runtime, state, Array(runtime.draftRows + 1).fill(1)), /at most/);
   assert.equal(state.position, 3);
+});
+
+it('an answer goes on without drafts where there is no memory for them', async () => {
+  for (const threads of [1, 2])
+    for (const short of ['activations', 'program', 'profile']) {
+      await using model = await loadModel(modelFolder('jamba-corners'), {
+        ...EXACT,
+        threads,
+        prefixCacheBytes: 0,
+      });
+      const { arena } = coreOf(model).runtime.backend;
+      const answer = async (speculate: boolean) => {
+        using session = model.createSession();
+        const prompt = Array.from({ length: 40 }, (_, i) => i % 4);
+        return await session.complete(prompt, { maxTokens: 20, temperature: 0, ignoreEos: true, speculate });
+      };
+      const expected = await answer(false);
+      const { usedBytes } = arena;
+      const allocate = arena.allocate.bind(arena);
+      let refusals = 0;
+      arena.allocate = (byteLength, what) => {
+        if (what !== short) return allocate(byteLength, what);
+        refusals++;
+        throw new ModelError('no memory', { code: 'out-of-memory' });
+      };
+      assert.deepEqual((await answer(true)).tokens, expected.tokens, short);
+      assert.deepEqual([refusals, arena.usedBytes], [1, usedBytes], short);
+      arena.allocate = allocate;
+      assert.deepEqual((await answer(true)).tokens, expected.tokens, `${short}, with memory`);
+    }
+});
+
+it('what waits of drafts is counted, and ends with them', async () => {
+  await using model = await loadModel(modelFolder('jamba-corners'), EXACT);
+  const { runtime } = coreOf(model);
+  const [one, other] = [runtime.createState(), runtime.createState()];
+  await draft(runtime, one, [1, 2, 3]);
+  const { activationBytes } = model.memory;
+  await draft(runtime, other, [4]);
+  assert.ok(model.memory.activationBytes > activationBytes);
+  await runtime.accept(one, 2);
+  await runtime.accept(other, 1).catch(() => {});
+  assert.equal(model.memory.activationBytes, activationBytes);
+});
+
+it('a draft whose pass failed is not decided on', async () => {
+  await using model = await loadModel(modelFolder('jamba-corners'), EXACT);
+  const { runtime } = coreOf(model);
+  const state = runtime.createState();
+  await draft(runtime, state, [1, 2]);
+  const { run } = runtime.backend;
+  runtime.backend.run = () => Promise.reject(new Error('lost'));
+  await assert.rejects(draft(runtime, state, [3, 4]), /lost/);
+  runtime.backend.run = run;
+  await assert.rejects(runtime.accept(state, 1), /draft/);
+  assert.equal(state.position, 0);
+  await draft(runtime, state, [5]);
+  await runtime.accept(state, 1);
 });

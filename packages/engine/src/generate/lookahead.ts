@@ -6,7 +6,8 @@
 // draft, sampling first and comparing is the same thing).
 //
 // Taking tokens in is no pass over the weights: see runtime/drafts.ts.
-import type { NgramDraft } from './ngram-draft.ts';
+import { ModelError } from '../errors.ts';
+import { type NgramDraft, noDraft } from './ngram-draft.ts';
 import type { TokenSession } from './types.ts';
 
 /** The real session, as far as drafting needs it. */
@@ -45,7 +46,7 @@ export interface LookaheadStatistics {
 export class LookaheadSession implements TokenSession {
   readonly statistics: LookaheadStatistics = { drafted: 0, accepted: 0, passes: 0 };
   readonly #session: DraftingSession;
-  readonly #draft: NgramDraft;
+  #draft: NgramDraft;
   readonly #pace: Pace;
   readonly #contextLength: number;
   /** All tokens that the caller knows to be read. */
@@ -119,20 +120,32 @@ export class LookaheadSession implements TokenSession {
     const limit = Math.min(MAX_ROWS, this.#session.draftLimit) - again.length - 1;
     const room = Math.min(limit, this.#contextLength - this.#known.length);
     const draft = room > 0 && this.#pace.mayDraft() ? this.#draft.draft(this.#known).slice(0, room) : [];
-    this.statistics.passes++;
-    this.statistics.drafted += draft.length;
+    const sampled = [...again, token];
+    if (draft.length && (await this.#ahead(sampled, draft))) return this.#row(again.length);
     const began = this.#pace.start();
-    if (!draft.length) {
-      const logits = await this.#session.read([...again, token], 1);
-      this.#pace.read(began, again.length + 1);
-      return logits;
+    this.statistics.passes++;
+    const logits = await this.#session.read(sampled, 1);
+    this.#pace.read(began, sampled.length);
+    return logits;
+  }
+
+  /** Whether there was memory for it. Where there is none, drafts end: what they save must not cost the answer. */
+  async #ahead(sampled: readonly number[], draft: readonly number[]): Promise<boolean> {
+    const began = this.#pace.start();
+    const drafted = [...sampled, ...draft];
+    try {
+      this.#logits = await this.#session.draft(drafted);
+    } catch (error) {
+      if (!(error instanceof ModelError && error.code === 'out-of-memory')) throw error;
+      this.#draft = noDraft;
+      return false;
     }
-    const drafted = [...again, token, ...draft];
-    this.#logits = await this.#session.draft(drafted);
     this.#pace.drafted(began);
     this.#drafted = drafted;
-    this.#confirmed = again.length + 1;
-    return this.#row(again.length);
+    this.#confirmed = sampled.length;
+    this.statistics.passes++;
+    this.statistics.drafted += draft.length;
+    return true;
   }
 
   /** Takes in what is confirmed of the draft. */

@@ -55,6 +55,12 @@ export class Drafts {
     }));
   }
 
+  /** Bytes of the plan's values, and of drafts that were moved out of the way. */
+  get byteLength(): number {
+    const moved = [...this.#held.values()].reduce((sum, draft) => sum + (draft.moved?.byteLength ?? 0), 0);
+    return this.placed.byteLength + moved;
+  }
+
   /** To be called before a pass with drafts: its rows take the place of those of earlier ones. */
   makeRoom(): void {
     for (const draft of this.#held.values()) draft.moved ??= this.#copyOut(draft);
@@ -63,6 +69,11 @@ export class Drafts {
   /** The pass that has just run held these rows of the state. */
   hold(state: SessionState, rowStart: number, rowCount: number): void {
     this.#held.set(state, { position: state.position, rowStart, rowCount, moved: null });
+  }
+
+  /** The state's draft, if it has one, is not going to be decided on. */
+  forget(state: SessionState): void {
+    this.#held.delete(state);
   }
 
   /**

@@ -17,6 +17,8 @@ export interface PlacedPlan {
   /** Bytes of its values. */
   readonly byteLength: number;
   addressOf(buffer: number): number;
+  /** Gives its memory back. */
+  free(): void;
 }
 
 export const scratchBytesOf = (backend: Backend, plan: Plan): number =>
@@ -41,12 +43,21 @@ export function placePlan(
     scratch: where.scratch.address,
     scratchBytes: where.scratch.byteLength,
   });
-  const program = arena.allocate(words.byteLength, 'program');
+  let program: number;
+  try {
+    program = arena.allocate(words.byteLength, 'program');
+  } catch (error) {
+    arena.free(activations);
+    throw error;
+  }
   arena.views.u32.set(words, program >>> 2);
   return {
     plan,
     records: starts.map((start) => program + start * 4),
     byteLength: placement.byteLength,
     addressOf: (buffer) => activations + placement.offsets[buffer]!,
+    free: () => {
+      for (const address of [program, activations]) arena.free(address);
+    },
   };
 }

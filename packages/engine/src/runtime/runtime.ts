@@ -89,9 +89,9 @@ export class Runtime {
     return runtime;
   }
 
-  /** Values of the plans, and scratch. */
+  /** Values of the plans, what waits of drafts, and scratch. */
   get activationBytes(): number {
-    return this.#placed.byteLength + this.#scratch.byteLength + (this.#drafts?.placed.byteLength ?? 0);
+    return this.#placed.byteLength + this.#scratch.byteLength + (this.#drafts?.byteLength ?? 0);
   }
 
   /** Makes the plans known to the backend's threads. */
@@ -181,7 +181,8 @@ export class Runtime {
         await this.#run(taking);
       } catch (error) {
         for (const { active } of taking) {
-          if (isWritten && !isDraft(active)) active.piece.failed?.();
+          if (isDraft(active)) this.#drafts?.forget(active.piece.state);
+          else if (isWritten) active.piece.failed?.();
           active.reject(error);
         }
         this.#active = this.#active.filter((a) => !taking.some(({ active }) => active === a));
@@ -252,7 +253,13 @@ export class Runtime {
         step: this.#step,
         scratch: this.#scratch,
       });
-      await this.install();
+      try {
+        await this.install();
+      } catch (error) {
+        this.#drafts.placed.free();
+        this.#drafts = null;
+        throw error;
+      }
     }
     this.#drafts.makeRoom();
   }

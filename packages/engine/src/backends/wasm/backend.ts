@@ -197,11 +197,13 @@ export class WasmBackend implements Backend {
 
   async install(program: Program): Promise<void> {
     this.#checkKinds(program);
+    const { length } = program.records;
+    if (length > MAX_OPS) throw new Error(`kernels: expected at most ${MAX_OPS} ops, found ${length}`);
+    // What may fail comes first: then the threads go on with the program that they have.
+    const times = this.arena.allocate((length + 1) * 8 + length, 'profile');
+    const flags = times + (length + 1) * 8;
+    const before = this.#program;
     await this.#pause();
-    if (program.records.length > MAX_OPS)
-      throw new Error(`kernels: expected at most ${MAX_OPS} ops, found ${program.records.length}`);
-    const times = this.arena.allocate((program.records.length + 1) * 8, 'profile');
-    const flags = this.arena.allocate(program.records.length, 'schedule');
     this.#schedule = program.ops ? new Schedule(program.ops) : null;
     const { u32 } = this.arena.views;
     const kinds = program.records.map((address) => u32[address >>> 2]!);
@@ -221,6 +223,7 @@ export class WasmBackend implements Backend {
     await Promise.all(this.#workers.map((worker) => this.#ask(worker, message)));
     this.#serving = this.#workers.length > 0;
     this.#hold(false);
+    if (before) this.arena.free(before.times);
   }
 
   /** Ops of one's own have no kernels here. */
