@@ -201,3 +201,70 @@ it('a draft whose pass failed is not decided on', async () => {
   await draft(runtime, state, [5]);
   await runtime.accept(state, 1);
 });
+
+/** Makes one run in 24 fail, half of them after the work was done. Returns how many have, and an end to it. */
+function failNowAndThen(runtime: Runtime, random: () => number): { failed: () => number; end: () => void } {
+  const { backend } = runtime;
+  const { run } = backend;
+  let failed = 0;
+  const mayFail = () => {
+    if (random() >= 1 / 48) return;
+    failed++;
+    throw new Error('lost');
+  };
+  backend.run = async (...range) => {
+    mayFail();
+    await run.apply(backend, range);
+    mayFail();
+  };
+  return {
+    failed: () => failed,
+    end: () => {
+      backend.run = run;
+    },
+  };
+}
+
+for (const name of ['Mamba and attention', 'gated DeltaNet', 'mixers side by side'])
+  it(`${name}: sessions hold what they say, however generations end and passes fail`, async () => {
+    await using model = await loadModel(MODELS[name]!, { ...EXACT, threads: 2, batchTokens: 16 });
+    const { runtime } = coreOf(model);
+    const random = seeded(8);
+    const upTo = (most: number) => 1 + Math.floor(random() * most);
+    const prompt = () => Array.from({ length: upTo(40) }, () => upTo(2));
+    // Of two tokens: drafts are frequent, and right for a part.
+    const options = {
+      temperature: 1,
+      logitBias: { 1: 100, 2: 100 },
+      ignoreEos: true,
+      speculate: true,
+    } as const;
+    let accepted = 0;
+    const { accept } = runtime;
+    runtime.accept = (state, count) => {
+      accepted += count;
+      return accept.call(runtime, state, count);
+    };
+    const sessions = Array.from({ length: 4 }, () => model.createSession());
+    let failures = 0;
+    for (let round = 0; round < 12; round++) {
+      const chaos = failNowAndThen(runtime, random);
+      const generate = async (session: (typeof sessions)[number]) => {
+        let left = upTo(40);
+        const generation = session.generate(prompt(), { ...options, maxTokens: upTo(30), seed: upTo(99) });
+        for await (const _ of generation) if (--left === 0) break;
+      };
+      const ends = await Promise.allSettled(sessions.map(generate));
+      chaos.end();
+      failures += chaos.failed();
+      for (const end of ends) if (end.status === 'rejected') assert.match(String(end.reason), /lost/);
+      for (const session of sessions) {
+        using fork = session.fork();
+        using plain = model.createSession();
+        const expected = await plain.prefill([...session.tokens, 5]);
+        same(await fork.prefill([5]), expected, `round ${round}`, 1e-3);
+      }
+    }
+    assert.ok(failures > 5 && accepted > 50, `${failures} failures, ${accepted} accepted`);
+    for (const session of sessions) session.close();
+  });
