@@ -1,6 +1,7 @@
 // Grouped-query attention (Vaswani et al. 2017; Ainslie et al. 2023) over all positions or a window of them,
 // with or without rotary positions. Qwen 3 and Gemma 3 add an RMS norm on every head of q and k.
 
+import type { ConfigReader } from '../formats/config-reader.ts';
 import type { TypedMetadataValue } from '../formats/gguf-values.ts';
 import { f32, text, u32 } from '../formats/gguf-values.ts';
 import { attend, rope } from '../plan/ops/attention.ts';
@@ -221,6 +222,12 @@ function ropeKeys({ theta, rotary, scaling }: RopeSpec): Record<string, TypedMet
   };
 }
 
+/** 0 means none, as a file without the key does. */
+export function windowFromGguf(c: ConfigReader, arch: string): number | null {
+  const field = `${arch}.attention.sliding_window`;
+  return c.has(field) ? c.integer(field, 0, 2 ** 31) || null : null;
+}
+
 /**
  * Attention of one layer, with rotary positions, in GGUF metadata; biases and norms as the file has tensors
  * for them.
@@ -240,14 +247,13 @@ export function attentionFromGguf({
   const headSize = c.size(`${arch}.attention.key_length`, Math.floor(hiddenSize / heads), 4096);
   const rotary = c.size(`${arch}.rope.dimension_count`, headSize, headSize);
   if (rotary % 2) c.fail(`${arch}.rope.dimension_count`, 'an even number', rotary);
-  const window = `${arch}.attention.sliding_window`;
   const [normed] = shapeOf('attn_q_norm.weight') ?? [];
   return {
     kind: 'attention',
     heads,
     kvHeads,
     headSize,
-    window: c.has(window) ? c.size(window, undefined, 2 ** 31) : null,
+    window: windowFromGguf(c, arch),
     rope: {
       theta: c.number(`${arch}.rope.freq_base`, 1, 1e12, 10_000),
       rotary,

@@ -43,7 +43,7 @@ function readAttendingLayers(c: ConfigReader): boolean[] {
 
 /** Half of each head rotates; files before transformers 5 count the dimensions in `attn_rotary_emb`. */
 function readAttention(c: ConfigReader): AttentionSpec {
-  const { heads, kvHeads, headSize } = readHeads(c);
+  const { heads, kvHeads, headSize } = readHeads(c, { kvHeads: 8 });
   const factor = (c.object('rope_parameters') ?? c).number('partial_rotary_factor', 0, 1, 0.5);
   const rotary = Math.floor(headSize * factor);
   if (rotary < 2 || rotary % 2) c.fail('head_dim', `a size of which ${factor} is even`, headSize);

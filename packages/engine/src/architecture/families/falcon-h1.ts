@@ -48,11 +48,11 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
 }
 
 function readAttention(c: ConfigReader): AttentionSpec {
-  const { heads, kvHeads, headSize } = readHeads(c);
+  const { heads, kvHeads, headSize } = readHeads(c, { kvHeads: 8 });
   const bias = c.flag('attention_bias', false);
   return {
     ...plainAttention(heads, kvHeads, headSize),
-    rope: readRope(c, headSize, 1e11),
+    rope: readRope(c, headSize),
     inputBias: bias,
     outputBias: bias,
   };

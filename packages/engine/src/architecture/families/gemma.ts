@@ -107,6 +107,12 @@ function readAttention(c: ConfigReader): Record<AttentionType, AttentionSpec> {
 const ggufScale = (hiddenSize: number, layers: number, { heads, headSize }: AttentionSpec): number =>
   1 / Math.sqrt(layers === 62 ? Math.floor(hiddenSize / heads) : headSize);
 
+/** A base of rotary positions, under llama.cpp's name or that of ollama's converter. */
+function ggufTheta(c: ConfigReader, arch: string, names: readonly [string, string], otherwise: number) {
+  const [key, ollamas] = names.map((name) => `${arch}.rope.${name}`) as [string, string];
+  return c.number(c.has(key) ? key : ollamas, 1, 1e12, otherwise);
+}
+
 function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
   c.refuse({ [`${arch}.final_logit_softcapping`]: [0], [`${arch}.attn_logit_softcapping`]: [0] });
   const hiddenSize = c.size(`${arch}.embedding_length`);
@@ -114,10 +120,12 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
   const layer = ggufLayer(c, arch, shapeOf, 0);
   const feedForward = { ...denseFromGguf(layer), activation: 'gelu_tanh' } as const;
   const read = attentionFromGguf(layer);
+  const rope = read.rope!;
   const windowed = { ...read, scale: ggufScale(hiddenSize, count, read) };
-  const full = { ...windowed, window: null };
-  const theta = c.number(`${arch}.rope.freq_base_swa`, 1, 1e12, WINDOW_THETA);
-  const local = { ...windowed, rope: { theta, rotary: read.rope!.rotary, scaling: null } };
+  const theta = ggufTheta(c, arch, ['freq_base', 'global.freq_base'], FULL_THETA);
+  const localTheta = ggufTheta(c, arch, ['freq_base_swa', 'local.freq_base'], WINDOW_THETA);
+  const full = { ...windowed, rope: { ...rope, theta }, window: null };
+  const local = { ...windowed, rope: { theta: localTheta, rotary: rope.rotary, scaling: null } };
   const slides = read.window === null ? null : windowsFromGguf(c, arch, count, PATTERN);
   return {
     family: 'gemma3',

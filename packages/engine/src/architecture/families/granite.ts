@@ -27,11 +27,11 @@ const dense = (size: number, bias: boolean): DenseSpec => ({
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   c.text('hidden_act', ['silu'], 'silu');
   const type = c.text('model_type', ['granite', 'granite_swa']);
+  const isSwash = type === 'granite_swa';
   const feedForward = dense(c.size('intermediate_size'), c.flag('mlp_bias', false));
   const count = c.size('num_hidden_layers', undefined, 4096);
-  const attention = readAttention(c);
-  const layers =
-    type === 'granite' ? Array.from({ length: count }, () => attention) : windowed(c, attention, count);
+  const attention = readAttention(c, isSwash ? { kvHeads: 4 } : {});
+  const layers = isSwash ? windowed(c, attention, count) : Array.from({ length: count }, () => attention);
   return {
     family: 'granite',
     name: type,
@@ -40,13 +40,13 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     embeddingScale: c.number('embedding_multiplier', LEAST, MOST, 1),
     residualScale: c.number('residual_multiplier', LEAST, MOST, 1),
     logitScale: 1 / c.number('logits_scaling', LEAST, MOST, 1),
-    normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-6),
-    ...huggingFaceCommon(c, { tiedHead: false, contextLength: 2048 }),
+    normEpsilon: c.number('rms_norm_eps', 0, 1, isSwash ? 1e-5 : 1e-6),
+    ...huggingFaceCommon(c, { tiedHead: isSwash, contextLength: isSwash ? 8192 : 2048 }),
   };
 }
 
-function readAttention(c: ConfigReader): AttentionSpec {
-  const { heads, kvHeads, headSize } = readHeads(c);
+function readAttention(c: ConfigReader, otherwise: { readonly kvHeads?: number }): AttentionSpec {
+  const { heads, kvHeads, headSize } = readHeads(c, otherwise);
   const bias = c.flag('attention_bias', false);
   return {
     ...plainAttention(heads, kvHeads, headSize),

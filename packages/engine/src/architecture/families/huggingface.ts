@@ -24,15 +24,32 @@ export function huggingFaceCommon(
   };
 }
 
-/** Numbers of heads, and their size where it does not follow from the hidden size. */
-export function readHeads(c: ConfigReader) {
+/** What classes take that do not follow Llama's: as many key heads as heads, which share the hidden size. */
+interface HeadDefaults {
+  readonly kvHeads?: number;
+  readonly headSize?: number;
+}
+
+/**
+ * Numbers of heads, and their size where it does not follow from the hidden size. `otherwise` is what the class
+ * of the family takes where a file has no such field; null in a file means one key head for each head.
+ */
+export function readHeads(c: ConfigReader, otherwise: HeadDefaults = {}) {
   const hiddenSize = c.size('hidden_size');
   const heads = c.size('num_attention_heads');
-  const kvHeads = c.size('num_key_value_heads', heads);
+  const missing = c.raw('num_key_value_heads') === undefined ? (otherwise.kvHeads ?? heads) : heads;
+  const kvHeads = c.size('num_key_value_heads', missing);
   if (heads % kvHeads) c.fail('num_key_value_heads', `a divisor of num_attention_heads ${heads}`, kvHeads);
-  if (!c.has('head_dim') && hiddenSize % heads)
+  const own = c.raw('head_dim') === undefined ? otherwise.headSize : undefined;
+  if (!c.has('head_dim') && !own && hiddenSize % heads)
     c.fail('num_attention_heads', `a divisor of hidden_size ${hiddenSize}`, heads);
-  return { heads, kvHeads, headSize: c.size('head_dim', Math.floor(hiddenSize / heads), 4096) };
+  return { heads, kvHeads, headSize: c.size('head_dim', own ?? Math.floor(hiddenSize / heads), 4096) };
+}
+
+/** The base of rotary positions: in `rope_parameters`, or where those do not say beside them. */
+export function readTheta(c: ConfigReader, otherwise: number): number {
+  const parameters = c.object('rope_parameters');
+  return (parameters?.has('rope_theta') ? parameters : c).number('rope_theta', 1, 1e12, otherwise);
 }
 
 /** Rotary positions of whole heads: `rope_theta` and `rope_scaling`, or both in one `rope_parameters`. */
@@ -40,7 +57,7 @@ export function readRope(c: ConfigReader, headSize: number, theta = 10_000): Rop
   if (headSize % 2) c.fail('head_dim', 'an even number (RoPE rotates halves)', headSize);
   const parameters = c.object('rope_parameters');
   return {
-    theta: (parameters ?? c).number('rope_theta', 1, 1e12, theta),
+    theta: readTheta(c, theta),
     rotary: headSize,
     scaling: readRopeScaling(parameters ?? c.object('rope_scaling')),
   };

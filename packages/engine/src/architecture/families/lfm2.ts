@@ -4,7 +4,7 @@
 // is called `embedding_norm`, in GGUF `token_embd_norm`.
 import type { ConfigReader } from '../../formats/config-reader.ts';
 import { type TypedMetadataValue, u32 } from '../../formats/gguf-values.ts';
-import { type AttentionSpec, plainAttention } from '../../layers/attention.ts';
+import { type AttentionSpec, plainAttention, windowFromGguf } from '../../layers/attention.ts';
 import type { DenseSpec } from '../../layers/dense.ts';
 import { type ExpertsSpec, plainExperts } from '../../layers/experts.ts';
 import type { FeedForwardSpec } from '../../layers/index.ts';
@@ -82,7 +82,7 @@ const shortConv = (c: ConfigReader, hiddenSize: number): ShortConvSpec => ({
 });
 
 function readAttention(c: ConfigReader): AttentionSpec {
-  const { heads, kvHeads, headSize } = readHeads(c);
+  const { heads, kvHeads, headSize } = readHeads(c, { kvHeads: 8 });
   c.object('rope_parameters')?.refuse({ partial_rotary_factor: [1] });
   const rope = readRope(c, headSize, c.has('theta') ? c.number('theta', 1, 1e12) : 1_000_000);
   return attention(heads, kvHeads, headSize, rope);
@@ -141,8 +141,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
   const rope = wholeHeads(c.number(`${arch}.rope.freq_base`, 1, 1e12, 1_000_000), headSize);
   c.text(`${arch}.rope.scaling.type`, ['none'], 'none');
   const kvHeads = c.perLayer(`${arch}.attention.head_count_kv`, count, 0, heads); // 0: a convolution
-  const slides = c.has(`${arch}.attention.sliding_window`);
-  const window = slides ? c.size(`${arch}.attention.sliding_window`, undefined, 2 ** 31) : null;
+  const window = windowFromGguf(c, arch);
   const layers = kvHeads.map((kv, i): LayerSpec => {
     if (kv > 0 && heads % kv)
       c.fail(`${arch}.attention.head_count_kv`, `divisors of head_count ${heads}, or 0`, kv);

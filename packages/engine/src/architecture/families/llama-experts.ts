@@ -40,7 +40,10 @@ function mixtralModel(c: ConfigReader): ModelSpec {
     ...readExperts(c, c.size('intermediate_size'), 'num_local_experts', [8, 2]),
     renormalize: 0,
   };
-  const layers = readAttention(c, 'mixtral').map((mixer) => ({ mixers: [mixer], feedForward }));
+  const layers = readAttention(c, 'mixtral', { kvHeads: 8, theta: 1_000_000 }).map((mixer) => ({
+    mixers: [mixer],
+    feedForward,
+  }));
   return model(c, 'mixtral', layers, 131_072);
 }
 
@@ -52,7 +55,7 @@ function qwenModel(c: ConfigReader): ModelSpec {
     renormalize: c.flag('norm_topk_prob', false) ? 0 : null,
   };
   const routed = routedLayers(c);
-  const layers = readAttention(c, 'qwen3_moe').map((mixer, i) => ({
+  const layers = readAttention(c, 'qwen3_moe', { kvHeads: 4 }).map((mixer, i) => ({
     mixers: [mixer],
     feedForward: routed(i) ? experts : readDense(c, false),
   }));

@@ -38,9 +38,12 @@ export const readDense = (c: ConfigReader, bias: boolean): DenseSpec => ({
 export function readAttention(
   c: ConfigReader,
   type: 'llama' | 'mistral' | 'mixtral' | 'qwen2' | 'qwen3' | 'qwen3_moe',
+  otherwise: { readonly kvHeads?: number; readonly theta?: number } = {},
 ): AttentionSpec[] {
-  const { heads, kvHeads, headSize } = readHeads(c);
-  const rope = readRope(c, headSize);
+  const { heads, kvHeads, headSize } = readHeads(c, otherwise);
+  const rope = readRope(c, headSize, otherwise.theta);
+  // Qwen 3 always has the norms, which its coders' files also say.
+  if (type.startsWith('qwen3')) c.refuse({ use_qk_norm: [true] });
   const bias = c.flag('attention_bias', false);
   const attention: AttentionSpec = {
     ...plainAttention(heads, kvHeads, headSize),

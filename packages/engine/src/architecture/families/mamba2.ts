@@ -32,7 +32,8 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
   if (heads * headSize !== inner)
     c.fail('num_heads', `expand × hidden_size / head_dim = ${inner / headSize}`, heads);
   c.text('hidden_act', ['silu'], 'silu');
-  c.refuse({ rms_norm: [true], norm_before_gate: [false] });
+  // Codestral Mamba's file has `norm_before_gate` true, which nothing reads: its norm stands after the gate.
+  c.refuse({ rms_norm: [true] });
   const groups = readGroups(c, 'n_groups', heads, 8);
   const mixer: Mamba2Spec = {
     kind: 'mamba2',

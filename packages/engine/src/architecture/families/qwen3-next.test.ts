@@ -95,7 +95,6 @@ describe('config.json of Qwen 3.5 and Qwen3-Next', () => {
       ['hidden_act', { hidden_act: 'gelu' }],
       ['attention_bias', { attention_bias: true }],
       ['attn_output_gate', { attn_output_gate: false }],
-      ['mamba_ssm_dtype', { mamba_ssm_dtype: 'bfloat16' }],
       ['layer_types', { layer_types: ['sliding_attention', 'x', 'x', 'x'] }],
       ['layer_types', { num_hidden_layers: 5 }],
       ['linear_num_value_heads', { linear_num_value_heads: 5 }],

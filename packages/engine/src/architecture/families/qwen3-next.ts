@@ -17,7 +17,7 @@ import type { RopeSpec } from '../../layers/rope.ts';
 import type { Family, TensorShapes } from '../family.ts';
 import { type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-import { huggingFaceCommon, readHeads, readLayerTypes, readRopeScaling } from './huggingface.ts';
+import { huggingFaceCommon, readHeads, readLayerTypes, readRopeScaling, readTheta } from './huggingface.ts';
 import { writing } from './qwen3-next-gguf.ts';
 import { HUGGING_FACE_NAMES, NEXT_GGUF_NAMES, NEXT_NAMES, TILED_GGUF_NAMES } from './qwen3-next-names.ts';
 
@@ -29,6 +29,8 @@ const HUGGING_FACE_TYPES = [
   'qwen3_5_moe_text',
 ] as const;
 
+const isDense = (type: string): boolean => type === 'qwen3_5' || type === 'qwen3_5_text';
+
 function fromHuggingFace(outer: ConfigReader): ModelSpec {
   const c = outer.object('text_config') ?? outer;
   const type = outer.text('model_type', HUGGING_FACE_TYPES);
@@ -37,9 +39,8 @@ function fromHuggingFace(outer: ConfigReader): ModelSpec {
     hidden_act: ['silu'],
     attention_bias: [false],
     attn_output_gate: [true],
-    mamba_ssm_dtype: ['float32'],
   });
-  const attention = attentionOf(c);
+  const attention = attentionOf(c, type);
   const delta = deltaNetFrom(c);
   const isRouted = routedLayers(c, type, count);
   const layers = layerTypes(c, count).map(
@@ -62,9 +63,8 @@ function fromHuggingFace(outer: ConfigReader): ModelSpec {
   };
 }
 
-function attentionOf(c: ConfigReader): AttentionSpec {
-  if (!c.has('head_dim')) c.fail('head_dim', 'the channels of a head', undefined);
-  const { heads, kvHeads, headSize } = readHeads(c);
+function attentionOf(c: ConfigReader, type: string): AttentionSpec {
+  const { heads, kvHeads, headSize } = readHeads(c, { kvHeads: isDense(type) ? 4 : 2, headSize: 256 });
   return {
     ...plainAttention(heads, kvHeads, headSize),
     rope: readPartialRope(c, headSize),
@@ -82,12 +82,14 @@ function readPartialRope(c: ConfigReader, headSize: number): RopeSpec {
   const stretched = parameters ?? c.object('rope_scaling');
   const kind = stretched?.raw('rope_type') ?? stretched?.raw('type') ?? 'default';
   const scaling = kind === 'default' || kind === 'mrope' ? null : readRopeScaling(stretched);
+  // Files that say it in both places mean the inner one (transformers' RotaryEmbeddingConfigMixin).
+  const own = c.number('partial_rotary_factor', 0, 1, 0.25);
   const fields = parameters?.has('partial_rotary_factor') ? parameters : c;
-  const factor = fields.number('partial_rotary_factor', 0, 1, 0.25);
+  const factor = fields.number('partial_rotary_factor', 0, 1, own);
   const rotary = Math.floor(headSize * factor);
   if (rotary < 2 || rotary % 2)
     fields.fail('partial_rotary_factor', `an even number of the ${headSize} channels of a head`, factor);
-  return { theta: (parameters ?? c).number('rope_theta', 1, 1e12, 10_000), rotary, scaling };
+  return { theta: readTheta(c, 10_000), rotary, scaling };
 }
 
 function layerTypes(c: ConfigReader, count: number): ('linear_attention' | 'full_attention')[] {
@@ -101,7 +103,7 @@ function layerTypes(c: ConfigReader, count: number): ('linear_attention' | 'full
 
 /** Which layers have experts. Qwen3-Next may leave some dense. */
 function routedLayers(c: ConfigReader, type: string, count: number): boolean[] {
-  if (type === 'qwen3_5' || type === 'qwen3_5_text') return new Array<boolean>(count).fill(false);
+  if (isDense(type)) return new Array<boolean>(count).fill(false);
   const isNext = type === 'qwen3_next';
   const dense = isNext ? (c.raw('mlp_only_layers') ?? []) : [];
   if (!Array.isArray(dense)) c.fail('mlp_only_layers', 'a list of layers', dense);
