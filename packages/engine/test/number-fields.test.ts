@@ -41,6 +41,7 @@ const WITHOUT_MEANING: Readonly<Record<string, readonly string[]>> = {
   attn_output_gate: ['qwen3.5-untied', 'qwen3.5-tied', 'qwen3.5-moe', 'qwen3-next'], // true: as they are
   expert_weights_norm: ['granite-h-moe', 'mixtral', 'qwen3-moe'],
   expert_weights_scale: ['granite-h-moe'],
+  mamba_proj_bias: ['nemotron-h', 'nemotron-h-g2', 'nemotron-h-moe'], // they have `use_bias`
   use_qk_norm: ['qwen3-window', 'qwen3-moe'], // true: as they are
   'ssm.dt_b_c_rms': ['jamba-corners', 'jamba-dense-mqa', 'jamba-moe', 'jamba-period4'],
 };
