@@ -1,4 +1,5 @@
 // Clocks and memory of a measuring process, and what else the machine did meanwhile.
+import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 
 export async function elapsed(work: () => Promise<unknown>): Promise<number> {
@@ -17,13 +18,23 @@ export const settle = (): Promise<void> => new Promise((resolve) => setTimeout(r
 /** Returns a function that says which share of all processors' time others have taken since. */
 export function watchOthers(): () => number {
   const began = performance.now();
-  const [all, own] = [busyMs(), process.cpuUsage()];
+  const [all, own, children] = [busyMs(), process.cpuUsage(), childrenMs()];
   return () => {
     const { user, system } = process.cpuUsage(own);
-    const others = busyMs() - all - (user + system) / 1000;
+    const others = busyMs() - all - (user + system) / 1000 - (childrenMs() - children);
     return Math.max(0, others / ((performance.now() - began) * cpus().length));
   };
 }
 
 const busyMs = (): number =>
   cpus().reduce((sum, { times: { user, nice, sys, irq } }) => sum + user + nice + sys + irq, 0);
+
+/** What children that have ended took, where Linux says it (proc_pid_stat(5): cutime and cstime, in 1/100 s). */
+function childrenMs(): number {
+  try {
+    const fields = readFileSync('/proc/self/stat', 'utf8').split(') ')[1]!.split(' ');
+    return (Number(fields[13]) + Number(fields[14])) * 10;
+  } catch {
+    return 0;
+  }
+}
