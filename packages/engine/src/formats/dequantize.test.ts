@@ -1,6 +1,7 @@
-// Golden vectors: random blocks decoded by gguf-py, the formats' reference (fixtures/golden/gguf/quants).
+// Golden vectors: blocks decoded by gguf-py and ggml, the formats' references (fixtures/golden/gguf/quants).
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { dequantize } from './dequantize.ts';
@@ -17,6 +18,8 @@ const index = JSON.parse(readFileSync(new URL('index.json', folder), 'utf8')) as
       blocks: number;
       raw: string;
       expected: string;
+      /** Of blocks with extreme scales; F16 and BF16 have every kind of number in theirs. */
+      extreme?: { raw: string; sha256: string };
     };
   };
 };
@@ -52,6 +55,19 @@ for (const [name, entry] of Object.entries(index.types)) {
       assert.equal(out[0], 7);
       assert.equal(out.at(-1), 7);
     }
+  });
+}
+
+for (const [name, { extreme, block_bytes, block_size }] of Object.entries(index.types)) {
+  if (!extreme) continue;
+  test(`${name}: scales that are zero, negative, subnormal, huge, infinite and not a number`, () => {
+    const raw = Uint8Array.from(Buffer.from(extreme.raw, 'base64'));
+    const out = new Float32Array((raw.length / block_bytes) * block_size);
+    dequantize(name as TensorType, raw, out);
+    const canonical = Uint32Array.from(bitsOf(new Uint8Array(out.buffer)), (bits) =>
+      bits < 0 ? 0x7fc00000 : bits,
+    );
+    assert.equal(createHash('sha256').update(canonical).digest('hex'), extreme.sha256);
   });
 }
 

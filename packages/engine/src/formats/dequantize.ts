@@ -3,6 +3,15 @@
 // this is what the reference backend uses, what repacking starts from and what kernels are tested against.
 
 import {
+  dequantizeIQ1_M,
+  dequantizeIQ1_S,
+  dequantizeIQ2_S,
+  dequantizeIQ2_XS,
+  dequantizeIQ2_XXS,
+  dequantizeIQ3_S,
+  dequantizeIQ3_XXS,
+} from './quants/codebook-blocks.ts';
+import {
   dequantizeQ2_K,
   dequantizeQ3_K,
   dequantizeQ4_K,
@@ -23,6 +32,9 @@ import {
   dequantizeIQ4_NL,
   dequantizeIQ4_XS,
   dequantizeMXFP4,
+  dequantizeNVFP4,
+  dequantizeQ1_0,
+  dequantizeQ2_0,
   dequantizeTQ1_0,
   dequantizeTQ2_0,
 } from './quants/table-blocks.ts';
@@ -50,6 +62,16 @@ const decoders: { readonly [type in TensorType]: Decoder } = {
   TQ1_0: dequantizeTQ1_0,
   TQ2_0: dequantizeTQ2_0,
   MXFP4: dequantizeMXFP4,
+  IQ2_XXS: dequantizeIQ2_XXS,
+  IQ2_XS: dequantizeIQ2_XS,
+  IQ2_S: dequantizeIQ2_S,
+  IQ3_XXS: dequantizeIQ3_XXS,
+  IQ3_S: dequantizeIQ3_S,
+  IQ1_S: dequantizeIQ1_S,
+  IQ1_M: dequantizeIQ1_M,
+  NVFP4: dequantizeNVFP4,
+  Q1_0: dequantizeQ1_0,
+  Q2_0: dequantizeQ2_0,
 };
 
 /**

@@ -196,8 +196,8 @@ const damaged: [string, RegExp, Parameters<typeof damage>[0]][] = [
   ],
   [
     'unreadable type',
-    /tensor "other\.weight": expected a type among F32, .* found IQ2_XXS \(type number 16\)/,
-    (_, v, f) => v.setUint32(afterName(f('other')) + 20, 16, true),
+    /tensor "other\.weight": expected a type among F32, .* found Q8_K \(type number 15\)/,
+    (_, v, f) => v.setUint32(afterName(f('other')) + 20, 15, true),
   ],
   [
     'unknown type',

@@ -31,6 +31,16 @@ export const TENSOR_TYPES: { readonly [type in TensorType]: TensorTypeInfo } = {
   TQ1_0: { blockLength: 256, blockBytes: 54, ggmlId: 34 },
   TQ2_0: { blockLength: 256, blockBytes: 66, ggmlId: 35 },
   MXFP4: { blockLength: 32, blockBytes: 17, ggmlId: 39 },
+  IQ2_XXS: { blockLength: 256, blockBytes: 66, ggmlId: 16 },
+  IQ2_XS: { blockLength: 256, blockBytes: 74, ggmlId: 17 },
+  IQ2_S: { blockLength: 256, blockBytes: 82, ggmlId: 22 },
+  IQ3_XXS: { blockLength: 256, blockBytes: 98, ggmlId: 18 },
+  IQ3_S: { blockLength: 256, blockBytes: 110, ggmlId: 21 },
+  IQ1_S: { blockLength: 256, blockBytes: 50, ggmlId: 19 },
+  IQ1_M: { blockLength: 256, blockBytes: 56, ggmlId: 29 },
+  NVFP4: { blockLength: 64, blockBytes: 36, ggmlId: 40 },
+  Q1_0: { blockLength: 128, blockBytes: 18, ggmlId: 41 },
+  Q2_0: { blockLength: 64, blockBytes: 18, ggmlId: 42 },
 };
 
 export const TENSOR_TYPE_NAMES = Object.keys(TENSOR_TYPES) as readonly TensorType[];
@@ -41,19 +51,11 @@ const byGgmlId = new Map(TENSOR_TYPE_NAMES.map((type) => [TENSOR_TYPES[type].ggm
 const otherGgmlNames = new Map([
   [9, 'Q8_1'],
   [15, 'Q8_K'],
-  [16, 'IQ2_XXS'],
-  [17, 'IQ2_XS'],
-  [18, 'IQ3_XXS'],
-  [19, 'IQ1_S'],
-  [21, 'IQ3_S'],
-  [22, 'IQ2_S'],
   [24, 'I8'],
   [25, 'I16'],
   [26, 'I32'],
   [27, 'I64'],
   [28, 'F64'],
-  [29, 'IQ1_M'],
-  [40, 'NVFP4'],
 ]);
 
 /** The type with this number in GGUF files, or null when the engine cannot read it. */

@@ -49,7 +49,17 @@ export type TensorType =
   | 'IQ4_XS'
   | 'TQ1_0'
   | 'TQ2_0'
-  | 'MXFP4';
+  | 'MXFP4'
+  | 'IQ2_XXS'
+  | 'IQ2_XS'
+  | 'IQ2_S'
+  | 'IQ3_XXS'
+  | 'IQ3_S'
+  | 'IQ1_S'
+  | 'IQ1_M'
+  | 'NVFP4'
+  | 'Q1_0'
+  | 'Q2_0';
 
 /** One tensor of a checkpoint. Its rows are contiguous in the file; a row is a whole number of blocks. */
 export interface TensorEntry {

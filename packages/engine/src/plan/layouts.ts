@@ -22,6 +22,16 @@ const RAW: readonly TensorType[] = [
   'TQ1_0',
   'TQ2_0',
   'MXFP4',
+  'IQ2_XXS',
+  'IQ2_XS',
+  'IQ2_S',
+  'IQ3_XXS',
+  'IQ3_S',
+  'IQ1_S',
+  'IQ1_M',
+  'NVFP4',
+  'Q1_0',
+  'Q2_0',
 ];
 const PACKED_TYPES = ['Q4_0', 'Q4_K', 'Q5_0', 'Q5_K', 'Q6_K', 'Q8_0'] as const;
 

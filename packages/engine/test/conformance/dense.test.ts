@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { ARENA_BASE, compileBuild, instantiateKernels } from '../../src/backends/wasm/load-kernels.ts';
 import { dequantize } from '../../src/formats/dequantize.ts';
 import { byteLengthOf, TENSOR_TYPES } from '../../src/formats/tensor-types.ts';
 import type { TensorType } from '../../src/formats/types.ts';
@@ -12,6 +13,12 @@ import { rawLinearScratchBytes } from '../../src/plan/ops/scratch.ts';
 import { BUILDS, checkOp, Image, KernelMachine, randomSource } from './harness.ts';
 
 const THREADS = [1, 3];
+const GOLDEN_FOLDER = new URL('../../../../fixtures/golden/gguf/quants/', import.meta.url);
+const GOLDEN = (
+  JSON.parse(readFileSync(new URL('index.json', GOLDEN_FOLDER), 'utf8')) as {
+    types: { [type in TensorType]?: { raw: string; extreme?: { raw: string } } };
+  }
+).types;
 const RAW_TYPES: TensorType[] = [];
 for (let id = 0, type = rawTypeOf(id); type; type = rawTypeOf(++id)) RAW_TYPES.push(type);
 
@@ -29,15 +36,20 @@ function weightBytes(type: TensorType, count: number, next: () => number): Uint8
     );
   }
   const bytes = new Uint8Array(byteLengthOf(type, count));
-  const golden = readFileSync(
-    new URL(`../../../../fixtures/golden/gguf/quants/${type}.bin`, import.meta.url),
-  );
+  const golden = readFileSync(new URL(`${type}.bin`, GOLDEN_FOLDER));
   const block = TENSOR_TYPES[type].blockBytes;
   for (let at = 0; at < bytes.length; at += block) {
     const from = Math.floor((next() * golden.length) / block) * block;
     bytes.set(golden.subarray(from, from + block), at);
   }
   return bytes;
+}
+
+/** A type's blocks in fixtures/golden/gguf/quants. */
+function goldenBlocks(type: TensorType): Uint8Array[] {
+  const { raw, extreme } = GOLDEN[type]!;
+  const ordinary = new Uint8Array(readFileSync(new URL(raw, GOLDEN_FOLDER)));
+  return extreme ? [ordinary, Uint8Array.from(Buffer.from(extreme.raw, 'base64'))] : [ordinary];
 }
 
 for (const build of BUILDS) {
@@ -143,32 +155,39 @@ for (const build of BUILDS) {
       }
     });
 
-    it('dequantises the golden blocks bit by bit', () => {
+    it('dequantises the golden blocks, and ones with extreme scales, bit by bit', () => {
       for (const type of RAW_TYPES.filter((name) => name !== 'F32')) {
-        const folder = new URL('../../../../fixtures/golden/gguf/quants/', import.meta.url);
-        const raw = new Uint8Array(readFileSync(new URL(`${type}.bin`, folder)));
-        const columns = readFileSync(new URL(`${type}.f32`, folder)).byteLength / 4;
-        const image = new Image();
-        const fields = {
-          rows: image.words(1),
-          tokens: image.words(0),
-          table: image.put(raw),
-          layout: layoutId({ type, packed: false }),
-          columns,
-          vocabulary: 1,
-          scale: 1,
-          y: image.reserve(columns * 4),
-          yStride: columns,
-        };
-        // A product of a float and a NaN keeps no payload: compare values, not bits.
-        checkOp(machine, [1], {
-          image,
-          kind: 'embed',
-          fields,
-          outputs: [{ address: fields.y, byteLength: columns * 4, type: 'f32' }],
-          label: `golden ${type}`,
-        });
+        for (const raw of goldenBlocks(type)) {
+          const { blockLength, blockBytes } = TENSOR_TYPES[type];
+          const columns = (raw.length / blockBytes) * blockLength;
+          const image = new Image();
+          const fields = {
+            rows: image.words(1),
+            tokens: image.words(0),
+            table: image.put(raw),
+            layout: layoutId({ type, packed: false }),
+            columns,
+            vocabulary: 1,
+            scale: 1,
+            y: image.reserve(columns * 4),
+            yStride: columns,
+          };
+          // A product of a float and a NaN keeps no payload: compare values, not bits.
+          checkOp(machine, [1], {
+            image,
+            kind: 'embed',
+            fields,
+            outputs: [{ address: fields.y, byteLength: columns * 4, type: 'f32' }],
+            label: `golden ${type}`,
+          });
+        }
       }
+    });
+
+    it('keeps its static data below the arena', async () => {
+      const memory = new WebAssembly.Memory({ initial: 16, maximum: 65_536, shared: true });
+      instantiateKernels(await compileBuild(build, true), memory);
+      assert(!new Uint8Array(memory.buffer, ARENA_BASE).some((byte) => byte !== 0));
     });
 
     it('16-bit floats: every half, infinities and NaNs included, and products with them', () => {

@@ -5,7 +5,10 @@
 //   MXFP4   exponent u8, 16 × two nibbles (E2M1)                       value = 2^(e − 128) · table[q] (table holds doubles)
 //   TQ1_0   48 bytes of five base-3 digits, 4 bytes of four, d f16     value = d · (digit − 1)
 //   TQ2_0   64 bytes of four two-bit digits, d f16                     value = d · (q − 1)
-// Nibbles of a group of 32: byte j holds elements j (low) and j + 16 (high).
+//   NVFP4   4 scales E4M3 without sign, 4 × 8 × two nibbles (E2M1)     value = scale / 2 · table[q], 4 groups of 16
+//   Q1_0    d f16, 128 bits                                            value = d · (2 q − 1)
+//   Q2_0    d f16, 64 two-bit digits                                   value = d · (q − 1)
+// Nibbles of a group of n: byte j holds elements j (low) and j + n / 2 (high).
 
 import { readF16 } from '../half.ts';
 
@@ -39,11 +42,12 @@ function decodeNibbles(
   scale: number,
   out: Float32Array,
   to: number,
+  half: 8 | 16 = 16,
 ): void {
-  for (let j = 0; j < 16; j++) {
+  for (let j = 0; j < half; j++) {
     const pair = bytes[at + j]!;
     out[to + j] = scale * levels[pair & 15]!;
-    out[to + j + 16] = scale * levels[pair >> 4]!;
+    out[to + j + half] = scale * levels[pair >> 4]!;
   }
 }
 
@@ -68,6 +72,38 @@ export function dequantizeIQ4_XS(bytes: Uint8Array, blocks: number, out: Float32
 export function dequantizeMXFP4(bytes: Uint8Array, blocks: number, out: Float32Array, to: number): void {
   for (let block = 0, at = 0; block < blocks; block++, at += 17, to += 32) {
     decodeNibbles(bytes, at + 1, MXFP4_LEVELS, 2 ** (bytes[at]! - 128), out, to);
+  }
+}
+
+/**
+ * Half of an E4M3 number (4 bits of exponent with a bias of 7, 3 of mantissa), since the table holds doubles. The sign
+ * bit is not looked at; 0x7f, which is a NaN in E4M3, is 0, as in ggml.
+ */
+function halfOfE4M3(bits: number): number {
+  if (bits === 0x7f) return 0;
+  const exponent = (bits >> 3) & 15;
+  const mantissa = bits & 7;
+  return exponent === 0 ? mantissa * 2 ** -10 : (8 + mantissa) * 2 ** (exponent - 11);
+}
+
+export function dequantizeNVFP4(bytes: Uint8Array, blocks: number, out: Float32Array, to: number): void {
+  for (let block = 0, at = 0; block < blocks; block++, at += 36) {
+    for (let group = 0; group < 4; group++, to += 16)
+      decodeNibbles(bytes, at + 4 + group * 8, MXFP4_LEVELS, halfOfE4M3(bytes[at + group]!), out, to, 8);
+  }
+}
+
+export function dequantizeQ1_0(bytes: Uint8Array, blocks: number, out: Float32Array, to: number): void {
+  for (let block = 0, at = 0; block < blocks; block++, at += 18, to += 128) {
+    const d = readF16(bytes, at);
+    for (let l = 0; l < 128; l++) out[to + l] = (bytes[at + 2 + (l >> 3)]! >> (l & 7)) & 1 ? d : -d;
+  }
+}
+
+export function dequantizeQ2_0(bytes: Uint8Array, blocks: number, out: Float32Array, to: number): void {
+  for (let block = 0, at = 0; block < blocks; block++, at += 18, to += 64) {
+    const d = readF16(bytes, at);
+    for (let l = 0; l < 64; l++) out[to + l] = d * (((bytes[at + 2 + (l >> 2)]! >> (2 * (l & 3))) & 3) - 1);
   }
 }
 

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import bytesDots from '../attention/bytes-dots.gen.ts';
 import floatTiles from '../attention/float-tiles.gen.ts';
+import codebooks from '../linear/codebooks.gen.ts';
 import layouts from '../linear/layouts.gen.ts';
 import decode from '../linear/packed-decode.gen.ts';
 import decodeFour from '../linear/packed-decode-four.gen.ts';
@@ -41,6 +42,7 @@ const GENERATED: readonly (readonly [path: string, text: string])[] = [
   ['op-records.ts', recordsSource()],
   ['attention/bytes-dots.gen.ts', bytesDots],
   ['attention/float-tiles.gen.ts', floatTiles],
+  ['linear/codebooks.gen.ts', codebooks],
   ['linear/layouts.gen.ts', layouts],
   ['linear/packed-decode-four.gen.ts', decodeFour],
   ['linear/packed-decode.gen.ts', decode],

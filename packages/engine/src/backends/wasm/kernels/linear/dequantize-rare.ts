@@ -1,6 +1,7 @@
 // Decoders of the rarer block formats, one value at a time: see dequantize.ts, and formats/quants/*.ts for the
 // pictures.
 import { halfToFloat } from '../common/math';
+import { halfSplat, spreadBits, storeScaled } from './dequantize-vectors';
 
 /** The levels of IQ4_NL and IQ4_XS; twice the E2M1 values of MXFP4. */
 const IQ4_LEVELS: usize = memory.data<i8>([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]);
@@ -112,5 +113,49 @@ function decodeTernary(from: usize, count: i32, digits: i32, d: f32, to: usize):
       put(to, n * count + l, d * <f32>(((rest * 3) >> 8) - 1));
     }
     power *= 3;
+  }
+}
+
+/** The scale, E4M3 without sign, as f32 bits; a NaN is zero. The levels are doubled, so it is halved. */
+// @inline
+function halfOfE4M3(bits: u32): f32 {
+  if (bits == 0x7f) return 0;
+  const exponent = (bits >> 3) & 15;
+  if (exponent == 0) return <f32>(bits & 7) * 0.0009765625;
+  return reinterpret<f32>(((exponent + 119) << 23) | ((bits & 7) << 20));
+}
+
+/** Groups of 16 elements: byte j holds j and j + 8. */
+export function dequantizeNVFP4(from: usize, to: usize, end: usize): void {
+  const levels = v128.load(MXFP4_LEVELS);
+  for (; to < end; from += 36) {
+    for (let group: usize = 0; group < 4; group++, to += 64) {
+      const pairs = v128.load64_zero(from + (group << 3), 4);
+      const high = i16x8.shr_u(pairs, 4);
+      const codes = v128.and(
+        i8x16.shuffle(pairs, high, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23),
+        i8x16.splat(15),
+      );
+      storeScaled(to, i8x16.swizzle(levels, codes), f32x4.splat(halfOfE4M3(load<u8>(from + group))));
+    }
+  }
+}
+
+export function dequantizeQ1(from: usize, to: usize, end: usize): void {
+  for (; to < end; from += 18) {
+    const d = halfSplat(from);
+    // 0xff, minus one, where the bit is set: -1 - 2 x is 1 there and -1 elsewhere.
+    for (let i: usize = 0; i < 16; i += 2, to += 64) {
+      const set = spreadBits(load<u16>(from + i, 2));
+      storeScaled(to, i8x16.sub(i8x16.splat(-1), i8x16.add(set, set)), d);
+    }
+  }
+}
+
+export function dequantizeQ2(from: usize, to: usize, end: usize): void {
+  for (; to < end; to += 256, from += 18) {
+    const d = halfToFloat(load<u16>(from));
+    for (let l = 0; l < 64; l++)
+      put(to, l, d * <f32>(((<i32>load<u8>(from + <usize>(l >> 2), 2) >> (2 * (l & 3))) & 3) - 1));
   }
 }

@@ -1,22 +1,39 @@
 // Weights of raw layouts (plan/layouts.ts: a file format's own rows) to f32, with the same roundings as
 // formats/dequantize.ts. Block pictures stand beside each decoder there (formats/quants/*.ts, after ggml-common.h);
-// here the common formats are decoded in vectors, the rest (dequantize-rare.ts) one value at a time.
+// here the common formats are decoded in vectors, rare ones (dequantize-rare.ts) one value at a time.
 
 import { madd } from '../common/common';
 import { halfToFloat, horizontalSum } from '../common/math';
 import {
+  dequantizeIQ1M,
+  dequantizeIQ1S,
+  dequantizeIQ2S,
+  dequantizeIQ2XS,
+  dequantizeIQ2XXS,
+  dequantizeIQ3S,
+  dequantizeIQ3XXS,
+} from './dequantize-codebook';
+import {
   dequantizeIQ4NL,
   dequantizeIQ4XS,
   dequantizeMXFP4,
+  dequantizeNVFP4,
+  dequantizeQ1,
+  dequantizeQ2,
   dequantizeQ2K,
   dequantizeQ3K,
   dequantizeTQ1,
   dequantizeTQ2,
 } from './dequantize-rare';
+import { halfSplat, highNibbles, lowNibbles, spreadBits, storeAffine, storeScaled } from './dequantize-vectors';
 
 /** By layout id: elements per block as a power of two, and bytes per block. */
-const BLOCK_SHIFTS: usize = memory.data<u8>([0, 0, 0, 5, 5, 5, 5, 5, 8, 8, 8, 8, 8, 5, 8, 8, 8, 5]);
-const BLOCK_BYTES: usize = memory.data<u8>([4, 2, 2, 18, 20, 22, 24, 34, 84, 110, 144, 176, 210, 18, 136, 54, 66, 17]);
+const BLOCK_SHIFTS: usize = memory.data<u8>([
+  0, 0, 0, 5, 5, 5, 5, 5, 8, 8, 8, 8, 8, 5, 8, 8, 8, 5, 8, 8, 8, 8, 8, 8, 8, 6, 7, 6,
+]);
+const BLOCK_BYTES: usize = memory.data<u8>([
+  4, 2, 2, 18, 20, 22, 24, 34, 84, 110, 144, 176, 210, 18, 136, 54, 66, 17, 66, 74, 82, 98, 110, 50, 56, 36, 18, 18,
+]);
 
 // @inline
 export const LAYOUT_F32: i32 = 0;
@@ -85,6 +102,36 @@ export function dequantizeRow(layout: i32, from: usize, to: usize, count: i32): 
       return;
     case 17:
       dequantizeMXFP4(from, to, end);
+      return;
+    case 18:
+      dequantizeIQ2XXS(from, to, end);
+      return;
+    case 19:
+      dequantizeIQ2XS(from, to, end);
+      return;
+    case 20:
+      dequantizeIQ2S(from, to, end);
+      return;
+    case 21:
+      dequantizeIQ3XXS(from, to, end);
+      return;
+    case 22:
+      dequantizeIQ3S(from, to, end);
+      return;
+    case 23:
+      dequantizeIQ1S(from, to, end);
+      return;
+    case 24:
+      dequantizeIQ1M(from, to, end);
+      return;
+    case 25:
+      dequantizeNVFP4(from, to, end);
+      return;
+    case 26:
+      dequantizeQ1(from, to, end);
+      return;
+    case 27:
+      dequantizeQ2(from, to, end);
       return;
     default:
       unreachable();
@@ -189,51 +236,6 @@ function dequantizeBF16(from: usize, to: usize, count: i32): void {
     from += 2;
     to += 4;
   }
-}
-
-// @inline
-function halfSplat(from: usize): v128 {
-  return f32x4.splat(halfToFloat(load<u16>(from)));
-}
-
-/** Writes 16 signed bytes times `scale`. */
-// @inline
-function storeScaled(to: usize, bytes: v128, scale: v128): void {
-  const low = i16x8.extend_low_i8x16_s(bytes);
-  const high = i16x8.extend_high_i8x16_s(bytes);
-  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(low)), scale));
-  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(low)), scale), 16);
-  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(high)), scale), 32);
-  v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(high)), scale), 48);
-}
-
-/** Writes 16 bytes times `scale`, rounded, plus `offset`. */
-// @inline
-function storeAffine(to: usize, bytes: v128, scale: v128, offset: v128): void {
-  const low = i16x8.extend_low_i8x16_u(bytes);
-  const high = i16x8.extend_high_i8x16_u(bytes);
-  v128.store(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(low)), scale), offset));
-  v128.store(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(low)), scale), offset), 16);
-  v128.store(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(high)), scale), offset), 32);
-  v128.store(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(high)), scale), offset), 48);
-}
-
-// @inline
-function lowNibbles(bytes: v128): v128 {
-  return v128.and(bytes, i8x16.splat(15));
-}
-
-// @inline
-function highNibbles(bytes: v128): v128 {
-  return v128.and(i16x8.shr_u(bytes, 4), i8x16.splat(15));
-}
-
-/** 0xff or 0 in byte i for bit i of the 16 low bits of `bits`. */
-// @inline
-function spreadBits(bits: u32): v128 {
-  const copies = i8x16.shuffle(i32x4.splat(<i32>bits), i32x4.splat(0), 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
-  const masks = i8x16(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
-  return i8x16.eq(v128.and(copies, masks), masks);
 }
 
 function dequantizeQ4(from: usize, to: usize, end: usize): void {
