@@ -16,6 +16,7 @@ const ROOMS = [
   'errors progress', // what may go wrong, what takes long
   'formats hub memory', // files, where they come from, the arena
   'tokenizer platform', // text; what Node and browsers do differently
+  'grammar', // languages that output is held to
   'plan generate', // ops and steps; sampling
   'layers', // one file per kind of layer
   'architecture', // models as lists of layers, families

@@ -58,8 +58,33 @@ export type HubErrorCode =
   /** Offline was asked for, and the cache does not hold the whole model. */
   | 'offline';
 
+/** Why a `GrammarError` was thrown. */
+export type GrammarErrorCode =
+  /** It uses what cannot be enforced; `refused` lists it. */
+  | 'unsupported-grammar'
+  /** It is not well formed: a syntax error, a rule that is missing, a language without texts. */
+  | 'invalid-grammar'
+  /** It is larger than the bounds of depth, size, states or time. */
+  | 'grammar-limit';
+
+/** A part of a schema, pattern or grammar that is refused rather than not enforced. */
+export interface Refusal {
+  /** The keyword, syntax or rule. */
+  readonly keyword: string;
+  /** Where: a JSON pointer into a schema, a line and column of a grammar, a place in a pattern. */
+  readonly pointer: string;
+  /** Why it cannot be enforced, and what to write instead where there is something. */
+  readonly reason: string;
+}
+
 /** Every value of `MarimbaError.code`. Stable: codes are added, never renamed. */
-export type ErrorCode = FormatErrorCode | ModelErrorCode | StateErrorCode | UsageErrorCode | HubErrorCode;
+export type ErrorCode =
+  | FormatErrorCode
+  | ModelErrorCode
+  | StateErrorCode
+  | UsageErrorCode
+  | HubErrorCode
+  | GrammarErrorCode;
 
 /** Options of the constructors: a code other than the class's first, and the error that led here. */
 export interface ErrorDetails<Code extends ErrorCode = ErrorCode> {
@@ -141,7 +166,27 @@ export class HubError extends MarimbaError {
   }
 }
 
-const CLASSES = { FormatError, ModelError, StateError, UsageError, HubError } as const;
+/**
+ * A schema, pattern or grammar that output cannot be held to: broken, larger than the bounds, or using what
+ * cannot be enforced. Thrown before anything is generated; during a generation only where the text itself
+ * needs more states than the bounds allow.
+ */
+export class GrammarError extends MarimbaError {
+  override readonly name = 'GrammarError';
+  declare readonly code: GrammarErrorCode;
+  /** What is refused, each with its place and reason; empty for a bound. */
+  readonly refused: readonly Refusal[];
+
+  constructor(
+    message: string,
+    details: ErrorDetails<GrammarErrorCode> & { readonly refused?: readonly Refusal[] } = {},
+  ) {
+    super(message, details.code ?? 'invalid-grammar', details);
+    this.refused = details.refused ?? [];
+  }
+}
+
+const CLASSES = { FormatError, ModelError, StateError, UsageError, HubError, GrammarError } as const;
 
 /** An error as it crosses to another thread: structured cloning keeps neither class nor code. */
 export interface ErrorRecord {

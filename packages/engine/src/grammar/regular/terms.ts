@@ -1,0 +1,425 @@
+// Interned terms of a regular language and their derivatives (Brzozowski 1964; Owens, Reppy and Turon 2009,
+// "Regular- expression derivatives re-examined"). Equal terms have equal numbers, and constructors bring
+// terms into a normal form (flat, sorted alternatives; concatenation to the right and distributed over
+// alternatives, as in Antimirov 1996), so that a language has few derivatives. Bytes that no set of the
+// language tells apart are one class.
+
+import { GrammarError } from '../../errors.ts';
+import { type GrammarLimits, tooLarge } from '../limits.ts';
+import { type ByteSet, hasByte, partition } from './byte-set.ts';
+import type { Regular } from './regular.ts';
+
+/** A term by its number. */
+export type Term = number;
+
+type Node =
+  | { readonly kind: 'nothing' | 'empty' | 'all' }
+  | { readonly kind: 'set'; readonly classes: Uint8Array }
+  | { readonly kind: 'concat'; readonly head: Term; readonly tail: Term }
+  | { readonly kind: 'either' | 'both'; readonly parts: readonly Term[] }
+  | { readonly kind: 'not'; readonly part: Term }
+  | { readonly kind: 'repeat'; readonly part: Term; readonly min: number; readonly max: number }
+  | { readonly kind: 'call'; readonly rule: number };
+
+/** The texts without any; without but the empty one; all. */
+export const NOTHING_TERM: Term = 0;
+export const EMPTY_TERM: Term = 1;
+export const ALL_TERM: Term = 2;
+
+/** Trees nested deeper are refused: nobody writes them, and they are walked recursively. */
+const DEEPEST = 1000;
+
+export class Terms {
+  /** The class of each byte. */
+  readonly classOf: Uint8Array;
+  readonly classCount: number;
+  readonly #limits: GrammarLimits;
+  readonly #nodes: Node[] = [{ kind: 'nothing' }, { kind: 'empty' }, { kind: 'all' }];
+  readonly #nullable: boolean[] = [false, true, true];
+  /** Whether an intersection or a complement is in it: then only a search says if it holds any text. */
+  readonly #boolean: boolean[] = [false, false, false];
+  readonly #byKey = new Map<string, Term>();
+  readonly #concats = new Map<number, Term>();
+  readonly #derivatives = new Map<number, Term>();
+  readonly #trees = new Map<Regular, Term>();
+
+  /** Terms over the byte classes that these trees need; only their parts may be added. */
+  constructor(trees: readonly Regular[], limits: GrammarLimits) {
+    this.#limits = limits;
+    const { classOf, count } = partition(setsOf(trees, limits));
+    this.classOf = classOf;
+    this.classCount = count;
+  }
+
+  get count(): number {
+    return this.#nodes.length;
+  }
+
+  /** Whether the empty text is in it. Calls of rules count as not. */
+  nullable(term: Term): boolean {
+    return this.#nullable[term];
+  }
+
+  /** False where the term holds a text for certain. */
+  mayBeNothing(term: Term): boolean {
+    return term === NOTHING_TERM || this.#boolean[term];
+  }
+
+  /** The term of a tree. */
+  add(tree: Regular, depth = 0): Term {
+    const known = this.#trees.get(tree);
+    if (known !== undefined) return known;
+    if (depth > DEEPEST) throw tooLarge(this.#limits, 'levels of groups', DEEPEST);
+    const term = this.#build(tree, depth + 1);
+    this.#trees.set(tree, term);
+    return term;
+  }
+
+  #build(tree: Regular, depth: number): Term {
+    switch (tree.kind) {
+      case 'nothing':
+        return NOTHING_TERM;
+      case 'empty':
+        return EMPTY_TERM;
+      case 'bytes':
+        return this.#set(this.#classesOf(tree.set));
+      case 'concat':
+        return tree.parts.reduceRight<Term>(
+          (tail, part) => this.concat(this.add(part, depth), tail),
+          EMPTY_TERM,
+        );
+      case 'either':
+        return this.either(tree.parts.map((part) => this.add(part, depth)));
+      case 'both':
+        return this.both(tree.parts.map((part) => this.add(part, depth)));
+      case 'not':
+        return this.not(this.add(tree.part, depth));
+      case 'repeat':
+        return this.repeat(this.add(tree.part, depth), tree.min, tree.max);
+      case 'call':
+        return this.#intern(`c${tree.rule}`, { kind: 'call', rule: tree.rule }, false, false);
+      default:
+        return tree satisfies never;
+    }
+  }
+
+  #classesOf(set: ByteSet): Uint8Array {
+    const classes = new Uint8Array(this.classCount);
+    for (let byte = 0; byte < 256; byte++) if (hasByte(set, byte)) classes[this.classOf[byte]] = 1;
+    return classes;
+  }
+
+  #intern(key: string, node: Node, nullable: boolean, isBoolean: boolean): Term {
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const term = this.#push(node, nullable, isBoolean);
+    this.#byKey.set(key, term);
+    return term;
+  }
+
+  #push(node: Node, nullable: boolean, isBoolean: boolean): Term {
+    if (this.#nodes.length >= this.#limits.terms)
+      throw tooLarge(this.#limits, 'distinct parts', this.#limits.terms);
+    this.#nullable.push(nullable);
+    this.#boolean.push(isBoolean);
+    return this.#nodes.push(node) - 1;
+  }
+
+  #set(classes: Uint8Array): Term {
+    if (!classes.includes(1)) return NOTHING_TERM;
+    return this.#intern(
+      `s${String.fromCharCode(...packed(classes))}`,
+      { kind: 'set', classes },
+      false,
+      false,
+    );
+  }
+
+  concat(head: Term, tail: Term): Term {
+    if (head === NOTHING_TERM || tail === NOTHING_TERM) return NOTHING_TERM;
+    if (head === EMPTY_TERM) return tail;
+    if (tail === EMPTY_TERM) return head;
+    const node = this.#nodes[head];
+    if (node.kind === 'concat') return this.concat(node.head, this.concat(node.tail, tail));
+    if (node.kind === 'either') return this.either(node.parts.map((part) => this.concat(part, tail)));
+    return this.#joined(head, tail) ?? this.#concatOf(head, tail);
+  }
+
+  #concatOf(head: Term, tail: Term): Term {
+    const key = head * 0x2000000 + tail;
+    const known = this.#concats.get(key);
+    if (known !== undefined) return known;
+    const nullable = this.#nullable[head] && this.#nullable[tail];
+    const term = this.#push(
+      { kind: 'concat', head, tail },
+      nullable,
+      this.#boolean[head] || this.#boolean[tail],
+    );
+    this.#concats.set(key, term);
+    return term;
+  }
+
+  /** x{a,b}x{c,d} is x{a+c,b+d}, and all·all is all. Null where nothing joins. */
+  #joined(head: Term, tail: Term): Term | null {
+    const node = this.#nodes[tail];
+    const next = node.kind === 'concat' ? node.head : tail;
+    const rest = node.kind === 'concat' ? node.tail : EMPTY_TERM;
+    if (head === ALL_TERM && next === ALL_TERM) return tail;
+    const first = this.#nodes[head];
+    const second = this.#nodes[next];
+    if (first.kind !== 'repeat' || second.kind !== 'repeat' || first.part !== second.part) return null;
+    return this.concat(this.repeat(first.part, first.min + second.min, first.max + second.max), rest);
+  }
+
+  either(terms: readonly Term[]): Term {
+    const parts = new Set<Term>();
+    let classes: Uint8Array | null = null;
+    const take = (term: Term): void => {
+      const node = this.#nodes[term];
+      if (node.kind === 'either') for (const part of node.parts) take(part);
+      else if (node.kind === 'set') classes = classes === null ? node.classes : union(classes, node.classes);
+      else if (term !== NOTHING_TERM) parts.add(term);
+    };
+    for (const term of terms) take(term);
+    if (parts.has(ALL_TERM)) return ALL_TERM;
+    if (classes !== null) parts.add(this.#set(classes));
+    if (parts.size > 1) this.#dropCovered(parts);
+    if (parts.size === 0) return NOTHING_TERM;
+    if (parts.size === 1) return first(parts);
+    for (const part of parts) {
+      const node = this.#nodes[part];
+      if (node.kind === 'not' && parts.has(node.part)) return ALL_TERM;
+    }
+    const sorted = [...parts].sort((a, b) => a - b);
+    const nullable = sorted.some((part) => this.#nullable[part]);
+    const isBoolean = sorted.every((part) => this.#boolean[part]);
+    return this.#intern(`e${sorted.join()}`, { kind: 'either', parts: sorted }, nullable, isBoolean);
+  }
+
+  /**
+   * Removes alternatives that another one plainly covers: ε beside what holds it, counts inside of larger
+   * counts.
+   */
+  #dropCovered(parts: Set<Term>): void {
+    if (parts.has(EMPTY_TERM)) {
+      for (const part of parts) {
+        if (part === EMPTY_TERM || !this.#nullable[part]) continue;
+        parts.delete(EMPTY_TERM);
+        break;
+      }
+    }
+    const widest = new Map<string, { term: Term; min: number; max: number }>();
+    for (const term of parts) {
+      const node = this.#nodes[term];
+      const rest = node.kind === 'concat' ? node.tail : EMPTY_TERM;
+      const counted = node.kind === 'concat' ? this.#nodes[node.head] : node;
+      if (counted.kind !== 'repeat') continue;
+      const { min, max } = counted;
+      const key = `${counted.part},${rest}`;
+      const other = widest.get(key);
+      if (other?.term === term) continue;
+      if (other === undefined || (min <= other.min && max >= other.max)) {
+        if (other !== undefined) parts.delete(other.term);
+        widest.set(key, { term, min, max });
+      } else if (min <= other.max + 1 && other.min <= max + 1) {
+        // Overlapping or adjoining counts are one range.
+        parts.delete(term);
+        parts.delete(other.term);
+        const [low, high] = [Math.min(min, other.min), Math.max(max, other.max)];
+        const joined = this.concat(this.repeat(counted.part, low, high), rest);
+        parts.add(joined);
+        widest.set(key, { term: joined, min: low, max: high });
+      }
+    }
+  }
+
+  both(terms: readonly Term[]): Term {
+    const parts = new Set<Term>();
+    const take = (term: Term): void => {
+      const node = this.#nodes[term];
+      if (node.kind === 'both') for (const part of node.parts) take(part);
+      else if (term !== ALL_TERM) parts.add(term);
+    };
+    for (const term of terms) take(term);
+    if (parts.has(NOTHING_TERM)) return NOTHING_TERM;
+    if (parts.size === 0) return ALL_TERM;
+    if (parts.size === 1) return first(parts);
+    const nullable = [...parts].every((part) => this.#nullable[part]);
+    if (parts.has(EMPTY_TERM)) return nullable ? EMPTY_TERM : NOTHING_TERM;
+    let classes: Uint8Array | null = null;
+    for (const part of parts) {
+      const node = this.#nodes[part];
+      if (node.kind === 'not' && parts.has(node.part)) return NOTHING_TERM;
+      if (node.kind !== 'set') continue;
+      classes = classes === null ? node.classes : intersection(classes, node.classes);
+      parts.delete(part);
+    }
+    if (classes !== null) return this.#bothWithSet(classes, parts);
+    const sorted = [...parts].sort((a, b) => a - b);
+    return this.#intern(`b${sorted.join()}`, { kind: 'both', parts: sorted }, nullable, true);
+  }
+
+  /** One byte that the others hold as well: a set again. */
+  #bothWithSet(classes: Uint8Array, others: ReadonlySet<Term>): Term {
+    const kept = classes.slice();
+    for (let c = 0; c < kept.length; c++) {
+      if (kept[c] === 0) continue;
+      for (const term of others) if (!this.#nullable[this.derive(term, c)]) kept[c] = 0;
+    }
+    return this.#set(kept);
+  }
+
+  not(part: Term): Term {
+    if (part === NOTHING_TERM) return ALL_TERM;
+    if (part === ALL_TERM) return NOTHING_TERM;
+    const node = this.#nodes[part];
+    if (node.kind === 'not') return node.part;
+    return this.#intern(`n${part}`, { kind: 'not', part }, !this.#nullable[part], true);
+  }
+
+  repeat(part: Term, min: number, max: number): Term {
+    if (this.#nullable[part]) min = 0;
+    if (max === 0 || part === EMPTY_TERM) return EMPTY_TERM;
+    if (part === NOTHING_TERM) return min === 0 ? EMPTY_TERM : NOTHING_TERM;
+    if (part === ALL_TERM) return ALL_TERM;
+    if (min === 1 && max === 1) return part;
+    const node = this.#nodes[part];
+    // Any count of (x{0,n} or x{1,n}) is a count of x: nested repeats would multiply states.
+    if (node.kind === 'repeat' && node.min <= 1)
+      return this.repeat(node.part, node.min * min, node.max * max);
+    if (node.kind === 'set' && min === 0 && max === Infinity && !node.classes.includes(0)) return ALL_TERM;
+    if (node.kind === 'either' && node.parts.includes(EMPTY_TERM))
+      return this.repeat(this.either(node.parts.filter((one) => one !== EMPTY_TERM)), 0, max);
+    const nullable = min === 0;
+    return this.#intern(
+      `r${part},${min},${max}`,
+      { kind: 'repeat', part, min, max },
+      nullable,
+      min > 0 && this.#boolean[part],
+    );
+  }
+
+  /** What may follow a byte of the class. */
+  derive(term: Term, byteClass: number): Term {
+    const node = this.#nodes[term];
+    switch (node.kind) {
+      case 'nothing':
+      case 'empty':
+      case 'call':
+        return NOTHING_TERM;
+      case 'all':
+        return ALL_TERM;
+      case 'set':
+        return node.classes[byteClass] === 1 ? EMPTY_TERM : NOTHING_TERM;
+      default:
+    }
+    const key = term * 256 + byteClass;
+    const known = this.#derivatives.get(key);
+    if (known !== undefined) return known;
+    const derivative = this.#deriveParts(term, byteClass);
+    this.#derivatives.set(key, derivative);
+    return derivative;
+  }
+
+  #deriveParts(term: Term, byteClass: number): Term {
+    const node = this.#nodes[term];
+    switch (node.kind) {
+      case 'concat':
+        return this.#deriveConcat(term, (head) => this.derive(head, byteClass));
+      case 'either':
+        return this.either(node.parts.map((part) => this.derive(part, byteClass)));
+      case 'both':
+        return this.both(node.parts.map((part) => this.derive(part, byteClass)));
+      case 'not':
+        return this.not(this.derive(node.part, byteClass));
+      case 'repeat':
+        return this.concat(this.derive(node.part, byteClass), this.#less(node));
+      default:
+        throw new GrammarError(`${this.#limits.subject}: a ${node.kind} has no parts`);
+    }
+  }
+
+  /** In a loop: a thousand optional parts in a row must not be a thousand calls deep. */
+  #deriveConcat(term: Term, derive: (head: Term) => Term): Term {
+    const options: Term[] = [];
+    let rest = term;
+    for (;;) {
+      const node = this.#nodes[rest];
+      if (node.kind !== 'concat') {
+        options.push(derive(rest));
+        break;
+      }
+      options.push(this.concat(derive(node.head), node.tail));
+      if (!this.#nullable[node.head]) break;
+      rest = node.tail;
+    }
+    return options.length === 1 ? options[0] : this.either(options);
+  }
+
+  /** The repeats that are left after one. */
+  #less({ part, min, max }: { part: Term; min: number; max: number }): Term {
+    return this.repeat(part, Math.max(0, min - 1), max - 1);
+  }
+
+  /** The rules that may be called first, and what follows each: pairs of rule and term. */
+  calls(term: Term): readonly (readonly [rule: number, after: Term])[] {
+    const found = new Map<number, Term[]>();
+    for (const [rule, after] of this.#calls(term)) found.set(rule, [...(found.get(rule) ?? []), after]);
+    return [...found].map(([rule, afters]) => [rule, this.either(afters)] as const);
+  }
+
+  #calls(term: Term): (readonly [number, Term])[] {
+    const node = this.#nodes[term];
+    const followed = (head: Term, tail: Term) =>
+      this.#calls(head).map(([rule, after]) => [rule, this.concat(after, tail)] as const);
+    switch (node.kind) {
+      case 'call':
+        return [[node.rule, EMPTY_TERM]];
+      case 'either':
+        return node.parts.flatMap((part) => this.#calls(part));
+      case 'repeat':
+        return followed(node.part, this.#less(node));
+      case 'concat': {
+        const found: (readonly [number, Term])[] = [];
+        let rest = term;
+        for (;;) {
+          const one = this.#nodes[rest];
+          if (one.kind !== 'concat') return [...found, ...this.#calls(rest)];
+          found.push(...followed(one.head, one.tail));
+          if (!this.#nullable[one.head]) return found;
+          rest = one.tail;
+        }
+      }
+      default:
+        return [];
+    }
+  }
+}
+
+const first = (parts: ReadonlySet<Term>): Term => parts.values().next().value as Term;
+
+const union = (a: Uint8Array, b: Uint8Array): Uint8Array => a.map((flag, i) => flag | b[i]);
+const intersection = (a: Uint8Array, b: Uint8Array): Uint8Array => a.map((flag, i) => flag & b[i]);
+
+/** Flags as 16-bit units, for a key. */
+function packed(flags: Uint8Array): number[] {
+  const units = new Array<number>(Math.ceil(flags.length / 16)).fill(0);
+  for (let i = 0; i < flags.length; i++) units[i >> 4] |= flags[i] << (i & 15);
+  return units;
+}
+
+/** All byte sets of trees, each part visited once. */
+function setsOf(trees: readonly Regular[], limits: GrammarLimits): Set<ByteSet> {
+  const sets = new Set<ByteSet>();
+  const seen = new Set<Regular>();
+  const work = [...trees];
+  for (let tree = work.pop(); tree !== undefined; tree = work.pop()) {
+    if (seen.has(tree)) continue;
+    seen.add(tree);
+    if (seen.size > limits.terms) throw tooLarge(limits, 'parts', limits.terms);
+    if (tree.kind === 'bytes') sets.add(tree.set);
+    else if ('parts' in tree) for (const part of tree.parts) work.push(part);
+    else if ('part' in tree) work.push(tree.part);
+  }
+  return sets;
+}
