@@ -7,9 +7,6 @@ type Harmless = Readonly<Record<string, readonly (string | number | boolean)[]>>
 
 /** Of config.json, and of the objects in it that a family reads. */
 export const HUGGING_FACE_FIELDS: Harmless = {
-  // Weights in another format.
-  quantization_config: [],
-  quantization: [],
   // Activations.
   hidden_act: ['silu', 'swish'],
   hidden_activation: ['silu', 'swish'],

@@ -4,9 +4,10 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FormatError } from '../errors.ts';
 import { fileSource } from './byte-source.node.ts';
-import { openFolder, openGguf } from './checkpoint.ts';
+import { isGgufName, openFolder, openGguf } from './checkpoint.ts';
 import { openHuggingFace } from './huggingface-folder.ts';
-import type { ModelFolder } from './model-folder.ts';
+import { impostorIn } from './impostors.ts';
+import { isModelFile, type ModelFolder } from './model-folder.ts';
 import type { Checkpoint } from './types.ts';
 
 /** Throws FormatError, also when there is nothing at the path. */
@@ -15,7 +16,7 @@ export async function openCheckpointPath(path: string): Promise<Checkpoint> {
   const name = basename(path);
   const folder = await diskFolder(dirname(path));
   if (name.endsWith('.safetensors')) return openHuggingFace(folder, name);
-  if (name.endsWith('.gguf') || (await startsLikeGguf(path))) return openGguf(folder, name);
+  if (isGgufName(name) || (await startsLikeGguf(path))) return openGguf(folder, name);
   throw new FormatError(
     `${name}: expected a .gguf file, a .safetensors file or a folder, found another file. Name a model's file or folder.`,
   );
@@ -36,7 +37,7 @@ async function isFolder(path: string): Promise<boolean> {
 export async function diskFolder(path: string): Promise<ModelFolder> {
   return {
     name: basename(path) || path,
-    files: await readdir(path),
+    files: (await readdir(path)).filter(isModelFile),
     open: (fileName) => fileSource(join(path, fileName)),
   };
 }
@@ -47,7 +48,10 @@ async function startsLikeGguf(path: string): Promise<boolean> {
   try {
     const start = new Uint8Array(Math.min(4, source.byteLength));
     await source.read(0, start);
-    return String.fromCharCode(...start) === 'GGUF';
+    if (String.fromCharCode(...start) === 'GGUF') return true;
+    const other = await impostorIn(source, "a model's file or folder");
+    if (other) throw other;
+    return false;
   } finally {
     await source.close();
   }

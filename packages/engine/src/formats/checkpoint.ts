@@ -12,7 +12,7 @@ import type { Checkpoint, GgufCheckpoint } from './types.ts';
  * holds GGUF files too. Throws FormatError when it holds none, or several GGUF models.
  */
 export async function openFolder(folder: ModelFolder): Promise<Checkpoint> {
-  const ggufs = folder.files.filter((name) => name.endsWith('.gguf'));
+  const ggufs = modelGgufs(folder.files);
   const hasSafetensors = folder.files.some((name) => /\.safetensors(\.index\.json)?$/.test(name));
   if (hasSafetensors || ggufs.length === 0) {
     if (hasSafetensors || folder.files.includes('config.json')) return openHuggingFace(folder);
@@ -30,6 +30,18 @@ export async function openFolder(folder: ModelFolder): Promise<Checkpoint> {
     );
   }
   return openGguf(folder, first);
+}
+
+export const isGgufName = (fileName: string): boolean => /\.gguf$/i.test(fileName);
+
+/** Companions that are no language model: vision projectors, calibration data. */
+const COMPANION = /^(mmproj|imatrix)|[-_.](mmproj|imatrix)[-_.]/i;
+
+/** The GGUF files of a folder; its companions only where there is nothing else. */
+function modelGgufs(files: readonly string[]): string[] {
+  const all = files.filter(isGgufName);
+  const models = all.filter((name) => !COMPANION.test(name));
+  return models.length ? models : all;
 }
 
 /** Parts of one split model share a name. */

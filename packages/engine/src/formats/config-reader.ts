@@ -16,6 +16,8 @@ export function shownValue(value: unknown): string {
 
 export class ConfigReader {
   readonly file: string;
+  /** What the file says that its model is, for messages about missing fields: "model_type mamba". */
+  kind: string | null = null;
   readonly #value: (field: string) => unknown;
   readonly #read = new Set<string>();
   readonly #objects = new Map<string, ConfigReader>();
@@ -45,8 +47,8 @@ export class ConfigReader {
     expected: string,
     found: unknown,
     remedy = found === undefined
-      ? 'The field is missing: add it, or check that the file is whole.'
-      : 'The file is damaged or of a variant that is not supported.',
+      ? `The field is missing: add it, or check that the file is whole${this.kind ? ` and ${this.kind} right` : ''}.`
+      : 'The value is wrong, or of a variant that is not supported.',
   ): never {
     throw new ModelError(
       `${this.file}: ${field}: expected ${expected}, found ${shownValue(found)}. ${remedy}`,

@@ -18,9 +18,10 @@ import {
 import type { MetadataValue } from './gguf-values.ts';
 import { METADATA_TYPES, type MetadataType, type TypedMetadataValue } from './gguf-values.ts';
 import { GgufWindow } from './gguf-window.ts';
+import { impostor } from './impostors.ts';
 import { checkOverlaps } from './overlaps.ts';
 import { describeGgmlId, TENSOR_TYPES, typeFromGgmlId } from './tensor-types.ts';
-import type { ByteSource, GgufCheckpoint, TensorEntry } from './types.ts';
+import type { ByteSource, GgufCheckpoint, TensorEntry, TensorType } from './types.ts';
 
 const MAX_ARRAY_DEPTH = 8;
 /** The largest vocabularies have about 300,000 entries. */
@@ -43,6 +44,8 @@ interface GgufFile {
   readonly metadata: ReadonlyMap<string, MetadataValue>;
   readonly typedMetadata: ReadonlyMap<string, TypedMetadataValue>;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** Tensors of types that are not read, by name: the types. */
+  readonly leftOut: ReadonlyMap<string, string>;
 }
 
 /**
@@ -65,6 +68,7 @@ export async function readGguf(source: ByteSource, options: GgufOptions = {}): P
       metadata,
       typedMetadata,
       tensors: mergeTensors(parts),
+      unreadTensors: new Map(parts.flatMap((part) => [...part.leftOut])),
       close,
       [Symbol.asyncDispose]: close,
     };
@@ -85,17 +89,22 @@ async function readFile(source: ByteSource): Promise<GgufFile> {
   for (let i = 0; i < tensorCount; i++) await window.parse(() => readDescription(window, i, descriptions));
   const dataStart = alignUp(window.position, alignment);
   const tensors = new Map<string, TensorEntry>();
+  const leftOut = new Map<string, string>();
   for (const [name, description] of descriptions) {
-    tensors.set(name, placeTensor(source, name, description, dataStart, alignment));
+    const type = typeFromGgmlId(description.typeId);
+    if (type) tensors.set(name, placeTensor(source, name, type, description, dataStart, alignment));
+    else leftOut.set(name, describeGgmlId(description.typeId));
   }
   checkOverlaps(source.name, [...tensors.values()]);
-  return { source, version, metadata, typedMetadata, tensors };
+  return { source, version, metadata, typedMetadata, tensors, leftOut };
 }
 
 function readPreamble(window: GgufWindow) {
   window.subject = 'header';
   const { byteLength } = window.source;
   if (byteLength < 4 || window.u32() !== GGUF_MAGIC) {
+    const other = impostor(window.source.name, 'a GGUF file', window.bytes, byteLength);
+    if (other && (byteLength === 0 || byteLength >= 4)) throw other;
     window.fail(
       'a file that starts with "GGUF"',
       byteLength < 4 ? `${byteLength} bytes` : 'other bytes',
@@ -211,22 +220,18 @@ function readDescription(window: GgufWindow, index: number, tensors: Map<string,
 function placeTensor(
   source: ByteSource,
   name: string,
+  type: TensorType,
   description: TensorDescription,
   dataStart: number,
   alignment: number,
 ): TensorEntry {
-  const { typeId, shape, elements } = description;
+  const { shape, elements } = description;
   const fail = (expected: string, found: string, remedy: string): never => {
     throw new FormatError(
       `${source.name}: tensor ${quoted(name)}: expected ${expected}, found ${found}. ${remedy}`,
     );
   };
   const damaged = 'The file is cut short or damaged; fetch it again.';
-  const type = typeFromGgmlId(typeId);
-  if (type === null) {
-    const readable = Object.keys(TENSOR_TYPES).join(', ');
-    return fail(`a type among ${readable}`, describeGgmlId(typeId), 'Use a file quantised to one of these.');
-  }
   const { blockLength, blockBytes } = TENSOR_TYPES[type];
   const rowLength = shape.at(-1) ?? 0;
   if (rowLength % blockLength !== 0) {
@@ -290,7 +295,7 @@ async function readParts(file: GgufFile, options: GgufOptions, opened: ByteSourc
     parts.push(other);
   }
   const total = parts[0]?.metadata.get('split.tensors.count');
-  const found = parts.reduce((sum, part) => sum + part.tensors.size, 0);
+  const found = parts.reduce((sum, part) => sum + part.tensors.size + part.leftOut.size, 0);
   if (total !== undefined && total !== found) {
     const remedy = 'A part is of another version; fetch all parts again.';
     return fail(`${describeValue(total)} tensors in all parts`, `${found}`, remedy);

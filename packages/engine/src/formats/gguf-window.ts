@@ -26,7 +26,8 @@ export class GgufWindow {
   #base = 0;
   #at = 0;
   #wanted = 0;
-  readonly #text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  /** Bytes that are no UTF-8 become U+FFFD, as in an author's name of another encoding: nothing depends on it. */
+  readonly #text = new TextDecoder('utf-8', { ignoreBOM: true });
 
   constructor(source: ByteSource) {
     this.source = source;
@@ -35,6 +36,11 @@ export class GgufWindow {
   /** Offset in the file. */
   get position(): number {
     return this.#base + this.#at;
+  }
+
+  /** What has been read of the file so far, from where the window begins. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
   }
 
   fail(expected: string, found: string, remedy = DAMAGED): never {
@@ -138,10 +144,6 @@ export class GgufWindow {
 
   #text8(length: number): string {
     const at = this.#take(length);
-    try {
-      return this.#text.decode(this.#bytes.subarray(at, at + length));
-    } catch {
-      return this.fail('text in UTF-8', `other bytes at offset ${this.#base + at}`);
-    }
+    return this.#text.decode(this.#bytes.subarray(at, at + length));
   }
 }

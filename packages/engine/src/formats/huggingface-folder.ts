@@ -6,7 +6,7 @@ import { readAll } from './byte-source.ts';
 import { quoted } from './gguf-types.ts';
 import { decodeUtf8, isJsonObject, readJsonObject } from './json.ts';
 import { checkPlainName, type ModelFolder, missingFile } from './model-folder.ts';
-import { readSafetensors, readSafetensorsFile } from './safetensors.ts';
+import { readSafetensorsFile } from './safetensors.ts';
 import type { ByteSource, HuggingFaceCheckpoint, JsonObject, TensorEntry } from './types.ts';
 
 const MIB = 2 ** 20;
@@ -34,7 +34,7 @@ export async function openHuggingFace(folder: ModelFolder, weights?: string): Pr
     await Promise.all(sources.map((source) => source.close()));
   };
   try {
-    const tensors = await openWeights(folder, weights, sources);
+    const { tensors, leftOut } = await openWeights(folder, weights, sources);
     const tokenizerConfig = () => readJson(folder, 'tokenizer_config.json', MAX_TOKENIZER);
     return {
       kind: 'huggingface',
@@ -42,6 +42,7 @@ export async function openHuggingFace(folder: ModelFolder, weights?: string): Pr
       config,
       generationConfig,
       tensors,
+      unreadTensors: leftOut,
       tokenizerJson: () => readJson(folder, 'tokenizer.json', MAX_TOKENIZER),
       tokenizerConfig,
       chatTemplate: async () =>
@@ -71,7 +72,7 @@ async function withFile<T>(
 }
 
 function readJson(folder: ModelFolder, fileName: string, maxBytes: number): Promise<JsonObject | null> {
-  return withFile(folder, fileName, (source) => readJsonObject(source, { maxBytes }));
+  return withFile(folder, fileName, (source) => readJsonObject(source, { maxBytes, repeatedKeys: 'last' }));
 }
 
 function readText(folder: ModelFolder, fileName: string, maxBytes: number): Promise<string | null> {
@@ -88,29 +89,50 @@ function templateOf(tokenizerConfig: JsonObject | null): string | null {
   return typeof chosen?.template === 'string' ? chosen.template : null;
 }
 
+interface Weights {
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** Tensors of dtypes that are not read, with those. */
+  readonly leftOut: ReadonlyMap<string, string>;
+}
+
 async function openWeights(
   folder: ModelFolder,
   weights: string | undefined,
   sources: ByteSource[],
-): Promise<ReadonlyMap<string, TensorEntry>> {
+): Promise<Weights> {
   const index = await withFile(folder, INDEX, readIndex);
   if (index !== null && (weights === undefined || index.files.has(weights))) {
     return openShards(folder, index, sources);
   }
-  const source = await folder.open(weights ?? singleFile(folder));
+  const files = weights === undefined ? weightFiles(folder) : [weights];
+  if (files.length > 1) return openShards(folder, { weightMap: new Map(), files: new Set(files) }, sources);
+  const source = await folder.open(files[0]!);
   sources.push(source);
-  return readSafetensors(source);
+  return readSafetensorsFile(source);
 }
 
-function singleFile(folder: ModelFolder): string {
-  const candidates = folder.files.filter((name) => name.endsWith('.safetensors'));
-  const [only] = candidates;
-  if (candidates.includes('model.safetensors')) return 'model.safetensors';
-  if (candidates.length === 1 && only !== undefined) return only;
+const PART = /^(.+)-\d{5}-of-(\d{5})\.safetensors$/;
+/** Files beside the weights that hold others: adapters, and Mistral's second copy under its own names. */
+const NOT_THE_WEIGHTS = /^(adapter_model|consolidated)\b/;
+
+/** The weights of a folder without an index: one file, or all parts of one. */
+function weightFiles(folder: ModelFolder): string[] {
+  const all = folder.files.filter((name) => name.endsWith('.safetensors'));
+  if (all.includes('model.safetensors')) return ['model.safetensors'];
+  const plain = all.filter((name) => !NOT_THE_WEIGHTS.test(name));
+  const candidates = plain.length ? plain : all;
+  const [first = ''] = candidates;
+  const [, stem, count] = PART.exec(first) ?? [];
+  const parts = candidates.filter((name) => PART.exec(name)?.[1] === stem && PART.exec(name)?.[2] === count);
+  if (stem !== undefined && parts.length === candidates.length && parts.length === Number(count))
+    return parts;
+  if (candidates.length === 1 && stem === undefined) return candidates;
   const remedy =
-    candidates.length > 1
-      ? `Name the file to open, or add ${INDEX}.`
-      : 'Weights in other formats (pytorch_model.bin) must be converted to safetensors or GGUF first.';
+    stem !== undefined
+      ? `${parts.length} of ${Number(count)} parts are here; fetch the rest.`
+      : candidates.length > 1
+        ? `Name the file to open, or add ${INDEX}.`
+        : 'Weights in other formats (pytorch_model.bin) must be converted to safetensors or GGUF first.';
   throw new FormatError(
     `${folder.name}: expected model.safetensors or ${INDEX}, found ${candidates.length} other safetensors files. ${remedy}`,
   );
@@ -144,11 +166,7 @@ async function readIndex(source: ByteSource): Promise<WeightIndex> {
   return { weightMap, files: new Set(weightMap.values()) };
 }
 
-async function openShards(
-  folder: ModelFolder,
-  index: WeightIndex,
-  sources: ByteSource[],
-): Promise<ReadonlyMap<string, TensorEntry>> {
+async function openShards(folder: ModelFolder, index: WeightIndex, sources: ByteSource[]): Promise<Weights> {
   const present = new Set(folder.files);
   for (const file of index.files) {
     if (present.has(file)) continue;
@@ -158,12 +176,12 @@ async function openShards(
     );
   }
   const tensors = new Map<string, TensorEntry>();
-  const leftOut = new Set<string>();
+  const leftOut = new Map<string, string>();
   for (const file of index.files) {
     const source = await folder.open(file);
     sources.push(source);
     const shard = await readSafetensorsFile(source);
-    for (const name of shard.leftOut) leftOut.add(name);
+    for (const [name, dtype] of shard.leftOut) leftOut.set(name, dtype);
     for (const [name, tensor] of shard.tensors) {
       const other = tensors.get(name);
       if (other !== undefined) {
@@ -176,12 +194,13 @@ async function openShards(
     }
   }
   for (const [name, file] of index.weightMap) {
-    const found = tensors.get(name)?.source.name ?? 'no file';
-    if (found === file || leftOut.has(name)) continue;
+    const found = tensors.get(name)?.source.name;
+    // One that no file has is only missed when the model needs it.
+    if (found === file || found === undefined) continue;
     throw new FormatError(
       `${INDEX}: tensor ${quoted(name)}: expected it in ${file}, found it in ${found}. ` +
         'The files belong to different models; fetch them again.',
     );
   }
-  return tensors;
+  return { tensors, leftOut };
 }

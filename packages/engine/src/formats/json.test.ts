@@ -16,14 +16,14 @@ test('parses what JSON.parse parses', () => {
   assert.deepEqual(parseJsonObject('c.json', bytesOf('\ufeff{"a":1}')), { a: 1 });
 });
 
-test('reads a bare Infinity, as Python writes it, in the spelling that JSON has for it', () => {
+test('reads Infinity and NaN, as Python writes them, in the spelling that JSON has for them', () => {
   const infinity = { __float__: 'Infinity' };
-  const text = '{"a": [0.0, Infinity], "Infinity": "Infinity", "b": -Infinity, "c": [Infinity,Infinity]}';
+  const text = '{"a": [0.0, Infinity], "Infinity": "Infinity", "b": -Infinity, "c": [Infinity,NaN]}';
   assert.deepEqual(parseJsonObject('c.json', bytesOf(text)), {
     a: [0, infinity],
     Infinity: 'Infinity',
     b: { __float__: '-Infinity' },
-    c: [infinity, infinity],
+    c: [infinity, { __float__: 'NaN' }],
   });
 });
 
@@ -31,12 +31,14 @@ const broken: [string, RegExp][] = [
   ['{"a": Infinity1}', /column 15 .*expected ',' or '}', found "1}"/],
   ['{"a": Infinit}', /expected a JSON value/],
   ['{Infinity: 1}', /a key in quotes/],
-  ['', /line 1, column 1 \(position 0\): expected a JSON value, found the end of the file/],
+  ['', /expected a JSON file, found an empty file/],
+  [' ', /line 1, column 2 \(position 1\): expected a JSON value, found the end of the file/],
   ['{"a": 1,\n "b" 2}', /line 2, column 6 \(position 14\): expected ':', found "2}"/],
   ['{"a": 1,}', /column 9 .*expected a key in quotes/],
   ['{"a": 1', /expected ',' or '}', found the end/],
   ['{"a": [1 2]}', /expected ',' or ']'/],
-  ['{"a": NaN}', /expected a JSON value, found "NaN}"/],
+  ['{"a": -NaN}', /expected a JSON value, found "-NaN}"/],
+  ['{"a": NaNa}', /expected ',' or '}', found "a}"/],
   ['{"a": 01}', /expected ',' or '}'/],
   ['{"a": +1}', /expected a JSON value/],
   ['{"a": "x\ny"}', /control characters/],
@@ -66,6 +68,11 @@ for (const [text, message] of broken) {
     if (!beyondJson) assert.throws(() => JSON.parse(text), 'only what JSON refuses is refused as bad JSON');
   });
 }
+
+test('the last of two equal keys counts where Python reads the file too', () => {
+  const text = bytesOf('{"a": 1, "\\u0061": 2, "b": 3}');
+  assert.deepEqual(parseJsonObject('config.json', text, { repeatedKeys: 'last' }), { a: 2, b: 3 });
+});
 
 test('refuses bytes that are not UTF-8 and files that are too large', async () => {
   assert.throws(

@@ -2,38 +2,49 @@
 // the fault is, it keeps the last of two equal keys silently, and it accepts any depth, on which later
 // recursion would fail. So the text is checked first, in one pass, by the grammar of RFC 8259.
 //
-// One word beyond it is read: published config.json files of Nemotron-H and Mamba-2 hold a bare Infinity, as
-// Python writes it. It becomes what transformers 5 writes instead, {"__float__": "Infinity"}, so that it means
-// nothing where a number is expected, and JSON.stringify keeps it.
+// Three words beyond it are read: Python writes bare Infinity, -Infinity and NaN (config.json of Nemotron-H and
+// Mamba-2). Each becomes what transformers 5 writes instead, {"__float__": "Infinity"}, so that it means nothing
+// where a number is expected, and JSON.stringify keeps it.
 
 import { FormatError } from '../errors.ts';
 import { readAll } from './byte-source.ts';
+import { impostor } from './impostors.ts';
 import type { ByteSource, JsonObject, JsonValue } from './types.ts';
 
-export interface JsonLimits {
-  readonly maxBytes: number;
-  /** Objects and arrays within each other. */
+export interface JsonRules {
+  /** Objects and arrays within each other. Default: 64. */
   readonly maxDepth?: number;
+  /**
+   * A key that an object has twice: refused (default), or its last value counts, as in Python, for files that
+   * people write.
+   */
+  readonly repeatedKeys?: 'refused' | 'last';
 }
 
 const DEFAULT_DEPTH = 64;
 
 /** Reads and parses a whole file that must hold one JSON object. Throws FormatError with line and column. */
-export async function readJsonObject(source: ByteSource, limits: JsonLimits): Promise<JsonObject> {
-  return parseJsonObject(source.name, await readAll(source, limits.maxBytes), limits.maxDepth);
+export async function readJsonObject(
+  source: ByteSource,
+  { maxBytes, ...rules }: JsonRules & { readonly maxBytes: number },
+): Promise<JsonObject> {
+  return parseJsonObject(source.name, await readAll(source, maxBytes), rules);
 }
 
-export function parseJsonObject(name: string, bytes: Uint8Array, maxDepth = DEFAULT_DEPTH): JsonObject {
+/** Throws FormatError: where the text breaks the grammar, or what the file is instead. */
+export function parseJsonObject(name: string, bytes: Uint8Array, rules: JsonRules = {}): JsonObject {
   const text = decodeUtf8(name, bytes);
-  const check = new JsonCheck(text, maxDepth);
+  const check = new JsonCheck(text, rules);
   const problem = check.run();
   if (problem !== null) {
+    const other = impostor(name, 'a JSON file', bytes, bytes.byteLength);
+    if (other) throw other;
     throw new FormatError(
       `${name}: ${describePosition(text, problem.at)}: expected ${problem.expected}, ` +
-        `found ${describeFound(text, problem.at)}. The file is damaged; fetch it again.`,
+        `found ${describeFound(text, problem.at)}. Mend the text there, or fetch the file again.`,
     );
   }
-  const value: unknown = JSON.parse(withWords(text, check.infinities));
+  const value: unknown = JSON.parse(withWords(text, check.words));
   if (isJsonObject(value as JsonValue)) return value as JsonObject;
   throw new FormatError(
     `${name}: expected a JSON object, found another value. This is not a file of the expected kind.`,
@@ -49,22 +60,23 @@ export function decodeUtf8(name: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new FormatError(
-      `${name}: expected text in UTF-8, found other bytes. The file is damaged; fetch it again.`,
-      {
-        cause,
-      },
+    throw (
+      impostor(name, 'text in UTF-8', bytes, bytes.byteLength) ??
+      new FormatError(
+        `${name}: expected text in UTF-8, found other bytes. Save it in UTF-8, or fetch it again.`,
+        { cause },
+      )
     );
   }
 }
 
-const INFINITY = /-?Infinity/y;
+const WORD = /-?Infinity|NaN/y;
 
-function withWords(text: string, infinities: readonly number[]): string {
+function withWords(text: string, words: readonly number[]): string {
   let [result, end] = ['', 0];
-  for (const at of infinities) {
-    INFINITY.lastIndex = at;
-    const [word] = INFINITY.exec(text)!;
+  for (const at of words) {
+    WORD.lastIndex = at;
+    const [word] = WORD.exec(text)!;
     result += `${text.slice(end, at)}{"__float__":"${word}"}`;
     end = at + word.length;
   }
@@ -95,16 +107,18 @@ const BACKSLASH = 0x5c;
 
 /** A validating pass over JSON text; recursion is bounded by maxDepth. */
 class JsonCheck {
-  /** Where a bare Infinity stands. */
-  readonly infinities: number[] = [];
+  /** Where the words of Python stand. */
+  readonly words: number[] = [];
   readonly #text: string;
   readonly #maxDepth: number;
+  readonly #once: boolean;
   #at = 0;
   #problem: JsonProblem | null = null;
 
-  constructor(text: string, maxDepth: number) {
+  constructor(text: string, { maxDepth = DEFAULT_DEPTH, repeatedKeys = 'refused' }: JsonRules) {
     this.#text = text;
     this.#maxDepth = maxDepth;
+    this.#once = repeatedKeys === 'refused';
   }
 
   run(): JsonProblem | null {
@@ -157,7 +171,7 @@ class JsonCheck {
       const key = this.#text.slice(start, this.#at);
       // Escapes can spell one key in two ways.
       const name = key.includes('\\') ? (JSON.parse(key) as string) : key.slice(1, -1);
-      if (keys.has(name)) return this.#fail('every key once', start);
+      if (this.#once && keys.has(name)) return this.#fail('every key once', start);
       keys.add(name);
       if (!this.#take(':')) return this.#fail("':'");
       if (!this.#value(depth)) return false;
@@ -200,10 +214,10 @@ class JsonCheck {
   }
 
   #literal(): boolean {
-    INFINITY.lastIndex = this.#at;
-    if (INFINITY.test(this.#text)) {
-      this.infinities.push(this.#at);
-      this.#at = INFINITY.lastIndex;
+    WORD.lastIndex = this.#at;
+    if (WORD.test(this.#text)) {
+      this.words.push(this.#at);
+      this.#at = WORD.lastIndex;
       return true;
     }
     const pattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null/y;

@@ -14,11 +14,15 @@ export interface ModelFolder {
   open(fileName: string): Promise<ByteSource>;
 }
 
+/** Files that macOS leaves beside every other on some drives (AppleDouble) are not a model's. */
+export const isModelFile = (fileName: string): boolean => !fileName.startsWith('._');
+
 /** Files picked or dropped in a browser. Only the last part of each name counts. */
 export function blobFolder(files: readonly { readonly name: string; readonly blob: Blob }[]): ModelFolder {
   const byName = new Map<string, Blob>();
   for (const { name, blob } of files) {
     const plain = name.split(/[/\\]/).at(-1) ?? name;
+    if (!isModelFile(plain)) continue;
     if (byName.has(plain)) {
       throw new UsageError(
         `${plain}: expected every file once, found it twice. Pick the files of one model only.`,

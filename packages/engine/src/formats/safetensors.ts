@@ -5,6 +5,7 @@
 
 import { FormatError, UsageError } from '../errors.ts';
 import { quoted } from './gguf-types.ts';
+import { impostorIn } from './impostors.ts';
 import { isJsonObject, parseJsonObject } from './json.ts';
 import { checkOverlaps } from './overlaps.ts';
 import { byteLengthOf } from './tensor-types.ts';
@@ -22,41 +23,47 @@ const readable: ReadonlyMap<string, TensorType> = new Map([
 ]);
 
 /**
- * Bytes per element of dtypes that only ever hold buffers (position numbers, masks): checked, then left out.
+ * Bits per element of the other dtypes (the format's `Dtype`). Their tensors are buffers (position numbers,
+ * masks) or weights of a quantisation that is not read.
  */
-const skipped: ReadonlyMap<string, number> = new Map([
-  ['I64', 8],
-  ['BOOL', 1],
+const otherBits: ReadonlyMap<string, number> = new Map([
+  ...['F64', 'I64', 'U64', 'C64'].map((dtype) => [dtype, 64] as const),
+  ...['I32', 'U32'].map((dtype) => [dtype, 32] as const),
+  ...['I16', 'U16'].map((dtype) => [dtype, 16] as const),
+  ...['BOOL', 'I8', 'U8', 'F8_E4M3', 'F8_E5M2', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ'].map(
+    (dtype) => [dtype, 8] as const,
+  ),
+  ...['F6_E2M3', 'F6_E3M2'].map((dtype) => [dtype, 6] as const),
+  ['F4', 4],
 ]);
 
 /**
- * Reads the header. Tensors of I64 and BOOL are left out, since weights never have these types; any other
- * dtype than F32, F16 and BF16 throws, as leaving it out would look like a missing weight. Throws
+ * Reads the header. Tensors of other dtypes than F32, F16 and BF16 are left out: nobody may need them. Throws
  * FormatError.
  */
 export async function readSafetensors(source: ByteSource): Promise<Map<string, TensorEntry>> {
   return (await readSafetensorsFile(source)).tensors;
 }
 
-/** The same, with the names that were left out. */
+/** The same, with the dtypes of the tensors that were left out. */
 export async function readSafetensorsFile(
   source: ByteSource,
-): Promise<{ tensors: Map<string, TensorEntry>; leftOut: Set<string> }> {
+): Promise<{ tensors: Map<string, TensorEntry>; leftOut: Map<string, string> }> {
   const header = await readHeader(source);
   const dataStart = 8 + header.byteLength;
-  const json = parseJsonObject(`${source.name}: header`, header, 4);
+  const json = parseJsonObject(`${source.name}: header`, header, { maxDepth: 4 });
   const tensors = new Map<string, TensorEntry>();
-  const leftOut = new Set<string>();
+  const leftOut = new Map<string, string>();
   const all: TensorEntry[] = [];
   for (const [name, value] of Object.entries(json)) {
     if (name === '__metadata__') {
       checkMetadata(source.name, value);
       continue;
     }
-    const { entry, keep } = readEntry(source, name, value, dataStart);
+    const { entry, unread } = readEntry(source, name, value, dataStart);
     all.push(entry);
-    if (keep) tensors.set(name, entry);
-    else leftOut.add(name);
+    if (unread === null) tensors.set(name, entry);
+    else leftOut.set(name, unread);
   }
   checkOverlaps(source.name, all);
   const indexed = all.reduce((sum, { byteLength }) => sum + byteLength, 0);
@@ -70,17 +77,21 @@ export async function readSafetensorsFile(
 }
 
 async function readHeader(source: ByteSource): Promise<Uint8Array> {
-  const fail = (found: string): never => {
-    throw new FormatError(
-      `${source.name}: header length: expected one inside the file (${source.byteLength} bytes) and of at most ` +
-        `${MAX_HEADER} bytes, found ${found}. ${DAMAGED}`,
+  const fail = async (found: string): Promise<never> => {
+    throw (
+      (await impostorIn(source, 'a safetensors file')) ??
+      new FormatError(
+        `${source.name}: header length: expected one inside the file (${source.byteLength} bytes) and of at most ` +
+          `${MAX_HEADER} bytes, found ${found}. ${DAMAGED}`,
+      )
     );
   };
   if (source.byteLength < 8) return fail('a file shorter than 8 bytes');
   const prefix = new Uint8Array(8);
   await source.read(0, prefix);
   const length = new DataView(prefix.buffer).getBigUint64(0, true);
-  if (length > BigInt(Math.min(MAX_HEADER, source.byteLength - 8))) return fail(`${length}`);
+  // The shortest header is {}.
+  if (length < 2n || length > BigInt(Math.min(MAX_HEADER, source.byteLength - 8))) return fail(`${length}`);
   const header = new Uint8Array(Number(length));
   await source.read(8, header);
   return header;
@@ -98,7 +109,7 @@ function readEntry(
   name: string,
   value: JsonValue,
   dataStart: number,
-): { entry: TensorEntry; keep: boolean } {
+): { entry: TensorEntry; unread: string | null } {
   const fail = (expected: string, found: string, remedy = DAMAGED): never => {
     throw new FormatError(
       `${source.name}: tensor ${quoted(name)}: expected ${expected}, found ${found}. ${remedy}`,
@@ -110,16 +121,15 @@ function readEntry(
   if (!isSizes(shape)) return fail('a shape of whole numbers', describe(shape));
   if (!isSizes(range) || range.length !== 2)
     return fail('two whole numbers in data_offsets', describe(range));
-  const type = readable.get(`${dtype}`);
-  const skippedBytes = skipped.get(`${dtype}`);
-  if (typeof dtype !== 'string' || (type === undefined && skippedBytes === undefined)) {
-    return fail('a dtype of F32, F16 or BF16', describe(dtype), 'Convert the checkpoint to one of these.');
-  }
-  const elements = shape.reduce((product, size) => product * size, 1);
+  if (typeof dtype !== 'string') return fail('a dtype', describe(dtype));
+  const type = readable.get(dtype);
+  const bits = type === undefined ? otherBits.get(dtype) : 8 * byteLengthOf(type, 1);
   const [begin = 0, end = 0] = range;
-  const elementBytes = type === undefined ? (skippedBytes ?? 0) : byteLengthOf(type, 1);
-  if (end - begin !== elements * elementBytes) {
-    return fail(`${elements * elementBytes} bytes for ${dtype} [${shape.join(', ')}]`, `${end - begin}`);
+  const elements = shape.reduce((product, size) => product * size, 1);
+  // How many bytes a dtype of later years takes is not known.
+  const byteLength = bits === undefined ? Math.max(0, end - begin) : Math.ceil((elements * bits) / 8);
+  if (end - begin !== byteLength) {
+    return fail(`${byteLength} bytes for ${dtype} [${shape.join(', ')}]`, `${end - begin}`);
   }
   if (end > source.byteLength - dataStart) {
     return fail(`data inside the file of ${source.byteLength} bytes`, `its end at ${dataStart + end}`);
@@ -132,7 +142,7 @@ function readEntry(
     offset: dataStart + begin,
     byteLength: end - begin,
   };
-  return { entry, keep: type !== undefined };
+  return { entry, unread: type === undefined ? dtype : null };
 }
 
 function isSizes(value: JsonValue | undefined): value is number[] {

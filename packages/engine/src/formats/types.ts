@@ -92,6 +92,8 @@ interface OpenedFiles extends AsyncDisposable {
   readonly name: string;
   /** By name: type, shape and place; nothing is read yet. */
   readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** Tensors of formats that are not read, by name: what the file calls the format. */
+  readonly unreadTensors?: ReadonlyMap<string, string>;
   /** Closes the files. Also what `await using` does. */
   close(): Promise<void>;
 }

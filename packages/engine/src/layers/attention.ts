@@ -267,12 +267,18 @@ export function attentionFromGguf({
     sinks: shapeOf('attn_sinks.weight') !== undefined,
   };
 
+  /** A factor without a type is linear, under its older name too; both as llama.cpp reads them. */
   function ropeScaling(): RopeScaling | null {
     const key = (name: string) => `${arch}.rope.scaling.${name}`;
-    const type = c.text(key('type'), ['none', 'linear', 'yarn'], 'none');
-    if (shapeOf('rope_freqs.weight')) return { kind: 'tensor' };
-    if (type === 'none') return null;
-    const factor = c.number(key('factor'), 1e-3, 1e6);
+    const older = `${arch}.rope.scale_linear`;
+    const field = [key('factor'), older].find((name) => c.has(name) && c.raw(name) !== 0);
+    const type = c.text(key('type'), ['none', 'linear', 'yarn'], field === undefined ? 'none' : 'linear');
+    if (type === 'none') return shapeOf('rope_freqs.weight') ? { kind: 'tensor' } : null;
+    if (field === undefined)
+      return c.fail(key('factor'), `a number, as rope.scaling.type ${type} needs it`, c.raw(key('factor')));
+    const factor = c.number(field, 1e-3, 1e6);
+    if (type === 'linear' && factor === 1) return shapeOf('rope_freqs.weight') ? { kind: 'tensor' } : null;
+    if (shapeOf('rope_freqs.weight')) c.fail(key('type'), 'none beside a tensor rope_freqs.weight', type);
     if (type === 'linear') return { kind: 'linear', factor };
     c.refuse({ [key('yarn_ext_factor')]: [1], [key('yarn_log_multiplier')]: [0], [key('attn_factor')]: [1] });
     return {

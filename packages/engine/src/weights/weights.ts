@@ -28,6 +28,7 @@ import {
 } from '../formats/rows.ts';
 import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { Checkpoint, TensorEntry, TensorType } from '../formats/types.ts';
+import { refuseUnread } from '../formats/unread-tensors.ts';
 import { sizeOf } from '../layers/arrange.ts';
 import { type LayerKind, layerOf, type PartSpec } from '../layers/index.ts';
 import { type DerivedVector, type LayerTensor, matrix, vector } from '../layers/layer.ts';
@@ -168,6 +169,7 @@ function findOne(
     if (checkpoint.tensors.has(tensor)) return [oneTensor(checkpoint, name, tensor, spec, weight)];
   }
   const candidates = names.map((name) => withLayer(name, weight.layer));
+  for (const name of candidates) refuseUnread(checkpoint, name.replace(/\bE\b/, '0'));
   throw new ModelError(
     `${checkpoint.name}: tensor ${candidates.join(' or ') || weight.role}: expected one of shape [${weight.shape.join(', ')}], found none. ` +
       'The file is incomplete, or its configuration describes another model.',
@@ -203,6 +205,7 @@ function needRows(
 
 function need(checkpoint: Checkpoint, name: string, shape: readonly number[]): TensorEntry {
   const tensor = checkpoint.tensors.get(name);
+  if (!tensor) refuseUnread(checkpoint, name);
   // conv1d weights are [d, 1, k] in Hugging Face files; a dimension of 1 never changes the bytes.
   const squeeze = (dims: readonly number[]) => dims.filter((d) => d !== 1).join(', ');
   if (!tensor || squeeze(tensor.shape) !== squeeze(shape)) {

@@ -1,7 +1,9 @@
 // All families. To add one: a file here, and a line below (see CONTRIBUTING.md).
 import { ModelError } from '../../errors.ts';
 import { ConfigReader, shownValue } from '../../formats/config-reader.ts';
-import type { Checkpoint } from '../../formats/types.ts';
+import { isJsonObject } from '../../formats/json.ts';
+import type { Checkpoint, JsonObject } from '../../formats/types.ts';
+import { refuseUnread } from '../../formats/unread-tensors.ts';
 import type { Family } from '../family.ts';
 import { GGUF_KEYS, HUGGING_FACE_FIELDS, ROPE_FIELDS } from '../number-fields.ts';
 import type { ModelSpec } from '../spec.ts';
@@ -62,6 +64,8 @@ export function readSpec(checkpoint: Checkpoint): ReadSpec {
         type,
         FAMILIES.flatMap((f) => f.huggingFaceTypes),
       );
+    config.kind = `model_type ${type}`;
+    refuseQuantized(checkpoint.name, checkpoint.config);
     const spec = family.fromHuggingFace(config);
     config.refuseUnread(HUGGING_FACE_FIELDS);
     if (config.hasRead('rope_theta')) config.refuseUnread(ROPE_FIELDS);
@@ -81,11 +85,38 @@ export function readSpec(checkpoint: Checkpoint): ReadSpec {
       FAMILIES.flatMap((f) => f.gguf.map((form) => form.architecture)),
     );
   const config = ConfigReader.ofMetadata(checkpoint.name, checkpoint.metadata);
-  const spec = family.fromGguf(config, architecture, (name) => checkpoint.tensors.get(name)?.shape);
+  config.kind = `general.architecture ${architecture}`;
+  const spec = family.fromGguf(config, architecture, (name) => {
+    refuseUnread(checkpoint, name);
+    return checkpoint.tensors.get(name)?.shape;
+  });
   config.refuseUnread(
     Object.fromEntries(Object.entries(GGUF_KEYS).map(([key, values]) => [`${architecture}.${key}`, values])),
   );
   return { family, spec, defaults: config.defaults };
+}
+
+/**
+ * Weights of another quantisation than GGUF's are refused by its name. A configuration of bitsandbytes with
+ * neither 8 nor 4 bits only says how the model was loaded once.
+ */
+function refuseQuantized(name: string, config: JsonObject): void {
+  const field = ['quantization_config', 'quantization', 'compression_config'].find((key) =>
+    isJsonObject(config[key]),
+  );
+  const found = field === undefined ? undefined : config[field];
+  if (field === undefined || !isJsonObject(found) || !Object.keys(found).length) return;
+  const method = found.quant_method ?? (field === 'quantization' ? 'mlx' : undefined);
+  const bits = found.load_in_4bit ? 4 : found.load_in_8bit ? 8 : (found.bits ?? found.w_bit);
+  if (method === 'bitsandbytes' && !found.load_in_4bit && !found.load_in_8bit) return;
+  const what = [
+    method ?? shownValue(found),
+    ...(bits === undefined ? [] : [`${shownValue(bits)} bits`]),
+  ].join(', ');
+  throw new ModelError(
+    `${name}/config.json: ${field}: expected weights in F32, F16 or BF16, found a quantisation that is not read ` +
+      `(${what}). Take the original model, or a GGUF file of it.`,
+  );
 }
 
 /** generation_config.json may list more end tokens than config.json. */
