@@ -23,6 +23,7 @@ const ROOMS = [
   'backends state', // who runs a plan; what a session carries
   'runtime', // the forward pass and its replays
   'weights', // a checkpoint's tensors and their places
+  'embed', // texts as vectors, documents by their answers
   'model', // models and sessions, as users see them
   'load-model', // from a name to a model
   'export', // models as files

@@ -1,8 +1,12 @@
 // @marimba/engine: runs hybrid language models in Node and in browsers. Start with `loadModel`. Public: changes follow
 // semantic versioning.
 
-export { type LayerSpec, layerStrip, type ModelSpec } from './architecture/spec.ts';
+export { type EncoderSpec, type LayerSpec, layerStrip, type ModelSpec } from './architecture/spec.ts';
 export type { ActivationPrecision } from './backends/backend.ts';
+export type { Embedding, EmbedInput, EmbedOptions, EmbedProgress } from './embed/embed.ts';
+export type { Pooling } from './embed/pooling.ts';
+export type { RankedDocument, RerankOptions } from './embed/rerank.ts';
+export type { EmbeddingSettings } from './embed/settings.ts';
 export {
   type ErrorCode,
   type ErrorDetails,

@@ -5,6 +5,7 @@ import { readSpec } from './architecture/families/index.ts';
 import type { ActivationPrecision, Backend } from './backends/backend.ts';
 import { ReferenceBackend } from './backends/reference/backend.ts';
 import { WasmBackend } from './backends/wasm/backend.ts';
+import { readEmbeddingRules } from './embed/settings.ts';
 import { UsageError } from './errors.ts';
 import { ConfigReader } from './formats/config-reader.ts';
 import type { Checkpoint } from './formats/types.ts';
@@ -136,6 +137,7 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
     await nextTurn();
     const { tokenizer, chatTemplate } = await readText(checkpoint, spec);
     const vocabularyMs = vocabularyLap();
+    const embedding = await readEmbeddingRules(checkpoint, spec);
     const mark = await fingerprint(checkpoint, spec, weights.list);
     const weightsMs = await loading;
     await runtime.install();
@@ -148,6 +150,7 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
       chatTemplate,
       fingerprint: mark,
       recommended: recommendedOptions(checkpoint),
+      embedding,
       contextLength: options.contextLength ?? spec.contextLength,
       prefixCacheBytes: options.prefixCacheBytes ?? 256 * 2 ** 20,
       loadTimes: { openMs, threadsMs, weightsMs, vocabularyMs },

@@ -19,6 +19,7 @@ const characters: Tokenizer = {
   special: { bos: null, eos: [FIRST_MARKER + 1], unknown: null, pad: null },
   addBos: false,
   addEos: false,
+  frame: { before: [], after: [] },
   notes: [],
   encode(text, { specialTokens } = {}) {
     const tokens: number[] = [];
@@ -49,7 +50,7 @@ const TEN: GenerateOptions = {
 let model: Model;
 before(async () => {
   const loaded = await sharedModel(modelFolder('jamba-moe'), { threads: 1, prefixCacheBytes: 0 });
-  const { name, spec, weights, runtime, fingerprint, contextLength } = coreOf(loaded);
+  const { name, spec, weights, runtime, fingerprint, embedding, contextLength } = coreOf(loaded);
   const tokens = { bos: null, eos: null, unknown: null, pad: null };
   model = new Model({
     name,
@@ -60,6 +61,7 @@ before(async () => {
     tokenizer: characters,
     chatTemplate: createChatTemplate(null, tokens, 'test'),
     recommended: {},
+    embedding,
     contextLength,
     prefixCacheBytes: 0,
     loadTimes: loaded.loadTimes,

@@ -217,6 +217,7 @@ function folderOf(
   return {
     name: 'folder',
     files: [...files.keys()],
+    modules: [],
     async open(fileName) {
       const file = files.get(fileName);
       if (file === undefined) throw new FormatError(`${fileName}: no such file`);

@@ -255,7 +255,13 @@ const ROWS: readonly Row[] = [
 
 /** What readSpec looks at. */
 function checkpointOf({ name, config }: Row): HuggingFaceCheckpoint {
-  return { kind: 'huggingface', name, config, generationConfig: null } as unknown as HuggingFaceCheckpoint;
+  return {
+    kind: 'huggingface',
+    name,
+    config,
+    generationConfig: null,
+    tensors: new Map(),
+  } as unknown as HuggingFaceCheckpoint;
 }
 
 describe('bytes that a session of a released model carries', () => {

@@ -38,6 +38,22 @@ export const GGUF_NAMES: TensorNames = {
   ...Object.assign({}, ...Object.values(LAYERS).map((layer) => layer.ggufNames)),
 };
 
+/** The same for models that were saved without what stands on top of them: names without the leading `model.`. */
+export const bareNames = (names: TensorNames): TensorNames =>
+  Object.fromEntries(
+    Object.entries(names).map(([role, list]) => [role, list.map((name) => bareName(name))]),
+  ) as TensorNames;
+
+const bareName = (name: TensorName): TensorName =>
+  typeof name === 'string'
+    ? name.replace(/^model\./, '')
+    : { ...name, tensor: name.tensor.replace(/^model\./, '') };
+
+/** Whether a checkpoint calls its weights so: by the embedding, which every model has. */
+export const hasBareNames = (names: TensorNames, has: (tensor: string) => boolean): boolean =>
+  !!names.embedding?.every((name) => !has(withLayer(name, -1))) &&
+  !!bareNames(names).embedding?.some((name) => has(withLayer(name, -1)));
+
 /** The name of a tensor, with its layer. */
 export const withLayer = (name: TensorName, layer: number): string =>
   (typeof name === 'string' ? name : name.tensor).replace(/\bN\b/, `${layer}`);

@@ -30,6 +30,10 @@ export interface ModelSpec {
   readonly normEpsilon: number;
   /** The output head reuses the embedding matrix. */
   readonly tiedHead: boolean;
+  /** Has no head, so gives hidden states and no logits (encoders, embedders without their head). */
+  readonly headless?: true | undefined;
+  /** How an encoder differs from models that read from left to right; absent in those. */
+  readonly encoder?: EncoderSpec | undefined;
   /** Embeddings are multiplied by this (Gemma: sqrt(hiddenSize)). */
   readonly embeddingScale: number;
   /** What layers add to the residual stream is multiplied by this (Granite). */
@@ -54,6 +58,14 @@ export interface ModelSpec {
   readonly weightScales?: WeightScales | undefined;
   /** From the embedding to the head. */
   readonly layers: readonly LayerSpec[];
+}
+
+/** What an encoder does before its layers. */
+export interface EncoderSpec {
+  /** Rows of the table of learned positions; null for none. */
+  readonly positions: number | null;
+  /** Rows of the table of token types, of which the first is added; 0 for none. */
+  readonly tokenTypes: number;
 }
 
 /** Of models that scale nothing and whose norms multiply by their weights alone. */

@@ -8,6 +8,7 @@ import { isGgufName, openFolder, openGguf } from './checkpoint.ts';
 import { openHuggingFace } from './huggingface-folder.ts';
 import { impostorIn } from './impostors.ts';
 import { isModelFile, type ModelFolder } from './model-folder.ts';
+import { MODULE_FILE, MODULE_FOLDER } from './sentence-files.ts';
 import type { Checkpoint } from './types.ts';
 
 /** Throws FormatError, also when there is nothing at the path. */
@@ -33,11 +34,18 @@ async function isFolder(path: string): Promise<boolean> {
   }
 }
 
-/** The files directly inside a folder of the disk. */
+/** The files directly inside a folder of the disk, and those of its modules. */
 export async function diskFolder(path: string): Promise<ModelFolder> {
+  const files = (await readdir(path)).filter(isModelFile);
+  const modules: string[] = [];
+  for (const name of files.filter((file) => MODULE_FOLDER.test(file))) {
+    const inside = await readdir(join(path, name)).catch(() => []);
+    modules.push(...inside.map((file) => `${name}/${file}`).filter((file) => MODULE_FILE.test(file)));
+  }
   return {
     name: basename(path) || path,
-    files: (await readdir(path)).filter(isModelFile),
+    files,
+    modules,
     open: (fileName) => fileSource(join(path, fileName)),
   };
 }

@@ -4,9 +4,10 @@
 import { FormatError } from '../errors.ts';
 import { readAll } from './byte-source.ts';
 import { quoted } from './gguf-types.ts';
-import { decodeUtf8, isJsonObject, readJsonObject } from './json.ts';
+import { decodeUtf8, isJsonObject, readJsonObject, readJsonValue } from './json.ts';
 import { checkPlainName, type ModelFolder, missingFile } from './model-folder.ts';
 import { readSafetensorsFile } from './safetensors.ts';
+import { readSentenceFiles } from './sentence-files.ts';
 import type { ByteSource, HuggingFaceCheckpoint, JsonObject, TensorEntry } from './types.ts';
 
 const MIB = 2 ** 20;
@@ -47,6 +48,16 @@ export async function openHuggingFace(folder: ModelFolder, weights?: string): Pr
       tokenizerConfig,
       chatTemplate: async () =>
         (await readText(folder, 'chat_template.jinja', MAX_TEMPLATE)) ?? templateOf(await tokenizerConfig()),
+      sentenceFiles: () =>
+        readSentenceFiles({
+          json: (path) => withFile(folder, path, (source) => readJsonValue(source, { maxBytes: MAX_CONFIG })),
+          tensors: async (path) => {
+            if (!isInside(folder, path)) return null;
+            const source = await folder.open(path);
+            sources.push(source);
+            return (await readSafetensorsFile(source)).tensors;
+          },
+        }),
       close,
       [Symbol.asyncDispose]: close,
     };
@@ -62,7 +73,7 @@ async function withFile<T>(
   fileName: string,
   read: (source: ByteSource) => Promise<T>,
 ): Promise<T | null> {
-  if (!folder.files.includes(fileName)) return null;
+  if (!isInside(folder, fileName)) return null;
   const source = await folder.open(fileName);
   try {
     return await read(source);
@@ -70,6 +81,9 @@ async function withFile<T>(
     await source.close();
   }
 }
+
+const isInside = ({ files, modules }: ModelFolder, path: string): boolean =>
+  files.includes(path) || modules.includes(path);
 
 function readJson(folder: ModelFolder, fileName: string, maxBytes: number): Promise<JsonObject | null> {
   return withFile(folder, fileName, (source) => readJsonObject(source, { maxBytes, repeatedKeys: 'last' }));

@@ -31,8 +31,24 @@ export async function readJsonObject(
   return parseJsonObject(source.name, await readAll(source, maxBytes), rules);
 }
 
+/** Reads and parses a whole file that holds JSON of any kind. Throws FormatError with line and column. */
+export async function readJsonValue(
+  source: ByteSource,
+  { maxBytes, ...rules }: JsonRules & { readonly maxBytes: number },
+): Promise<JsonValue> {
+  return parseJson(source.name, await readAll(source, maxBytes), rules);
+}
+
 /** Throws FormatError: where the text breaks the grammar, or what the file is instead. */
 export function parseJsonObject(name: string, bytes: Uint8Array, rules: JsonRules = {}): JsonObject {
+  const value = parseJson(name, bytes, rules);
+  if (isJsonObject(value)) return value;
+  throw new FormatError(
+    `${name}: expected a JSON object, found another value. This is not a file of the expected kind.`,
+  );
+}
+
+function parseJson(name: string, bytes: Uint8Array, rules: JsonRules): JsonValue {
   const text = decodeUtf8(name, bytes);
   const check = new JsonCheck(text, rules);
   const problem = check.run();
@@ -44,11 +60,7 @@ export function parseJsonObject(name: string, bytes: Uint8Array, rules: JsonRule
         `found ${describeFound(text, problem.at)}. Mend the text there, or fetch the file again.`,
     );
   }
-  const value: unknown = JSON.parse(withWords(text, check.words));
-  if (isJsonObject(value as JsonValue)) return value as JsonObject;
-  throw new FormatError(
-    `${name}: expected a JSON object, found another value. This is not a file of the expected kind.`,
-  );
+  return JSON.parse(withWords(text, check.words)) as JsonValue;
 }
 
 export function isJsonObject(value: JsonValue | undefined): value is JsonObject {

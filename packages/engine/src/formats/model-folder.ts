@@ -4,6 +4,7 @@
 import { FormatError, UsageError } from '../errors.ts';
 import { blobSource } from './byte-source.ts';
 import { quoted } from './gguf-types.ts';
+import { MODULE_FILE } from './sentence-files.ts';
 import type { ByteSource } from './types.ts';
 
 export interface ModelFolder {
@@ -11,18 +12,25 @@ export interface ModelFolder {
   readonly name: string;
   /** Plain names of the files directly inside. */
   readonly files: readonly string[];
+  /** Paths of the files of sentence-transformers' modules, such as 1_Pooling/config.json. */
+  readonly modules: readonly string[];
   open(fileName: string): Promise<ByteSource>;
 }
 
 /** Files that macOS leaves beside every other on some drives (AppleDouble) are not a model's. */
 export const isModelFile = (fileName: string): boolean => !fileName.startsWith('._');
 
-/** Files picked or dropped in a browser. Only the last part of each name counts. */
+/**
+ * Files picked or dropped in a browser. Only the last part of each name counts, except of files in folders of
+ * modules.
+ */
 export function blobFolder(files: readonly { readonly name: string; readonly blob: Blob }[]): ModelFolder {
   const byName = new Map<string, Blob>();
   for (const { name, blob } of files) {
-    const plain = name.split(/[/\\]/).at(-1) ?? name;
-    if (!isModelFile(plain)) continue;
+    const parts = name.split(/[/\\]/);
+    const inModule = parts.slice(-2).join('/');
+    const plain = MODULE_FILE.test(inModule) ? inModule : (parts.at(-1) ?? name);
+    if (!isModelFile(parts.at(-1) ?? name)) continue;
     if (byName.has(plain)) {
       throw new UsageError(
         `${plain}: expected every file once, found it twice. Pick the files of one model only.`,
@@ -33,7 +41,8 @@ export function blobFolder(files: readonly { readonly name: string; readonly blo
   const [first = 'no files'] = byName.keys();
   return {
     name: byName.size === 1 ? first : `${byName.size} files`,
-    files: [...byName.keys()],
+    files: [...byName.keys()].filter((name) => !name.includes('/')),
+    modules: [...byName.keys()].filter((name) => name.includes('/')),
     async open(fileName) {
       const blob = byName.get(fileName);
       if (blob === undefined) throw missingFile(fileName);

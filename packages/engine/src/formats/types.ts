@@ -124,4 +124,28 @@ export interface HuggingFaceCheckpoint extends OpenedFiles {
   tokenizerConfig(): Promise<JsonObject | null>;
   /** chat_template.jinja, or the template inside tokenizer_config.json. */
   chatTemplate(): Promise<string | null>;
+  /** What sentence-transformers writes beside a model; null when the folder has none of its files. */
+  sentenceFiles(): Promise<SentenceFiles | null>;
+}
+
+/** The files of sentence-transformers, by which a model turns texts into vectors. */
+export interface SentenceFiles {
+  /** What a text passes through, in order (modules.json). */
+  readonly modules: readonly SentenceModule[];
+  /** config_sentence_transformers.json: prompts; null when the folder has none. */
+  readonly settings: JsonObject | null;
+  /** sentence_bert_config.json: where texts are cut; null when the folder has none. */
+  readonly transformer: JsonObject | null;
+}
+
+/** One module of a sentence-transformers model. */
+export interface SentenceModule {
+  /** The class without its package: Transformer, Pooling, Dense, Normalize, StaticEmbedding. */
+  readonly type: string;
+  /** Its folder; empty for the model's own. */
+  readonly path: string;
+  /** config.json of its folder. */
+  readonly config: JsonObject | null;
+  /** Of model.safetensors in its folder. */
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
 }

@@ -16,6 +16,9 @@ export interface Choice {
 
 const CONFIGURATION =
   /^(config|generation_config|special_tokens_map|added_tokens|tokenizer[^/]*|chat_template)\.json$|^chat_template\.jinja$/;
+/** Files of sentence-transformers: how an embedder's texts begin, are pooled and projected. */
+const SENTENCE =
+  /^(modules|config_sentence_transformers|sentence_bert_config)\.json$|^\d{1,3}_\w{1,64}\/(config\.json|model\.safetensors)$/;
 const SHARD = /^(.+)-(\d{5})-of-(\d{5})\.(safetensors|gguf)$/i;
 /** Companions that are not the language model: vision projectors, calibration data. */
 const NOT_A_MODEL = /(^|\/)(mmproj|imatrix)|[-_.](mmproj|imatrix)[-_.]/i;
@@ -51,7 +54,8 @@ function chooseDefault(files: readonly HubFile[], reference: HubReference): Choi
   const weights = safetensors(files, reference);
   const configuration = files.filter((file) => CONFIGURATION.test(file.path));
   if (weights.length > 0 && configuration.some((file) => file.path === 'config.json')) {
-    return { kind: 'huggingface', files: [...configuration, ...weights], entry: null };
+    const sentence = files.filter((file) => SENTENCE.test(file.path));
+    return { kind: 'huggingface', files: [...configuration, ...sentence, ...weights], entry: null };
   }
   const groups = ggufGroups(files);
   for (const label of PREFERENCE) {

@@ -6,6 +6,7 @@
 // ModelCore.read → Runtime.step, and back the same way.
 
 import type { ModelSpec } from '../architecture/spec.ts';
+import type { EmbeddingRules } from '../embed/settings.ts';
 import { ModelError, UsageError } from '../errors.ts';
 import type { JsonObject } from '../formats/types.ts';
 import { checkPrompt, generate, type ReadySession } from '../generate/generate.ts';
@@ -59,6 +60,7 @@ export interface CoreParts {
   readonly tokenizer: Tokenizer | null;
   readonly chatTemplate: ChatTemplate | null;
   readonly recommended: SamplingOptions;
+  readonly embedding: EmbeddingRules;
   readonly contextLength: number;
   /** Memory for prefixes that sessions share; 0 for none. */
   readonly prefixCacheBytes: number;
@@ -79,6 +81,7 @@ export class ModelCore {
   readonly tokenizer: Tokenizer | null;
   readonly chatTemplate: ChatTemplate | null;
   readonly recommended: SamplingOptions;
+  readonly embedding: EmbeddingRules;
   readonly contextLength: number;
   readonly vocabularySize: number;
   /** Where generation ends: the configuration's end tokens and those that the tokenizer knows. */
@@ -96,6 +99,7 @@ export class ModelCore {
     this.tokenizer = parts.tokenizer;
     this.chatTemplate = parts.chatTemplate;
     this.recommended = parts.recommended;
+    this.embedding = parts.embedding;
     this.contextLength = parts.contextLength;
     this.vocabularySize = parts.spec.vocabularySize;
     this.endTokens = [...new Set([...parts.spec.endTokens, ...(parts.tokenizer?.special.eos ?? [])])];
@@ -270,6 +274,14 @@ export class ModelCore {
         `expected at most ${this.contextLength} tokens of context, found ${held + tokens.length}. ` +
           'Start a new session, or load the model with a longer contextLength.',
       );
+  }
+
+  /** Throws UsageError for models that give no logits. */
+  needHead(what: string): void {
+    const { name, spec } = this;
+    if (!spec.headless) return;
+    const kind = spec.encoder ? 'is an encoder' : 'has no output head';
+    throw new UsageError(`${name} ${kind}: it turns texts into vectors (model.embed) and has no ${what}`);
   }
 
   needTokenizer(): Tokenizer {

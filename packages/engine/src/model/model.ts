@@ -1,6 +1,9 @@
 // A loaded model: what `loadModel` returns. It makes sessions, and takes steps for any number of them.
 
 import type { LayerSpec, ModelSpec } from '../architecture/spec.ts';
+import { type Embedding, type EmbedInput, type EmbedOptions, embedTexts } from '../embed/embed.ts';
+import { type RankedDocument, type RerankOptions, rerankDocuments } from '../embed/rerank.ts';
+import type { EmbeddingSettings } from '../embed/settings.ts';
 import { UsageError } from '../errors.ts';
 import type { SamplingOptions } from '../generate/types.ts';
 import type { CacheType } from '../plan/cache-layout.ts';
@@ -150,6 +153,13 @@ export class Model implements AsyncDisposable {
     return this.#core.endTokens;
   }
 
+  /** How it turns texts into vectors, as its files say: the defaults of `embed`. */
+  get embedding(): EmbeddingSettings {
+    const { pooling, normalize, dimensions, maxTokens, prompts, defaultPrompt } = this.#core.embedding;
+    const most = Math.min(maxTokens, this.#core.contextLength);
+    return { pooling, normalize, dimensions, maxTokens: most, prompts, defaultPrompt };
+  }
+
   /** What it occupies now. */
   get memory(): ModelMemory {
     const { runtime, weights, prefixes } = this.#core;
@@ -187,6 +197,7 @@ export class Model implements AsyncDisposable {
   /** A session that holds nothing. Costs no memory before it reads. */
   createSession(): Session {
     this.#core.assertOpen();
+    this.#core.needHead('sessions');
     return new Session(this.#core, Timeline.empty(this.#core.runtime.createState()));
   }
 
@@ -221,6 +232,7 @@ export class Model implements AsyncDisposable {
    */
   createChat(options: ChatOptions = {}): Chat {
     checkChatOptions(options);
+    this.#core.needHead('conversations');
     this.#core.needTemplate();
     const { system, messages = [], tools = [], defaults = {} } = options;
     const opening = system === undefined ? [] : [{ role: 'system' as const, content: system }];
@@ -259,6 +271,36 @@ export class Model implements AsyncDisposable {
       into,
     }));
     return (await this.#core.step(reads, signal)).map((logits) => ({ logits }));
+  }
+
+  /**
+   * Turns texts into vectors: the last hidden states of each text, pooled as the model's files say, in the order
+   * of the texts. Texts share passes over the weights and nothing is padded; what is under way at a time is
+   * bounded. A vector does not depend on the texts beside it beyond rounding, nor on the number of threads.
+   * Throws UsageError for an option that cannot be meant, and where neither the files nor `pooling` say how.
+   *
+   * @example
+   * const [query, ...passages] = await model.embed([question, ...texts]);
+   */
+  embed(texts: string | readonly EmbedInput[], options: EmbedOptions = {}): Promise<Embedding[]> {
+    return embedTexts(this.#core, typeof texts === 'string' ? [texts] : texts, options);
+  }
+
+  /**
+   * Sorts documents by how well they answer a query, the best first: by the share of yes against no that a
+   * reranker gives as the next token (Qwen3-Reranker). Throws UsageError for a model without those tokens.
+   *
+   * @example
+   * const [best] = await model.rerank('Why do marimbas have resonators?', passages);
+   * console.log(passages[best.index], best.score);
+   */
+  async rerank(
+    query: string,
+    documents: readonly string[],
+    options: RerankOptions = {},
+  ): Promise<RankedDocument[]> {
+    this.#core.needHead('yes or no');
+    return rerankDocuments(this.#core, query, documents, options);
   }
 
   /**

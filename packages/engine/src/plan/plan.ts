@@ -5,6 +5,7 @@
 // the plan that `p` builds, and returns where its result will be.
 import { costOf, type Facts, type Numbers, type Op } from './ops/op.ts';
 import type {
+  HiddenOutput,
   Operand,
   Plan,
   PlanBuffer,
@@ -41,6 +42,7 @@ export class PlanBuilder {
   /** Codes of a value, valid until its buffer is written again. */
   readonly #codes = new Map<string, Value>();
   #headStart = -1;
+  #hidden: HiddenOutput | null = null;
   #label = '';
 
   constructor(traits: PlanTraits, options: PlanOptions = {}) {
@@ -99,6 +101,11 @@ export class PlanBuilder {
     this.#headStart = this.#ops.length;
   }
 
+  /** The last hidden state is in `value`: what follows needs no replay for those who want nothing else. */
+  markHidden(value: Value): void {
+    this.#hidden = { value, end: this.#ops.length };
+  }
+
   record<K extends string, F extends string>(
     op: Op<K, F>,
     { set, reads, writes, ...facts }: Recording,
@@ -119,7 +126,13 @@ export class PlanBuilder {
   }
 
   finish(logits: Value): Plan {
-    return { ops: this.#ops, buffers: this.#buffers, headStart: this.#headStart, logits };
+    return {
+      ops: this.#ops,
+      buffers: this.#buffers,
+      headStart: this.#headStart,
+      logits,
+      hidden: this.#hidden,
+    };
   }
 
   #buffer(set: RowSet, byteLength: (rows: number) => number): number {

@@ -70,6 +70,14 @@ export interface Plan {
   /** Ops from here on are the head, replayed for each batch of rows that wants logits. */
   readonly headStart: number;
   readonly logits: Value;
+  /** The last hidden state, after the final norm. */
+  readonly hidden?: HiddenOutput | null;
+}
+
+/** Ops of the head up to `end` compute `value`: a replay may stop there. */
+export interface HiddenOutput {
+  readonly value: Value;
+  readonly end: number;
 }
 
 export interface PlanOptions {

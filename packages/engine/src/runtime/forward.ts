@@ -26,6 +26,8 @@ export function forward(p: PlanBuilder, spec: ModelSpec, weights: PlacedWeights,
   const rows = gatherLogitRows(p, hidden); // [wanted, H]
   const finalNorm = weights.get(-1, 'finalNorm');
   const last = streamNorm(p, spec, rows, finalNorm, spec.logitScale); // [wanted, H]
+  p.markHidden(last);
+  if (spec.headless) return p.finish(last);
   const head = weights.get(-1, spec.tiedHead ? 'embedding' : 'head');
   return p.finish(linear(p, last, head)); // [wanted, vocabulary]
 }

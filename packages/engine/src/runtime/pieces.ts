@@ -12,10 +12,16 @@ export function logitRows({ tokens, logits }: Pick<Piece, 'tokens' | 'logits'>):
   return logits === 'all' ? tokens.length : Math.min(logits, tokens.length);
 }
 
+/** What a row of a step's result is: a score of each token, or the last hidden state after the final norm. */
+export type StepOutput = 'logits' | 'hidden';
+
 export interface Piece {
   readonly state: SessionState;
   readonly tokens: readonly number[];
+  /** Of which tokens a row is wanted. */
   readonly logits: LogitsWanted;
+  /** Default `logits`. */
+  readonly output?: StepOutput | undefined;
   /**
    * The tokens are a draft: their logits are wanted, and the state stays where it is until `accept` takes some
    * of them in. At most `draftRows` tokens.
@@ -31,6 +37,8 @@ export interface Piece {
    */
   readonly failed?: () => void;
 }
+
+export const outputOf = ({ output = 'logits' }: Piece): StepOutput => output;
 
 /** A submitted piece that is not finished. */
 export interface ActivePiece {

@@ -16,10 +16,12 @@ import {
   hasDrafts,
   isDraft,
   logitRows,
+  outputOf,
   type Piece,
   rowsOf,
   type Segment,
   type Share,
+  type StepOutput,
   Turns,
 } from './pieces.ts';
 import { type PlacedPlan, placePlan, type Scratch, scratchBytesOf } from './placed-plan.ts';
@@ -111,8 +113,8 @@ export class Runtime {
   }
 
   /**
-   * Feeds every piece's tokens to its session. Resolves to each piece's logits, [tokens][vocabulary]. Pieces
-   * of concurrent calls share passes over the weights; no result depends on the other pieces. Settles once
+   * Feeds every piece's tokens to its session. Resolves to each piece's rows, [tokens][vocabulary] of logits or
+   * [tokens][hidden size]. Pieces of concurrent calls share passes over the weights; no result depends on the other pieces. Settles once
    * none of these pieces is under way, also when it rejects.
    */
   async step(pieces: readonly Piece[], signal?: AbortSignal): Promise<(Float32Array | null)[]> {
@@ -142,7 +144,9 @@ export class Runtime {
       throw new Error(`draft: expected at most ${this.draftRows} tokens, found ${piece.tokens.length}`);
     const rows = logitRows(piece);
     const logits =
-      piece.logits === 'none' ? null : (piece.into ?? new Float32Array(rows * this.#spec.vocabularySize));
+      piece.logits === 'none'
+        ? null
+        : (piece.into ?? new Float32Array(rows * this.#rowSize(outputOf(piece))));
     return new Promise((resolve, reject) => {
       this.#active.push({
         piece,
@@ -277,48 +281,64 @@ export class Runtime {
     }
   }
 
-  /**
-   * Runs the plan for the step as written, then the head for the rows that want logits, and copies the logits
-   * out.
-   */
+  /** Runs the plan for the step as written, then the head for the rows that are wanted, and copies them out. */
   async #run(segments: readonly Segment[]): Promise<void> {
     const drafts = hasDrafts(segments) ? this.#drafts : null;
     const { plan, addressOf } = drafts?.placed ?? this.#placed;
     const start = drafts ? this.plan.ops.length : 0;
     const end = start + plan.ops.length;
     const headStart = start + plan.headStart;
-    const logits = addressOf(plan.logits.buffer);
-    const wanted = this.#wantedLogits(segments);
-    const first = wanted.slice(0, MAX_LOGIT_ROWS);
-    this.#step.writeLogitRows(first.map(({ row }) => row));
-    await this.backend.run(start, first.length ? end : headStart, this.#load(segments, first.length));
+    const outputs = {
+      logits: { end, value: plan.logits, size: this.#rowSize('logits') },
+      hidden: { ...plan.hidden!, end: start + plan.hidden!.end, size: this.#rowSize('hidden') },
+    };
+    const batches = this.#wantedRows(segments);
+    // The first batch runs on from the body: one wake-up less for each token that is decoded.
+    const [first] = batches;
+    this.#step.writeLogitRows(first?.rows.map(({ row }) => row) ?? []);
+    const stop = first ? outputs[first.output].end : headStart;
+    await this.backend.run(start, stop, this.#load(segments, first?.rows.length ?? 0));
     for (const { active, rowStart, count } of segments) {
       if (isDraft(active)) drafts!.hold(active.piece.state, rowStart, count);
       else active.piece.state.advance(count);
       active.consumed += count;
     }
-    this.#readLogits(first, logits);
-    for (let from = MAX_LOGIT_ROWS; from < wanted.length; from += MAX_LOGIT_ROWS) {
-      const batch = wanted.slice(from, from + MAX_LOGIT_ROWS);
-      this.#step.writeLogitRows(batch.map(({ row }) => row));
-      await this.backend.run(headStart, end, this.#load(segments, batch.length));
-      this.#readLogits(batch, logits);
+    for (const { output, rows } of batches) {
+      const { value, size, end } = outputs[output];
+      if (rows !== first!.rows) {
+        this.#step.writeLogitRows(rows.map(({ row }) => row));
+        await this.backend.run(headStart, end, this.#load(segments, rows.length));
+      }
+      // The final norm of models that scale their logits has the factor in it.
+      const factor = output === 'hidden' ? 1 / this.#spec.logitScale : 1;
+      this.#readRows(rows, addressOf(value.buffer), size, factor);
     }
   }
 
-  #wantedLogits(segments: readonly Segment[]): WantedLogits[] {
-    const wanted: WantedLogits[] = [];
+  /** What a replay of the head takes at a time: rows of one kind. */
+  #wantedRows(segments: readonly Segment[]): { output: StepOutput; rows: WantedRow[] }[] {
+    const wanted: Record<StepOutput, WantedRow[]> = { logits: [], hidden: [] };
     for (const { active, from, count, rowStart } of segments) {
-      const { firstLogit, logits } = active;
+      const { firstLogit, logits, piece } = active;
       if (!logits) continue;
+      const output = outputOf(piece);
       for (let i = Math.max(firstLogit, from); i < from + count; i++)
-        wanted.push({
+        wanted[output].push({
           row: rowStart + i - from,
           into: logits,
-          at: (i - firstLogit) * this.#spec.vocabularySize,
+          at: (i - firstLogit) * this.#rowSize(output),
         });
     }
-    return wanted;
+    return (['logits', 'hidden'] as const).flatMap((output) =>
+      Array.from({ length: Math.ceil(wanted[output].length / MAX_LOGIT_ROWS) }, (_, i) => ({
+        output,
+        rows: wanted[output].slice(i * MAX_LOGIT_ROWS, (i + 1) * MAX_LOGIT_ROWS),
+      })),
+    );
+  }
+
+  #rowSize(output: StepOutput): number {
+    return output === 'logits' ? this.#spec.vocabularySize : this.#spec.hiddenSize;
   }
 
   #load(segments: readonly Segment[], logitRows: number): StepLoad {
@@ -330,10 +350,12 @@ export class Runtime {
     return { rows, slots: rows * this.#topK, logitRows, depth };
   }
 
-  #readLogits(batch: readonly WantedLogits[], address: number): void {
+  #readRows(batch: readonly WantedRow[], address: number, size: number, factor: number): void {
     const { views } = this.backend.arena;
-    const size = this.#spec.vocabularySize;
-    batch.forEach(({ into, at }, i) => into.set(floatsAt(views, address + i * size * 4, size), at));
+    batch.forEach(({ into, at }, i) => {
+      into.set(floatsAt(views, address + i * size * 4, size), at);
+      if (factor !== 1) for (let j = at; j < at + size; j++) into[j] = into[j]! * factor;
+    });
   }
 
   #place(plan: Plan, rows: number): PlacedPlan {
@@ -345,8 +367,8 @@ export class Runtime {
   }
 }
 
-/** A row of the step whose logits go to `into`, from index `at`. */
-interface WantedLogits {
+/** A row of the step whose result goes to `into`, from index `at`. */
+interface WantedRow {
   readonly row: number;
   readonly into: Float32Array;
   readonly at: number;

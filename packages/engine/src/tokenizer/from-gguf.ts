@@ -179,6 +179,8 @@ function finish(
     const id = table.ids.get(text);
     if (id !== undefined && table.types[id] === CONTROL) eos.add(id);
   }
+  const ending = reader.token('eos_token_id', defaults.eos, size);
+  const addEos = reader.flag('add_eos_token', false);
   return assembleTokenizer({
     ...parts,
     texts: table.texts,
@@ -194,7 +196,8 @@ function finish(
     },
     prefix: bos === null ? [] : [bos],
     addBos: reader.flag('add_bos_token', defaults.addBos) && bos !== null,
-    addEos: reader.flag('add_eos_token', false),
+    suffix: addEos && ending !== null ? [ending] : [],
+    addEos,
   });
 }
 

@@ -19,6 +19,8 @@ interface Known {
 export interface Specials {
   readonly special: Tokenizer['special'];
   readonly prefix: readonly number[];
+  /** What the convention ends a whole text with. */
+  readonly suffix: readonly number[];
   readonly addBos: boolean;
   readonly addEos: boolean;
 }
@@ -53,6 +55,7 @@ export function resolveSpecials(known: Known, place: Place): Specials {
       pad,
     },
     prefix,
+    suffix: template?.after.length ? template.after : addEos ? [eos] : [],
     addBos,
     addEos,
   };

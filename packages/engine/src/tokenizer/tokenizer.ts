@@ -37,6 +37,8 @@ export interface TokenizerParts {
   readonly special: Tokenizer['special'];
   /** What goes in front of a prompt with `addBos`. */
   readonly prefix: readonly number[];
+  /** What ends a whole text, such as a document to embed. */
+  readonly suffix: readonly number[];
   readonly addBos: boolean;
   readonly addEos: boolean;
   readonly notes: readonly string[];
@@ -59,6 +61,7 @@ class VocabularyTokenizer implements Tokenizer {
   readonly special: Tokenizer['special'];
   readonly addBos: boolean;
   readonly addEos: boolean;
+  readonly frame: Tokenizer['frame'];
   readonly notes: readonly string[];
 
   constructor(parts: TokenizerParts) {
@@ -67,6 +70,7 @@ class VocabularyTokenizer implements Tokenizer {
     this.special = parts.special;
     this.addBos = parts.addBos;
     this.addEos = parts.addEos;
+    this.frame = { before: parts.addBos ? parts.prefix : [], after: parts.suffix };
     this.notes = parts.notes;
     this.#plain = this.#matchers(parts.added.filter((token) => !token.special));
     this.#parsing = this.#matchers(parts.added);

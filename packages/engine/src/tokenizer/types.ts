@@ -50,6 +50,11 @@ export interface Tokenizer {
   readonly addBos: boolean;
   /** The convention for training texts. `encode` never appends it: a prompt must stay open. */
   readonly addEos: boolean;
+  /**
+   * What the model's own convention puts around a whole text: [CLS] and [SEP], a begin token, the end token of
+   * embedders. `encode` adds the first part alone.
+   */
+  readonly frame: { readonly before: readonly number[]; readonly after: readonly number[] };
   /** Notes for the user, such as an unknown kind that was approximated; usually empty. */
   readonly notes: readonly string[];
   /**

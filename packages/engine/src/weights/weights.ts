@@ -3,6 +3,8 @@
 
 import type { Family } from '../architecture/family.ts';
 import {
+  bareNames,
+  hasBareNames,
   type NormRole,
   type Role,
   type TensorName,
@@ -78,7 +80,7 @@ export function neededWeights(spec: ModelSpec): NeededWeight[] {
     add(layer, 'norm', vector(role, [hiddenSize], { offsetNorm: true, initial: 'ones' }));
   add(-1, 'embedding', matrix('embedding', [vocabularySize, hiddenSize], { precision: 'atLeast6Bits' }));
   norm(-1, 'finalNorm');
-  if (!spec.tiedHead)
+  if (!spec.tiedHead && !spec.headless)
     add(-1, 'head', matrix('head', [vocabularySize, hiddenSize], { precision: 'atLeast6Bits' }));
   spec.layers.forEach(({ mixers, feedForward, norms = 'before' }, layer) => {
     const addParts = (parts: readonly PartSpec[], before: NormRole, after: NormRole) => {
@@ -126,7 +128,11 @@ function tableOf(
   checkpoint: Checkpoint,
   family: Family,
 ): { readonly names: TensorNames; readonly pairedQk?: boolean } {
-  if (checkpoint.kind === 'huggingface') return { names: family.huggingFaceNames };
+  if (checkpoint.kind === 'huggingface') {
+    const names = family.huggingFaceNames;
+    const bare = hasBareNames(names, (tensor) => checkpoint.tensors.has(tensor));
+    return { names: bare ? bareNames(names) : names };
+  }
   const architecture = checkpoint.metadata.get('general.architecture');
   return family.gguf.find((form) => form.architecture === architecture) ?? { names: {} };
 }

@@ -14,6 +14,7 @@ export function specOfConfig(name: string, config: JsonObject): ReadSpec {
     tokenizerJson: none,
     tokenizerConfig: none,
     chatTemplate: none,
+    sentenceFiles: none,
     close: async () => {},
     [Symbol.asyncDispose]: async () => {},
   };

@@ -80,6 +80,7 @@ export function configOnly(name: string, config: JsonObject): Checkpoint {
     tokenizerJson: async () => null,
     tokenizerConfig: async () => null,
     chatTemplate: async () => null,
+    sentenceFiles: async () => null,
     close: async () => {},
     [Symbol.asyncDispose]: async () => {},
   };

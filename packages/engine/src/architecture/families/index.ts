@@ -2,10 +2,11 @@
 import { ModelError } from '../../errors.ts';
 import { ConfigReader, shownValue } from '../../formats/config-reader.ts';
 import { isJsonObject } from '../../formats/json.ts';
-import type { Checkpoint, JsonObject } from '../../formats/types.ts';
+import type { Checkpoint, HuggingFaceCheckpoint, JsonObject } from '../../formats/types.ts';
 import { refuseUnread } from '../../formats/unread-tensors.ts';
 import type { Family } from '../family.ts';
 import { GGUF_KEYS, HUGGING_FACE_FIELDS, ROPE_FIELDS } from '../number-fields.ts';
+import { hasBareNames } from '../roles.ts';
 import type { ModelSpec } from '../spec.ts';
 import { bamba } from './bamba.ts';
 import { falconH1 } from './falcon-h1.ts';
@@ -69,9 +70,14 @@ export function readSpec(checkpoint: Checkpoint): ReadSpec {
     const spec = family.fromHuggingFace(config);
     config.refuseUnread(HUGGING_FACE_FIELDS);
     if (config.hasRead('rope_theta')) config.refuseUnread(ROPE_FIELDS);
+    const headless = lacksHead(checkpoint, family, spec) ? { headless: true as const } : {};
     return {
       family,
-      spec: { ...spec, endTokens: endTokens(checkpoint.name, checkpoint.generationConfig, spec) },
+      spec: {
+        ...spec,
+        ...headless,
+        endTokens: endTokens(checkpoint.name, checkpoint.generationConfig, spec),
+      },
       defaults: config.defaults,
     };
   }
@@ -118,6 +124,16 @@ function refuseQuantized(name: string, config: JsonObject): void {
       `(${what}). Take the original model, or a GGUF file of it.`,
   );
 }
+
+/** Embedders are saved without what stands on top of them: no head where it is no other name of the embedding. */
+const lacksHead = (
+  { tensors }: HuggingFaceCheckpoint,
+  { huggingFaceNames }: Family,
+  spec: ModelSpec,
+): boolean =>
+  !spec.tiedHead &&
+  hasBareNames(huggingFaceNames, (tensor) => tensors.has(tensor)) &&
+  !tensors.has('lm_head.weight');
 
 /** generation_config.json may list more end tokens than config.json. */
 function endTokens(name: string, generation: Record<string, unknown> | null, spec: ModelSpec): number[] {

@@ -66,6 +66,7 @@ test('takes no notice of the sizes of kinds that no layer has', () => {
     name: 'x',
     config,
     generationConfig: null,
+    tensors: new Map(),
   } as unknown as Checkpoint;
   assert.equal(layerStrip(readSpec(checkpoint).spec), 'A');
 });

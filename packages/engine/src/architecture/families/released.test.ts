@@ -11,7 +11,13 @@ import { readSpec } from './index.ts';
 /** Through the parser, as Python writes a bare Infinity. */
 function read(text: string, change: JsonObject = {}): ModelSpec {
   const config = { ...parseJsonObject('config.json', new TextEncoder().encode(text)), ...change };
-  const checkpoint = { kind: 'huggingface', name: 'model', config, generationConfig: null };
+  const checkpoint = {
+    kind: 'huggingface',
+    name: 'model',
+    config,
+    generationConfig: null,
+    tensors: new Map(),
+  };
   return readSpec(checkpoint as unknown as Checkpoint).spec;
 }
 
