@@ -72,6 +72,7 @@ function belongs(language: Regular, text: string): boolean {
       );
     }
     case 'call':
+    case 'defined':
       return false;
     default:
       return language satisfies never;

@@ -189,6 +189,7 @@ function hasCalls(trees: readonly Regular[]): boolean {
       if (isBoolean) throw new GrammarError('grammar: a rule inside an intersection or complement');
     } else if ('parts' in tree) for (const part of tree.parts) visit(part, isBoolean || tree.kind === 'both');
     else if ('part' in tree) visit(tree.part, isBoolean || tree.kind === 'not');
+    else if (tree.kind === 'defined') visit(tree.definition, true);
   };
   for (const tree of trees) visit(tree, false);
   return found;

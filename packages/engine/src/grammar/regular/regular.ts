@@ -18,6 +18,10 @@ export type Regular =
   | { readonly kind: 'not'; readonly part: Regular }
   /** `max` may be Infinity. */
   | { readonly kind: 'repeat'; readonly part: Regular; readonly min: number; readonly max: number }
+  /**
+   * A language that is defined in terms of itself, at the end of texts that hold at least one byte (`defineLater`).
+   */
+  | { readonly kind: 'defined'; readonly nullable: boolean; readonly definition: Regular }
   /** A rule of a context-free grammar by its number (`context-free.ts`); refused elsewhere. */
   | { readonly kind: 'call'; readonly rule: number };
 
@@ -82,6 +86,45 @@ export const star = (part: Regular): Regular => repeat(part, 0);
 
 /** A rule of a context-free grammar. */
 export const call = (rule: number): Regular => ({ kind: 'call', rule });
+
+/**
+ * A language that stands for what it is defined as later, in terms of itself: X = end | (a, then X, but not where "foo"
+ * follows). It may be used only behind at least one byte, at the end, and under no complement.
+ */
+export function defineLater(nullable: boolean): { language: Regular; define(definition: Regular): void } {
+  const language = { kind: 'defined' as const, nullable, definition: NOTHING };
+  return {
+    language,
+    define(definition) {
+      language.definition = definition;
+    },
+  };
+}
+
+/** Whether the empty text is in it; calls of rules count as not. */
+export function isNullable(language: Regular): boolean {
+  switch (language.kind) {
+    case 'empty':
+      return true;
+    case 'nothing':
+    case 'bytes':
+    case 'call':
+      return false;
+    case 'concat':
+    case 'both':
+      return language.parts.every(isNullable);
+    case 'defined':
+      return language.nullable;
+    case 'either':
+      return language.parts.some(isNullable);
+    case 'not':
+      return !isNullable(language.part);
+    case 'repeat':
+      return language.min === 0 || isNullable(language.part);
+    default:
+      return language satisfies never;
+  }
+}
 
 /**
  * Any of the byte strings, as a tree of their common beginnings: thousands of them cost what their bytes do,

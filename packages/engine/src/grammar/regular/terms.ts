@@ -19,7 +19,8 @@ type Node =
   | { readonly kind: 'either' | 'both'; readonly parts: readonly Term[] }
   | { readonly kind: 'not'; readonly part: Term }
   | { readonly kind: 'repeat'; readonly part: Term; readonly min: number; readonly max: number }
-  | { readonly kind: 'call'; readonly rule: number };
+  | { readonly kind: 'call'; readonly rule: number }
+  | { readonly kind: 'defined'; definition: Term };
 
 /** The texts without any; without but the empty one; all. */
 export const NOTHING_TERM: Term = 0;
@@ -38,6 +39,8 @@ export class Terms {
   readonly #nullable: boolean[] = [false, true, true];
   /** Whether an intersection or a complement is in it: then only a search says if it holds any text. */
   readonly #boolean: boolean[] = [false, false, false];
+  /** Whether it is defined in terms of itself: such terms are kept as alternatives of intersections. */
+  readonly #recursive = new Set<Term>();
   readonly #byKey = new Map<string, Term>();
   readonly #concats = new Map<number, Term>();
   readonly #derivatives = new Map<number, Term>();
@@ -70,12 +73,21 @@ export class Terms {
     const known = this.#trees.get(tree);
     if (known !== undefined) return known;
     if (depth > DEEPEST) throw tooLarge(this.#limits, 'levels of groups', DEEPEST);
-    const term = this.#build(tree, depth + 1);
+    const term = tree.kind === 'defined' ? this.#define(tree, depth) : this.#build(tree, depth + 1);
     this.#trees.set(tree, term);
     return term;
   }
 
-  #build(tree: Regular, depth: number): Term {
+  #define(tree: Extract<Regular, { kind: 'defined' }>, depth: number): Term {
+    const node = { kind: 'defined' as const, definition: NOTHING_TERM };
+    const term = this.#push(node, tree.nullable, true);
+    this.#recursive.add(term);
+    this.#trees.set(tree, term);
+    node.definition = this.add(tree.definition, depth + 1);
+    return term;
+  }
+
+  #build(tree: Exclude<Regular, { kind: 'defined' }>, depth: number): Term {
     switch (tree.kind) {
       case 'nothing':
         return NOTHING_TERM;
@@ -193,7 +205,9 @@ export class Terms {
     const sorted = [...parts].sort((a, b) => a - b);
     const nullable = sorted.some((part) => this.#nullable[part]);
     const isBoolean = sorted.every((part) => this.#boolean[part]);
-    return this.#intern(`e${sorted.join()}`, { kind: 'either', parts: sorted }, nullable, isBoolean);
+    const term = this.#intern(`e${sorted.join()}`, { kind: 'either', parts: sorted }, nullable, isBoolean);
+    if (sorted.some((part) => this.#recursive.has(part))) this.#recursive.add(term);
+    return term;
   }
 
   /**
@@ -255,8 +269,28 @@ export class Terms {
       parts.delete(part);
     }
     if (classes !== null) return this.#bothWithSet(classes, parts);
+    return this.#distributed(parts) ?? this.#bothOf(parts, nullable);
+  }
+
+  #bothOf(parts: ReadonlySet<Term>, nullable: boolean): Term {
     const sorted = [...parts].sort((a, b) => a - b);
-    return this.#intern(`b${sorted.join()}`, { kind: 'both', parts: sorted }, nullable, true);
+    const term = this.#intern(`b${sorted.join()}`, { kind: 'both', parts: sorted }, nullable, true);
+    if (sorted.some((part) => this.#recursive.has(part))) this.#recursive.add(term);
+    return term;
+  }
+
+  /**
+   * The alternatives of a self-defined part, each intersected with the rest: only so do its derivatives stay finitely
+   * many. Null where there is no such part.
+   */
+  #distributed(parts: ReadonlySet<Term>): Term | null {
+    for (const part of parts) {
+      const node = this.#nodes[part];
+      if (node.kind !== 'either' || !this.#recursive.has(part)) continue;
+      const rest = [...parts].filter((other) => other !== part);
+      return this.either(node.parts.map((one) => this.both([one, ...rest])));
+    }
+    return null;
   }
 
   /** One byte that the others hold as well: a set again. */
@@ -332,6 +366,8 @@ export class Terms {
         return this.both(node.parts.map((part) => this.derive(part, byteClass)));
       case 'not':
         return this.not(this.derive(node.part, byteClass));
+      case 'defined':
+        return this.derive(node.definition, byteClass);
       case 'repeat':
         return this.concat(this.derive(node.part, byteClass), this.#less(node));
       default:
@@ -420,6 +456,7 @@ function setsOf(trees: readonly Regular[], limits: GrammarLimits): Set<ByteSet> 
     if (tree.kind === 'bytes') sets.add(tree.set);
     else if ('parts' in tree) for (const part of tree.parts) work.push(part);
     else if ('part' in tree) work.push(tree.part);
+    else if (tree.kind === 'defined') work.push(tree.definition);
   }
   return sets;
 }
