@@ -33,7 +33,18 @@ const RAW: readonly TensorType[] = [
   'Q1_0',
   'Q2_0',
 ];
-const PACKED_TYPES = ['Q4_0', 'Q4_K', 'Q5_0', 'Q5_K', 'Q6_K', 'Q8_0'] as const;
+const PACKED_TYPES = [
+  'Q4_0',
+  'Q4_K',
+  'Q5_0',
+  'Q5_K',
+  'Q6_K',
+  'Q8_0',
+  'Q4_1',
+  'Q5_1',
+  'IQ4_NL',
+  'MXFP4',
+] as const;
 
 export type PackedType = (typeof PACKED_TYPES)[number];
 export interface WeightLayout {

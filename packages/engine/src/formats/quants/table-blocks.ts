@@ -33,7 +33,7 @@ export const IQ4_LEVELS = Int8Array.of(
 );
 
 /** Twice the sixteen E2M1 values, so that they are integers. */
-const MXFP4_LEVELS = Int8Array.of(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
+export const MXFP4_LEVELS = Int8Array.of(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
 
 function decodeNibbles(
   bytes: Uint8Array,

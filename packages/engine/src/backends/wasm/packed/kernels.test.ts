@@ -20,30 +20,41 @@ const BUILDS = [
   ['pairs', true],
   ['baseline', false],
 ] as const;
-const TYPES: readonly TensorType[] = (process.env.PACKED_TYPES ?? 'Q4_0,Q4_K,Q5_0,Q5_K,Q6_K,Q8_0').split(
-  ',',
-) as TensorType[];
 const MAX_ROWS = 40;
 
-/** Where a block's f16 scales lie. */
-const HALVES: { readonly [type: string]: readonly number[] } = {
-  Q4_0: [0],
-  Q5_0: [0],
-  Q8_0: [0],
-  Q4_K: [0, 2],
-  Q5_K: [0, 2],
-  Q6_K: [208],
+/** Where a block's f16 scales lie, or of MXFP4 its exponent. */
+const SCALES: {
+  readonly [type: string]: { readonly halves?: readonly number[]; readonly exponent?: number };
+} = {
+  Q4_0: { halves: [0] },
+  Q4_1: { halves: [0, 2] },
+  Q5_0: { halves: [0] },
+  Q5_1: { halves: [0, 2] },
+  Q8_0: { halves: [0] },
+  Q4_K: { halves: [0, 2] },
+  Q5_K: { halves: [0, 2] },
+  Q6_K: { halves: [208] },
+  IQ4_NL: { halves: [0] },
+  MXFP4: { exponent: 0 },
 };
+const TYPES = (process.env.PACKED_TYPES?.split(',') ?? Object.keys(SCALES)) as TensorType[];
+
+/** Sets the scales of all blocks: f16 as bits, exponents such that they are as large as those. */
+function setScales(type: TensorType, raw: Uint8Array, half: (at: number) => number): void {
+  const view = new DataView(raw.buffer);
+  const { halves = [], exponent } = SCALES[type]!;
+  for (let block = 0; block < raw.length; block += TENSOR_TYPES[type].blockBytes) {
+    for (const at of halves) view.setUint16(block + at, half(block + at), true);
+    if (exponent !== undefined) raw[block + exponent] = 113 + ((half(block) >> 10) & 31);
+  }
+}
 
 /** Any bit pattern is a block, so random bytes with sensible scales reach every code. */
 function randomRaw(type: TensorType, rows: number, columns: number, seed: number): Uint8Array {
   const random = randomNumbers(seed);
   const { blockLength, blockBytes } = TENSOR_TYPES[type];
   const raw = Uint8Array.from({ length: rows * (columns / blockLength) * blockBytes }, () => random() * 256);
-  const view = new DataView(raw.buffer);
-  for (let block = 0; block < raw.length; block += blockBytes) {
-    for (const at of HALVES[type]!) view.setUint16(block + at, f32ToF16((random() - 0.5) * 0.02), true);
-  }
+  setScales(type, raw, () => f32ToF16((random() - 0.5) * 0.02));
   return raw;
 }
 
@@ -209,12 +220,7 @@ for (const [build, wide] of BUILDS) {
       const x = randomRows(5, 256, 4);
       for (const type of TYPES) {
         const raw = randomRaw(type, 16, 256, 8);
-        const view = new DataView(raw.buffer);
-        const { blockBytes } = TENSOR_TYPES[type];
-        for (let b = 0; b < raw.length; b += blockBytes) {
-          for (const at of HALVES[type]!)
-            view.setUint16(b + at, (b % 7 ? 0x8000 : 0) | ((b * 37 + at + 1) % 0x3ff), true);
-        }
+        setScales(type, raw, (at) => (at % 7 ? 0x8000 : 0) | ((at * 37 + 1) % 0x3ff));
         const weight = h.allocate(raw.length);
         packRows(type, raw, 0, 16, 16, 256, h.bytes.subarray(weight, weight + raw.length));
         const m = {
@@ -298,10 +304,7 @@ for (const [build, wide] of BUILDS) {
         const h = harness();
         for (const fill of [0x00, 0xff, 0x7f, 0x80]) {
           const raw = new Uint8Array(64 * TENSOR_TYPES[type].blockBytes).fill(fill);
-          const view = new DataView(raw.buffer);
-          for (let b = 0; b < raw.length; b += TENSOR_TYPES[type].blockBytes) {
-            for (const at of HALVES[type]!) view.setUint16(b + at, 0x3c00, true);
-          }
+          setScales(type, raw, () => 0x3c00);
           const weight = h.allocate(raw.length);
           packRows(type, raw, 0, 64, 64, unit, h.bytes.subarray(weight, weight + raw.length));
           const m = {

@@ -13,6 +13,7 @@ import layouts from '../linear/layouts.gen.ts';
 import decode from '../linear/packed-decode.gen.ts';
 import decodeFour from '../linear/packed-decode-four.gen.ts';
 import direct from '../linear/packed-direct.gen.ts';
+import embed from '../linear/packed-embed.gen.ts';
 import few from '../linear/packed-few.gen.ts';
 import pack from '../linear/packed-pack.gen.ts';
 import panel from '../linear/packed-panel.gen.ts';
@@ -47,6 +48,7 @@ const GENERATED: readonly (readonly [path: string, text: string])[] = [
   ['linear/packed-decode-four.gen.ts', decodeFour],
   ['linear/packed-decode.gen.ts', decode],
   ['linear/packed-direct.gen.ts', direct],
+  ['linear/packed-embed.gen.ts', embed],
   ['linear/packed-few.gen.ts', few],
   ['linear/packed-pack.gen.ts', pack],
   ['linear/packed-panel.gen.ts', panel],

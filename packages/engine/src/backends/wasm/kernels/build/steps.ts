@@ -1,31 +1,59 @@
-// How the steps of a block of 32 columns are cut out of a packed tile and multiplied, for products that read tiles as
-// they lie (packed-direct.gen.ts, packed-small.gen.ts). The pictures are in kernels/layouts.
-import { begin, declare, dots, each, load, numbered } from './vocabulary.ts';
+// How a block of 32 columns of a packed tile becomes codes and scales, for the products that read tiles as they lie. All
+// follows from the type's layout (kernels/layouts, with the pictures).
+import { hasTwoDigits, type Layout } from '../layouts/index.ts';
+import { begin, declare, dots, each, halves, load, numbered } from './vocabulary.ts';
 
 /** `const u0 = …, u1 = …; const u2 = …, u3 = …;` */
 export const pairs = (word: string, name: string, vectors: number, value: (v: number) => string): string =>
   each(vectors / 2, (i) => declare(word, [`${name}${2 * i}`, `${name}${2 * i + 1}`], (j) => value(2 * i + j)));
 
+const isFive = ({ bits }: Layout): boolean => bits === 5;
+
+/** Constants that cutting codes needs. */
+export const codeConstants = (layout: Layout): string =>
+  [
+    'const nibbles = constant(NIBBLES)',
+    isFive(layout) ? 'bit = constant(BIT_4)' : '',
+    layout.levels ? `table = constant(${layout.type}_TABLE)` : '',
+  ]
+    .filter(Boolean)
+    .join(', ')
+    .concat(';');
+
+/** Codes of the step in the low nibbles of `w`, and in the high ones; `bits` has the fifth bits, next in turn. */
+export const lowCodes = (layout: Layout, w: string, bits: string): string =>
+  codesOf(layout, `v128.and(${w}, nibbles)`, `i16x8.shl(${bits}, 4)`);
+export const highCodes = (layout: Layout, w: string, bits: string): string =>
+  codesOf(layout, `v128.and(i16x8.shr_u(${w}, 4), nibbles)`, bits);
+
+function codesOf(layout: Layout, nibbles: string, fifth: string): string {
+  if (isFive(layout)) return `v128.or(${nibbles}, v128.and(${fifth}, bit))`;
+  return layout.levels && !hasTwoDigits(layout) ? `lookUp(table, ${nibbles})` : nibbles;
+}
+
 /**
  * A block of nibbles at `w`, with or without a fifth bit: of each step the low ones, columns 0…15, then the high ones.
  * K is at least `from`.
  */
-export const nibbleSteps = (vectors: number, from: number): string => `
-    const start = x + <usize>K * (five ? START_16 : START_8);
-    ${begin(vectors, 1, 'type == Q4_K')}
-    ${pairs('let', 'f', vectors, (v) => `five ? ${load('w', 256 + 16 * v)} : zero`)}
+export const nibbleSteps = (layout: Layout, vectors: number, from: number): string => {
+  const five = isFive(layout);
+  return `
+    const start = x + <usize>K * ${layout.start ?? 'START_8'};
+    ${begin(vectors, 1, layout.start ? '' : 'true')}
+    ${five ? pairs('let', 'f', vectors, (v) => load('w', 256 + 16 * v)) : ''}
     const stop = w + 256;
     do {
       ${declare('const', numbered('u', vectors), (v) => load('w', 16 * v))}
-      ${declare('const', numbered('l', vectors), (v) => `lowCodes(five, u${v}, f${v}, nibbles, bit)`)}
+      ${declare('const', numbered('l', vectors), (v) => lowCodes(layout, `u${v}`, `f${v}`))}
       ${dots(vectors, from, 'x', 'x', 'l')}
-      ${declare('const', numbered('h', vectors), (v) => `highCodes(five, u${v}, f${v}, nibbles, bit)`)}
+      ${declare('const', numbered('h', vectors), (v) => highCodes(layout, `u${v}`, `f${v}`))}
       const high = x + <usize>K * 16;
       ${dots(vectors, from, 'y', 'high', 'h')}
-      if (five) { ${each(vectors, (v) => `f${v} = i16x8.shr_u(f${v}, 1);`, ' ')} }
+      ${five ? each(vectors, (v) => `f${v} = i16x8.shr_u(f${v}, 1);`, ' ') : ''}
       w += 64;
       x += <usize>K * 4;
     } while (w < stop);`;
+};
 
 /** Steps of `codes`0… from `p` to `stop`, of activations from `x`; `cut` declares the codes. */
 export const byteSteps = (vectors: number, p: string, x: string, codes: string, cut: string): string => `
@@ -35,6 +63,30 @@ export const byteSteps = (vectors: number, p: string, x: string, codes: string, 
       ${p} += 64;
       ${x} += <usize>K * 4;
     } while (${p} < stop);`;
+
+/**
+ * The lower or the higher digits of a block of codes of two, from `p` to `stop`, of activations from `x`. Of bytes they
+ * are the nibbles of each step; of levels each nibble is a step, columns 4s… and 16 + 4s…
+ */
+export function digitSteps(layout: Layout, digit: 'low' | 'high', vectors: number, p: string, x: string): string {
+  const high = (v: number) => `v128.and(i16x8.shr_u(u${v}, 4), nibbles)`;
+  const low = (v: number) => `v128.and(u${v}, nibbles)`;
+  const loaded = declare('const', numbered('u', vectors), (v) => load(p, 16 * v));
+  if (!layout.levels)
+    return byteSteps(vectors, p, x, 'l', `${loaded} ${pairs('const', 'l', vectors, digit === 'low' ? low : high)}`);
+  const cut = (code: string) => (digit === 'low' ? `lookUp(table, ${code})` : code);
+  return `
+    do {
+      ${loaded}
+      ${pairs('const', 'l', vectors, (v) => cut(low(v)))}
+      ${dots(vectors, 2, 'x', x, 'l')}
+      ${pairs('const', 'h', vectors, (v) => cut(high(v)))}
+      const further = ${x} + <usize>K * 16;
+      ${dots(vectors, 2, 'y', 'further', 'h')}
+      ${p} += 64;
+      ${x} += <usize>K * 4;
+    } while (${p} < stop);`;
+}
 
 /** 16 columns of 6-bit codes at `set`: three steps from `p` to `stop`, and a fourth from the bits above their codes. */
 export const sixSteps = (vectors: number, p: string, set: string): string => `
@@ -50,3 +102,46 @@ export const sixSteps = (vectors: number, p: string, set: string): string => `
       return `fourthSix(${sets.join(', ')}, top)`;
     })}
     ${dots(vectors, 2, 'x', 'x', 'l')}`;
+
+/** What `ownScales` needs. */
+export const scaleConstants = ({ scale, minimum, bits }: Layout): string =>
+  [
+    scale === 'half' ? 'const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);' : '',
+    scale === 'half' && minimum && bits === 5 ? 'const sixteen = constant(SIXTEEN);' : '',
+  ].join(' ');
+
+/**
+ * Declares the f32 scales of rows, four by four, of a block that has its own, `at` bytes behind \`p\`; and the minima,
+ * with 16 scales more where products start at that.
+ */
+export function ownScales(layout: Layout, p: string, at: number, scales: readonly string[], minima: string[]): string {
+  if (layout.scale === 'exponent') return exponentScales(p, at, scales);
+  const vectors = scales.length / 2;
+  const widen = (names: readonly string[], vector: string) =>
+    declare('const', names, (i) => halves(`${vector}${i >> 1}`)[i & 1]!);
+  const text = `${declare('const', numbered('g', vectors), (i) => load(p, at + 16 * i))} ${widen(scales, 'g')}`;
+  if (!layout.minimum) return text;
+  const read = declare('const', numbered('k', vectors), (i) => load(p, at + 32 + 16 * i));
+  if (!isFive(layout)) return `${text}\n${read} ${widen(minima, 'k')}`;
+  const added = declare(
+    'const',
+    minima,
+    (i) => `f32x4.add(f32x4.mul(${scales[i]}, sixteen), ${halves(`k${i >> 1}`)[i & 1]})`,
+  );
+  return `${text}\n${read} ${added}`;
+}
+
+/** Powers of two by their exponents, a byte for each row. */
+function exponentScales(p: string, at: number, scales: readonly string[]): string {
+  const bytes = scales.length === 4 ? load(p, at) : `v128.load64_zero(${p}${at ? `, ${at}` : ''})`;
+  const words = declare(
+    'const',
+    numbered('g', scales.length / 2),
+    (i) => `i16x8.extend_${i ? 'high' : 'low'}_i8x16_u(g)`,
+  );
+  return `const g = ${bytes}; ${words} ${declare(
+    'const',
+    scales,
+    (i) => `powersOfTwo(i32x4.extend_${i % 2 ? 'high' : 'low'}_i16x8_u(g${i >> 1}))`,
+  )}`;
+}

@@ -115,5 +115,5 @@ export const cases = ({ members }: Family, call: string): string =>
   members.map(({ name }, i) => `    case ${i}: ${name}(${call}); break;`).join('\n');
 
 /** Types by number as names of functions begin: `q4_0`, `q4_K` … */
-export const typeNames: readonly string[] = LAYOUTS.map(({ type }) => `q${type.slice(1)}`);
+export const typeNames: readonly string[] = LAYOUTS.map(({ type }) => type[0]!.toLowerCase() + type.slice(1));
 export const types: readonly string[] = LAYOUTS.map(({ type }) => type);

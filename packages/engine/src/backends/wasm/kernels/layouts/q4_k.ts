@@ -11,6 +11,7 @@ export const Q4_K: Layout = {
   header: HEADER,
   block: BLOCK,
   bits: 4,
+  scale: 'group',
   scales: 0,
   minimum: true,
   ...packMinimum(4, BLOCK, 16),

@@ -12,6 +12,7 @@ export const Q5_K: Layout = {
   header: HEADER,
   block: BLOCK,
   bits: 5,
+  scale: 'group',
   scales: 0,
   minimum: true,
   start: 'START_16',

@@ -27,6 +27,7 @@ export const Q6_K: Layout = {
   header: HEADER,
   block: BLOCK,
   bits: 6,
+  scale: 'factors',
   scales: 0,
   minimum: false,
   start: 'START_32',

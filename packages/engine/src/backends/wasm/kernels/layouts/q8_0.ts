@@ -17,9 +17,11 @@ export const Q8_0: Layout = {
   header: 0,
   block: 544,
   bits: 8,
+  scale: 'half',
   scales: SCALES,
   minimum: false,
   start: 'START_8',
+  file: { codes: 2 },
   pack(block, group, r) {
     for (let c = 0; c < 32; c++) group[at(c, r)] = block[2 + c]! ^ 0x80;
     copyHalf(block, 0, group, SCALES + r * 2);

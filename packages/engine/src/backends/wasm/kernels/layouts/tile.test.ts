@@ -6,10 +6,11 @@ import type { TensorType } from '../../../../formats/types.ts';
 import type { LoadJob } from '../../../load/load-job.ts';
 import { ARENA_BASE, instantiateKernels } from '../../load-kernels.ts';
 import { randomNumbers } from '../../packed/harness.ts';
+import { LAYOUTS } from './index.ts';
 import { packStage } from './packer.ts';
 import { canPack, packedByteLength, packRows, unpackRow } from './tile.ts';
 
-const TYPES: readonly TensorType[] = ['Q4_0', 'Q4_K', 'Q5_0', 'Q5_K', 'Q6_K', 'Q8_0'];
+const TYPES: readonly TensorType[] = LAYOUTS.map(({ type }) => type);
 
 const randomBytes = (count: number, seed: number): Uint8Array => {
   const random = randomNumbers(seed);

@@ -5,7 +5,7 @@ import { PANEL_OUTPUTS } from '../constants';
 import { Embed, Linear } from '../op-records';
 import { dequantizeRow, layoutBytes } from './dequantize';
 import { PACKED_BASE } from './layouts.gen';
-import { packedEmbedRow } from './packed-embed';
+import { packedEmbedRow } from './packed-embed.gen';
 import { packedLinear } from './packed-linear';
 import { beginProduct, biasAt, Product } from './product';
 import { multiplyRaw } from './raw-product';

@@ -7,24 +7,20 @@
 // where another one touches a line of the stream, they lose it. Reading the scales first, as one would, halves the
 // speed from memory on a Zen 5 (27 GB/s to 14; in cache 39 to 41). The scales become f32 block by block, so that no
 // burst of work holds up the loads behind it.
+import { codeConstants, highCodes, lowCodes, ownScales, scaleConstants } from '../build/steps.ts';
 import { declare, each, extended, F16, floats, halves, load, numbered, stores, widened } from '../build/vocabulary.ts';
+import { hasTwoDigits, LAYOUTS, type Layout } from '../layouts/index.ts';
 
 const SUMS = 'let y0 = f32x4.splat(0), y1 = y0, y2 = y0, y3 = y0;';
 const storeSums = stores('sums', numbered('y', 4));
 const loadStep = declare('const', numbered('w', 4), (v) => load('w', 16 * v));
-/** 16 f16 as vectors of f32. */
-const SCALES = [...halves('h'), ...halves('g')];
-
-/** Adds a block's integers, times the scale of activations and the f16 scales h and g of weights. */
-const addHalves = (integers: (v: number) => string): string =>
-  each(4, (v) => `y${v} = madd(${floats(integers(v))}, f32x4.mul(scale, ${SCALES[v]}), y${v});`);
+const SCALES = numbered('s', 4);
+const MINIMA = numbered('m', 4);
 
 /** The 8 steps of a block of nibbles, with or without a fifth bit; accumulators begin at `start`. */
-function nibbleSteps(five: boolean, start: string): string {
-  const low = (v: number) => `v128.and(w${v}, nibbles)`;
-  const high = (v: number) => `v128.and(i16x8.shr_u(w${v}, 4), nibbles)`;
-  const lowBit = (v: number) => (five ? `v128.or(${low(v)}, v128.and(i16x8.shl(h${v}, 4), bit))` : low(v));
-  const highBit = (v: number) => (five ? `v128.or(${high(v)}, v128.and(h${v}, bit))` : high(v));
+function nibbleSteps(layout: Layout): string {
+  const five = layout.bits === 5;
+  const start = layout.start ? `v128.load32_splat(x, ${layout.start})` : 'i32x4.splat(0)';
   return `
       let a0 = ${start}, a1 = a0, a2 = a0, a3 = a0;
       ${five ? declare('let', numbered('h', 4), (v) => load('w', 256 + 16 * v)) : ''}
@@ -32,72 +28,99 @@ function nibbleSteps(five: boolean, start: string): string {
       do {
         ${loadStep}
         const low = v128.load32_splat(x), high = v128.load32_splat(x, 16);
-        ${each(4, (v) => `a${v} = dot(a${v}, low, ${lowBit(v)});`)}
-        ${each(4, (v) => `a${v} = dot(a${v}, high, ${highBit(v)});`)}
+        ${each(4, (v) => `a${v} = dot(a${v}, low, ${lowCodes(layout, `w${v}`, `h${v}`)});`)}
+        ${each(4, (v) => `a${v} = dot(a${v}, high, ${highCodes(layout, `w${v}`, `h${v}`)});`)}
         ${five ? each(4, (v) => `h${v} = i16x8.shr_u(h${v}, 1);`) : ''}
         w += 64;
         x += 4;
       } while (w < stop);`;
 }
 
-/** Types whose blocks have an f16 scale, `scales` bytes behind where the steps end. */
-const decodeOffset = (name: string, five: boolean, start: string, scales: number): string => `
-function ${name}(w: usize, x: usize, blocks: i32, sums: usize): void {
-  const nibbles = constant(NIBBLES), ones = constant(ONES)${five ? ', bit = constant(BIT_4)' : ''};
-  ${F16}
+/** Adds a block's integers, times the scale of activations and those of weights. */
+const addScaled = (integers: (v: number) => string): string =>
+  each(4, (v) => `y${v} = madd(${floats(integers(v))}, f32x4.mul(scale, s${v}), y${v});`);
+const addMinima = each(4, (v) => `y${v} = madd(sum, m${v}, y${v});`);
+
+/** Types whose blocks have scales of their own. */
+const ownBlocks = (layout: Layout): string => `
+function decode${layout.type}(w: usize, x: usize, blocks: i32, sums: usize): void {
+  const ones = constant(ONES);
+  ${codeConstants(layout)} ${scaleConstants(layout)}
   ${SUMS}
   for (; blocks > 0; blocks--) {
-    ${nibbleSteps(five, `v128.load32_splat(x, ${start})`)}
+    ${nibbleSteps(layout)}
     const scale = v128.load32_splat(x, CODE_SCALE - 16);
-    const h = ${load('w', scales)}, g = ${load('w', scales + 16)};
-    ${addHalves((v) => `total(a${v}, ones)`)}
-    w += ${scales + 32};
+    ${ownScales(layout, 'w', layout.scales - 256, SCALES, MINIMA)}
+    ${addScaled((v) => `total(a${v}, ones)`)}
+    ${layout.minimum ? `const sum = v128.load32_splat(x, CODE_SUM - 16); ${addMinima}` : ''}
+    w += ${layout.block - 256};
     x += BLOCK_CODES - 16;
   }
   ${storeSums}
 }`;
 
-/** Q8_0: low and high nibbles of a step into accumulators of their own. */
-const decodeQ8_0 = `
-function decodeQ8_0(w: usize, x: usize, blocks: i32, sums: usize): void {
-  const nibbles = constant(NIBBLES), ones = constant(ONES), sixteens = constant(SIXTEENS);
-  ${F16}
+/** The steps of codes of two digits, the lower ones into a, the higher ones into b. */
+function digitSteps({ levels }: Layout): string {
+  const low = (v: number) => `v128.and(w${v}, nibbles)`;
+  const high = (v: number) => `v128.and(i16x8.shr_u(w${v}, 4), nibbles)`;
+  if (!levels)
+    return `const x0 = v128.load32_splat(x);
+      ${each(4, (v) => `a${v} = dot(a${v}, x0, ${low(v)});`)}
+      ${each(4, (v) => `b${v} = dot(b${v}, x0, ${high(v)});`)}`;
+  const step = (x: string, code: string) => `
+      ${each(4, (v) => `a${v} = dot(a${v}, ${x}, lookUp(table, ${code}${v}));`)}
+      ${each(4, (v) => `b${v} = dot(b${v}, ${x}, ${code}${v});`)}`;
+  return `const x0 = v128.load32_splat(x), x1 = v128.load32_splat(x, 16);
+      ${declare('const', numbered('l', 4), low)} ${step('x0', 'l')}
+      ${declare('const', numbered('h', 4), high)} ${step('x1', 'h')}`;
+}
+
+/** Types with two digits into accumulators of their own. */
+const twoDigits = (layout: Layout): string => {
+  const { type, levels, block, scales } = layout;
+  const [codeBytes, read] = levels ? [256, 16] : [512, 32];
+  return `
+function decode${type}(w: usize, x: usize, blocks: i32, sums: usize): void {
+  const ones = constant(ONES), sixteens = constant(SIXTEENS);
+  ${codeConstants(layout)} ${scaleConstants(layout)}
   ${SUMS}
   for (; blocks > 0; blocks--) {
-    let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0;
+    let a0 = ${levels ? 'v128.load32_splat(x, START_16)' : 'i32x4.splat(0)'}, a1 = a0, a2 = a0, a3 = a0;
     let b0 = v128.load32_splat(x, START_8), b1 = b0, b2 = b0, b3 = b0;
-    const stop = w + 512;
+    const stop = w + ${codeBytes};
     do {
       ${loadStep}
-      const x0 = v128.load32_splat(x);
-      ${each(4, (v) => `a${v} = dot(a${v}, x0, v128.and(w${v}, nibbles));`)}
-      ${each(4, (v) => `b${v} = dot(b${v}, x0, v128.and(i16x8.shr_u(w${v}, 4), nibbles));`)}
+      ${digitSteps(layout)}
       w += 64;
       x += 4;
     } while (w < stop);
-    const scale = v128.load32_splat(x, CODE_SCALE - 32);
+    const scale = v128.load32_splat(x, CODE_SCALE - ${read});
     ${declare('const', numbered('i', 4), (v) => `nibbleTotal(b${v}, a${v}, ones, sixteens)`)}
-    const h = v128.load(w), g = v128.load(w, 16);
-    ${addHalves((v) => `i${v}`)}
-    w += 32;
-    x += BLOCK_CODES - 32;
+    ${ownScales(layout, 'w', scales - codeBytes, SCALES, MINIMA)}
+    ${addScaled((v) => `i${v}`)}
+    w += ${block - codeBytes};
+    x += BLOCK_CODES - ${read};
   }
   ${storeSums}
 }`;
+};
 
 /** 16 bytes as a vector of f32, times the factors at `room + at`. */
 const scaled = (bytes: string, v: number, at: number): string =>
   `f32x4.mul(${widened(bytes, v)}, ${load('room', at + 16 * v)})`;
 
 /** Q4_K and Q5_K: the block before a group's first is its scales, whose products are thrown away. */
-const decodeMinimum = (name: string, five: boolean): string => `
-function ${name}(w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
-  const nibbles = constant(NIBBLES), ones = constant(ONES)${five ? ', bit = constant(BIT_4)' : ''};
+const groups = (layout: Layout): string => {
+  const five = layout.bits === 5;
+  return `
+function decode${layout.type}(w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
+  const ones = constant(ONES);
+  ${codeConstants(layout)}
   ${SUMS}
   for (; blocks > 0; blocks -= 8) {
     let s = room + 96;
     for (let block = -1; block < 8; block++) {
-      ${nibbleSteps(five, five ? 'v128.load32_splat(x, START_16)' : 'i32x4.splat(0)')}
+      ${nibbleSteps(layout)}
       s += 16;
       if (block < 0) {
         spreadGroup(w - 256, room);
@@ -109,19 +132,20 @@ function ${name}(w: usize, x: usize, blocks: i32, sums: usize, room: usize): voi
       ${five ? 'const sixteen = constant(SIXTEEN);' : ''}
       const v = v128.load(s); ${extended('v')}
       ${each(4, (v) => `const s${v} = ${scaled('v', v, 0)};`)}
-      ${each(4, (v) => `y${v} = madd(${floats(`total(a${v}, ones)`)}, f32x4.mul(scale, s${v}), y${v});`)}
+      ${addScaled((v) => `total(a${v}, ones)`)}
       const u = v128.load(s, 128); ${extended('u')}
       ${each(4, (v) => {
         const minimum = scaled('u', v, 64);
         return `const m${v} = ${five ? `f32x4.add(f32x4.mul(s${v}, sixteen), ${minimum})` : minimum};`;
       })}
-      ${each(4, (v) => `y${v} = madd(sum, m${v}, y${v});`)}
-      ${five ? 'w += 64;' : ''}
+      ${addMinima}
+      w += ${layout.block - 256};
       x += BLOCK_CODES - 16;
     }
   }
   ${storeSums}
 }`;
+};
 
 /** Q6_K, 16 columns at a time. */
 const decodeQ6_K = `
@@ -130,7 +154,7 @@ function decodeQ6_K(w: usize, x: usize, blocks: i32, sums: usize, room: usize): 
   ${SUMS}
   for (; blocks > 0; blocks -= 8) {
     const h = v128.load(w), g = v128.load(w, 16);
-    ${declare('const', numbered('d', 4), (v) => SCALES[v]!)}
+    ${declare('const', numbered('d', 4), (v) => [...halves('h'), ...halves('g')][v]!)}
     ${stores('room', numbered('d', 4))}
     let factors = w + 32;
     w += 288;
@@ -161,6 +185,17 @@ function decodeQ6_K(w: usize, x: usize, blocks: i32, sums: usize, room: usize): 
   ${storeSums}
 }`;
 
+const decode = (layout: Layout): string => {
+  if (layout.scale === 'factors') return decodeQ6_K;
+  if (layout.scale === 'group') return groups(layout);
+  return hasTwoDigits(layout) ? twoDigits(layout) : ownBlocks(layout);
+};
+const needsRoom = ({ header }: Layout): boolean => header > 0;
+const calls = LAYOUTS.map((layout, i) => {
+  const call = `decode${layout.type}(w, x, blocks, sums${needsRoom(layout) ? ', room' : ''});`;
+  return i < LAYOUTS.length - 1 ? `if (type == ${layout.type}) ${call}` : call;
+});
+
 export default `
 
 /** The group's d (at out) and -dmin (at out + 64) of 16 rows as f32: 128 bytes. */
@@ -172,9 +207,6 @@ export default `
   ${declare('const', numbered('m', 4), (v) => [...halves('k'), ...halves('l')][v]!)}
   ${stores('out', numbered('m', 4), 64)}
 }
-${decodeMinimum('decodeQ4_K', false)}
-${decodeMinimum('decodeQ5_K', true)}
-
 /** The integers of 16 columns of 4 rows, times their factor. */
 @inline function halfBlock(
   start: v128, x0: v128, x1: v128, x2: v128, x3: v128, a: v128, b: v128, c: v128, factors: v128,
@@ -183,18 +215,10 @@ ${decodeMinimum('decodeQ5_K', true)}
   const sum = dot(dot(dot(start, x0, v128.and(a, six)), x1, v128.and(b, six)), x2, v128.and(c, six));
   return scaledTotal(dot(sum, x3, fourthSix(a, b, c, constant(TOP_BITS))), factors);
 }
-${decodeQ6_K}
-${decodeOffset('decodeQ4_0', false, 'START_8', 0)}
-${decodeOffset('decodeQ5_0', true, 'START_16', 64)}
-${decodeQ8_0}
+${LAYOUTS.map(decode).join('\n')}
 
 /** 16 rows of weights times one row of activations, into sums[16]. room is SCALE_ROOM bytes. */
 export function decodeTile(type: i32, w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
-  if (type == Q4_0) decodeQ4_0(w, x, blocks, sums);
-  else if (type == Q4_K) decodeQ4_K(w, x, blocks, sums, room);
-  else if (type == Q5_0) decodeQ5_0(w, x, blocks, sums);
-  else if (type == Q5_K) decodeQ5_K(w, x, blocks, sums, room);
-  else if (type == Q6_K) decodeQ6_K(w, x, blocks, sums, room);
-  else decodeQ8_0(w, x, blocks, sums);
+  ${calls.join('\n  else ')}
 }
 `;

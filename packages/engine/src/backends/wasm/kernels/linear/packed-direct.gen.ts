@@ -3,73 +3,83 @@
 // most tiles of Q4_0 and Q4_K. Sums as in packed-tile.gen.ts, bit for bit.
 //
 // One load instruction walks over all codes of the tile, as prefetchers follow instructions (packed-decode.gen.ts).
-import { byteSteps, nibbleSteps, pairs, sixSteps } from '../build/steps.ts';
+import { codeConstants, digitSteps, nibbleSteps, ownScales, scaleConstants, sixSteps } from '../build/steps.ts';
 import {
   begin,
   cases,
-  declare,
   each,
-  F16,
   type Family,
   functions,
   join,
   load,
-  numbered,
   ofTile,
+  splat,
   TILE,
   typeNames,
-  types,
 } from '../build/vocabulary.ts';
+import { hasTwoDigits, LAYOUTS, type Layout } from '../layouts/index.ts';
 
 const FLOATS = TILE.replace(/\w+/g, 'float($&)');
-/** A block of Q4_0, Q4_K, Q5_0 or Q5_K. */
-const nibbleBlock = `
-@inline export function nibbleBlock(
-  type: i32, K: i32, touch: bool, w: usize, x: usize, s: usize, sums: usize, more: usize,
-): void {
-  const zero = i32x4.splat(0), nibbles = constant(NIBBLES), bit = constant(BIT_4);
-  const five = type == Q5_0 || type == Q5_K, minimum = type == Q4_K || type == Q5_K;
-  ${nibbleSteps(4, 1)}
-  if (minimum && touch) return;
-  x += <usize>K * 16;
-  ${F16}
-  const h = minimum ? v128.load(s) : type == Q5_0 ? v128.load(w, 64) : v128.load(w);
-  const g = minimum ? v128.load(s, 16) : type == Q5_0 ? v128.load(w, 80) : v128.load(w, 16);
-  const s0 = minimum ? h : lowHalves(h, sign, bias, limit), s1 = minimum ? g : highHalves(h, sign, bias, limit);
-  const t0 = minimum ? v128.load(s, 32) : lowHalves(g, sign, bias, limit);
-  const t1 = minimum ? v128.load(s, 48) : highHalves(g, sign, bias, limit);
-  const m0 = minimum ? v128.load(s, 64) : zero, m1 = minimum ? v128.load(s, 80) : zero;
-  const n0 = minimum ? v128.load(s, 96) : zero, n1 = minimum ? v128.load(s, 112) : zero;
+const SCALES = ['s0', 's1', 't0', 't1'];
+const MINIMA = ['m0', 'm1', 'n0', 'n1'];
+/** The scales and minima of a block that are its group's: f32 at `s`. */
+const groupScales = [...SCALES, ...MINIMA]
+  .map((name, i) => `${name} = v128.load(s${i ? `, ${16 * i}` : ''})`)
+  .join(', ');
+
+/** Adds a block of 32 columns to the sums, once its integers are there. */
+const addBlock = ({ minimum }: Layout, minima: string): string => `
   addTile(
-    K, minimum, sums, more, x, x + <usize>K * (CODE_SUM - CODE_SCALE), ${FLOATS}, s0, s1, t0, t1, m0, m1, n0, n1,
-  );
+    K, ${minimum}, sums, more, x, ${minima}, ${FLOATS}, ${SCALES.join(', ')},
+    ${minimum ? MINIMA.join(', ') : 'zero, zero, zero, zero'},
+  );`;
+
+/** A block of a type with one product for each code, and a scale for each block. */
+const oneDigit = (layout: Layout): string => {
+  const { type, scale, scales } = layout;
+  const group = scale === 'group';
+  return `
+@inline export function block${type}(
+  K: i32, touch: bool, w: usize, x: usize, s: usize, sums: usize, more: usize,
+): void {
+  const zero = i32x4.splat(0);
+  ${codeConstants(layout)}
+  ${nibbleSteps(layout, 4, 1)}
+  ${group ? 'if (touch) return;' : ''}
+  x += <usize>K * 16;
+  ${scaleConstants(layout)}
+  ${group ? `const ${groupScales};` : ownScales(layout, 'w', scales - 256, SCALES, MINIMA)}
+  ${addBlock(layout, 'x + <usize>K * (CODE_SUM - CODE_SCALE)')}
 }`;
+};
 
-/** The low or the high nibbles of steps at `p`, as codes `name`. */
-const nibbles = (p: string, name: string): string => `
-      ${declare('const', numbered('u', 4), (v) => load(p, 16 * v))}
-      ${pairs('const', name, 4, (v) => `v128.and(${name === 'h' ? `i16x8.shr_u(u${v}, 4)` : `u${v}`}, nibbles)`)}`;
-
-/** A block of Q8_0: the high nibbles first, times 16, then the low ones into the same accumulators. */
-const byteBlock = `
-@inline function byteBlock(K: i32, w: usize, x: usize, sums: usize, more: usize): void {
-  const zero = i32x4.splat(0), nibbles = constant(NIBBLES);
+/** A block of a type with two digits: the higher ones first, times 16, then the lower ones into the same accumulators. */
+const twoDigits = (layout: Layout): string => {
+  const { type, levels, scales } = layout;
+  const codeBytes = levels ? 256 : 512;
+  return `
+@inline export function block${type}(
+  K: i32, touch: bool, w: usize, x: usize, s: usize, sums: usize, more: usize,
+): void {
+  const zero = i32x4.splat(0);
+  ${codeConstants(layout)} ${scaleConstants(layout)}
   const start = x + <usize>K * START_8;
   ${begin(4, 2)}
   let p = w, y = x;
-  const stop = w + 512;
-  ${byteSteps(4, 'p', 'y', 'h', nibbles('p', 'h'))}
-  ${ofTile(2, (a) => `${a} = i32x4.shl(${a}, 4);`)}
-  ${byteSteps(4, 'w', 'x', 'l', nibbles('w', 'l'))}
-  ${F16}
-  const h = v128.load(w), g = v128.load(w, 16);
-  addTile(
-    K, false, sums, more, x, 0, ${FLOATS},
-    lowHalves(h, sign, bias, limit), highHalves(h, sign, bias, limit),
-    lowHalves(g, sign, bias, limit), highHalves(g, sign, bias, limit),
-    zero, zero, zero, zero,
-  );
+  const stop = w + ${codeBytes};
+  ${digitSteps(layout, 'high', 4, 'p', 'y')}
+  ${
+    levels
+      ? `const second = x + <usize>K * START_16;
+  ${ofTile(2, (a, _, r) => `${a} = i32x4.add(i32x4.shl(${a}, 4), ${splat('second', 4 * r)});`)}`
+      : ofTile(2, (a) => `${a} = i32x4.shl(${a}, 4);`)
+  }
+  ${digitSteps(layout, 'low', 4, 'w', 'x')}
+  ${levels ? 'x += <usize>K * 16;' : ''}
+  ${ownScales(layout, 'w', scales - codeBytes, SCALES, MINIMA)}
+  ${addBlock(layout, '0')}
 }`;
+};
 
 /**
  * The first or last 16 columns of a block of Q6_K: three steps whose codes are the low six bits, and a fourth from the
@@ -104,11 +114,87 @@ const sixPass = `
   );
 }`;
 
+/** Both halves of a block of Q6_K. */
+const blockQ6_K = `
+@inline function blockQ6_K(
+  K: i32, w: usize, x: usize, s: usize, factors: usize, sums: usize, more: usize, between: usize, beyond: usize,
+): void {
+  sixPass(K, 0, w, x, factors, s, sums, more, between, beyond);
+  sixPass(K, 1, w, x, factors, s, sums, more, between, beyond);
+}`;
+
+const block = (layout: Layout): string => {
+  if (layout.scale === 'factors') return blockQ6_K;
+  return hasTwoDigits(layout) ? twoDigits(layout) : oneDigit(layout);
+};
+const callBlock = ({ type, scale }: Layout, touch: string, x: string, sums: string): string =>
+  scale === 'factors'
+    ? `block${type}(K, w, ${x}, s, factors, ${sums}, between, beyond);`
+    : `block${type}(K, ${touch}, w, ${x}, s, ${sums});`;
+
+/** One of the two sizes of groups, and what their scales need before and between their blocks. */
+function direct(layout: Layout): string {
+  const { type, scale, start, columns, header, block } = layout;
+  const group = scale === 'group';
+  const spread = `spreadScales(w, room, ${start ? 16 : 0});
+      w += ${header};`;
+  return `
+@inline function direct${type}(
+  rows: i32, w: usize, x: usize, blocks: i32, sums: usize, more: usize, nextSums: usize, nextMore: usize,
+  room: usize,
+  between: usize, beyond: usize,
+): void {
+  const eight = rows == 8, K = eight ? 4 : rows;
+  clear(sums);
+  if (eight) clear(nextSums);
+  let next = x + 4 * BLOCK_CODES * <usize>blocks, factors = w;
+  for (; blocks > 0; blocks -= ${columns / 32}) {
+    let s = room;
+    ${
+      scale === 'factors'
+        ? `spreadHalves(w, room);
+    factors = w + 32;
+    w += ${header};`
+        : ''
+    }
+    ${
+      group
+        ? `if (eight) {
+      ${spread}
+    }`
+        : ''
+    }
+    for (let i = ${group ? 'eight ? 0 : -1' : '0'}; i < ${columns / 32}; i++) {
+      ${callBlock(layout, group ? 'i < 0' : 'false', 'x', 'sums, more')}
+      ${
+        group
+          ? `if (i < 0) {
+        ${spread}
+        continue;
+      }`
+          : ''
+      }
+      x += <usize>K * BLOCK_CODES;
+      if (eight) {
+        ${callBlock(layout, 'false', 'next', 'nextSums, nextMore')}
+        next += 4 * BLOCK_CODES;
+      }
+      ${group ? 's += 128;' : ''}
+      ${scale === 'factors' ? 'factors += 32;' : ''}
+      w += ${block};
+    }
+  }
+}`;
+}
+
 const ROWS = [2, 3, 4, 8];
 const family: Family = {
   parameters: 'w: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize, r: usize, e: usize, f: usize',
-  members: types.flatMap((type, i) =>
-    ROWS.map((K) => ({ name: `${typeNames[i]}x${K}`, body: `direct(${type}, ${K}, w, x, n, a, b, c, d, r, e, f)` })),
+  members: LAYOUTS.flatMap((layout, i) =>
+    ROWS.map((K) => ({
+      name: `${typeNames[i]}x${K}`,
+      body: `direct${layout.type}(${K}, w, x, n, a, b, c, d, r, e, f)`,
+    })),
   ),
 };
 
@@ -117,29 +203,10 @@ export default `
 @inline function float(i: v128): v128 {
   return f32x4.convert_i32x4_s(i);
 }
-${nibbleBlock}
-${byteBlock}
 ${sixPass}
+${LAYOUTS.map(block).join('\n')}
 
-@inline function block(
-  type: i32, K: i32, touch: bool, w: usize, x: usize, s: usize, factors: usize, sums: usize, more: usize,
-  between: usize, beyond: usize,
-): void {
-  if (type == Q6_K) {
-    sixPass(K, 0, w, x, factors, s, sums, more, between, beyond);
-    sixPass(K, 1, w, x, factors, s, sums, more, between, beyond);
-  } else if (type == Q8_0) {
-    byteBlock(K, w, x, sums, more);
-  } else {
-    nibbleBlock(type, K, touch, w, x, s, sums, more);
-  }
-}
-
-@inline export function blockBytes(type: i32): usize {
-  return ${types.map((type) => (type === 'Q8_0' ? 'Q8_0_BLOCK' : `type == ${type} ? ${type}_BLOCK : `)).join('')};
-}
-
-/**
+/*
  * The packed tile at w times 2, 3, 4 or 8 rows of activations. Of 8, both fours go block by block, not one after the
  * other, so that memory is never idle; and each has load instructions of its own, as the first one's prefetches would
  * stop where it went back.
@@ -148,45 +215,7 @@ ${sixPass}
  * memory 1.5 x, 4 rows 1.2 x). Where products take longer than memory does, with 8 rows, that would cost more than it
  * gains.
  */
-@inline function direct(
-  type: i32, rows: i32, w: usize, x: usize, blocks: i32, sums: usize, more: usize, nextSums: usize, nextMore: usize,
-  room: usize,
-  between: usize, beyond: usize,
-): void {
-  const eight = rows == 8, K = eight ? 4 : rows;
-  const minimum = type == Q4_K || type == Q5_K, size = minimum || type == Q6_K ? 8 : 1;
-  clear(sums);
-  if (eight) clear(nextSums);
-  let next = x + 4 * BLOCK_CODES * <usize>blocks, factors = w;
-  for (; blocks > 0; blocks -= size) {
-    let s = room;
-    if (type == Q6_K) {
-      spreadHalves(w, room);
-      factors = w + 32;
-      w += 288;
-    }
-    if (minimum && eight) {
-      spreadScales(w, room, type == Q4_K ? 0 : 16);
-      w += 256;
-    }
-    for (let i = minimum && !eight ? -1 : 0; i < size; i++) {
-      block(type, K, i < 0, w, x, s, factors, sums, more, between, beyond);
-      if (minimum && i < 0) {
-        spreadScales(w, room, type == Q4_K ? 0 : 16);
-        w += 256;
-        continue;
-      }
-      x += <usize>K * BLOCK_CODES;
-      if (eight) {
-        block(type, K, false, w, next, s, factors, nextSums, nextMore, between, beyond);
-        next += 4 * BLOCK_CODES;
-      }
-      if (minimum) s += 128;
-      factors += 32;
-      w += blockBytes(type);
-    }
-  }
-}
+${LAYOUTS.map(direct).join('\n')}
 
 ${functions(family)}
 

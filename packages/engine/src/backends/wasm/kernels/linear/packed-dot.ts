@@ -49,18 +49,20 @@ export function nibbleTotal(high: v128, low: v128, ones: v128, sixteens: v128): 
   return i32x4.add(i32x4.shl(high, 4), low);
 }
 
-/** Codes of a step in low nibbles; with `five`, bit 0 of each byte of `bits` is their fifth one. */
+/** Bytes of a table, by nibbles. */
 // @inline
-export function lowCodes(five: bool, w: v128, bits: v128, nibbles: v128, bit: v128): v128 {
-  const nibble = v128.and(w, nibbles);
-  return five ? v128.or(nibble, v128.and(i16x8.shl(bits, 4), bit)) : nibble;
+export function lookUp(table: v128, nibbles: v128): v128 {
+  return ASC_FEATURE_RELAXED_SIMD ? i8x16.relaxed_swizzle(table, nibbles) : i8x16.swizzle(table, nibbles);
 }
 
-/** Codes of a step in high nibbles; the fifth bit is bit 4. */
+/**
+ * Four powers of two, 2^(e - 128), as f32: those of e below 2, which are subnormal, too. The larger of both words is
+ * right, in either case.
+ */
 // @inline
-export function highCodes(five: bool, w: v128, bits: v128, nibbles: v128, bit: v128): v128 {
-  const nibble = v128.and(i16x8.shr_u(w, 4), nibbles);
-  return five ? v128.or(nibble, v128.and(bits, bit)) : nibble;
+export function powersOfTwo(e: v128): v128 {
+  const one = i32x4.splat(1);
+  return i32x4.max_s(i32x4.shl(i32x4.sub(e, one), 23), i32x4.shl(i32x4.add(e, one), 21));
 }
 
 /** Of four 6-bit values in three bytes: the one in the top bits, lowest bits first. `top` is TOP_BITS. */

@@ -25,7 +25,10 @@ const fourBlocks = `
 @inline function fourBlocks(
   type: i32, K: i32, ${parameters([...STREAMS, 'x', ...SCALES, ...FIRST])},
 ): void {
-  ${each(4, (i) => `nibbleBlock(type, K, false, ${STREAMS[i]}, x, ${SCALES[i]}, ${HALVES[i]});`)}
+  ${each(4, (i) => {
+    const place = `(K, false, ${STREAMS[i]}, x, ${SCALES[i]}, ${HALVES[i]});`;
+    return `if (type == Q4_0) blockQ4_0${place} else blockQ4_K${place}`;
+  })}
 }`;
 const callFour = (K: string | number, x: string, sums: readonly string[]): string =>
   `fourBlocks(type, ${K}, ${STREAMS.join(', ')}, ${x}, s + at, r + at, q + at, p + at, ${sums.join(', ')});`;
@@ -118,6 +121,9 @@ export default `
 /** Bytes of sums and unpacked scales. */
 @inline export const FEW_SCRATCH: usize = <usize>(FEW_ROWS / TILE_ROWS) * FOUR_SUMS + 4 * SCALE_ROOM;
 
+@inline function blockBytes(type: i32): usize {
+  return type == Q4_0 ? Q4_0_BLOCK : Q4_K_BLOCK;
+}
 ${fourBlocks}
 ${eightRows}
 ${fewRows}

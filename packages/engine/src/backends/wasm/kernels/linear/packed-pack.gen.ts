@@ -1,6 +1,7 @@
 // Packs rows of a file into tiles of 16 while weights are loaded: the same bytes as layouts/, where the picture is.
 // Four rows a, b, c, d at a time: 16 bytes of each, transposed as 4 x 4 words, are four steps of four rows.
 import { each, plus, types } from '../build/vocabulary.ts';
+import { LAYOUTS, type Layout } from '../layouts/index.ts';
 
 const ROWS = [...'abcd'];
 /** `text` for each of the four rows. */
@@ -24,18 +25,47 @@ const transpose = (name: string, count: number): string => `
   })}
 }`;
 
-const isWord = (type: string): boolean => !type.endsWith('K');
+/** Rows r…r + 3 of a group of 32 columns, of blocks whose scales come first, then the fifth bits, then codes. */
+function packOwn({ type, bits, scale, minimum, file }: Layout): string {
+  const { codes, high } = file!;
+  const steps = [...Array(bits === 8 ? 2 : 1).keys()].map((half) => {
+    const read = (row: string) => {
+      const vector = `v128.load(${row}, ${codes + 16 * half})`;
+      return bits === 8 ? `v128.xor(${vector}, flip)` : vector;
+    };
+    return `storeSteps(${list(read)}, ${plus('group', 256 * half)} + r * 4);`;
+  });
+  const fifth = (row: string, i: number) => `fifthBits(load<u32>(${row}, ${high}), group + ${256 + 4 * i} + r * 4);`;
+  const at = (i: number) => (i ? `, ${i}` : '');
+  const half = (place: number) => (row: string, i: number) =>
+    `store<u16>(scales, load<u16>(${row}${at(place)})${at(16 * place + 2 * i)});`;
+  return `
+@inline function own${type}(${ADDRESSES}, r: usize, group: usize): void {
+  ${bits === 8 ? 'const flip = i8x16.splat(-128);' : ''}
+  ${steps.join('\n')}
+  ${high === undefined ? '' : ofRows(fifth)}
+  const scales = group + ${type}_SCALES + r * ${scale === 'exponent' ? 1 : 2};
+  ${scale === 'exponent' ? ofRows((row, i) => `store<u8>(scales, load<u8>(${row})${at(i)});`) : ofRows(half(0))}
+  ${minimum ? ofRows(half(2)) : ''}
+}`;
+}
+const own = LAYOUTS.filter(({ file }) => file);
+const packGroup = (layout: Layout): string => {
+  if (layout.file) return `own${layout.type}(a, b, c, d, r, out);`;
+  return layout.scale === 'factors'
+    ? 'packSixth(a, b, c, d, r, out);'
+    : `packMinimum(${layout.type}, a, b, c, d, r, out);`;
+};
+
 const packers = types.map(
   (type) => `
 function pack${type}(raw: usize, rowBytes: usize, count: i32, out: usize): void {
   packTile(${type}, raw, rowBytes, ${type}_GROUP / TILE_OUTPUTS, count, out);
 }`,
 );
-const ORDER = [...types.filter(isWord), ...types.filter((type) => !isWord(type))];
-const packByType = ORDER.map((type, i) => {
-  const condition = i < ORDER.length - 1 ? `if (type == ${type}) ` : '';
-  return `${condition}pack${type}(raw, rowBytes, count, out);`;
-}).join(' else ');
+const packByType = types
+  .map((type, i) => `${i < types.length - 1 ? `if (type == ${type}) ` : ''}pack${type}(raw, rowBytes, count, out);`)
+  .join(' else ');
 
 export default `
 /** A block of zeros: the rows that fill up the last tile. */
@@ -71,24 +101,7 @@ ${transpose('storeThree', 3)}
   store<u32>(out, ${each(4, (i) => (i ? `(everyFourth(h >> ${i}) << ${8 * i})` : 'everyFourth(h)'), ' | ')});
 }
 
-/** Rows r…r+3 of a group of 32 columns. */
-@inline function pack32(type: i32, ${ADDRESSES}, r: usize, group: usize): void {
-  if (type == Q8_0) {
-    const flip = i8x16.splat(-128);
-    for (let half: usize = 0; half < 2; half++) {
-      const at: usize = 2 + half * 16;
-      storeSteps(${list((row) => `v128.xor(v128.load(${row} + at), flip)`)}, group + half * 256 + r * 4);
-    }
-  } else {
-    const at: usize = type == Q4_0 ? 2 : 6;
-    storeSteps(${list((row) => `v128.load(${row} + at)`)}, group + r * 4);
-  }
-  if (type == Q5_0) {
-    ${ofRows((row, i) => `fifthBits(load<u32>(${row}, 2), group + ${256 + 4 * i} + r * 4);`)}
-  }
-  const scales = group + (type == Q4_0 ? Q4_0_SCALES : type == Q5_0 ? Q5_0_SCALES : Q8_0_SCALES) + r * 2;
-  ${ofRows((row, i) => `store<u16>(scales, load<u16>(${row})${i ? `, ${2 * i}` : ''});`)}
-}
+${own.map(packOwn).join('\n')}
 
 /** Four 6-bit values (a byte each) of row r. */
 @inline function storeSix(values: u32, out: usize): void {
@@ -185,9 +198,7 @@ ${transpose('storeThree', 3)}
       const b = r + 1 < count ? p + rowBytes : ZEROS;
       const c = r + 2 < count ? p + 2 * rowBytes : ZEROS;
       const d = r + 3 < count ? p + 3 * rowBytes : ZEROS;
-      if (type == Q4_0 || type == Q5_0 || type == Q8_0) pack32(type, a, b, c, d, r, out);
-      else if (type == Q4_K || type == Q5_K) packMinimum(type, a, b, c, d, r, out);
-      else packSixth(a, b, c, d, r, out);
+      ${LAYOUTS.map((layout, i) => `${i < LAYOUTS.length - 1 ? `if (type == ${layout.type}) ` : ''}${packGroup(layout)}`).join('\n      else ')}
     }
     out += block * TILE_OUTPUTS;
   }

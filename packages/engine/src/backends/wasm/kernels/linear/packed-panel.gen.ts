@@ -1,19 +1,32 @@
 // A panel: one tile of 16 rows of a packed matrix, spread out for the tile kernel. Codes become bytes (step s of a
 // block: 8 rows x columns 4s…4s+3), scales f32; rows 0…7 first over all blocks (at `a`), then rows 8…15 (at `b`). Made
 // once per tile and used for every 4 rows of activations, in a scratch that stays in the second-level cache.
-import { declare, each, F16, halves, load, numbered, stores } from '../build/vocabulary.ts';
+import { ownScales, scaleConstants } from '../build/steps.ts';
+import { declare, each, load, numbered, stores } from '../build/vocabulary.ts';
+import { hasTwoDigits, LAYOUTS, type Layout } from '../layouts/index.ts';
 
 /** Vectors 0, 1 are of rows 0…7, vectors 2, 3 of the others: `text` for each with where it goes. */
 const toBoth = (text: (v: number, half: string, at: number) => string, a = 'a', b = 'b'): string =>
   each(4, (v) => text(v, v < 2 ? a : b, 16 * (v & 1)));
 const put = (half: string, value: string, at: number): string => `v128.store(${half}, ${value}${at ? `, ${at}` : ''});`;
 
-/** A step of 16 rows as nibbles, the low ones to a and b, the high ones `apart` bytes on. */
-const splitNibbles = (a: string, b: string, apart: number): string => `
+/**
+ * A step of 16 rows as nibbles, the low ones to a and b, the high ones `apart` bytes on; or what the tables make of
+ * them, the next table's 256 bytes on.
+ */
+const splitNibbles = (a: string, b: string, apart: number, tables: readonly string[] = []): string => {
+  const nibbles = ['l', 'h'].map((name, i) => {
+    const cut = (v: number) => `v128.and(${i ? `i16x8.shr_u(w${v}, 4)` : `w${v}`}, nibbles)`;
+    if (!tables.length) return toBoth((v, half, at) => put(half, cut(v), at + i * apart), a, b);
+    const looked = (table: string, t: number) =>
+      toBoth((v, half, at) => put(half, `lookUp(${table}, ${name}${v})`, at + i * apart + 256 * t), a, b);
+    return `${declare('const', numbered(name, 4), cut)}\n${tables.map(looked).join('\n')}`;
+  });
+  return `
     ${declare('const', numbered('w', 4), (v) => load('w', 16 * v))}
-    ${toBoth((v, half, at) => put(half, `v128.and(w${v}, nibbles)`, at), a, b)}
-    ${toBoth((v, half, at) => put(half, `v128.and(i16x8.shr_u(w${v}, 4), nibbles)`, at + apart), a, b)}
+    ${nibbles.join('\n')}
     w += 64;`;
+};
 
 /** Adds bit 4 to the low nibbles' bytes, or to those of the high ones, 128 bytes on. */
 const addBit = (apart: number): string =>
@@ -22,18 +35,65 @@ const addBit = (apart: number): string =>
     return put(half, `v128.or(${load(half, at + apart)}, ${bit})`, at + apart);
   });
 
-/** The panel of a type: blocks of `kind`; `block` spreads the one at w to a and b, and w goes on by `bytes`. */
-const panel = (type: string, kind: string, block: string, bytes = `${type}_BLOCK`): string => `
+/** Codes of the block at w to a and b. */
+function spreadCodes(layout: Layout): string {
+  const { type, bits, levels } = layout;
+  if (bits === 8)
+    return `for (let q: usize = 0; q < 8; q++) {
+      const c = a + q * 32, d = b + q * 32;
+      ${splitNibbles('c', 'd', 256)}
+    }`;
+  if (!levels) return `spreadNibbles(w, a, b, nibbles);${bits === 5 ? ' spreadFifthBits(w + 256, a, b);' : ''}`;
+  const tables = hasTwoDigits(layout) ? ['LOW', 'HIGH'] : ['TABLE'];
+  const names = tables.map((name) => name.toLowerCase());
+  return `
+    ${declare('const', names, (i) => `constant(${type}_${tables[i]})`)}
+    let c = a, d = b;
+    for (const stop = w + 256; w < stop; ) {
+      ${splitNibbles('c', 'd', 128, names)}
+      c += 32;
+      d += 32;
+    }`;
+}
+
+/** The panel of a type whose blocks have scales of their own. */
+const ownBlocks = (layout: Layout): string => {
+  const { type, levels, bits, minimum, scales, block } = layout;
+  const codeBytes = bits === 8 ? 512 : 256;
+  const width = hasTwoDigits(layout) ? 512 : 256;
+  // Where codes are spread by a function, w stays.
+  const at = bits === 8 || levels ? scales - codeBytes : scales;
+  const names = ['s', 'm'].flatMap((name) => numbered(name, 4));
+  return `
 function panel${type}(w: usize, panel: usize, blocks: i32): void {
   const nibbles = constant(NIBBLES);
-  let a = panel, b = panel + <usize>blocks * panelBlockBytes(${kind});
+  ${scaleConstants(layout)}
+  let a = panel, b = panel + <usize>blocks * panelBlockBytes(${panelKind(layout)});
   for (; blocks > 0; blocks--) {
-    ${block}
-    w += ${bytes};
-    a += panelBlockBytes(${kind});
-    b += panelBlockBytes(${kind});
+    ${spreadCodes(layout)}
+    ${ownScales(layout, 'w', at, names.slice(0, 4), names.slice(4))}
+    ${toBoth((v, half, at) => put(half, `s${v}`, width + at))}
+    ${minimum ? toBoth((v, half, at) => put(half, `m${v}`, width + 32 + at)) : ''}
+    w += ${block - (scales - at)};
+    a += panelBlockBytes(${panelKind(layout)});
+    b += panelBlockBytes(${panelKind(layout)});
   }
 }`;
+};
+
+/** Which kind of panel a type makes. */
+function panelKind(layout: Layout): string {
+  if (layout.scale === 'factors') return 'HALVES';
+  if (hasTwoDigits(layout)) return 'TWO_NIBBLES';
+  if (layout.minimum) return layout.start ? 'MINIMUM_16' : 'MINIMUM';
+  return layout.start === 'START_8' ? 'OFFSET_8' : 'OFFSET_16';
+}
+
+/** `text` for each type, by number. */
+const byType = (text: (layout: Layout) => string, between: string): string =>
+  LAYOUTS.map((layout, i) => (i < LAYOUTS.length - 1 ? `if (type == ${layout.type}) ` : '') + text(layout)).join(
+    between,
+  );
 
 /** Q4_K and Q5_K: all 8 blocks' scales at once, into the panel's places by way of `room`. */
 const panelMinimum = `
@@ -64,11 +124,12 @@ function panelQ5_K(w: usize, panel: usize, blocks: i32, room: usize): void {
 
 /** Q6_K: 16 columns and their factors after each other. */
 const panelQ6_K = `
-function panelQ6_K(w: usize, panel: usize, blocks: i32): void {
+function panelQ6_K(w: usize, panel: usize, blocks: i32, room: usize): void {
   const six = constant(SIX_BITS), top = constant(TOP_BITS);
   let a = panel, b = panel + <usize>blocks * panelBlockBytes(HALVES);
   for (; blocks > 0; blocks -= 8) {
     let codes = w + Q6_K_HEADER;
+    spreadHalves(w, room);
     for (let i: usize = 0; i < 8; i++) {
       spreadSix(codes, a, six, top);
       spreadSix(codes + 32, b, six, top);
@@ -76,7 +137,7 @@ function panelQ6_K(w: usize, panel: usize, blocks: i32): void {
       spreadSix(codes + Q6_K_PASS + 32, b + 160, six, top);
       const factors = w + 32 + i * 32;
       ${each(4, (v) => `spreadFactors(factors + ${8 * v}, ${'ab'[v & 1]} + ${128 + 160 * (v >> 1)});`)}
-      splitScales(w, a + 320, b + 320);
+      ${toBoth((v, half, at) => put(half, load('room', 16 * v), 320 + at))}
       codes += Q6_K_BLOCK;
       a += panelBlockBytes(HALVES);
       b += panelBlockBytes(HALVES);
@@ -108,12 +169,6 @@ export default `
   }
 }
 
-@inline function splitScales(w: usize, a: usize, b: usize): void {
-  ${F16}
-  const h = v128.load(w), g = v128.load(w, 16);
-  ${toBoth((v, half, at) => put(half, halves('hg'[v >> 1]!)[v & 1]!, at))}
-}
-
 /** Four steps of 8 rows: 6-bit codes of 16 columns. \`w\` and \`out\` are those rows'. */
 @inline function spreadSix(w: usize, out: usize, six: v128, top: v128): void {
   ${each(3, (i) => declare('const', numbered('abc'[i]!, 2), (v) => load('w', 64 * i + 16 * v)))}
@@ -127,43 +182,19 @@ export default `
     96,
   )}
 }
-${panel('Q4_0', 'OFFSET_8', 'spreadNibbles(w, a, b, nibbles); splitScales(w + Q4_0_SCALES, a + 256, b + 256);')}
-${panel(
-  'Q5_0',
-  'OFFSET_16',
-  `spreadNibbles(w, a, b, nibbles);
-    spreadFifthBits(w + 256, a, b);
-    splitScales(w + Q5_0_SCALES, a + 256, b + 256);`,
-)}
-${panel(
-  'Q8_0',
-  'TWO_NIBBLES',
-  `for (let q: usize = 0; q < 8; q++) {
-      const c = a + q * 32, d = b + q * 32;
-      ${splitNibbles('c', 'd', 256)}
-    }
-    splitScales(w, a + 512, b + 512);`,
-  '32',
-)}
+${LAYOUTS.filter(({ header }) => header === 0)
+  .map(ownBlocks)
+  .join('\n')}
 ${panelMinimum}
 ${panelQ6_K}
 
 /** Which kind of panel a type makes. */
 @inline export function panelKind(type: i32): i32 {
-  if (type == Q4_0) return OFFSET_8;
-  if (type == Q5_0) return OFFSET_16;
-  if (type == Q4_K) return MINIMUM;
-  if (type == Q5_K) return MINIMUM_16;
-  return type == Q6_K ? HALVES : TWO_NIBBLES;
+  ${byType((layout) => `return ${panelKind(layout)};`, '\n  ')}
 }
 
 /** Spreads the tile at \`w\` of \`blocks\` times 32 columns. \`room\` is SCALE_ROOM bytes. */
 export function makePanel(type: i32, w: usize, panel: usize, blocks: i32, room: usize): void {
-  if (type == Q4_0) panelQ4_0(w, panel, blocks);
-  else if (type == Q4_K) panelQ4_K(w, panel, blocks, room);
-  else if (type == Q5_0) panelQ5_0(w, panel, blocks);
-  else if (type == Q5_K) panelQ5_K(w, panel, blocks, room);
-  else if (type == Q6_K) panelQ6_K(w, panel, blocks);
-  else panelQ8_0(w, panel, blocks);
+  ${byType(({ type, scale }) => `panel${type}(w, panel, blocks${scale === 'group' || scale === 'factors' ? ', room' : ''});`, '\n  else ')}
 }
 `;

@@ -1,7 +1,8 @@
 // Two to four rows of activations at once (drafts to verify, few sessions) straight from the packed tile, 8 of its 16
 // rows at a time; all 16 where packed-direct.gen.ts serves. Making a panel would cost more than the product here. Sums
 // as in packed-tile.gen.ts, bit for bit.
-import { byteSteps, nibbleSteps, pairs, sixSteps } from '../build/steps.ts';
+
+import { codeConstants, digitSteps, nibbleSteps, ownScales, scaleConstants, sixSteps } from '../build/steps.ts';
 import {
   addBoth,
   addMinima,
@@ -12,53 +13,63 @@ import {
   F16,
   type Family,
   functions,
-  load,
   rows,
   SUMS,
   splat,
   storeSums,
   typeNames,
-  types,
 } from '../build/vocabulary.ts';
+import { hasTwoDigits, LAYOUTS, type Layout } from '../layouts/index.ts';
 
-/** Q4_0, Q4_K, Q5_0 and Q5_K. */
-const nibbleProduct = `
-@inline function nibbleProduct(
-  type: i32, K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize,
+/** Bytes of scales of a row in a block. */
+const rowBytes = ({ scale }: Layout): number => (scale === 'exponent' ? 1 : 2);
+const SCALES = ['s0', 's1'];
+const MINIMA = ['m0', 'm1'];
+
+/** Types with one product for each code, and a scale for each block of 32 columns. */
+const oneDigit = (layout: Layout): string => {
+  const { type, block, minimum } = layout;
+  const group = layout.scale === 'group';
+  return `
+@inline function product${type}(
+  K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize,
 ): void {
-  const zero = i32x4.splat(0), ones = constant(ONES), nibbles = constant(NIBBLES), bit = constant(BIT_4);
-  ${F16}
-  const five = type == Q5_0 || type == Q5_K, minimum = type == Q4_K || type == Q5_K;
+  const zero = i32x4.splat(0), ones = constant(ONES);
+  ${codeConstants(layout)} ${scaleConstants(layout)}
   ${SUMS}
   let w = tile + half * 32;
-  let s = minimum ? room : tile + (five ? Q5_0_SCALES : Q4_0_SCALES) + half * 16;
+  let s = ${group ? 'room' : `tile + ${type}_SCALES + half * ${8 * rowBytes(layout)}`};
   for (let b = 0; b < blocks; b++) {
-    if (minimum && (b & 7) == 0) {
-      spreadScalesHalf(tile, half, room, five ? 16 : 0);
-      tile += five ? Q5_K_GROUP : Q4_K_GROUP;
+    ${
+      group
+        ? `if ((b & 7) == 0) {
+      spreadScalesHalf(tile, half, room, ${layout.start ? 16 : 0});
+      tile += ${type}_GROUP;
       s = room;
-      w += Q4_K_HEADER;
+      w += ${type}_HEADER;
+    }`
+        : ''
     }
-    ${nibbleSteps(2, 2)}
-    const h = v128.load(s);
-    const s0 = minimum ? h : lowHalves(h, sign, bias, limit);
-    const s1 = minimum ? v128.load(s, 16) : highHalves(h, sign, bias, limit);
+    ${nibbleSteps(layout, 2, 2)}
+    ${
+      group
+        ? `const s0 = v128.load(s), s1 = v128.load(s, 16), m0 = v128.load(s, 32), m1 = v128.load(s, 48);`
+        : ownScales(layout, 's', 0, SCALES, MINIMA)
+    }
     const scale = x + <usize>K * (CODE_SCALE - 16), sum = x + <usize>K * (CODE_SUM - 16);
     ${addScaled(2, 'scale')}
-    if (minimum) {
-      const m0 = v128.load(s, 32), m1 = v128.load(s, 48);
-      ${addMinima(2)}
-    }
-    w += (five ? 64 : 0) + (minimum ? 0 : 32);
-    s += minimum ? 64 : five ? Q5_0_BLOCK : Q4_0_BLOCK;
+    ${minimum ? addMinima(2) : ''}
+    w += ${block - 256};
+    s += ${group ? 64 : block};
     x += <usize>K * (BLOCK_CODES - 16);
   }
   ${storeSums(2)}
 }`;
+};
 
 /** Q6_K, 16 columns a pass. */
 const sixProduct = `
-@inline function sixProduct(K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
+@inline function productQ6_K(K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
   const zero = i32x4.splat(0), six = constant(SIX_BITS), top = constant(TOP_BITS);
   ${F16}
   ${SUMS}
@@ -98,60 +109,54 @@ const sixProduct = `
   ${storeSums(2)}
 }`;
 
-/** Q8_0: all steps with low nibbles, then with high ones. */
-const byteProduct = `
-@inline function byteProduct(K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize): void {
-  const zero = i32x4.splat(0), nibbles = constant(NIBBLES), ones = constant(ONES), sixteens = constant(SIXTEENS);
-  ${F16}
+/** Types with two digits: all steps with the lower ones, then with the higher ones. */
+const twoDigits = (layout: Layout): string => {
+  const { type, levels } = layout;
+  const [codeBytes, columns] = levels ? [256, 16] : [512, 32];
+  return `
+@inline function product${type}(K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize): void {
+  const zero = i32x4.splat(0), ones = constant(ONES), sixteens = constant(SIXTEENS);
+  ${codeConstants(layout)} ${scaleConstants(layout)}
   ${SUMS}
-  let w = tile + half * 32, s = tile + Q8_0_SCALES + half * 16;
+  let w = tile + half * 32, s = tile + ${type}_SCALES + half * 16;
   for (; blocks > 0; blocks--) {
-    let ${each(4, (r) => `a${r} = zero, b${r} = zero`, ', ')};
-    const stop = w + 512;
+    let start = x + <usize>K * START_16;
+    ${levels ? begin(2, 2) : `let ${each(4, (r) => `a${r} = zero, b${r} = zero`, ', ')};`}
+    const stop = w + ${codeBytes};
     let v = w, u = x;
-    ${byteSteps(
-      2,
-      'v',
-      'u',
-      'l',
-      pairs('const', 'l', 2, (i) => `v128.and(${load('v', 16 * i)}, nibbles)`),
-    )}
+    ${digitSteps(layout, 'low', 2, 'v', 'u')}
     const ${each(2, (r) => `c${r} = total(a${r}, ones), d${r} = total(b${r}, ones)`, ', ')};
     const ${each(2, (r) => `c${r + 2} = total(a${r + 2}, ones), d${r + 2} = total(b${r + 2}, ones)`, ', ')};
-    const start = x + <usize>K * START_8;
+    start = x + <usize>K * START_8;
     ${rows(2, (r) => `a${r} = ${splat('start', 4 * r)}; b${r} = a${r};`)}
-    ${byteSteps(
-      2,
-      'w',
-      'x',
-      'h',
-      `const v0 = v128.load(w), v1 = v128.load(w, 16);
-      ${pairs('const', 'h', 2, (i) => `v128.and(i16x8.shr_u(v${i}, 4), nibbles)`)}`,
-    )}
-    const h = v128.load(s), s0 = lowHalves(h, sign, bias, limit), s1 = highHalves(h, sign, bias, limit), f = sixteens;
+    ${digitSteps(layout, 'high', 2, 'w', 'x')}
+    ${ownScales(layout, 's', 0, SCALES, MINIMA)} const f = sixteens;
+    x += <usize>K * ${32 - columns};
     ${addBoth(2, 'TWO_NIBBLES', 'f', 'f')}
-    w += 32;
-    s += Q8_0_BLOCK;
+    w += ${layout.block - codeBytes};
+    s += ${layout.block};
     x += <usize>K * (BLOCK_CODES - 32);
   }
   ${storeSums(2)}
 }`;
-
-const call = (type: string, K: number): string => {
-  if (type === 'Q6_K') return `sixProduct(${K}, w, half, x, n, sums, room)`;
-  if (type === 'Q8_0') return `byteProduct(${K}, w, half, x, n, sums)`;
-  return `nibbleProduct(${type}, ${K}, w, half, x, n, sums, room)`;
 };
+
+const product = (layout: Layout): string => {
+  if (layout.scale === 'factors') return sixProduct;
+  return hasTwoDigits(layout) ? twoDigits(layout) : oneDigit(layout);
+};
+const call = (layout: Layout, K: number): string =>
+  `product${layout.type}(${K}, w, half, x, n, sums${hasTwoDigits(layout) ? '' : ', room'})`;
 
 const family: Family = {
   parameters: 'w: usize, half: usize, x: usize, n: i32, sums: usize, room: usize',
-  members: types.flatMap((type, i) => [2, 3, 4].map((K) => ({ name: `${typeNames[i]}x${K}`, body: call(type, K) }))),
+  members: LAYOUTS.flatMap((layout, i) =>
+    [2, 3, 4].map((K) => ({ name: `${typeNames[i]}x${K}`, body: call(layout, K) })),
+  ),
 };
 
 export default `
-${nibbleProduct}
-${sixProduct}
-${byteProduct}
+${LAYOUTS.map(product).join('')}
 
 ${functions(family)}
 

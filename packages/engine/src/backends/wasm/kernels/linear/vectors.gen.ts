@@ -1,4 +1,17 @@
 // Vectors that packed kernels load once: V8 rebuilds v128 constants inside loops (1.4 x slower).
+import { hasTwoDigits, LAYOUTS, lookupTable } from '../layouts/index.ts';
+
+/** Bytes as words. */
+const pairsOf = (bytes: readonly number[]): number[] =>
+  Array.from({ length: bytes.length / 2 }, (_, i) => bytes[2 * i]! | (bytes[2 * i + 1]! << 8));
+/** What codes of types with levels are looked up in; as bytes, two digits of 4 bits, where there are two. */
+const tables = LAYOUTS.filter(({ levels }) => levels).flatMap((layout): [string, number[]][] => {
+  const { type, levels } = layout;
+  const codes: [string, number[]] = [`${type}_TABLE`, pairsOf(lookupTable(layout))];
+  if (!hasTwoDigits(layout)) return [codes];
+  const digits = (shift: number) => pairsOf(levels!.map((level) => ((level + 128) >> shift) & 15));
+  return [codes, [`${type}_LOW`, digits(0)], [`${type}_HIGH`, digits(4)]];
+});
 
 /** Words of 16 bits, repeated until a vector is full. */
 const VECTORS: Readonly<Record<string, readonly number[]>> = {
@@ -21,6 +34,7 @@ const VECTORS: Readonly<Record<string, readonly number[]>> = {
   SIXTEEN: [0, 0x4180],
   /** Shifts of four words, as factors. */
   SHIFTS: [64, 0, 16, 0, 4, 0, 0, 0],
+  ...Object.fromEntries(tables),
 };
 
 const words = Object.values(VECTORS).flatMap((words) => Array.from({ length: 8 }, (_, i) => words[i % words.length]!));

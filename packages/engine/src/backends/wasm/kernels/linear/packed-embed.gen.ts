@@ -1,0 +1,103 @@
+// One row of a packed matrix as f32, for embeddings that share their weights with the output head. The values are
+// those of the file's dequantisation, bit for bit. A row is 1/16 of its tile, gathered 4 bytes at a time; no hot path.
+import { LAYOUTS, type Layout } from '../layouts/index.ts';
+
+/** The code of column c of the block at \`p\` less its offset, or what it stands for, times the scale d. */
+function value({ type, bits, levels, start, minimum }: Layout): string {
+  if (bits === 8) return 'd * <f32>(<i32>load<u8>(p + (c >> 2) * 64 + r * 4 + (c & 3)) - 128)';
+  const code = `code(p, r, c, ${bits})`;
+  if (levels) return `d * <f32>(<i32>load<i8>(${type}_VALUES + ${code}))`;
+  if (minimum) return `d * <f32>${code} + m`;
+  return `d * <f32>(${code} - ${start!.slice('START_'.length)})`;
+}
+
+/** Blocks with scales of their own. */
+const ownBlocks = (layout: Layout): string => {
+  const { type, scale, levels, minimum, block } = layout;
+  return `
+${levels ? `const ${type}_VALUES: usize = memory.data<i8>([${levels.join(', ')}]);` : ''}
+function embed${type}(p: usize, r: usize, columns: i32, out: usize): void {
+  for (let b = columns >> 5; b > 0; b--) {
+    const d = ${scale === 'exponent' ? `power(load<u8>(p + ${type}_SCALES + r))` : `half(p + ${type}_SCALES + r * 2)`};
+    ${minimum ? `const m = half(p + ${type}_SCALES + 32 + r * 2);` : ''}
+    for (let c: usize = 0; c < 32; c++) {
+      store<f32>(out, ${value(layout)});
+      out += 4;
+    }
+    p += ${block};
+  }
+}`;
+};
+
+/** Groups of 256 columns whose blocks have a scale and a minimum of 6 bits each. */
+const groups = ({ type, bits, block }: Layout): string => `
+function embed${type}(p: usize, r: usize, columns: i32, out: usize): void {
+  for (let b = columns >> 8; b > 0; b--) {
+    const d = half(p + r * 2), dmin = half(p + 32 + r * 2);
+    for (let i: usize = 0; i < 8; i++) {
+      const scale = d * <f32>sixBitScale(p + 64, r, i), minimum = dmin * <f32>sixBitScale(p + 64, r, i + 8);
+      for (let c: usize = 0; c < 32; c++) {
+        store<f32>(out, scale * <f32>code(p + ${type}_HEADER + i * ${block}, r, c, ${bits}) - minimum);
+        out += 4;
+      }
+    }
+    p += ${type}_GROUP;
+  }
+}`;
+
+const embedQ6_K = `
+function embedQ6_K(p: usize, r: usize, columns: i32, out: usize): void {
+  for (let b = columns >> 8; b > 0; b--) {
+    const d = half(p + r * 2);
+    for (let i: usize = 0; i < 8; i++) {
+      for (let c: usize = 0; c < 32; c++) {
+        const scale = d * <f32>(<i32>load<i8>(p + 32 + (2 * i + (c >> 4)) * 16 + r));
+        const set = p + Q6_K_HEADER + i * Q6_K_BLOCK + (c >> 4) * Q6_K_PASS + r * 4 + (c & 3);
+        store<f32>(out, scale * <f32>(sixBits(set, 64, (c & 15) >> 2) - 32));
+        out += 4;
+      }
+    }
+    p += Q6_K_GROUP;
+  }
+}`;
+
+const embed = (layout: Layout): string => {
+  if (layout.scale === 'factors') return embedQ6_K;
+  return layout.scale === 'group' ? groups(layout) : ownBlocks(layout);
+};
+
+export default `
+/** Column c of 32: nibble, with bit 4 where the type has it. \`codes\` is where the 256 B of nibbles start. */
+function code(codes: usize, r: usize, c: usize, bits: i32): i32 {
+  const nibble = (<i32>load<u8>(codes + ((c & 15) >> 2) * 64 + r * 4 + (c & 3)) >> (c < 16 ? 0 : 4)) & 15;
+  if (bits == 5) return nibble | (((<i32>load<u8>(codes + 256 + r * 4 + (c & 3)) >> <i32>(c >> 2)) & 1) << 4);
+  return nibble;
+}
+
+/** The k-th of four 6-bit values in three bytes, \`stride\` apart from p on. */
+function sixBits(p: usize, stride: usize, k: usize): i32 {
+  if (k < 3) return <i32>load<u8>(p + k * stride) & 63;
+  const first = <i32>load<u8>(p) >> 6,
+    second = <i32>load<u8>(p + stride) >> 6,
+    third = <i32>load<u8>(p + 2 * stride) >> 6;
+  return first | (second << 2) | (third << 4);
+}
+
+/** The k-th of a row's sixteen 6-bit values: 8 scales, 8 minima. */
+function sixBitScale(set: usize, r: usize, k: usize): i32 {
+  return sixBits(set + (k >> 2) * 48 + r, 16, k & 3);
+}
+
+/** 2^(e - 128). */
+function power(e: i32): f32 {
+  return reinterpret<f32>(e < 2 ? 0x00200000 << e : (e - 1) << 23);
+}
+${LAYOUTS.map(embed).join('\n')}
+
+export function packedEmbedRow(table: usize, layout: i32, row: i32, columns: i32, out: usize): void {
+  const type = layout - PACKED_BASE;
+  const tile = table + <usize>(row / TILE_OUTPUTS) * packedTileBytes(type, columns);
+  const r = <usize>(row % TILE_OUTPUTS);
+  ${LAYOUTS.map(({ type }) => `if (type == ${type}) embed${type}(tile, r, columns, out);`).join('\n  else ')}
+}
+`;
