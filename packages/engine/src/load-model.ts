@@ -2,6 +2,7 @@
 import { openSource } from '#open-source';
 import { holdYoungGeneration, nextTurn } from '#platform';
 import { readSpec } from './architecture/families/index.ts';
+import type { ModelSpec } from './architecture/spec.ts';
 import type { ActivationPrecision, Backend } from './backends/backend.ts';
 import { ReferenceBackend } from './backends/reference/backend.ts';
 import { WasmBackend } from './backends/wasm/backend.ts';
@@ -49,6 +50,12 @@ export interface LoadModelOptions {
   readonly activations?: ActivationPrecision | undefined;
   /** Format of the attention cache. Default f16. */
   readonly cacheType?: CacheType | undefined;
+  /**
+   * Layers before which another WebAssembly memory begins, ascending: `[12, 24]` spreads the model over three.
+   * Default: as few as hold it, one up to some 4 GiB. What is computed is the same bit for bit, and saved
+   * sessions move between all of them.
+   */
+  readonly cuts?: readonly number[] | undefined;
   /** Longest context to allow, in tokens. Default: what the model was made for. */
   readonly contextLength?: number | undefined;
   /** Tokens of a prompt that are read in one pass, 1 to 4096. Default 256 (wasm), 64 (reference). */
@@ -122,14 +129,18 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
     const openMs = lap();
     backend = await createBackend(options);
     const threadsMs = lap();
+    const cuts = options.cuts ?? [];
+    checkCuts(cuts, spec);
+    backend.addArenas(cuts.length + 1);
     const weights = placeWeights(checkpoint, family, spec, backend, {
+      cuts,
       quantize: options.quantize ?? null,
       activations: options.activations ?? 'auto',
       onProgress: options.onProgress,
       signal,
     });
     // Takes its memory before loading begins, which must not see memory that cannot be shared grow under it.
-    const runtime = new Runtime(backend, spec, weights, stateLayout(spec, options.cacheType ?? 'f16'));
+    const runtime = new Runtime(backend, spec, weights, stateLayout(spec, options.cacheType ?? 'f16', cuts));
     // While threads read the weights, this one reads the vocabulary.
     const [weightsLap, vocabularyLap] = [stopwatch(), stopwatch()];
     const loading = weights.load().then(weightsLap);
@@ -162,6 +173,15 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
   } finally {
     await checkpoint.close();
   }
+}
+
+function checkCuts(cuts: readonly number[], { layers }: ModelSpec): void {
+  const isLayer = (cut: number, i: number) =>
+    Number.isInteger(cut) && cut > (cuts[i - 1] ?? 0) && cut < layers.length;
+  if (!Array.isArray(cuts) || !cuts.every(isLayer))
+    throw new UsageError(
+      `cuts: expected ascending layers from 1 to ${layers.length - 1}, found ${JSON.stringify(cuts)}`,
+    );
 }
 
 /** Milliseconds since it was last asked. */
@@ -199,6 +219,7 @@ const OPTION_NAMES: Record<keyof LoadModelOptions, true> = {
   quantize: true,
   activations: true,
   cacheType: true,
+  cuts: true,
   contextLength: true,
   batchTokens: true,
   onProgress: true,

@@ -26,15 +26,7 @@ export const halved = (prompts: CutPrompts): CutPrompts => ({
 function stateOf(model: Model, session: Session): Float32Array {
   const { fingerprint, contextLength } = model;
   const owner = { layout: coreOf(model).runtime.layout, fingerprint, contextLength };
-  const { recurrent, pages } = decodeState(session.save(), owner);
-  const parts = [recurrent, ...pages.flat()].map((bytes) => new Float32Array(bytes.slice().buffer));
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return new Float32Array(decodeState(session.save(), owner).body.slice().buffer);
 }
 
 /** Cuts a list into pieces of random length; most are short, since that is where the conv width matters. */

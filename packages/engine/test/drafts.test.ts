@@ -40,7 +40,9 @@ const draft = async (runtime: Runtime, state: SessionState, tokens: readonly num
 
 /** The recurrent part, and the logits of a token that follows: these see the cache. */
 async function traceOf(runtime: Runtime, state: SessionState): Promise<Float32Array> {
-  const recurrent = new Float32Array(state.recurrentBytes.slice().buffer);
+  const recurrent = state.parts.flatMap(({ recurrentBytes }) => [
+    ...new Float32Array(recurrentBytes.slice().buffer),
+  ]);
   const fork = state.fork();
   const logits = await read(runtime, fork, [7]);
   fork.dispose();

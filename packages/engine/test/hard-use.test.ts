@@ -104,7 +104,7 @@ describe('a step', () => {
       { session: other, tokens: [1] },
     ]);
     using empty = model.createSession();
-    const { pages } = coreOf(model).runtime.stateMemory;
+    const { pages } = coreOf(model).runtime.stateMemory.arenas[0]!;
     const allocate = pages.allocate;
     pages.allocate = () => {
       throw new ModelError('no memory', { code: 'out-of-memory' });

@@ -6,9 +6,11 @@ import type { PlanTraits, RecordedOp, RowSet } from '../plan/plan.ts';
 import type { WideSimd } from '../platform/types.ts';
 import type { LoadJob } from './load/load-job.ts';
 
-/** Encoded ops in the arena: their records' addresses, in order. */
+/** Encoded ops in the arenas: their records' addresses, in order. */
 export interface Program {
   readonly records: readonly number[];
+  /** The number of the arena that each op works in; default: all in the first. */
+  readonly arenas?: readonly number[];
   /** Ops from here on are the head. */
   readonly headStart: number;
   /** The same ops as they were recorded, for their costs. */
@@ -35,7 +37,9 @@ export interface PackingRules {
 
 export interface Backend {
   readonly name: 'reference' | 'wasm';
+  /** The first arena, and the only one of most models. */
   readonly arena: Arena;
+  readonly arenas: readonly Arena[];
   readonly threads: number;
   /** Shown to users: which build of the kernels, how many threads. */
   readonly description: string;
@@ -44,9 +48,11 @@ export interface Backend {
   readonly traits: PlanTraits;
   /** Rules of the int8 path; null when there is none. */
   readonly packing: PackingRules | null;
+  /** Adds arenas until there are `count`. Before anything is loaded. */
+  addArenas(count: number): void;
   /** Bytes of scratch that an op needs, for all threads. */
   scratchBytes(op: RecordedOp): number;
-  /** Reads weights into the arena. Calls `done` with the bytes read after each job. */
+  /** Reads weights into the arenas. Calls `done` with the bytes read after each job. */
   load(jobs: readonly LoadJob[], done: (byteLength: number) => void, signal?: AbortSignal): Promise<void>;
   /** Makes a program known to all threads. */
   install(program: Program): Promise<void>;

@@ -9,7 +9,7 @@ export { createBackend } from '../load-model.ts';
 export { Arena } from '../memory/arena.ts';
 export { floatsAt, type MemoryViews } from '../memory/memory-views.ts';
 export { PAGE_TOKENS } from '../plan/cache-layout.ts';
-export { encodePlan, placeBuffers } from '../plan/encode.ts';
+export { encodeOps, placeBuffers } from '../plan/encode.ts';
 export {
   address,
   defineOp,

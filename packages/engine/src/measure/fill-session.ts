@@ -13,8 +13,8 @@ import {
   PAGE_SHIFT,
   PAGE_TOKENS,
 } from '../plan/cache-layout.ts';
-import type { SessionState } from '../state/session-state.ts';
-import type { StateLayout } from '../state/state-layout.ts';
+import type { ArenaState } from '../state/arena-state.ts';
+import type { CacheGroup } from '../state/state-layout.ts';
 
 /** Positions filled at once; windows release their oldest pages in between. */
 const CHUNK = 4096;
@@ -31,8 +31,10 @@ export function fillSession(model: Model, session: Session, count: number, seed 
     );
   const random = createRandom(seed);
   const { layout, backend } = coreOf(model).runtime;
-  const templates = layout.groups.map((_, g) =>
-    Array.from({ length: TEMPLATES }, () => randomPage(layout, g, random)),
+  const templates = layout.arenas.map(({ groups }) =>
+    groups.map((group) =>
+      Array.from({ length: TEMPLATES }, () => randomPage(layout.cacheType, group, random)),
+    ),
   );
   const timeline = timelineOf(session);
   const { state } = timeline;
@@ -41,19 +43,25 @@ export function fillSession(model: Model, session: Session, count: number, seed 
     for (let done = 0; done < count; done += CHUNK) {
       const length = Math.min(CHUNK, count - done);
       state.prepare(length);
-      copyPages(state, length, templates, backend.arena.views.u8);
+      for (const [a, part] of state.parts.entries())
+        copyPages(part, length, templates[a]!, backend.arenas[a]!.views.u8);
       state.advance(length);
       timeline.consumed(Array.from({ length }, () => Math.floor(random() * model.vocabularySize)));
     }
-    const floats = new Float32Array(layout.recurrentBytes / 4);
-    for (let i = 0; i < floats.length; i++) floats[i] = random() - 0.5;
-    if (count > 0) backend.arena.views.u8.set(new Uint8Array(floats.buffer), state.recurrent);
+    for (const { recurrentBytes } of count > 0 ? state.parts : []) {
+      const floats = new Float32Array(
+        recurrentBytes.buffer,
+        recurrentBytes.byteOffset,
+        recurrentBytes.length / 4,
+      );
+      for (let i = 0; i < floats.length; i++) floats[i] = random() - 0.5;
+    }
   } finally {
     timeline.release();
   }
 }
 
-function copyPages(state: SessionState, length: number, templates: Uint8Array[][], memory: Uint8Array): void {
+function copyPages(state: ArenaState, length: number, templates: Uint8Array[][], memory: Uint8Array): void {
   const first = Math.ceil(state.position / PAGE_TOKENS); // a partly filled page keeps its contents
   const last = (state.position + length - 1) >> PAGE_SHIFT;
   templates.forEach((choices, g) => {
@@ -62,14 +70,14 @@ function copyPages(state: SessionState, length: number, templates: Uint8Array[][
   });
 }
 
-/** One page of group `g`: keys and values of every layer, each KV head's plane in the cache's own format. */
-function randomPage(layout: StateLayout, g: number, random: Random): Uint8Array {
-  const page = new Uint8Array(layout.groups[g]!.pageBytes);
-  for (const { place, kvHeads, headSize } of layout.groups[g]!.members) {
-    const planeLength = headPlaneBytes(layout.cacheType, headSize);
+/** One page of a group: keys and values of every layer, each KV head's plane in the cache's own format. */
+function randomPage(type: CacheType, { pageBytes, members }: CacheGroup, random: Random): Uint8Array {
+  const page = new Uint8Array(pageBytes);
+  for (const { place, kvHeads, headSize } of members) {
+    const planeLength = headPlaneBytes(type, headSize);
     for (let plane = 0; plane < 2 * kvHeads; plane++) {
       const at = place.layerOffset + plane * planeLength;
-      fillPlane(layout.cacheType, page.subarray(at, at + planeLength), headSize, random);
+      fillPlane(type, page.subarray(at, at + planeLength), headSize, random);
     }
   }
   return page;

@@ -40,7 +40,7 @@ export interface LoadTimes {
 export interface ModelMemory {
   /** Everything in use now: weights, activations, sessions, snapshots. */
   readonly usedBytes: number;
-  /** What could be in use at most: WebAssembly addresses 4 GiB. */
+  /** What could be in use at most: 4 GiB in each WebAssembly memory. */
   readonly limitBytes: number;
   /** All weights, in the formats they are computed with. */
   readonly weightBytes: number;
@@ -163,10 +163,11 @@ export class Model implements AsyncDisposable {
   /** What it occupies now. */
   get memory(): ModelMemory {
     const { runtime, weights, prefixes } = this.#core;
-    const { arena } = runtime.backend;
+    const { arenas } = runtime.backend;
+    const usedBytes = arenas.reduce((sum, arena) => sum + arena.usedBytes, 0);
     return {
-      usedBytes: arena.usedBytes,
-      limitBytes: arena.usedBytes + arena.roomBytes,
+      usedBytes,
+      limitBytes: arenas.reduce((sum, arena) => sum + arena.roomBytes, usedBytes),
       weightBytes: weights.byteLength,
       activationBytes: runtime.activationBytes,
       recurrentBytes: runtime.layout.recurrentBytes,

@@ -228,7 +228,7 @@ export class Session implements Disposable {
     const { state } = this.#timeline;
     const { stateOwner, runtime } = this.#core;
     await this.#core.alone(this.#timeline, () =>
-      saveState(state, this.#held(data), stateOwner, runtime.stateMemory.arena, target, signal),
+      saveState(state, this.#held(data), stateOwner, runtime.stateMemory, target, signal),
     );
   }
 

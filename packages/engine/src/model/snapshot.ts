@@ -12,6 +12,9 @@ export interface Moment {
   readonly logits: Float32Array | null;
 }
 
+/** Addresses are below it. */
+const ARENA_SPAN = 2 ** 32;
+
 let momentOf: (snapshot: Snapshot) => Moment;
 let putBack: (snapshot: Snapshot, state: SessionState) => void;
 let pagesOf: (snapshot: Snapshot) => Iterable<[page: number, byteLength: number]>;
@@ -55,7 +58,8 @@ export class Snapshot implements Disposable {
    */
   get byteLength(): number {
     if (!this.#snapshot) return 0;
-    const recurrent = this.#snapshot.recurrent ? this.#state.layout.recurrentBytes : 0;
+    const isCopied = this.#snapshot.some(({ recurrent }) => recurrent !== null);
+    const recurrent = isCopied ? this.#state.layout.recurrentBytes : 0;
     return recurrent + (this.#moment.logits?.byteLength ?? 0);
   }
 
@@ -80,13 +84,15 @@ export class Snapshot implements Disposable {
   }
 
   *#pages(): Generator<[page: number, byteLength: number]> {
-    for (const [g, pages] of (this.#snapshot?.pages ?? []).entries())
-      for (const page of pages) if (page) yield [page, this.#state.layout.groups[g]!.pageBytes];
+    const { arenas } = this.#state.layout;
+    for (const [a, { pages }] of (this.#snapshot ?? []).entries())
+      for (const [g, list] of pages.entries())
+        for (const page of list) if (page) yield [a * ARENA_SPAN + page, arenas[a]!.groups[g]!.pageBytes];
   }
 }
 
 /**
- * `putBack` makes a state what the snapshot recorded; `pagesOf` lists address and size of each cache page it
- * holds.
+ * `putBack` makes a state what the snapshot recorded; `pagesOf` lists each cache page it holds, by a
+ * number that no other page of the model has, and its size.
  */
 export { momentOf, pagesOf, putBack };

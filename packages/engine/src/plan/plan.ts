@@ -5,6 +5,7 @@
 // the plan that `p` builds, and returns where its result will be.
 import { costOf, type Facts, type Numbers, type Op } from './ops/op.ts';
 import type {
+  Crossing,
   HiddenOutput,
   Operand,
   Plan,
@@ -39,6 +40,8 @@ export class PlanBuilder {
   readonly #traits: PlanTraits;
   readonly #ops: RecordedOp[] = [];
   readonly #buffers: PlanBuffer[] = [];
+  readonly #crossings: Crossing[] = [];
+  #arena = 0;
   /** Codes of a value, valid until its buffer is written again. */
   readonly #codes = new Map<string, Value>();
   #headStart = -1;
@@ -96,6 +99,20 @@ export class PlanBuilder {
     return codes;
   }
 
+  /**
+   * Ops from here on work in another arena, on what `value`, a matrix of its own, holds here; returns it as it
+   * is there. Returns `value` where they work in this arena already.
+   */
+  cross(arena: number, value: Value): Value {
+    if (arena === this.#arena) return value;
+    if (value.offset !== 0 || value.stride !== value.columns)
+      throw new Error('plan: expected whole rows to cross to another arena, found some columns');
+    this.#arena = arena;
+    const to = this.value(value.columns, value.set);
+    this.#crossings.push({ arena, start: this.#ops.length, from: value, to });
+    return to;
+  }
+
   /** Ops from here on are the head, replayed for each batch of rows that wants logits. */
   startHead(): void {
     this.#headStart = this.#ops.length;
@@ -128,6 +145,7 @@ export class PlanBuilder {
   finish(logits: Value): Plan {
     return {
       ops: this.#ops,
+      crossings: this.#crossings,
       buffers: this.#buffers,
       headStart: this.#headStart,
       logits,
@@ -136,7 +154,7 @@ export class PlanBuilder {
   }
 
   #buffer(set: RowSet, byteLength: (rows: number) => number): number {
-    return this.#buffers.push({ set, byteLength }) - 1;
+    return this.#buffers.push({ set, arena: this.#arena, byteLength }) - 1;
   }
 }
 
@@ -189,3 +207,22 @@ export const addressOf = (value: Value): Operand => ({
 /** The operands of a matrix field `name`: where the value lies, and its stride. */
 export const matrix = <N extends string>(name: N, value: Value): Record<N | `${N}Stride`, Operand> =>
   ({ [name]: addressOf(value), [`${name}Stride`]: value.stride }) as Record<N | `${N}Stride`, Operand>;
+
+/** Ops in a row that work in one arena. */
+export interface PlanPart {
+  readonly arena: number;
+  /** The first op, and the one after the last. */
+  readonly start: number;
+  readonly end: number;
+  /** Null for the first. */
+  readonly entry: Crossing | null;
+}
+
+/** The parts of a plan in order: one more than it has crossings. */
+export function partsOfPlan({ ops, crossings }: Pick<Plan, 'ops' | 'crossings'>): PlanPart[] {
+  const end = (i: number) => crossings[i]?.start ?? ops.length;
+  return [
+    { arena: 0, start: 0, end: end(0), entry: null },
+    ...crossings.map((entry, i) => ({ arena: entry.arena, start: entry.start, end: end(i + 1), entry })),
+  ];
+}

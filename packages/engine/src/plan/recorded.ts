@@ -60,12 +60,27 @@ export interface RecordedOp<K extends string = string, F extends string = string
 
 export interface PlanBuffer {
   readonly set: RowSet;
+  /** The number of the arena that it lies in. */
+  readonly arena: number;
   /** Bytes for `rows` rows of the set. */
   byteLength(rows: number): number;
 }
 
+/** Where a plan goes on in another arena. */
+export interface Crossing {
+  /** The number of that arena. */
+  readonly arena: number;
+  /** The first op there. */
+  readonly start: number;
+  /** What is copied before it runs: a value of the arena before, and the same in this one. */
+  readonly from: Value;
+  readonly to: Value;
+}
+
 export interface Plan {
   readonly ops: readonly RecordedOp[];
+  /** In order; none where one arena holds everything. */
+  readonly crossings: readonly Crossing[];
   readonly buffers: readonly PlanBuffer[];
   /** Ops from here on are the head, replayed for each batch of rows that wants logits. */
   readonly headStart: number;

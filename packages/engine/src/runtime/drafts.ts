@@ -5,11 +5,9 @@
 // taken in has the bits of reading it (the same ops on the same values).
 //
 // Keys and values of a draft lie in the cache already; going back is a matter of the position.
-import type { Backend } from '../backends/backend.ts';
 import type { Plan, RecordedOp, RowSet } from '../plan/plan.ts';
 import type { SessionState } from '../state/session-state.ts';
-import { type PlacedPlan, placePlan, type Scratch } from './placed-plan.ts';
-import type { StepBlock } from './step-block.ts';
+import { type BufferPlace, type PlacedPlan, placePlan, type Workplace } from './placed-plan.ts';
 
 /** Rows of a pass with drafts, at most: what the ops read is kept for this many. */
 export const DRAFT_ROWS = 32;
@@ -29,28 +27,21 @@ export class Drafts {
   readonly placed: PlacedPlan;
   /** The ops that carry state, as indices of the plan's ops. */
   readonly stateOps: readonly number[];
-  readonly #backend: Backend;
-  readonly #step: StepBlock;
+  readonly #workplaces: readonly Workplace[];
   /** What the ops that carry state read, unless another of them has just written it. */
-  readonly #kept: readonly { readonly address: number; readonly rowBytes: number }[];
+  readonly #kept: readonly (BufferPlace & { readonly rowBytes: number })[];
   readonly #held = new Map<SessionState, HeldDraft>();
 
   /** `plan` was recorded with `keepStateInputs`. */
-  constructor(
-    backend: Backend,
-    plan: Plan,
-    rows: Readonly<Record<RowSet, number>>,
-    where: { readonly step: StepBlock; readonly scratch: Scratch },
-  ) {
-    this.#backend = backend;
-    this.#step = where.step;
+  constructor(plan: Plan, rows: Readonly<Record<RowSet, number>>, workplaces: readonly Workplace[]) {
+    this.#workplaces = workplaces;
     const stateful = plan.ops.filter(carriesState);
     const written = new Set(stateful.flatMap((op) => op.writes));
     const kept = new Set(stateful.flatMap((op) => op.reads).filter((buffer) => !written.has(buffer)));
     this.stateOps = plan.ops.flatMap((op, i) => (carriesState(op) ? [i] : []));
-    this.placed = placePlan(backend, plan, rows, where, kept);
+    this.placed = placePlan(plan, rows, workplaces, kept);
     this.#kept = [...kept].map((buffer) => ({
-      address: this.placed.addressOf(buffer),
+      ...this.placed.placeOf(buffer),
       rowBytes: plan.buffers[buffer]!.byteLength(1),
     }));
   }
@@ -92,29 +83,28 @@ export class Drafts {
     }
     state.prepare(count);
     const { rowStart } = draft;
-    this.#step.writeSegments([{ state, rowStart, rowCount: count, held: false }], rowStart + count, 0);
+    for (const { step } of this.#workplaces)
+      step.writeSegments([{ state, rowStart, rowCount: count, held: false }], rowStart + count, 0);
     if (this.stateOps.length) await run();
     state.advance(count);
   }
 
   #copyOut({ rowStart, rowCount }: HeldDraft): Uint8Array {
-    const { u8 } = this.#backend.arena.views;
     const out = new Uint8Array(this.#kept.reduce((sum, { rowBytes }) => sum + rowBytes, 0) * rowCount);
     let at = 0;
-    for (const { address, rowBytes } of this.#kept) {
+    for (const { arena, address, rowBytes } of this.#kept) {
       const start = address + rowStart * rowBytes;
-      out.set(u8.subarray(start, start + rowCount * rowBytes), at);
+      out.set(arena.views.u8.subarray(start, start + rowCount * rowBytes), at);
       at += rowCount * rowBytes;
     }
     return out;
   }
 
   #copyIn(draft: HeldDraft, moved: Uint8Array): void {
-    const { u8 } = this.#backend.arena.views;
     draft.rowStart = 0;
     let at = 0;
-    for (const { address, rowBytes } of this.#kept) {
-      u8.set(moved.subarray(at, at + draft.rowCount * rowBytes), address);
+    for (const { arena, address, rowBytes } of this.#kept) {
+      arena.views.u8.set(moved.subarray(at, at + draft.rowCount * rowBytes), address);
       at += draft.rowCount * rowBytes;
     }
   }

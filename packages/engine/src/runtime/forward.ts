@@ -6,6 +6,7 @@ import type { NormRole, Role } from '../architecture/roles.ts';
 import type { LayerSpec, ModelSpec } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
 import { layerOf, type PartSpec } from '../layers/index.ts';
+import { arenaOf } from '../memory/cuts.ts';
 import { embed, gatherLogitRows, linear, rmsNorm } from '../plan/ops/dense.ts';
 import type { PlacedWeight, Plan, PlanBuilder, Value } from '../plan/plan.ts';
 import type { PartState, StateLayout } from '../state/state-layout.ts';
@@ -20,9 +21,11 @@ export function forward(p: PlanBuilder, spec: ModelSpec, weights: PlacedWeights,
   p.label('embedding');
   let hidden = embed(p, weights.get(-1, 'embedding'), spec.embeddingScale / spec.residualScale); // [T, H]
   spec.layers.forEach((layer, index) => {
+    hidden = p.cross(arenaOf(state.cuts, index), hidden);
     hidden = block({ p, spec, weights, state, index }, layer, hidden); // [T, H]
   });
   p.label('head');
+  hidden = p.cross(arenaOf(state.cuts, -1), hidden);
   const rows = gatherLogitRows(p, hidden); // [wanted, H]
   const finalNorm = weights.get(-1, 'finalNorm');
   const last = streamNorm(p, spec, rows, finalNorm, spec.logitScale); // [wanted, H]

@@ -4,10 +4,8 @@ import { expertsPerToken, type ModelSpec } from '../architecture/spec.ts';
 import type { Backend, StepLoad } from '../backends/backend.ts';
 import { ModelError } from '../errors.ts';
 import { floatsAt } from '../memory/memory-views.ts';
-import { type Plan, PlanBuilder, type RowSet } from '../plan/plan.ts';
-import { PagePool } from '../state/page-pool.ts';
-import { RecurrentBlocks } from '../state/recurrent-blocks.ts';
-import { SessionState, type StateMemory } from '../state/session-state.ts';
+import { type Crossing, type Plan, PlanBuilder, type RowSet } from '../plan/plan.ts';
+import { SessionState, StateMemory } from '../state/session-state.ts';
 import type { StateLayout } from '../state/state-layout.ts';
 import { DRAFT_ROWS, Drafts } from './drafts.ts';
 import { forward, type PlacedWeights } from './forward.ts';
@@ -24,10 +22,8 @@ import {
   type StepOutput,
   Turns,
 } from './pieces.ts';
-import { type PlacedPlan, placePlan, type Scratch, scratchBytesOf } from './placed-plan.ts';
-import { MAX_LOGIT_ROWS, StepBlock } from './step-block.ts';
-
-const ALIGNMENT = 64;
+import { type BufferPlace, type PlacedPlan, placePlan, Workplace } from './placed-plan.ts';
+import { MAX_LOGIT_ROWS } from './step-block.ts';
 
 /** Tokens of a draft that its session has decided on. */
 interface Acceptance {
@@ -46,8 +42,8 @@ export class Runtime {
   readonly draftRows: number;
   readonly #spec: ModelSpec;
   readonly #weights: PlacedWeights;
-  readonly #step: StepBlock;
-  readonly #scratch: Scratch;
+  /** One in each arena. */
+  readonly #workplaces: readonly Workplace[];
   readonly #placed: PlacedPlan;
   /** Null until the first draft. */
   #drafts: Drafts | null = null;
@@ -64,20 +60,14 @@ export class Runtime {
     this.backend = backend;
     this.layout = layout;
     this.#spec = spec;
-    this.stateMemory = {
-      arena: backend.arena,
-      pages: new PagePool(backend.arena),
-      recurrent: new RecurrentBlocks(backend.arena, layout.recurrentBytes),
-    };
+    this.stateMemory = new StateMemory(layout, backend.arenas);
     this.plan = forward(new PlanBuilder(backend.traits), spec, weights, layout);
     this.#weights = weights;
     this.#topK = expertsPerToken(spec);
     this.draftRows = Math.min(DRAFT_ROWS, backend.maxRows);
     this.#turns = new Turns(backend.maxRows, this.draftRows);
-    this.#step = new StepBlock(backend.arena, backend.maxRows);
-    const byteLength = scratchBytesOf(backend, this.plan);
-    this.#scratch = { address: backend.arena.allocate(byteLength + ALIGNMENT, 'scratch'), byteLength };
-    this.#placed = this.#place(this.plan, backend.maxRows);
+    this.#workplaces = layout.arenas.map((_, arena) => new Workplace(backend, this.plan, arena));
+    this.#placed = placePlan(this.plan, this.#rows(backend.maxRows), this.#workplaces);
   }
 
   static async create(
@@ -93,23 +83,25 @@ export class Runtime {
 
   /** Values of the plans, what waits of drafts, and scratch. */
   get activationBytes(): number {
-    return this.#placed.byteLength + this.#scratch.byteLength + (this.#drafts?.byteLength ?? 0);
+    const scratch = this.#workplaces.reduce((sum, { scratchBytes }) => sum + scratchBytes, 0);
+    return this.#placed.byteLength + scratch + (this.#drafts?.byteLength ?? 0);
   }
 
   /** Makes the plans known to the backend's threads. */
   async install(): Promise<void> {
     const { placed, stateOps = [] } = this.#drafts ?? {};
     const ops = placed?.plan.ops ?? [];
-    const records = placed?.records ?? [];
+    const { records = [], arenas = [] } = placed ?? {};
     await this.backend.install({
       records: [...this.#placed.records, ...records, ...stateOps.map((i) => records[i]!)],
+      arenas: [...this.#placed.arenas, ...arenas, ...stateOps.map((i) => arenas[i]!)],
       headStart: this.plan.headStart,
       ops: [...this.plan.ops, ...ops, ...stateOps.map((i) => ops[i]!)],
     });
   }
 
   createState(): SessionState {
-    return new SessionState(this.layout, this.stateMemory);
+    return new SessionState(this.stateMemory);
   }
 
   /**
@@ -171,7 +163,7 @@ export class Runtime {
         if (this.#acceptances.length) continue;
         // Here and not when the promise settles: a step that comes in between would wait for ever.
         this.#replaying = null;
-        return this.stateMemory.recurrent.prepare();
+        return this.stateMemory.prepare();
       }
       const taking = this.#prepared(this.#turns.next(this.#active));
       if (!taking.length) continue;
@@ -228,19 +220,16 @@ export class Runtime {
         throw new ModelError(
           `token ${bad}: expected an id below the vocabulary size ${this.#spec.vocabularySize}`,
         );
-      this.#step.writeTokens(tokens, rowStart);
+      for (const { step } of this.#workplaces) step.writeTokens(tokens, rowStart);
     }
     const rows = rowsOf(segments);
-    this.#step.writeSegments(
-      segments.map(({ active, count, rowStart }) => ({
-        state: active.piece.state,
-        rowStart,
-        rowCount: count,
-        held: isDraft(active),
-      })),
-      rows,
-      rows * this.#topK,
-    );
+    const ofStates = segments.map(({ active, count, rowStart }) => ({
+      state: active.piece.state,
+      rowStart,
+      rowCount: count,
+      held: isDraft(active),
+    }));
+    for (const { step } of this.#workplaces) step.writeSegments(ofStates, rows, rows * this.#topK);
   }
 
   /** Records the plan of passes with drafts, before the first, and makes room for what they keep. */
@@ -253,10 +242,7 @@ export class Runtime {
         this.#weights,
         layout,
       );
-      this.#drafts = new Drafts(backend, plan, this.#rows(this.draftRows), {
-        step: this.#step,
-        scratch: this.#scratch,
-      });
+      this.#drafts = new Drafts(plan, this.#rows(this.draftRows), this.#workplaces);
       try {
         await this.install();
       } catch (error) {
@@ -284,20 +270,19 @@ export class Runtime {
   /** Runs the plan for the step as written, then the head for the rows that are wanted, and copies them out. */
   async #run(segments: readonly Segment[]): Promise<void> {
     const drafts = hasDrafts(segments) ? this.#drafts : null;
-    const { plan, addressOf } = drafts?.placed ?? this.#placed;
-    const start = drafts ? this.plan.ops.length : 0;
-    const end = start + plan.ops.length;
-    const headStart = start + plan.headStart;
+    const placed = drafts?.placed ?? this.#placed;
+    const base = drafts ? this.plan.ops.length : 0;
+    const { ops, headStart, logits, hidden } = placed.plan;
     const outputs = {
-      logits: { end, value: plan.logits, size: this.#rowSize('logits') },
-      hidden: { ...plan.hidden!, end: start + plan.hidden!.end, size: this.#rowSize('hidden') },
+      logits: { end: ops.length, value: logits, size: this.#rowSize('logits') },
+      hidden: { ...hidden!, size: this.#rowSize('hidden') },
     };
     const batches = this.#wantedRows(segments);
     // The first batch runs on from the body: one wake-up less for each token that is decoded.
     const [first] = batches;
-    this.#step.writeLogitRows(first?.rows.map(({ row }) => row) ?? []);
+    this.#writeLogitRows(first?.rows ?? []);
     const stop = first ? outputs[first.output].end : headStart;
-    await this.backend.run(start, stop, this.#load(segments, first?.rows.length ?? 0));
+    await this.#runOps(placed, base, 0, stop, this.#load(segments, first?.rows.length ?? 0));
     for (const { active, rowStart, count } of segments) {
       if (isDraft(active)) drafts!.hold(active.piece.state, rowStart, count);
       else active.piece.state.advance(count);
@@ -306,13 +291,30 @@ export class Runtime {
     for (const { output, rows } of batches) {
       const { value, size, end } = outputs[output];
       if (rows !== first!.rows) {
-        this.#step.writeLogitRows(rows.map(({ row }) => row));
-        await this.backend.run(headStart, end, this.#load(segments, rows.length));
+        this.#writeLogitRows(rows);
+        await this.#runOps(placed, base, headStart, end, this.#load(segments, rows.length));
       }
       // The final norm of models that scale their logits has the factor in it.
       const factor = output === 'hidden' ? 1 / this.#spec.logitScale : 1;
-      this.#readRows(rows, addressOf(value.buffer), size, factor);
+      this.#readRows(rows, placed.placeOf(value.buffer), size, factor);
     }
+  }
+
+  /**
+   * Runs the ops from `from` to `to` of a plan whose first is op `base` of the program, part by part; values
+   * that cross to another arena are copied in between.
+   */
+  async #runOps(placed: PlacedPlan, base: number, from: number, to: number, load: StepLoad): Promise<void> {
+    for (const { start, end, entry } of placed.parts) {
+      if (end <= from || start >= to) continue;
+      if (entry && start >= from) crossRows(placed, entry, load[entry.to.set]);
+      await this.backend.run(base + Math.max(start, from), base + Math.min(end, to), load);
+    }
+  }
+
+  #writeLogitRows(wanted: readonly WantedRow[]): void {
+    const rows = wanted.map(({ row }) => row);
+    for (const { step } of this.#workplaces) step.writeLogitRows(rows);
   }
 
   /** What a replay of the head takes at a time: rows of one kind. */
@@ -350,16 +352,17 @@ export class Runtime {
     return { rows, slots: rows * this.#topK, logitRows, depth };
   }
 
-  #readRows(batch: readonly WantedRow[], address: number, size: number, factor: number): void {
-    const { views } = this.backend.arena;
+  #readRows(
+    batch: readonly WantedRow[],
+    { arena, address }: BufferPlace,
+    size: number,
+    factor: number,
+  ): void {
+    const { views } = arena;
     batch.forEach(({ into, at }, i) => {
       into.set(floatsAt(views, address + i * size * 4, size), at);
       if (factor !== 1) for (let j = at; j < at + size; j++) into[j] = into[j]! * factor;
     });
-  }
-
-  #place(plan: Plan, rows: number): PlacedPlan {
-    return placePlan(this.backend, plan, this.#rows(rows), { step: this.#step, scratch: this.#scratch });
   }
 
   #rows(rows: number): Record<RowSet, number> {
@@ -372,4 +375,11 @@ interface WantedRow {
   readonly row: number;
   readonly into: Float32Array;
   readonly at: number;
+}
+
+/** Copies the live rows of a value from one arena to another: microseconds per row, on the calling thread. */
+function crossRows({ placeOf }: PlacedPlan, { from, to }: Crossing, rows: number): void {
+  const [source, target] = [placeOf(from.buffer), placeOf(to.buffer)];
+  const values = floatsAt(source.arena.views, source.address, rows * from.stride);
+  floatsAt(target.arena.views, target.address, values.length).set(values);
 }

@@ -17,13 +17,17 @@ export interface SegmentRows {
   readonly held: boolean;
 }
 
+/** The step block of one arena, which says where its part of each state lies. */
 export class StepBlock {
   readonly layout: StepLayout;
   readonly address: number;
   readonly #arena: Arena;
+  /** The arena's number. */
+  readonly #index: number;
 
-  constructor(arena: Arena, maxRows: number) {
+  constructor(arena: Arena, index: number, maxRows: number) {
     this.#arena = arena;
+    this.#index = index;
     this.layout = stepLayout(maxRows, MAX_SEGMENTS, MAX_LOGIT_ROWS);
     this.address = arena.allocate(this.layout.byteLength, 'step data');
   }
@@ -35,10 +39,11 @@ export class StepBlock {
       const at = this.#word(this.layout.segments) + s * SEGMENT_WORDS;
       u32[at + SEGMENT.rowStart] = rowStart;
       u32[at + SEGMENT.rowCount] = rowCount;
+      const part = state.parts[this.#index]!;
       u32[at + SEGMENT.position] = state.position;
-      u32[at + SEGMENT.recurrent] = state.recurrent;
+      u32[at + SEGMENT.recurrent] = part.recurrent;
       u32[at + SEGMENT.held] = held ? 1 : 0;
-      u32.set(state.tableAddresses, at + SEGMENT.pageTables);
+      u32.set(part.tableAddresses, at + SEGMENT.pageTables);
       for (let i = 0; i < rowCount; i++) {
         u32[this.#word(this.layout.rowSegment) + rowStart + i] = s;
         u32[this.#word(this.layout.positions) + rowStart + i] = state.position + i;

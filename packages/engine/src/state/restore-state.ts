@@ -8,7 +8,7 @@ import type { ByteSource } from '../formats/types.ts';
 import type { Arena } from '../memory/arena.ts';
 import { type ByteSequence, sequenceOf, sequenceOfStream } from './byte-sequence.ts';
 import type { FileHandleLike } from './save-state.ts';
-import { SessionState, type StateMemory } from './session-state.ts';
+import type { SessionState, StateMemory } from './session-state.ts';
 import {
   CHECKSUM_BYTES,
   checkChecksum,
@@ -19,7 +19,7 @@ import {
   type StateHead,
   type StateOwner,
 } from './state-file.ts';
-import { allocate, heldTokens, joinNeighbours, PIECE_BYTES, type RestoredState } from './state-transfer.ts';
+import { heldTokens, joinNeighbours, PIECE_BYTES, type RestoredState, unfilled } from './state-transfer.ts';
 
 /**
  * What `model.restoreSessionFrom` reads: a path (Node), a Blob or File, a file handle, or a stream of bytes.
@@ -68,8 +68,10 @@ async function readState(
   let state: SessionState | null = null;
   try {
     const head = await readHead(sequence, owner);
-    state = SessionState.of(owner.layout, memory, allocate(head, owner, memory));
-    const tokens = await fill(state, sequence, head, owner, memory.arena, signal);
+    const place = unfilled(head, memory);
+    state = place.state;
+    const pieces = joinNeighbours(place.parts).flatMap((part) => piecesOf(part, memory));
+    const tokens = await fill(pieces, sequence, head, owner, signal);
     await sequence.release();
     return { state, ...heldTokens(tokens, head.header) };
   } catch (error) {
@@ -89,10 +91,20 @@ async function readHead(sequence: ByteSequence, owner: StateOwner): Promise<Stat
   return { ...decodeHead(head, byteLength, owner), crc: crc32(head) };
 }
 
-/** A range of the arena. */
+/** A range of an arena. */
 interface Piece {
+  readonly arena: Arena;
   readonly address: number;
   readonly byteLength: number;
+}
+
+function piecesOf(part: Uint8Array, memory: StateMemory): Piece[] {
+  const arena = memory.arenaOf(part)!;
+  const { byteOffset, byteLength } = part;
+  const pieces: Piece[] = [];
+  for (let at = 0; at < byteLength; at += PIECE_BYTES)
+    pieces.push({ arena, address: byteOffset + at, byteLength: Math.min(PIECE_BYTES, byteLength - at) });
+  return pieces;
 }
 
 /**
@@ -100,38 +112,34 @@ interface Piece {
  * read.
  */
 async function fill(
-  state: SessionState,
+  pieces: readonly Piece[],
   sequence: ByteSequence,
   { header, crc }: StateHead & { crc: number },
   owner: StateOwner,
-  arena: Arena,
   signal: AbortSignal | undefined,
 ): Promise<number[]> {
   const tokenBytes = new Uint8Array(header.position * 4);
   await sequence.read(tokenBytes);
   crc = crc32(tokenBytes, crc);
-  const pages = owner.layout.groups.flatMap((_, g) =>
-    state.pages(g).flatMap((page) => (page ? [state.pageBytes(g, page)] : [])),
-  );
-  const pieces = joinNeighbours([state.recurrentBytes, ...pages]).flatMap(cut);
-  const between = arena.staysInPlace ? null : [new Uint8Array(PIECE_BYTES), new Uint8Array(PIECE_BYTES)];
+  /** For memory that may move while bytes arrive: one for the piece that is read, one for the piece before. */
+  const between: Uint8Array[] = [];
   const begin = async (i: number): Promise<Uint8Array | null> => {
     const piece = pieces[i];
     if (!piece) return null;
-    const { address, byteLength } = piece;
-    const into = between
-      ? between[i % 2]!.subarray(0, byteLength)
-      : arena.views.u8.subarray(address, address + byteLength);
+    const { arena, address, byteLength } = piece;
+    const into = arena.staysInPlace
+      ? arena.views.u8.subarray(address, address + byteLength)
+      : (between[i % 2] ??= new Uint8Array(PIECE_BYTES)).subarray(0, byteLength);
     await sequence.read(into);
     return into;
   };
   let reading = begin(0);
-  for (const [i, { address }] of pieces.entries()) {
+  for (const [i, { arena, address }] of pieces.entries()) {
     const bytes = (await reading)!;
     // Before the next read begins: nothing may arrive in memory that was given back.
     signal?.throwIfAborted();
     reading = begin(i + 1);
-    if (between) arena.views.u8.set(bytes, address);
+    if (!arena.staysInPlace) arena.views.u8.set(bytes, address);
     crc = crc32(bytes, crc);
   }
   await reading;
@@ -140,11 +148,4 @@ async function fill(
   checkChecksum(checksum, crc);
   await sequence.expectEnd();
   return decodeTokens(tokenBytes, owner.layout);
-}
-
-function cut({ byteOffset, byteLength }: Uint8Array): Piece[] {
-  const pieces: Piece[] = [];
-  for (let at = 0; at < byteLength; at += PIECE_BYTES)
-    pieces.push({ address: byteOffset + at, byteLength: Math.min(PIECE_BYTES, byteLength - at) });
-  return pieces;
 }

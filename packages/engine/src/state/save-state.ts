@@ -4,8 +4,7 @@
 import { crc32, writeParts } from '#platform';
 import { UsageError } from '../errors.ts';
 import type { JsonValue } from '../formats/types.ts';
-import type { Arena } from '../memory/arena.ts';
-import type { SessionState } from './session-state.ts';
+import type { SessionState, StateMemory } from './session-state.ts';
 import { encodeChecksum, encodeHead, type HeldTokens, type StateOwner } from './state-file.ts';
 import { contentsOf, joinNeighbours, PIECE_BYTES, stateToBytes } from './state-transfer.ts';
 
@@ -39,16 +38,16 @@ export async function saveState(
   state: SessionState,
   held: HeldTokens,
   owner: StateOwner,
-  arena: Arena,
+  memory: StateMemory,
   target: SaveTarget,
   signal?: AbortSignal,
 ): Promise<void> {
   if (signal?.aborted && target instanceof WritableStream) await target.abort(signal.reason).catch(() => {});
   signal?.throwIfAborted();
-  if (typeof target === 'string') return saveToPath(state, held, owner, target, signal);
+  if (typeof target === 'string') return saveToPath(state, held, owner, memory, target, signal);
   const stream = await streamOf(target);
-  const { header, tokens, recurrent, pages } = contentsOf(state, held, owner);
-  const places = joinNeighbours([recurrent, ...pages.flat()]).map((part) => placeOf(part, arena));
+  const { header, tokens, parts } = contentsOf(state, held, owner);
+  const places = joinNeighbours(parts).map((part) => placeOf(part, memory));
   await writeStream(stream, signal, function* () {
     const head = encodeHead(header, tokens);
     let checksum = crc32(head);
@@ -68,14 +67,15 @@ async function saveToPath(
   state: SessionState,
   held: HeldTokens,
   owner: StateOwner,
+  memory: StateMemory,
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (!state.staysInPlace) return writeParts(path, [stateToBytes(state, held, owner)], signal);
-  const { header, tokens, recurrent, pages } = contentsOf(state, held, owner);
-  const parts = [encodeHead(header, tokens), ...joinNeighbours([recurrent, ...pages.flat()])];
-  const checksum = parts.reduce((crc, part) => crc32(part, crc), 0);
-  await writeParts(path, [...parts, encodeChecksum(checksum)], signal);
+  if (!memory.staysInPlace) return writeParts(path, [stateToBytes(state, held, owner)], signal);
+  const { header, tokens, parts } = contentsOf(state, held, owner);
+  const all = [encodeHead(header, tokens), ...joinNeighbours(parts)];
+  const checksum = all.reduce((crc, part) => crc32(part, crc), 0);
+  await writeParts(path, [...all, encodeChecksum(checksum)], signal);
 }
 
 async function streamOf(target: Exclude<SaveTarget, string>): Promise<WritableStream<Uint8Array>> {
@@ -90,14 +90,14 @@ async function streamOf(target: Exclude<SaveTarget, string>): Promise<WritableSt
 /** Bytes by where they are, not by a view: memory that is not shared moves when it grows. */
 function placeOf(
   part: Uint8Array,
-  arena: Arena,
+  memory: StateMemory,
 ): { byteLength: number; copy(from: number, to: number): Uint8Array } {
   const { byteLength, byteOffset } = part;
-  const inArena = part.buffer === arena.memory.buffer;
+  const arena = memory.arenaOf(part);
   return {
     byteLength,
     copy: (from, to) =>
-      inArena ? arena.views.u8.slice(byteOffset + from, byteOffset + to) : part.slice(from, to),
+      arena ? arena.views.u8.slice(byteOffset + from, byteOffset + to) : part.slice(from, to),
   };
 }
 

@@ -6,8 +6,8 @@
 //   u32       byte length of the header, a JSON object (StateHeader) in UTF-8
 //   header, which may end with data of the application's own
 //   u32 × n   the tokens that the state has consumed; one more may be pending, in the header
-//   …         the recurrent block
-//   …         per cache group, the pages that a token can still see, oldest first
+//   …         the recurrent block, layer by layer
+//   …         per cache group, the pages that a token can still see, oldest first; in each the group's layers
 //   u32       CRC-32 of everything before it
 //
 // A file is refused, with the reason, unless every byte is as written and the model is the one that wrote it.
@@ -54,12 +54,12 @@ export interface StateOwner {
   readonly contextLength: number;
 }
 
+/** What is saved. */
 export interface StateContents {
   readonly header: StateHeader;
   readonly tokens: readonly number[];
-  readonly recurrent: Uint8Array;
-  /** Per group, its kept pages in order. */
-  readonly pages: readonly (readonly Uint8Array[])[];
+  /** Everything after the tokens, in order. */
+  readonly parts: readonly Uint8Array[];
 }
 
 /** A checked header: of a file of the right length, of this model. */
@@ -111,8 +111,8 @@ export function encodeChecksum(crc: number): Uint8Array {
   return out;
 }
 
-export function encodeState({ header, tokens, recurrent, pages }: StateContents): Uint8Array {
-  const parts = [encodeHead(header, tokens), recurrent, ...pages.flat()];
+export function encodeState({ header, tokens, parts: body }: StateContents): Uint8Array {
+  const parts = [encodeHead(header, tokens), ...body];
   const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
   const out = new Uint8Array(length + CHECKSUM_BYTES);
   let at = 0;
@@ -124,20 +124,18 @@ export function encodeState({ header, tokens, recurrent, pages }: StateContents)
   return out;
 }
 
-/** Checks the bytes against this model and splits them into views; nothing is copied. */
-export function decodeState(bytes: Uint8Array, owner: StateOwner): StateContents {
+/** Checks the bytes against this model. `body` is a view of everything between tokens and checksum. */
+export function decodeState(
+  bytes: Uint8Array,
+  owner: StateOwner,
+): Pick<StateHead, 'header' | 'pageCounts'> & { readonly tokens: number[]; readonly body: Uint8Array } {
   const headEnd = headByteLength(bytes.subarray(0, PREFIX_BYTES), bytes.byteLength);
   const end = bytes.byteLength - CHECKSUM_BYTES;
   checkChecksum(bytes.subarray(end), crc32(bytes.subarray(0, end)));
   const { header, pageCounts } = decodeHead(bytes.subarray(0, headEnd), bytes.byteLength, owner);
-  let at = headEnd;
-  const take = (length: number) => bytes.subarray(at, (at += length));
-  const tokens = decodeTokens(take(header.position * 4), owner.layout);
-  const recurrent = take(header.recurrentBytes);
-  const pages = header.groups.map((group, g) =>
-    Array.from({ length: pageCounts[g]! }, () => take(group.pageBytes)),
-  );
-  return { header, tokens, recurrent, pages };
+  const tokensEnd = headEnd + header.position * 4;
+  const tokens = decodeTokens(bytes.subarray(headEnd, tokensEnd), owner.layout);
+  return { header, pageCounts, tokens, body: bytes.subarray(tokensEnd, end) };
 }
 
 /** From the first bytes of a file of `byteLength` bytes (null for a stream): where its header ends. */

@@ -1,4 +1,4 @@
-// Brings a model's weights into a backend's arena: chooses layouts, reserves memory, and streams the files
+// Brings a model's weights into a backend's arenas: chooses layouts, reserves memory, and streams the files
 // straight into place, so that peak memory stays close to the final size.
 
 import type { Family } from '../architecture/family.ts';
@@ -18,25 +18,29 @@ import {
 } from '../formats/rows.ts';
 import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { Checkpoint, TensorEntry } from '../formats/types.ts';
-import { arrange, arrangedShape } from '../layers/arrange.ts';
+import { arrange } from '../layers/arrange.ts';
+import type { Arena } from '../memory/arena.ts';
+import { arenaOf, type Cuts } from '../memory/cuts.ts';
 import { floatsAt } from '../memory/memory-views.ts';
 import type { PlacedWeight } from '../plan/plan.ts';
 import type { WeightsProgress } from '../progress.ts';
 import type { PlacedWeights } from '../runtime/forward.ts';
 import { readValues, Scratch } from './read-values.ts';
 import {
-  chooseLayout,
   derivedVectors,
   type FoundWeight,
   fileBytes,
   findWeights,
+  type LayoutRules,
+  layoutOf,
   type QuantizeType,
   quantizeNote,
   resolveActivations,
-  targetType,
 } from './weights.ts';
 
 export interface LoadOptions {
+  /** Default: one arena for all. The backend has them. */
+  readonly cuts?: Cuts | undefined;
   readonly quantize?: QuantizeType | null | undefined;
   readonly activations?: ActivationPrecision | undefined;
   readonly onProgress?: ((progress: WeightsProgress) => void) | undefined;
@@ -76,15 +80,18 @@ export function placeWeights(
   const jobs: LoadJob[] = [];
   const fills: Fill[] = [];
   const list: (FoundWeight & { placed: PlacedWeight })[] = [];
+  const rules = layoutRules(spec, backend, options);
   for (const weight of found) {
-    const placed =
-      weight.kind === 'vector'
-        ? placeVector(checkpoint, weight, backend, fills)
-        : placeMatrix(weight, spec, backend, options, jobs);
+    const arena = arenaOf(options.cuts ?? [], weight.layer);
+    const shape = layoutOf(weight, rules);
+    const name = `layer ${weight.layer} ${weight.role}`;
+    const placed = { ...shape, address: backend.arenas[arena]!.allocate(shape.byteLength, name) };
+    if (weight.kind === 'vector') fills.push(fillOf(checkpoint, weight, backend.arenas[arena]!, placed));
+    else jobs.push(...jobsOf(weight, arena, placed));
     table.set(`${weight.layer}.${weight.role}`, placed);
     list.push({ ...weight, placed });
   }
-  placeDerived(spec, table, backend, fills);
+  placeDerived(spec, table, backend, options.cuts ?? [], fills);
   const find = (layer: number, role: Role) => table.get(`${layer}.${role}`) ?? null;
   return {
     find,
@@ -139,27 +146,24 @@ async function load(
   report();
 }
 
-function placeMatrix(
-  weight: FoundWeight,
-  spec: ModelSpec,
-  backend: Backend,
-  options: LoadOptions,
-  jobs: LoadJob[],
-): PlacedWeight {
-  const { rows, columns } = arrangedShape(weight);
+export const layoutRules = (
+  { hiddenSize }: ModelSpec,
+  { packing }: Pick<Backend, 'packing'>,
+  { quantize = null, activations = 'auto' }: Pick<LoadOptions, 'quantize' | 'activations'>,
+): LayoutRules => ({ quantize, activations: resolveActivations(activations, hiddenSize), packing });
+
+function jobsOf(weight: FoundWeight, arena: number, placed: PlacedWeight): LoadJob[] {
+  const { address, layout, rows, columns, byteLength } = placed;
   const experts = weight.experts?.count ?? 1;
-  const activations = resolveActivations(options.activations ?? 'auto', spec.hiddenSize);
-  const type = targetType(weight, options.quantize ?? null, activations);
-  const { layout, byteLength } = chooseLayout(type, rows / experts, columns, activations, backend.packing);
-  const name = `layer ${weight.layer} ${weight.role}`;
-  const address = backend.arena.allocate(byteLength * experts, name);
   const matrixRows = rows / experts;
+  const jobs: LoadJob[] = [];
   for (let e = 0; e < experts; e++) {
     const matrix = {
-      address: address + e * byteLength,
+      arena,
+      address: address + (e * byteLength) / experts,
       matrixRows,
       columns,
-      target: type,
+      target: layout.type,
       packed: layout.packed,
     };
     let rowStart = 0;
@@ -168,7 +172,7 @@ function placeMatrix(
       rowStart += sourceRows(source, columns);
     }
   }
-  return { address, layout, rows, columns, byteLength: byteLength * experts };
+  return jobs;
 }
 
 /** The rows of one expert: a tensor of its own, or a part of one that holds all of them. */
@@ -177,7 +181,7 @@ const sourcesOf = ({ sources, shape, experts }: FoundWeight, expert: number, row
     ? [sources[expert]!]
     : sliceSources(sources, rowLength(shape), expert * rows, rows);
 
-type Destination = Pick<LoadJob, 'address' | 'matrixRows' | 'columns' | 'target' | 'packed'>;
+type Destination = Pick<LoadJob, 'arena' | 'address' | 'matrixRows' | 'columns' | 'target' | 'packed'>;
 
 function splitRows(rowSource: RowSource, firstRow: number, matrix: Destination): LoadJob[] {
   const { tensor, runs } = rowSource;
@@ -216,27 +220,24 @@ function placeIn(
 }
 
 /** Vectors become f32, in the order that their kernel reads. */
-function placeVector(
+function fillOf(
   checkpoint: Checkpoint,
   weight: FoundWeight,
-  backend: Backend,
-  fills: Fill[],
-): PlacedWeight {
+  arena: Arena,
+  { address, byteLength }: PlacedWeight,
+): Fill {
   const isLog = weight.logOfNegative && checkpoint.kind === 'huggingface';
-  const { rows, columns, count } = arrangedShape(weight);
-  const address = backend.arena.allocate(count * 4, `layer ${weight.layer} ${weight.role}`);
-  fills.push(async (scratch) => {
+  return async (scratch) => {
     const values = await readValues(weight.sources[0]!, rowLength(weight.shape), scratch);
     if (isLog) for (let i = 0; i < values.length; i++) values[i] = -Math.exp(values[i]!);
-    arrange(weight, values, floatsAt(backend.arena.views, address, count));
-  });
-  return { address, layout: { type: 'F32', packed: false }, rows, columns, byteLength: count * 4 };
+    arrange(weight, values, floatsAt(arena.views, address, byteLength / 4));
+  };
 }
 
 /** Allocates a vector and fills it at once. */
-function placeFloats(values: Float32Array, backend: Backend, what: string): PlacedWeight {
-  const address = backend.arena.allocate(values.byteLength, what);
-  floatsAt(backend.arena.views, address, values.length).set(values);
+function placeFloats(values: Float32Array, arena: Arena, what: string): PlacedWeight {
+  const address = arena.allocate(values.byteLength, what);
+  floatsAt(arena.views, address, values.length).set(values);
   return {
     address,
     layout: { type: 'F32', packed: false },
@@ -254,19 +255,20 @@ function placeDerived(
   spec: ModelSpec,
   table: Map<string, PlacedWeight>,
   backend: Backend,
+  cuts: Cuts,
   fills: Fill[],
 ): void {
   for (const { layer, role, values } of derivedVectors(spec)) {
     const key = `${layer}.${role}`;
     const stored = table.get(key);
-    const placed = placeFloats(values(null), backend, `layer ${layer} ${role}`);
+    const arena = backend.arenas[arenaOf(cuts, layer)]!;
+    const placed = placeFloats(values(null), arena, `layer ${layer} ${role}`);
     table.set(key, placed);
     if (!stored) continue;
     // Fills run in order: the stored vector has been read by then.
     fills.push(() => {
-      const { views } = backend.arena;
-      const found = floatsAt(views, stored.address, stored.columns);
-      floatsAt(views, placed.address, placed.columns).set(values(found));
+      const found = floatsAt(arena.views, stored.address, stored.columns);
+      floatsAt(arena.views, placed.address, placed.columns).set(values(found));
     });
   }
 }

@@ -31,10 +31,11 @@ import {
 import { byteLengthOf } from '../formats/tensor-types.ts';
 import type { Checkpoint, TensorEntry, TensorType } from '../formats/types.ts';
 import { refuseUnread } from '../formats/unread-tensors.ts';
-import { sizeOf } from '../layers/arrange.ts';
+import { arrangedShape, sizeOf } from '../layers/arrange.ts';
 import { type LayerKind, layerOf, type PartSpec } from '../layers/index.ts';
 import { type DerivedVector, type LayerTensor, matrix, vector } from '../layers/layer.ts';
 import type { WeightLayout } from '../plan/layouts.ts';
+import type { PlacedWeight } from '../plan/plan.ts';
 import { QUANTIZE_TYPES, type QuantizeType, storedType, wantsMoreBits } from './recipe.ts';
 
 /** A weight that the model needs. */
@@ -272,6 +273,26 @@ export const INT8_MIN_HIDDEN = 512;
 export function resolveActivations(precision: ActivationPrecision, hiddenSize: number): 'f32' | 'int8' {
   if (precision !== 'auto') return precision;
   return hiddenSize >= INT8_MIN_HIDDEN ? 'int8' : 'f32';
+}
+
+/** How weights are laid out in memory. */
+export interface LayoutRules {
+  readonly quantize: QuantizeType | null;
+  readonly activations: 'f32' | 'int8';
+  /** Null where nothing is packed. */
+  readonly packing: PackingRules | null;
+}
+
+/** A weight as it will lie in memory, wherever that is. Vectors become f32; `rows` are those of all experts. */
+export function layoutOf(weight: FoundWeight, rules: LayoutRules): Omit<PlacedWeight, 'address'> {
+  const { rows, columns, count } = arrangedShape(weight);
+  if (weight.kind === 'vector')
+    return { layout: { type: 'F32', packed: false }, rows, columns, byteLength: count * 4 };
+  const { quantize, activations, packing } = rules;
+  const experts = weight.experts?.count ?? 1;
+  const type = targetType(weight, quantize, activations);
+  const { layout, byteLength } = chooseLayout(type, rows / experts, columns, activations, packing);
+  return { layout, rows, columns, byteLength: byteLength * experts };
 }
 
 export function chooseLayout(

@@ -1,7 +1,7 @@
 // Rules of ops that take one value twice, which no layer's model shows alone: against central differences.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { encodePlan, matrix, opOf, PlanBuilder, placeBuffers, stepLayout } from '@marimba/engine/plan';
+import { encodeOps, matrix, opOf, PlanBuilder, placeBuffers, stepLayout } from '@marimba/engine/plan';
 import { appendBackward } from './rules.ts';
 import { type GradientContext, Tape } from './tape.ts';
 import { DoubleBackend } from './testing.ts';
@@ -35,7 +35,7 @@ async function run(
   const step = arena.allocate(layout.byteLength, 'step data');
   const activations = arena.allocate(placement.byteLength, 'activations');
   const where = { step, stepLayout: layout, activations, placement, scratch: 0, scratchBytes: 0 };
-  const { words, starts } = encodePlan(plan, where);
+  const { words, starts } = encodeOps(plan.ops, where);
   const program = arena.allocate(words.byteLength, 'program');
   arena.views.u32.set(words, program >>> 2);
   arena.views.u32[(step + layout.rows) >>> 2] = 1;

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import {
   address,
   defineOp,
-  encodePlan,
+  encodeOps,
   float,
   integer,
   matrix,
@@ -85,7 +85,7 @@ test('an op of one’s own runs and has a gradient', async () => {
     ],
   );
   // The gradient's buffer is the third: x, y (whose gradient lies in itself), dx.
-  const plan = { ops: tape.ops, buffers: tape.buffers, headStart: tape.ops.length, logits: y };
+  const plan = { ...recorded, ops: tape.ops, buffers: tape.buffers, headStart: tape.ops.length };
   const backend = new DoubleBackend();
   const { arena } = backend;
   const rows = 3;
@@ -93,7 +93,7 @@ test('an op of one’s own runs and has a gradient', async () => {
   const layout = stepLayout(rows, 1, 1);
   const step = arena.allocate(layout.byteLength, 'step data');
   const activations = arena.allocate(placement.byteLength, 'activations');
-  const { words, starts } = encodePlan(plan, {
+  const { words, starts } = encodeOps(plan.ops, {
     step,
     stepLayout: layout,
     activations,

@@ -119,7 +119,7 @@ export class Tape {
 
   /** Memory that one op uses. */
   temporary(set: RowSet, byteLength: (rows: number) => number): Operand {
-    return { buffer: this.buffers.push({ set, byteLength }) - 1, byteOffset: 0 };
+    return { buffer: this.buffers.push({ set, arena: 0, byteLength }) - 1, byteOffset: 0 };
   }
 
   append<K extends OpKind>(

@@ -45,11 +45,14 @@ export class DoubleBackend implements Backend {
   readonly name = 'reference';
   readonly description = 'reference kernels in double';
   readonly arena = new DoubleArena(65_536, false);
+  readonly arenas = [this.arena];
   readonly threads = 1;
   readonly maxRows = 64;
   readonly packing = null;
   readonly traits = { codesByteLength: () => 0 };
   #program: Program = { records: [], headStart: 0 };
+
+  addArenas(): void {}
 
   scratchBytes(): number {
     return 0;

@@ -4,7 +4,7 @@ import { type ModelSpec, UsageError } from '@marimba/engine';
 import { allOfKind } from '@marimba/engine/architecture';
 import {
   type Backend,
-  encodePlan,
+  encodeOps,
   floatsAt,
   OPTIMIZER_STATE,
   OPTIMIZER_STATE_BYTES,
@@ -124,7 +124,7 @@ export class TrainingRuntime {
     const activations = arena.allocate(placement.byteLength, 'activations');
     const scratchBytes = this.plan.plan.ops.reduce((max, op) => Math.max(max, backend.scratchBytes(op)), 0);
     this.activationBytes = placement.byteLength + scratchBytes;
-    const { words, starts } = encodePlan(this.plan.plan, {
+    const { words, starts } = encodeOps(this.plan.plan.ops, {
       step: this.#data.address,
       stepLayout: this.#data.layout,
       activations,

@@ -91,7 +91,7 @@ export function buildTrainingPlan(parts: TrainingPlanParts): TrainingPlan {
     }),
     optimizer: section(() => appendOptimizer(tape, parts)),
   };
-  const plan = { ops: tape.ops, buffers: tape.buffers, headStart: tape.ops.length, logits };
+  const plan = { ...recorded, ops: tape.ops, buffers: tape.buffers, headStart: tape.ops.length };
   return { plan, ...sections };
 }
 

@@ -20,7 +20,8 @@ export interface LoadJob {
   /** Format in memory; other than `type` when quantised while loading. */
   readonly target: TensorType;
   readonly packed: boolean;
-  /** The matrix's address, its height, and where these rows go in it. */
+  /** The arena's number, the matrix's address in it, its height, and where these rows go in it. */
+  readonly arena: number;
   readonly address: number;
   readonly matrixRows: number;
   readonly rowStart: number;

@@ -83,7 +83,7 @@ test('a job that reads directly packs what one through the page cache packs', as
     const bytes = new Uint8Array(memory, 0, 64 * 1024);
     const job: LoadJob = {
       ...{ source: { kind: 'path', path }, name: 'test', offset: 12_345, type: 'Q4_0', target: 'Q4_0' },
-      ...{ rows: 700, columns, packed: true, address: 131_072 + 64, matrixRows: 900, rowStart: 32 },
+      ...{ rows: 700, columns, packed: true, arena: 0, address: 131_072 + 64, matrixRows: 900, rowStart: 32 },
       runs: null,
     };
     const packing = {

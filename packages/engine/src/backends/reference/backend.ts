@@ -9,11 +9,14 @@ import { jobBytes, type LoadJob, OpenSources, runLoadJob } from '../load/load-jo
 import { referenceKernelOf } from './kernels.ts';
 
 const MAX_ROWS = 64;
+/** The first address to allocate. */
+const BASE = 65_536;
 
 export class ReferenceBackend implements Backend {
   readonly name = 'reference';
   readonly description = 'reference: plain TypeScript, double accumulation';
-  readonly arena = new Arena(65_536, false);
+  readonly arenas: Arena[] = [new Arena(BASE, false)];
+  readonly arena = this.arenas[0]!;
   readonly threads = 1;
   readonly maxRows: number;
   readonly packing = null;
@@ -26,6 +29,10 @@ export class ReferenceBackend implements Backend {
     this.maxRows = options.maxRows ?? MAX_ROWS;
   }
 
+  addArenas(count: number): void {
+    while (this.arenas.length < count) this.arenas.push(new Arena(BASE, false));
+  }
+
   scratchBytes(): number {
     return 0;
   }
@@ -36,12 +43,16 @@ export class ReferenceBackend implements Backend {
     signal?: AbortSignal,
   ): Promise<void> {
     const sources = new OpenSources(openHandle);
-    const { buffer: memory } = this.arena.memory;
-    const loader = { memory, packing: null, reading: null, source: (job: LoadJob) => sources.get(job) };
+    const loaders = this.arenas.map(({ memory }) => ({
+      memory: memory.buffer,
+      packing: null,
+      reading: null,
+      source: (job: LoadJob) => sources.get(job),
+    }));
     try {
       for (const job of jobs) {
         signal?.throwIfAborted();
-        await runLoadJob(job, loader);
+        await runLoadJob(job, loaders[job.arena]!);
         done(jobBytes(job));
         await this.#turns.pause();
       }
@@ -55,9 +66,10 @@ export class ReferenceBackend implements Backend {
   }
 
   async run(start: number, end: number): Promise<void> {
+    const { records, arenas = [] } = this.#program;
     for (let i = start; i < end; i++) {
-      const { views } = this.arena; // anew for each op: memory may grow during a pause
-      const { kind, fields } = decodeOp(views.u32, this.#program.records[i]! >>> 2);
+      const { views } = this.arenas[arenas[i] ?? 0]!; // anew for each op: memory may grow during a pause
+      const { kind, fields } = decodeOp(views.u32, records[i]! >>> 2);
       const began = this.#times ? performance.now() : 0;
       const kernel = referenceKernelOf(kind);
       if (!kernel) throw new Error(`reference: no kernel for op ${kind}`);

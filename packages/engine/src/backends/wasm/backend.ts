@@ -29,7 +29,7 @@ const MAX_THREADS = 64;
 
 export class WasmBackend implements Backend {
   readonly name = 'wasm';
-  readonly arena: Arena;
+  readonly arenas: Arena[];
   readonly threads: number;
   readonly description: string;
   readonly maxRows: number;
@@ -94,14 +94,27 @@ export class WasmBackend implements Backend {
     this.threads = threads;
     this.maxRows = maxRows;
     this.packing = packingRules;
-    this.arena = new Arena(ARENA_BASE, shared);
+    this.arenas = [new Arena(ARENA_BASE, shared)];
     this.#control = this.arena.allocate(CONTROL_BYTES, 'control block');
     this.arena.views.u8.fill(0, this.#control, this.#control + CONTROL_BYTES);
     const simd = `${variant} SIMD${wide ? ', 256 bits wide' : ''}`;
     this.description = `wasm: ${simd}, ${shared ? `${threads} thread${threads > 1 ? 's' : ''}` : 'calling thread only'}`;
-    this.#local = shared
-      ? null
-      : new KernelThread(instantiateKernels(module, this.arena.memory, wide), this.arena.memory, 0);
+    this.#local = shared ? null : new KernelThread(0);
+    this.#local?.addArena(instantiateKernels(module, this.arena.memory, wide), this.arena.memory);
+  }
+
+  get arena(): Arena {
+    return this.arenas[0]!;
+  }
+
+  addArenas(count: number): void {
+    while (this.arenas.length < count) {
+      const arena = new Arena(ARENA_BASE, this.#local === null);
+      this.arenas.push(arena);
+      const { memory } = arena;
+      for (const worker of this.#workers) worker.post({ kind: 'memory', memory } satisfies ToWorker);
+      this.#local?.addArena(instantiateKernels(this.#module, memory, this.#wide), memory);
+    }
   }
 
   scratchBytes(op: RecordedOp): number {
@@ -136,8 +149,7 @@ export class WasmBackend implements Backend {
     if (this.#failure) throw this.#failure;
     if (!this.#workers.length) return this.#loadHere(jobs, done, signal);
     await this.#pause();
-    const byteLength = Math.ceil(stageBytes(jobs) / 64) * 64;
-    const stages = this.arena.allocate(byteLength * this.threads, 'loading');
+    const stages = this.#allocateStages(jobs, this.threads);
     const words = this.#words();
     Atomics.store(words, CONTROL.nextJob, 0);
     const stop = () => Atomics.store(words, CONTROL.nextJob, jobs.length);
@@ -155,13 +167,16 @@ export class WasmBackend implements Backend {
     this.#hold(true);
     const results = await Promise.allSettled(
       this.#workers.map((worker, thread) => {
-        const stage = { address: stages + thread * byteLength, byteLength };
-        return this.#ask(worker, { kind: 'load', jobs, control: this.#control, stage }, progress);
+        const own = stages.map(({ address, byteLength }) => ({
+          address: address + thread * byteLength,
+          byteLength,
+        }));
+        return this.#ask(worker, { kind: 'load', jobs, control: this.#control, stages: own }, progress);
       }),
     );
     this.#hold(false);
     signal?.removeEventListener('abort', stop);
-    this.arena.free(stages);
+    this.#freeStages(stages);
     signal?.throwIfAborted();
     if (thrown !== undefined) throw thrown;
     for (const result of results) if (result.status === 'rejected') throw result.reason;
@@ -172,27 +187,43 @@ export class WasmBackend implements Backend {
     done: (byteLength: number) => void,
     signal?: AbortSignal,
   ): Promise<void> {
-    const { memory } = this.arena;
-    const byteLength = stageBytes(jobs);
-    const stage = this.arena.allocate(byteLength, 'loading');
+    const stages = this.#allocateStages(jobs, 1);
     const sources = new OpenSources(openHandle);
-    const loader = {
-      memory: memory.buffer,
-      packing: packStage(instantiateKernels(this.#module, memory, this.#wide), memory, stage, byteLength),
-      reading: null,
-      source: (job: LoadJob) => sources.get(job),
-    };
+    const loaders = this.arenas.map(({ memory }, a) => {
+      const kernels = instantiateKernels(this.#module, memory, this.#wide);
+      const { address, byteLength } = stages[a]!;
+      return {
+        memory: memory.buffer,
+        packing: packStage(kernels, memory, address, byteLength),
+        reading: null,
+        source: (job: LoadJob) => sources.get(job),
+      };
+    });
     try {
       for (const job of jobs) {
         signal?.throwIfAborted();
-        await runLoadJob(job, loader);
+        await runLoadJob(job, loaders[job.arena]!);
         done(jobBytes(job));
         await this.#turns.pause();
       }
     } finally {
-      this.arena.free(stage);
+      this.#freeStages(stages);
       await sources.close();
     }
+  }
+
+  /** In each arena, `count` stages of `byteLength` one behind the other. */
+  #allocateStages(jobs: readonly LoadJob[], count: number): { address: number; byteLength: number }[] {
+    return this.arenas.map((arena, a) => {
+      const byteLength = Math.ceil(stageBytes(jobs.filter((job) => job.arena === a)) / 64) * 64;
+      return { address: arena.allocate(byteLength * count, 'loading'), byteLength };
+    });
+  }
+
+  #freeStages(stages: readonly { readonly address: number }[]): void {
+    stages.forEach(({ address }, a) => {
+      this.arenas[a]!.free(address);
+    });
   }
 
   async install(program: Program): Promise<void> {
@@ -205,11 +236,10 @@ export class WasmBackend implements Backend {
     const before = this.#program;
     await this.#pause();
     this.#schedule = program.ops ? new Schedule(program.ops) : null;
-    const { u32 } = this.arena.views;
-    const kinds = program.records.map((address) => u32[address >>> 2]!);
     this.#program = {
       records: program.records,
-      kinds,
+      arenas: arenasOf(program),
+      kinds: this.#kindsOf(program),
       control: this.#control,
       times,
       flags,
@@ -227,14 +257,20 @@ export class WasmBackend implements Backend {
   }
 
   /** Ops of one's own have no kernels here. */
-  #checkKinds({ records }: Program): void {
-    const { u32 } = this.arena.views;
-    const own = records.find((address) => OP_KINDS[u32[address >>> 2]!] === undefined);
-    if (own === undefined) return;
-    const { kind } = decodeOp(u32, own >>> 2);
+  #checkKinds(program: Program): void {
+    const own = this.#kindsOf(program).findIndex((kind) => OP_KINDS[kind] === undefined);
+    if (own < 0) return;
+    const { u32 } = this.arenas[arenasOf(program)[own]!]!.views;
+    const { kind } = decodeOp(u32, program.records[own]! >>> 2);
     throw new ModelError(
       `op ${kind}: expected one with a WebAssembly kernel, found one of your own. Use backend: 'reference'.`,
     );
+  }
+
+  #kindsOf(program: Program): number[] {
+    const arenas = arenasOf(program);
+    const words = this.arenas.map(({ views }) => views.u32);
+    return program.records.map((address, i) => words[arenas[i]!]![address >>> 2]!);
   }
 
   async run(start: number, end: number, load?: StepLoad): Promise<void> {
@@ -242,10 +278,11 @@ export class WasmBackend implements Backend {
     if (!program) throw new Error('wasm backend: no program is installed');
     if (this.#failure) throw this.#failure;
     if (end <= start) return;
-    const { u32, u8 } = this.arena.views;
-    for (let i = start; i < end; i++) u32[(program.records[i]! >>> 2) + 1] = 0; // work counters
+    const { records, arenas } = program;
+    const words = this.arenas.map(({ views }) => views.u32);
+    for (let i = start; i < end; i++) words[arenas[i]!]![(records[i]! >>> 2) + 1] = 0; // work counters
     if (this.#local) return this.#runHere(this.#local, program, start, end);
-    const flags = u8.subarray(program.flags, program.flags + program.records.length);
+    const flags = this.arena.views.u8.subarray(program.flags, program.flags + records.length);
     const share = this.#schedule && load ? this.#schedule.plan(start, end, load, flags) : true;
     if (!this.#schedule || !load) flags.fill(0, start, end);
     this.#hold(true);
@@ -386,10 +423,13 @@ export class WasmBackend implements Backend {
     for (const worker of this.#workers) worker.hold(on);
   }
 
+  /** The control block. */
   #words(): Int32Array {
     return new Int32Array(this.arena.memory.buffer, this.#control, CONTROL_BYTES / 4);
   }
 }
+
+const arenasOf = ({ records, arenas }: Program): readonly number[] => arenas ?? records.map(() => 0);
 
 /** Resolves when the word is no longer `value`; null when it already is not. */
 function waitForChange(words: Int32Array, index: number, value: number): Promise<unknown> | null {

@@ -9,12 +9,13 @@ import type { Kernel, KernelExports } from './load-kernels.ts';
 import { SOLO } from './schedule.ts';
 
 export interface InstalledProgram {
-  /** Address of each op's record. */
+  /** The number of each op's arena, and its record's address there. */
+  readonly arenas: readonly number[];
   readonly records: readonly number[];
   readonly kinds: readonly number[];
   /** How many threads there are, awake or not. */
   readonly threads: number;
-  /** Address of the control block. */
+  /** Address of the control block; it, times and flags are in the first arena. */
   readonly control: number;
   /**
    * Address of one f64 for each op, milliseconds spent while profiling, and one more: when the last op ended.
@@ -33,20 +34,31 @@ const SPINS = 4000;
 export const sharedNow = (): number => performance.timeOrigin + performance.now();
 
 export class KernelThread {
-  readonly #kernels: readonly Kernel[];
-  readonly #memory: LinearMemory;
+  /** By arena and kind. */
+  readonly #kernels: (readonly Kernel[])[] = [];
+  /** By arena. */
+  readonly #memories: LinearMemory[] = [];
   readonly #thread: number;
 
-  constructor(exports: KernelExports, memory: LinearMemory, thread: number) {
-    this.#kernels = OP_KINDS.map((kind) => exports[kind] as unknown as Kernel);
-    this.#memory = memory;
+  constructor(thread: number) {
     this.#thread = thread;
+  }
+
+  /** The kernels over the memory of one more arena. */
+  addArena(exports: KernelExports, memory: LinearMemory): void {
+    this.#kernels.push(OP_KINDS.map((kind) => exports[kind] as unknown as Kernel));
+    this.#memories.push(memory);
+  }
+
+  /** Of the first arena. */
+  get #buffer(): ArrayBuffer {
+    return this.#memories[0]!.buffer;
   }
 
   /** Runs one op alone; for a program that has no other threads. */
   runAlone(program: InstalledProgram, op: number): void {
     try {
-      this.#kernels[program.kinds[op]!]!(program.records[op]!, this.#thread, 1);
+      this.#kernel(program, op)(program.records[op]!, this.#thread, 1);
     } catch (error) {
       throw kernelFailed(program, op, error);
     }
@@ -57,7 +69,7 @@ export class KernelThread {
    * this thread is then inside an op for good, and whoever waits for that op must be told.
    */
   serve(program: InstalledProgram): void {
-    const control = new Int32Array(this.#memory.buffer, program.control, 16);
+    const control = new Int32Array(this.#buffer, program.control, 16);
     const word = this.#thread === 0 ? CONTROL.generation : CONTROL.others;
     let seen = 0;
     for (;;) {
@@ -76,7 +88,7 @@ export class KernelThread {
 
   /** Takes part in whatever run is open until it is over. */
   #takePart(program: InstalledProgram, control: Int32Array): void {
-    const flags = new Uint8Array(this.#memory.buffer, program.flags, program.records.length);
+    const flags = new Uint8Array(this.#buffer, program.flags, program.records.length);
     let finished = -1; // progress word, without those inside, of the op that this thread has done its share of
     for (;;) {
       const word = Atomics.load(control, CONTROL.progress);
@@ -89,7 +101,7 @@ export class KernelThread {
         continue;
       }
       if (Atomics.compareExchange(control, CONTROL.progress, word, word + 1) !== word) continue;
-      this.#kernels[program.kinds[op]!]!(program.records[op]!, this.#thread, program.threads);
+      this.#kernel(program, op)(program.records[op]!, this.#thread, program.threads);
       finished = word - inside;
       this.#leave(program, control, op);
     }
@@ -115,9 +127,13 @@ export class KernelThread {
     }
   }
 
+  #kernel({ arenas, kinds }: InstalledProgram, op: number): Kernel {
+    return this.#kernels[arenas[op]!]![kinds[op]!]!;
+  }
+
   #clock(program: InstalledProgram, op: number): void {
     const count = program.records.length;
-    const times = new Float64Array(this.#memory.buffer, program.times, count + 1);
+    const times = new Float64Array(this.#buffer, program.times, count + 1);
     const now = sharedNow();
     times[op] = times[op]! + now - times[count]!;
     times[count] = now;

@@ -25,10 +25,12 @@ export type ToWorker =
       /** All jobs; each is claimed by one thread, through a word of the control block. */
       readonly jobs: readonly LoadJob[];
       readonly control: number;
-      /** Of this thread; see load-job.ts. */
-      readonly stage: { readonly address: number; readonly byteLength: number };
+      /** Of this thread, in each arena; see load-job.ts. */
+      readonly stages: readonly { readonly address: number; readonly byteLength: number }[];
     }
   | { readonly kind: 'serve'; readonly program: InstalledProgram }
+  /** Memory of one more arena. There is no answer. */
+  | { readonly kind: 'memory'; readonly memory: LinearMemory }
   | {
       readonly kind: 'probe';
       readonly kernel: ProbeKernel;

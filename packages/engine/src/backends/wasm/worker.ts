@@ -12,8 +12,10 @@ import { instantiateKernels, type KernelExports } from './load-kernels.ts';
 import { type InstalledProgram, KernelThread } from './thread.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
 
-let exports: KernelExports;
-let memory: LinearMemory;
+let start: Extract<ToWorker, { kind: 'start' }>;
+/** By arena. */
+const memories: LinearMemory[] = [];
+const instances: KernelExports[] = [];
 let thread: KernelThread;
 const sources = new OpenSources(openHandle);
 
@@ -24,21 +26,31 @@ const post = (message: FromWorker) => postToOwner(message);
 
 async function handle(message: ToWorker): Promise<void> {
   if (message.kind === 'start') {
-    memory = message.memory;
-    exports = instantiateKernels(message.module, memory, message.wide);
-    thread = new KernelThread(exports, memory, message.thread);
+    start = message;
+    thread = new KernelThread(message.thread);
+    addMemory(message.memory);
     post({ kind: 'ready' });
+  } else if (message.kind === 'memory') {
+    addMemory(message.memory);
   } else if (message.kind === 'load') {
     await load(message);
     post({ kind: 'loaded' });
   } else if (message.kind === 'probe') {
-    exports[message.kernel]!(message.address, message.count);
+    instances[0]![message.kernel]!(message.address, message.count);
     post({ kind: 'probed' });
   } else {
     await sources.close();
     post({ kind: 'ready' });
     serve(message.program);
   }
+}
+
+/** One compiled module serves every arena, instantiated over its memory. */
+function addMemory(memory: LinearMemory): void {
+  const exports = instantiateKernels(start.module, memory, start.wide);
+  memories.push(memory);
+  instances.push(exports);
+  thread.addArena(exports, memory);
 }
 
 /**
@@ -58,14 +70,15 @@ function serve(program: InstalledProgram): void {
 }
 
 /** Claims one job after the other. After a failure nobody claims any more. */
-async function load({ jobs, control, stage }: Extract<ToWorker, { kind: 'load' }>): Promise<void> {
-  const words = new Int32Array(memory.buffer, control, CONTROL_BYTES / 4);
-  const loader = {
+async function load({ jobs, control, stages }: Extract<ToWorker, { kind: 'load' }>): Promise<void> {
+  const words = new Int32Array(memories[0]!.buffer, control, CONTROL_BYTES / 4);
+  const reading = new ReadingChoice();
+  const loaders = memories.map((memory, a) => ({
     memory: memory.buffer,
-    packing: packStage(exports, memory, stage.address, stage.byteLength),
-    reading: new ReadingChoice(),
+    packing: packStage(instances[a]!, memory, stages[a]!.address, stages[a]!.byteLength),
+    reading,
     source: (job: LoadJob) => sources.get(job),
-  };
+  }));
   let [unreported, reported] = [0, performance.now()];
   const report = () => {
     post({ kind: 'progress', byteLength: unreported });
@@ -75,7 +88,7 @@ async function load({ jobs, control, stage }: Extract<ToWorker, { kind: 'load' }
     const job = jobs[Atomics.add(words, CONTROL.nextJob, 1)];
     if (!job) return report();
     try {
-      await runLoadJob(job, loader);
+      await runLoadJob(job, loaders[job.arena]!);
     } catch (error) {
       Atomics.store(words, CONTROL.nextJob, jobs.length);
       throw error;
