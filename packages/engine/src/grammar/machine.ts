@@ -34,6 +34,8 @@ export interface Lexeme {
   readonly dfa: Dfa;
   /** Not DEAD. */
   readonly state: number;
+  /** Nothing comes after the lexeme: where its automaton dies, so does the machine. */
+  readonly isLast?: boolean;
 }
 
 /** A regular language as a machine. */
@@ -42,7 +44,7 @@ export function regularMachine(dfa: Dfa): Machine {
     start: dfa.start,
     step: (state, byte) => dfa.step(state, byte),
     accepts: (state) => dfa.accepts(state),
-    lexeme: (state) => ({ dfa, state }),
+    lexeme: (state) => ({ dfa, state, isLast: true }),
   };
 }
 

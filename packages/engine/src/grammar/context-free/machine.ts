@@ -56,12 +56,15 @@ class ContextFreeMachine implements Machine {
   /** State 0 is DEAD. */
   readonly #states: State[] = [{ kernel: [], closure: null, next: new Int32Array(0) }];
   readonly #byKernel = new Map<string, number>();
+  /** States of a single item, which most are. */
+  readonly #byItem = new Map<number, number>();
 
   constructor({ bodies }: Rules, limits: GrammarLimits) {
     this.#limits = limits;
+    if (bodies.length > MOST_RULES) throw tooLarge(limits, 'recursive rules', MOST_RULES);
     this.#dfa = new Dfa(bodies, limits);
     this.#nullable = nullableRules(this.#dfa, bodies.length);
-    this.start = this.#intern([{ at: this.#dfa.starts[0], rule: 0, parent: NO_PARENT }]);
+    this.start = this.#internOne({ at: this.#dfa.starts[0], rule: 0, parent: NO_PARENT });
   }
 
   step(state: number, byte: number): number {
@@ -83,14 +86,20 @@ class ContextFreeMachine implements Machine {
   }
 
   #compute(state: number, byteClass: number): number {
-    const moved = new ItemSet(this.#limits);
-    for (const { at, rule, parent } of this.#closureOf(state).items) {
+    const { items } = this.#closureOf(state);
+    let moved: ItemSet | null = null;
+    for (let i = 0; i < items.length; i++) {
+      const { at, rule, parent } = items[i];
       const to = this.#dfa.stepClass(at, byteClass);
-      if (to !== DEAD) moved.add({ at: to, rule, parent: parent === SELF ? state : parent });
+      if (to === DEAD) continue;
+      moved ??= new ItemSet(this.#limits);
+      moved.add({ at: to, rule, parent: parent === SELF ? state : parent });
     }
+    if (moved === null) return DEAD;
     // An item at the end of its rule is nothing but its completion: so equal states are seen to be equal.
     for (const item of moved.items) if (this.#dfa.isEnd(item.at)) this.#complete(item, moved);
-    return this.#intern(moved.items.filter((item) => !this.#isSpent(item)));
+    const kept = moved.items.filter((item) => !this.#isSpent(item));
+    return kept.length === 1 ? this.#internOne(kept[0]) : this.#intern(kept);
   }
 
   /** Whether an item has done all that it can. The root's stays: it is the end of the text. */
@@ -108,13 +117,27 @@ class ContextFreeMachine implements Machine {
   #intern(items: readonly Item[]): number {
     if (items.length === 0) return DEAD;
     const kernel = [...items].sort((a, b) => a.at - b.at || a.rule - b.rule || a.parent - b.parent);
-    const key = kernel.map(({ at, rule, parent }) => `${at},${rule},${parent}`).join(';');
+    const key = kernel.map(keyOf).join();
     const known = this.#byKernel.get(key);
     if (known !== undefined) return known;
+    const state = this.#push(kernel);
+    this.#byKernel.set(key, state);
+    return state;
+  }
+
+  #internOne(item: Item): number {
+    const key = keyOf(item);
+    const known = this.#byItem.get(key);
+    if (known !== undefined) return known;
+    const state = this.#push([item]);
+    this.#byItem.set(key, state);
+    return state;
+  }
+
+  #push(kernel: readonly Item[]): number {
     const { states } = this.#limits;
     if (this.#states.length >= states) throw tooLarge(this.#limits, 'states', states);
     const next = new Int32Array(this.#dfa.classCount).fill(UNKNOWN);
-    this.#byKernel.set(key, this.#states.length);
     return this.#states.push({ kernel, closure: null, next }) - 1;
   }
 
@@ -155,10 +178,14 @@ class ContextFreeMachine implements Machine {
   }
 }
 
+/** Different for different items: rules are fewer than 2^12 (`MOST_RULES`), states fewer than 2^20. */
+const keyOf = ({ at, rule, parent }: Item): number => (at * MOST_RULES + rule) * 2 ** 20 + parent + 1;
+const MOST_RULES = 2 ** 12;
+
 /** Items in the order in which they came, each once; may grow while it is walked. */
 class ItemSet {
   readonly items: Item[] = [];
-  readonly #seen = new Set<string>();
+  readonly #seen = new Set<number>();
   readonly #limits: GrammarLimits;
 
   constructor(limits: GrammarLimits) {
@@ -166,7 +193,7 @@ class ItemSet {
   }
 
   add(item: Item): void {
-    const key = `${item.at},${item.rule},${item.parent}`;
+    const key = keyOf(item);
     if (this.#seen.has(key)) return;
     if (this.items.length >= MOST_ITEMS) throw tooLarge(this.#limits, 'ways to read a text', MOST_ITEMS);
     this.#seen.add(key);

@@ -27,6 +27,7 @@ export class Dfa {
   readonly #alive = new Map<Term, boolean>();
   readonly #calls = new Map<number, readonly (readonly [rule: number, after: number])[]>();
   readonly #hasCalls: boolean;
+  readonly #exits: (boolean | undefined)[] = [];
   /** State × class → state, or UNKNOWN. */
   #rows = new Int32Array(0);
 
@@ -58,7 +59,25 @@ export class Dfa {
 
   /** Whether something other than the automaton's own bytes may follow: its end, or a call of a rule. */
   exits(state: number): boolean {
-    return this.accepts(state) || (this.#hasCalls && this.calls(state).length > 0);
+    const known = this.#exits[state];
+    if (known !== undefined) return known;
+    return (this.#exits[state] = this.accepts(state) || (this.#hasCalls && this.calls(state).length > 0));
+  }
+
+  /**
+   * A state that behaves like this one for any `reach` bytes: counts that so few bytes cannot use up are as
+   * good as unbounded. Masks of a long text with a limited length are so the same for most of it.
+   */
+  withinReach(state: number, reach: number): number {
+    return this.#intern(this.#terms.withinReach(this.#termOf[state], reach));
+  }
+
+  /**
+   * How many ordinary characters may follow for certain, whichever they are: all of Unicode but control
+   * characters, quotes and backslashes, as UTF-8. 0 where that is not plain to see.
+   */
+  ordinaryCharacters(state: number): number {
+    return this.#terms.ordinaryCharacters(this.#termOf[state]);
   }
 
   /** Whether every byte string may follow. */

@@ -45,6 +45,8 @@ export class Terms {
   readonly #concats = new Map<number, Term>();
   readonly #derivatives = new Map<number, Term>();
   readonly #trees = new Map<Regular, Term>();
+  readonly #reaches = new Map<Term, { readonly reach: number; readonly alike: Term }>();
+  readonly #ordinary = new Map<Term, boolean>();
 
   /** Terms over the byte classes that these trees need; only their parts may be added. */
   constructor(trees: readonly Regular[], limits: GrammarLimits) {
@@ -280,8 +282,8 @@ export class Terms {
   }
 
   /**
-   * The alternatives of a self-defined part, each intersected with the rest: only so do its derivatives stay finitely
-   * many. Null where there is no such part.
+   * The alternatives of a self-defined part, each intersected with the rest: only so do its derivatives stay
+   * finitely many. Null where there is no such part.
    */
   #distributed(parts: ReadonlySet<Term>): Term | null {
     for (const part of parts) {
@@ -397,6 +399,73 @@ export class Terms {
     return this.repeat(part, Math.max(0, min - 1), max - 1);
   }
 
+  /** See `Dfa.withinReach`. Nothing may be changed under intersections, which may become empty or not. */
+  withinReach(term: Term, reach: number): Term {
+    if (this.#boolean[term]) return term;
+    const known = this.#reaches.get(term);
+    if (known?.reach === reach) return known.alike;
+    const alike = this.#clamp(term, reach);
+    this.#reaches.set(term, { reach, alike });
+    return alike;
+  }
+
+  #clamp(term: Term, reach: number): Term {
+    const node = this.#nodes[term];
+    switch (node.kind) {
+      case 'repeat': {
+        const max = node.max > reach ? Number.POSITIVE_INFINITY : node.max;
+        return this.repeat(node.part, Math.min(node.min, reach + 1), max);
+      }
+      case 'concat':
+        return this.concat(this.withinReach(node.head, reach), this.withinReach(node.tail, reach));
+      case 'either':
+        return this.either(node.parts.map((part) => this.withinReach(part, reach)));
+      default:
+        return term;
+    }
+  }
+
+  /** See `Dfa.ordinaryCharacters`. */
+  ordinaryCharacters(term: Term): number {
+    const node = this.#nodes[term];
+    switch (node.kind) {
+      case 'all':
+        return Number.POSITIVE_INFINITY;
+      case 'either':
+        return Math.max(...node.parts.map((part) => this.ordinaryCharacters(part)));
+      case 'concat':
+        return this.#boolean[node.tail] ? 0 : this.ordinaryCharacters(node.head);
+      case 'repeat':
+        return this.#holdsOrdinary(node.part) ? node.max : 0;
+      default:
+        return 0;
+    }
+  }
+
+  /**
+   * Whether every ordinary character is a text of the term: follows one of each kind through its derivatives.
+   */
+  #holdsOrdinary(term: Term): boolean {
+    const known = this.#ordinary.get(term);
+    if (known !== undefined) return known;
+    const holds = ordinarySequences().every((sequence) => this.#holdsAll(term, sequence, 0));
+    this.#ordinary.set(term, holds);
+    return holds;
+  }
+
+  #holdsAll(term: Term, sequence: readonly (readonly [number, number])[], depth: number): boolean {
+    if (depth === sequence.length) return this.#nullable[term];
+    const [low, high] = sequence[depth];
+    const tried = new Set<number>();
+    for (let byte = low; byte <= high; byte++) {
+      const byteClass = this.classOf[byte];
+      if (tried.has(byteClass)) continue;
+      tried.add(byteClass);
+      if (!this.#holdsAll(this.derive(term, byteClass), sequence, depth + 1)) return false;
+    }
+    return true;
+  }
+
   /** The rules that may be called first, and what follows each: pairs of rule and term. */
   calls(term: Term): readonly (readonly [rule: number, after: Term])[] {
     const found = new Map<number, Term[]>();
@@ -431,6 +500,25 @@ export class Terms {
     }
   }
 }
+
+/**
+ * The characters that strings hold unescaped, as sequences of byte ranges (table 3-7 of the Unicode
+ * standard).
+ */
+const ordinarySequences = (): readonly (readonly (readonly [number, number])[])[] => [
+  [[0x20, 0x21]],
+  [[0x23, 0x5b]],
+  [[0x5d, 0x7e]],
+  [[0xc2, 0xdf], CONTINUATION],
+  [[0xe0, 0xe0], [0xa0, 0xbf], CONTINUATION],
+  [[0xe1, 0xec], CONTINUATION, CONTINUATION],
+  [[0xed, 0xed], [0x80, 0x9f], CONTINUATION],
+  [[0xee, 0xef], CONTINUATION, CONTINUATION],
+  [[0xf0, 0xf0], [0x90, 0xbf], CONTINUATION, CONTINUATION],
+  [[0xf1, 0xf3], CONTINUATION, CONTINUATION, CONTINUATION],
+  [[0xf4, 0xf4], [0x80, 0x8f], CONTINUATION, CONTINUATION],
+];
+const CONTINUATION = [0x80, 0xbf] as const;
 
 const first = (parts: ReadonlySet<Term>): Term => parts.values().next().value as Term;
 

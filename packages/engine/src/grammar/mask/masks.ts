@@ -1,0 +1,209 @@
+// Which tokens may come next, as bits. A walk through the vocabulary's trie follows the machine byte by byte
+// and leaves out what it does not allow. What makes it fast is what is kept: the mask of a state, and for a
+// place in a lexeme the tokens that stay inside of it, whatever is around it. Only tokens that leave the
+// lexeme are walked again for each state, and inside strings most of the vocabulary is allowed by its slice
+// without a walk.
+import { DEAD, type Lexeme, type Machine } from '../machine.ts';
+import type { Dfa } from '../regular/dfa.ts';
+import { NODE_SIZE, type TokenTrie } from './token-trie.ts';
+import type { GrammarVocabulary } from './vocabulary.ts';
+
+/** Bits of tokens: token t is bit t % 32 of word t / 32. Nobody but its maker writes it. */
+export type Mask = Uint32Array;
+
+/** Bytes that the masks of one vocabulary may take. 150,000 tokens: 19 KB a mask. */
+const CACHE_BYTES = 48 * 2 ** 20;
+
+interface LexemeMask {
+  /** Tokens after which the lexeme goes on. */
+  readonly inside: Mask;
+  /**
+   * Where tokens leave it: nodes on the way, and as ~node the roots of subtrees to walk with the machine
+   * itself.
+   */
+  readonly leaving: Int32Array;
+  readonly trie: TokenTrie;
+}
+
+/** The masks of all grammars over one vocabulary. */
+export class Masks {
+  readonly vocabulary: GrammarVocabulary;
+  readonly #lexemes = new WeakMap<Dfa, Map<number, LexemeMask>>();
+  readonly #states = new WeakMap<Machine, Map<number, Mask>>();
+  readonly #kept: Keeper;
+  readonly #stack: Int32Array;
+  readonly #path: Int32Array;
+  readonly #exited: Uint8Array;
+
+  constructor(vocabulary: GrammarVocabulary, cacheBytes = CACHE_BYTES) {
+    this.vocabulary = vocabulary;
+    this.#kept = new Keeper(cacheBytes);
+    const { depth } = vocabulary.trie;
+    this.#stack = new Int32Array(depth + 2);
+    this.#path = new Int32Array(depth + 2);
+    this.#exited = new Uint8Array(depth + 2);
+  }
+
+  /**
+   * The tokens that may follow in a state: those after which the machine lives, and the end tokens where a
+   * text may end. Shared by all who ask: not to be written. Empty only where the text is complete and the
+   * model has no end token, or where no token has the bytes that must come.
+   */
+  of(machine: Machine, state: number): Mask {
+    const ofMachine = entry(this.#states, machine);
+    const known = ofMachine.get(state);
+    if (known !== undefined) return known;
+    const mask = this.#make(machine, state);
+    if (machine.accepts(state))
+      for (const token of this.vocabulary.endTokens) mask[token >> 5] |= 1 << (token & 31);
+    ofMachine.set(state, mask);
+    this.#kept.add(mask.byteLength, () => ofMachine.delete(state));
+    return mask;
+  }
+
+  #make(machine: Machine, state: number): Mask {
+    const lexeme = machine.lexeme(state);
+    if (lexeme === null) {
+      const mask = new Uint32Array(this.vocabulary.words);
+      const { trie } = this.vocabulary;
+      this.#stack[0] = state;
+      this.#walk(trie, 0, trie.nodes.length, machine, mask);
+      return this.#withTwins(trie, mask);
+    }
+    const { inside, leaving, trie } = this.#lexemeMask(lexeme);
+    const mask = inside.slice();
+    if (lexeme.isLast) return mask;
+    const { nodes } = trie;
+    this.#stack[0] = state;
+    for (const node of leaving) {
+      if (node < 0) this.#walk(trie, ~node, nodes[~node + 1], machine, mask);
+      else {
+        const depth = nodes[node + 2];
+        this.#stack[depth + 1] = machine.step(this.#stack[depth], nodes[node] & 255);
+      }
+    }
+    return this.#withTwins(trie, mask);
+  }
+
+  /** Adds the tokens of the nodes from `from` to `to`, whose states begin in the stack. */
+  #walk(trie: TokenTrie, from: number, to: number, machine: Machine, mask: Mask): void {
+    const { nodes } = trie;
+    const stack = this.#stack;
+    for (let at = from; at < to; ) {
+      const head = nodes[at];
+      const depth = nodes[at + 2];
+      const state = machine.step(stack[depth], head & 255);
+      if (state === DEAD) {
+        at = nodes[at + 1];
+        continue;
+      }
+      stack[depth + 1] = state;
+      const token = (head >> 8) - 1;
+      if (token >= 0) mask[token >> 5] |= 1 << (token & 31);
+      at += NODE_SIZE;
+    }
+  }
+
+  #withTwins({ twins }: TokenTrie, mask: Mask): Mask {
+    for (let i = 0; i < twins.length; i += 2) {
+      const [one, other] = [twins[i], twins[i + 1]];
+      if (((mask[one >> 5] >>> (one & 31)) & 1) === 1) mask[other >> 5] |= 1 << (other & 31);
+    }
+    return mask;
+  }
+
+  #lexemeMask({ dfa, state }: Lexeme): LexemeMask {
+    const ofDfa = entry(this.#lexemes, dfa);
+    const known = ofDfa.get(state);
+    if (known !== undefined) return known;
+    // Counts that no token can exhaust are alike.
+    const alike = dfa.withinReach(state, this.vocabulary.trie.depth);
+    const made = ofDfa.get(alike) ?? this.#makeLexemeMask(dfa, alike);
+    for (const key of new Set([state, alike])) {
+      if (ofDfa.has(key)) continue;
+      ofDfa.set(key, made);
+      const bytes = key === alike ? made.inside.byteLength + made.leaving.byteLength : 64;
+      this.#kept.add(bytes, () => ofDfa.delete(key));
+    }
+    return made;
+  }
+
+  #makeLexemeMask(dfa: Dfa, state: number): LexemeMask {
+    const slice = this.vocabulary.slice(dfa.ordinaryCharacters(state));
+    const trie = slice?.others ?? this.vocabulary.trie;
+    const inside = slice?.bits.slice() ?? new Uint32Array(this.vocabulary.words);
+    const leaving = this.#scan(trie, dfa, state, inside);
+    return { inside: this.#withTwins(trie, inside), leaving: Int32Array.from(leaving), trie };
+  }
+
+  /** Adds the tokens that stay inside of a lexeme; returns where others leave it. */
+  #scan(trie: TokenTrie, dfa: Dfa, state: number, inside: Mask): number[] {
+    const { nodes } = trie;
+    const [stack, path, exited] = [this.#stack, this.#path, this.#exited];
+    const leaving: number[] = [];
+    stack[0] = state;
+    exited[0] = dfa.exits(state) ? 1 : 0;
+    let noted = 0; // nodes of the path that are in the list already
+    for (let at = 0; at < nodes.length; ) {
+      const head = nodes[at];
+      const depth = nodes[at + 2];
+      if (depth < noted) noted = depth;
+      const next = dfa.step(stack[depth], head & 255);
+      if (next === DEAD) {
+        if (exited[depth] === 1) {
+          while (noted < depth) leaving.push(path[noted++]);
+          leaving.push(~at);
+        }
+        at = nodes[at + 1];
+        continue;
+      }
+      stack[depth + 1] = next;
+      path[depth] = at;
+      exited[depth + 1] = exited[depth] === 1 || dfa.exits(next) ? 1 : 0;
+      const token = (head >> 8) - 1;
+      if (token >= 0) inside[token >> 5] |= 1 << (token & 31);
+      at += NODE_SIZE;
+    }
+    return leaving;
+  }
+}
+
+function entry<Key extends object, Value>(
+  maps: WeakMap<Key, Map<number, Value>>,
+  key: Key,
+): Map<number, Value> {
+  const known = maps.get(key);
+  if (known !== undefined) return known;
+  const made = new Map<number, Value>();
+  maps.set(key, made);
+  return made;
+}
+
+/** Drops what was kept longest when there is more than the budget. */
+class Keeper {
+  readonly #budget: number;
+  readonly #entries: { readonly bytes: number; readonly drop: () => void }[] = [];
+  #first = 0;
+  #bytes = 0;
+
+  constructor(budget: number) {
+    this.#budget = budget;
+  }
+
+  add(bytes: number, drop: () => void): void {
+    this.#entries.push({ bytes, drop });
+    this.#bytes += bytes;
+    while (this.#bytes > this.#budget && this.#first < this.#entries.length - 1) {
+      const oldest = this.#entries[this.#first++];
+      oldest.drop();
+      this.#bytes -= oldest.bytes;
+    }
+    if (this.#first > 1024 && this.#first * 2 > this.#entries.length) {
+      this.#entries.splice(0, this.#first);
+      this.#first = 0;
+    }
+  }
+}
+
+/** Whether a token is in a mask. */
+export const allows = (mask: Mask, token: number): boolean => ((mask[token >> 5] >>> (token & 31)) & 1) === 1;
