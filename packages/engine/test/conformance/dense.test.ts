@@ -114,6 +114,9 @@ for (const build of BUILDS) {
     it('linear: columns beyond one piece', () => {
       for (const type of ['F32', 'F16', 'Q8_0', 'Q4_K'] as const)
         for (const rows of [1, 2, 13, 21]) linearCase(type, rows, 1280, 70);
+      // More than a thread's scratch has room for.
+      linearCase('BF16', 3, 12_283, 9);
+      linearCase('F16', 2, 18_420, 9);
     });
 
     it('linear: odd sizes, bias, accumulation', () => {

@@ -3,6 +3,8 @@
 // token is decoded. Sizes are those of the 3B Jamba, ssdScan's those of Granite 4.0-H (350M, micro) and Falcon-H1.
 // GMAC/s are multiply-adds; selectiveScan counts one exponential per state and row, ssdScan states times rows.
 
+import { byteLengthOf } from '../../formats/tensor-types.ts';
+import type { TensorType } from '../../formats/types.ts';
 import { Arena } from '../../memory/arena.ts';
 import { CACHE_TYPE_ID, headPlaneBytes, PAGE_TOKENS, planeBytes } from '../../plan/cache-layout.ts';
 import { layoutId } from '../../plan/layouts.ts';
@@ -108,9 +110,9 @@ function report(name: string, work: number, unit: string, run: () => number): vo
   );
 }
 
-function linear(type: 'F32' | 'F16' | 'Q4_K', rows: number, columns: number, outputs: number): () => number {
+function linear(type: TensorType, rows: number, columns: number, outputs: number): () => number {
   return () => {
-    const bytes = { F32: columns * 4, F16: columns * 2, Q4_K: (columns / 256) * 144 }[type] * outputs;
+    const bytes = byteLengthOf(type, columns) * outputs;
     const weight = type === 'F32' ? floats(columns * outputs) : arena.allocate(bytes, 'weights');
     if (type !== 'F32') arena.views.u8.fill(0x2c, weight, weight + bytes);
     const y = floats(rows * outputs);
@@ -288,7 +290,7 @@ function attention(
   };
 }
 
-for (const type of ['F32', 'F16', 'Q4_K'] as const)
+for (const type of ['F32', 'F16', 'BF16', 'Q4_K', 'IQ2_XS', 'IQ3_S', 'IQ1_S'] as const)
   for (const rows of [1, 2, 4, 8, 16, 256])
     report(`linear ${type} ${rows}×2560→2560`, rows * 2560 * 2560, 'GMAC/s', linear(type, rows, 2560, 2560));
 report('linear F32 256×8192→512', 256 * 8192 * 512, 'GMAC/s', linear('F32', 256, 8192, 512));

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import bytesDots from '../attention/bytes-dots.gen.ts';
 import floatTiles from '../attention/float-tiles.gen.ts';
 import codebooks from '../linear/codebooks.gen.ts';
+import floatDots from '../linear/float-dots.gen.ts';
 import layouts from '../linear/layouts.gen.ts';
 import decode from '../linear/packed-decode.gen.ts';
 import decodeFour from '../linear/packed-decode-four.gen.ts';
@@ -44,6 +45,7 @@ const GENERATED: readonly (readonly [path: string, text: string])[] = [
   ['attention/bytes-dots.gen.ts', bytesDots],
   ['attention/float-tiles.gen.ts', floatTiles],
   ['linear/codebooks.gen.ts', codebooks],
+  ['linear/float-dots.gen.ts', floatDots],
   ['linear/layouts.gen.ts', layouts],
   ['linear/packed-decode-four.gen.ts', decodeFour],
   ['linear/packed-decode.gen.ts', decode],

@@ -2,8 +2,7 @@
 // formats/dequantize.ts. Block pictures stand beside each decoder there (formats/quants/*.ts, after ggml-common.h);
 // here the common formats are decoded in vectors, rare ones (dequantize-rare.ts) one value at a time.
 
-import { madd } from '../common/common';
-import { halfToFloat, horizontalSum } from '../common/math';
+import { halfToFloat } from '../common/math';
 import {
   dequantizeIQ1M,
   dequantizeIQ1S,
@@ -39,6 +38,8 @@ const BLOCK_BYTES: usize = memory.data<u8>([
 export const LAYOUT_F32: i32 = 0;
 // @inline
 export const LAYOUT_F16: i32 = 1;
+// @inline
+export const LAYOUT_BF16: i32 = 2;
 
 /** Bytes of `columns` elements, a whole number of blocks. */
 export function layoutBytes(layout: i32, columns: i32): usize {
@@ -188,41 +189,6 @@ export function widenHalves(from: usize, stride: usize, count: i32, to: usize): 
     v128.store(to, b0, 32);
     v128.store(to, b1, 48);
   }
-}
-
-/** The dot product of a row of halves with f32, without a detour over memory: for a single row of activations. */
-export function dotHalves(w: usize, x: usize, count: i32): f32 {
-  const keep = v128.load32_splat(F16_CONSTANTS);
-  const magnitude = v128.load32_splat(F16_CONSTANTS + 4);
-  const rebias = v128.load32_splat(F16_CONSTANTS + 8);
-  const zero = i32x4.splat(0);
-  let greatest = zero;
-  let even = f32x4.splat(0);
-  let odd = f32x4.splat(0);
-  let left = count;
-  for (; left >= 8; left -= 8) {
-    const halves = v128.load(w);
-    greatest = i16x8.max_s(greatest, v128.and(halves, magnitude));
-    const low = v128.shuffle<i16>(zero, halves, 0, 8, 1, 9, 2, 10, 3, 11);
-    const high = v128.shuffle<i16>(zero, halves, 4, 12, 5, 13, 6, 14, 7, 15);
-    even = madd(f32x4.mul(v128.and(i32x4.shr_s(low, 3), keep), rebias), v128.load(x), even);
-    odd = madd(f32x4.mul(v128.and(i32x4.shr_s(high, 3), keep), rebias), v128.load(x, 16), odd);
-    w += 16;
-    x += 32;
-  }
-  let sum = horizontalSum(f32x4.add(even, odd));
-  if (v128.any_true(i16x8.ge_s(greatest, i16x8.splat(0x7c00)))) {
-    sum = 0;
-    w -= (<usize>(count - left)) << 1;
-    x -= (<usize>(count - left)) << 2;
-    left = count;
-  }
-  for (; left > 0; left--) {
-    sum += halfToFloat(load<u16>(w)) * load<f32>(x);
-    w += 2;
-    x += 4;
-  }
-  return sum;
 }
 
 function dequantizeBF16(from: usize, to: usize, count: i32): void {

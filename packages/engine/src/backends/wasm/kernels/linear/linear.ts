@@ -1,14 +1,15 @@
 // `linear` and `embed`: weights in raw layouts here, packed ones in the int8 kernels' files.
 // One chunk of `linear` is a run of outputs for all rows; one chunk of `embed` is a row.
-import { liveRows, nextChunk } from '../common/common';
+import { claimRange, liveRows, nextChunk, rangeEnd, rangeFirst } from '../common/common';
 import { PANEL_OUTPUTS } from '../constants';
 import { Embed, Linear } from '../op-records';
 import { dequantizeRow, layoutBytes } from './dequantize';
+import { multipliesFloats, multiplyFloats } from './float-product';
 import { PACKED_BASE } from './layouts.gen';
 import { packedEmbedRow } from './packed-embed.gen';
 import { packedLinear } from './packed-linear';
 import { beginProduct, biasAt, Product } from './product';
-import { multiplyRaw } from './raw-product';
+import { multiplyRaw, panelRows } from './raw-product';
 
 export function linear(op: Linear, thread: i32, threads: i32): void {
   if (op.layout >= PACKED_BASE) {
@@ -21,6 +22,10 @@ export function linear(op: Linear, thread: i32, threads: i32): void {
   product.bias = op.bias;
   product.accumulate = op.accumulate != 0;
   const outputs = op.outputs;
+  if (rows < panelRows(op.layout) && multipliesFloats(op.layout, rows)) {
+    streamFloats(op, product, rows, threads);
+    return;
+  }
   const run = outputsPerChunk(outputs, threads);
   const chunks = (outputs + run - 1) / run;
   for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
@@ -28,6 +33,24 @@ export function linear(op: Linear, thread: i32, threads: i32): void {
     const end = min(outputs, first + run);
     startRows(product, 0, rows, first, end);
     multiplyRaw(product, 0, rows, first, end);
+  }
+}
+
+/** Bytes of weights, times rows, below which a range is not divided further: 2 us of work. */
+// @inline
+const LEAST_BYTES: i32 = 65536;
+
+/** A few rows: ranges of outputs that begin long and end short, each read as four streams. */
+function streamFloats(op: Linear, product: Product, rows: i32, threads: i32): void {
+  const least = max(8, LEAST_BYTES / <i32>layoutBytes(op.layout, op.columns) / rows) & ~3;
+  while (claimRange(op, op.outputs, threads, least)) {
+    const first = rangeFirst,
+      end = rangeEnd,
+      quarter = (end - first) >> 2;
+    startRows(product, 0, rows, first, end);
+    multiplyFloats(product, 0, rows, first, end, quarter, 1, quarter);
+    const rest = first + 4 * quarter;
+    multiplyFloats(product, 0, rows, rest, end, 1, 4, rest < end ? 1 : 0);
   }
 }
 

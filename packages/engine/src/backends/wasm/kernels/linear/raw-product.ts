@@ -1,75 +1,92 @@
 // Products with weight rows in raw layouts (a file format's own rows), f32 activations: what `linear` and
 // `expertLinear` have in common. A call covers a run of outputs and all rows, in one of two ways:
-//   few rows    weight rows are dequantised by pieces into scratch (F32, and F16 for one row, are read where they lie)
-//               and multiplied by dots
+//   few rows    F32, F16 and BF16 are multiplied as they lie (float-product.ts); rows of other formats are dequantised by
+//               pieces into scratch and multiplied by dots
 //   many rows   pieces of up to 64 outputs × PIECE columns are dequantised and packed into panels of 8 outputs, which
 //               stay in the second-level cache while all rows pass over them (tiles.ts)
 // Scratch, per thread: 8 panels [PIECE][8], 8 rows [PIECE], one tile [4][8]; see plan/ops/scratch.ts.
 import { PANEL_OUTPUTS, PIECE } from '../constants';
-import { dequantizeRow, dotHalves, LAYOUT_F16, LAYOUT_F32, layoutBytes } from './dequantize';
+import { dequantizeRow, LAYOUT_F32, layoutBytes } from './dequantize';
+import { DOTS_AREA, dotsOf, floatDots } from './float-dots.gen';
+import { addLanes, multipliesFloats, multiplyFloats, plainDot } from './float-product';
 import { packHalfPanel, panelPairTile, panelTile } from './panels.gen';
 import { areaOf, inputRow, Product } from './product';
-import { dotRow, dotTile, wideTiles } from './tiles';
+import { wideTiles } from './tiles';
 
 /** From this many rows on, packing panels pays: at 8 rows it is 0.9 times as fast as dots, at 16 equal. */
 // @inline
-const PANEL_ROWS: i32 = 16;
+export function panelRows(layout: i32): i32 {
+  return 16;
+}
 
 /** y[r][o] += W[o] x[r] for o in [first, end), r in [firstRow, endRow). */
 export function multiplyRaw(p: Product, firstRow: i32, endRow: i32, first: i32, end: i32): void {
-  if (endRow - firstRow < PANEL_ROWS) {
-    multiplyDots(p, firstRow, endRow, first, end - first);
+  if (endRow - firstRow < panelRows(p.layout)) {
+    if (multipliesFloats(p.layout, endRow - firstRow))
+      multiplyFloats(p, firstRow, endRow, first, end, 1, 4, (end - first + 3) >> 2);
+    else multiplyDots(p, firstRow, endRow, first, end);
     return;
   }
   for (let at = first; at < end; at += PANEL_OUTPUTS)
     multiplyPanels(p, firstRow, endRow, at, min(PANEL_OUTPUTS, end - at));
 }
 
-function multiplyDots(p: Product, firstRow: i32, endRow: i32, first: i32, outputs: i32): void {
+/** Four weight rows at a time, of which PIECE columns are dequantised. */
+function multiplyDots(p: Product, firstRow: i32, endRow: i32, first: i32, end: i32): void {
   const layout = p.layout,
     columns = p.columns,
     rowBytes = layoutBytes(layout, columns);
-  const weight = p.weight + <usize>first * rowBytes,
-    yStride = p.yStride;
-  const y = p.y + ((<usize>first) << 2);
-  if (layout == LAYOUT_F16 && endRow - firstRow == 1) {
-    const from = inputRow(p, firstRow);
-    let to = y + <usize>firstRow * yStride;
-    for (let o = 0; o < outputs; o++, to += 4)
-      store<f32>(to, load<f32>(to) + dotHalves(weight + <usize>o * rowBytes, from, columns));
-    return;
+  const area = areaOf(p),
+    decoded = area + DOTS_AREA;
+  for (let output = first; output < end; output += 4) {
+    const live = min(4, end - output);
+    const source = p.weight + <usize>output * rowBytes,
+      y = p.y + ((<usize>output) << 2);
+    for (let k = 0; k < columns; k += PIECE) {
+      const piece = min(PIECE, columns - k),
+        stride = (<usize>piece) << 2,
+        shift = layoutBytes(layout, k);
+      for (let i = 0; i < live; i++)
+        dequantizeRow(layout, source + <usize>i * rowBytes + shift, decoded + <usize>i * stride, piece);
+      dotRows(p, firstRow, endRow, decoded, stride, live, k, piece, y, area);
+    }
   }
-  const direct = layout == LAYOUT_F32;
-  const group = endRow - firstRow > 1 ? 4 : 1;
-  const pieceColumns = direct ? columns : PIECE;
-  for (let o = 0; o < outputs; o += group) {
-    const count = min(group, outputs - o);
-    const source = weight + <usize>o * rowBytes;
-    for (let k = 0; k < columns; k += pieceColumns) {
-      const piece = min(pieceColumns, columns - k);
-      let w = source + ((<usize>k) << 2);
-      let wStride = rowBytes;
-      if (!direct) {
-        w = areaOf(p);
-        wStride = (<usize>piece) << 2;
-        const shift = layoutBytes(layout, k);
-        for (let i = 0; i < count; i++)
-          dequantizeRow(layout, source + <usize>i * rowBytes + shift, w + <usize>i * wStride, piece);
-      }
-      const column = (<usize>k) << 2;
-      let row = firstRow;
-      if (count == 4) {
-        for (; row + 2 <= endRow; row += 2) {
-          const to = y + <usize>row * yStride + ((<usize>o) << 2);
-          dotTile(w, wStride, inputRow(p, row) + column, inputRow(p, row + 1) + column, piece, to, to + yStride);
-        }
-      }
-      for (; row < endRow; row++) {
-        const from = inputRow(p, row) + column;
-        let to = y + <usize>row * yStride + ((<usize>o) << 2);
-        for (let i = 0; i < count; i++, to += 4)
-          store<f32>(to, load<f32>(to) + dotRow(w + <usize>i * wStride, from, piece));
-      }
+}
+
+/** y[r][0…live) += four rows of f32, `stride` bytes apart, times columns [k, k + piece) of x, two rows at a time. */
+function dotRows(
+  p: Product,
+  firstRow: i32,
+  endRow: i32,
+  w: usize,
+  stride: usize,
+  live: i32,
+  k: i32,
+  piece: i32,
+  y: usize,
+  area: usize,
+): void {
+  const w1 = w + (live > 1 ? stride : 0),
+    w2 = w + (live > 2 ? 2 * stride : 0),
+    w3 = w + (live > 3 ? 3 * stride : 0);
+  const blocks = piece >> 4,
+    rest = piece & 15,
+    beyond = (<usize>(piece - rest)) << 2,
+    column = (<usize>k) << 2;
+  for (let row = firstRow; row < endRow; row += 2) {
+    const two = row + 1 < endRow;
+    const x0 = inputRow(p, row) + column,
+      x1 = two ? inputRow(p, row + 1) + column : x0;
+    const to = y + <usize>row * p.yStride;
+    floatDots(LAYOUT_F32, two ? 2 : 1, w, w1, w2, w3, x0, x1, blocks, area);
+    addLanes(to, dotsOf(LAYOUT_F32, area), 1, live);
+    if (two) addLanes(to + p.yStride, dotsOf(LAYOUT_F32, area + 128), 1, live);
+    if (rest == 0) continue;
+    for (let i = 0; i < live; i++) {
+      const from = w + <usize>i * stride + beyond,
+        at = to + ((<usize>i) << 2);
+      store<f32>(at, load<f32>(at) + plainDot(LAYOUT_F32, from, x0 + beyond, rest));
+      if (two) store<f32>(at + p.yStride, load<f32>(at + p.yStride) + plainDot(LAYOUT_F32, from, x1 + beyond, rest));
     }
   }
 }

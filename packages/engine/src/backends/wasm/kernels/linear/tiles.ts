@@ -2,49 +2,21 @@
 // a head.
 //
 // Two forms. A *panel* is 8 outputs with lanes = outputs: at step k two vectors hold the weights of outputs 0–3 and
-// 4–7, the next step lies `panelStep` bytes on (panels.gen.ts). It serves many rows: 4 rows × 8 outputs are 8 accumulators, 2 weights
-// and a splat, 11 of 16 registers. A *dot* walks weight rows as they lie, lanes = columns, for few rows.
+// 4–7, the next step lies `panelStep` bytes on (panels.gen.ts). It serves many rows: 4 rows × 8 outputs are 8
+// accumulators, 2 weights and a splat, 11 of 16 registers. A *dot* walks weight rows as they lie, lanes = columns, for
+// few rows (here and in float-dots.gen.ts).
 //
 // Where V8 merges pairs of vectors into 256-bit ones, those 8 accumulators become 4, too few to hide the latency of
 // two multiply-adders: 48 GFLOP/s, no more than without. Tiles of 4 × 16 take their place there: 91 GFLOP/s where the
 // peak is 99, but 30 in 128-bit registers, of which they would need 21.
 import { madd } from '../common/common';
-import { horizontalSum, horizontalSums } from '../common/math';
+import { horizontalSums } from '../common/math';
 
 /** Whether pairs of vectors become 256-bit ones: the engine around says so once (useWideTiles), code cannot see it. */
 export let wideTiles: bool = false;
 
 export function useWideTiles(on: bool): void {
   wideTiles = on;
-}
-
-/** One dot product, read as one stream with four sums. */
-// @inline
-export function dotRow(w: usize, x: usize, count: i32): f32 {
-  let s0 = f32x4.splat(0);
-  let s1 = f32x4.splat(0);
-  let s2 = f32x4.splat(0);
-  let s3 = f32x4.splat(0);
-  let left = count;
-  for (; left >= 16; left -= 16) {
-    s0 = madd(v128.load(w), v128.load(x), s0);
-    s1 = madd(v128.load(w, 16), v128.load(x, 16), s1);
-    s2 = madd(v128.load(w, 32), v128.load(x, 32), s2);
-    s3 = madd(v128.load(w, 48), v128.load(x, 48), s3);
-    w += 64;
-    x += 64;
-  }
-  for (; left >= 4; left -= 4) {
-    s0 = madd(v128.load(w), v128.load(x), s0);
-    w += 16;
-    x += 16;
-  }
-  for (; left > 0; left--) {
-    s1 = madd(v128.load32_zero(w), v128.load32_zero(x), s1);
-    w += 4;
-    x += 4;
-  }
-  return horizontalSum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
 }
 
 /** y0[0…4] and y1[0…4] += the products of four weight rows, `wStride` bytes apart, with two rows of x. */

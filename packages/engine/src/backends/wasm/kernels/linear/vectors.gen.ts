@@ -27,8 +27,11 @@ const VECTORS: Readonly<Record<string, readonly number[]>> = {
   SIGN: [0, 0x8000],
   HALF_BIAS: [0, 0x3800],
   HALF_LIMIT: [0, 0x3880],
-  /** Sign of an f16. */
+  /** Sign of an f16, its bits below the sign; and of one in the upper half of a word, shifted down by three with its sign. */
   HALF_SIGN: [0x8000],
+  HALF_MAGNITUDE: [0x7fff],
+  HALF_KEEP: [0xe000, 0x8fff],
+  UPPER_HALVES: [0, 0xffff],
   BITS_45: [0x3030],
   /** As f32. */
   SIXTEEN: [0, 0x4180],
