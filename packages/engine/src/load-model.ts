@@ -125,7 +125,7 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   let backend: Backend | null = null;
   try {
-    const { family, spec } = readSpec(checkpoint);
+    const { family, spec, notes } = readSpec(checkpoint);
     const openMs = lap();
     backend = await createBackend(options);
     const threadsMs = lap();
@@ -146,7 +146,7 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
     const loading = weights.load().then(weightsLap);
     loading.catch(() => {}); // reported where it is awaited
     await nextTurn();
-    const { tokenizer, chatTemplate } = await readText(checkpoint, spec);
+    const { tokenizer, chatTemplate, notes: textNotes } = await readText(checkpoint, spec);
     const vocabularyMs = vocabularyLap();
     const embedding = await readEmbeddingRules(checkpoint, spec);
     const mark = await fingerprint(checkpoint, spec, weights.list);
@@ -159,6 +159,7 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
       runtime,
       tokenizer,
       chatTemplate,
+      notes: [...new Set([...notes, ...textNotes])],
       fingerprint: mark,
       recommended: recommendedOptions(checkpoint),
       embedding,

@@ -60,6 +60,7 @@ before(async () => {
     fingerprint,
     tokenizer: characters,
     chatTemplate: createChatTemplate(null, tokens, 'test'),
+    notes: [],
     recommended: {},
     embedding,
     contextLength,
@@ -77,6 +78,7 @@ describe('a start token', () => {
     const { tokenizer: _, ...parts } = coreOf(model);
     const starting = new Model({
       ...parts,
+      notes: [],
       recommended: {},
       prefixCacheBytes: 0,
       loadTimes: model.loadTimes,

@@ -53,11 +53,13 @@ export async function loadForCommand(
 ): Promise<Model> {
   const progress = new Progress();
   try {
-    return await loadModel(sourceOf(source), {
+    const model = await loadModel(sourceOf(source), {
       ...options,
       signal: interrupt.signal,
       onProgress: loadReporter(progress),
     });
+    for (const note of model.notes) progress.note(`${model.name}: ${note}`);
+    return model;
   } finally {
     progress.clear();
     interrupt.check();

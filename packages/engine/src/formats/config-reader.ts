@@ -23,6 +23,8 @@ export class ConfigReader {
   readonly #objects = new Map<string, ConfigReader>();
   /** Fields that were asked for and are absent, and the value that was taken instead. */
   readonly defaults = new Map<string, string | number | boolean>();
+  /** What was taken for values that mean nothing, for the user. */
+  notes: string[] = [];
 
   constructor(file: string, get: (field: string) => unknown) {
     this.file = file;
@@ -149,14 +151,20 @@ export class ConfigReader {
     });
   }
 
-  /** A token id, a list of them, or nothing. Ids outside the vocabulary are an error. */
+  /**
+   * A token id, a list of them, or nothing. Ids outside the vocabulary mean none, with a note; −1 and its
+   * unsigned form (GGUF) without.
+   */
   tokens(field: string, vocabularySize: number): number[] {
     const value = this.#get(field);
     if (value === undefined || value === null) return [];
-    return (Array.isArray(value) ? value : [value]).map((v: unknown) => {
-      if (typeof v !== 'number' || !Number.isInteger(v) || v < 0 || v >= vocabularySize)
+    return (Array.isArray(value) ? value : [value]).filter((v: unknown): v is number => {
+      if (typeof v !== 'number' || !Number.isInteger(v))
         this.fail(field, `token ids below the vocabulary size ${vocabularySize}`, v);
-      return v;
+      if (v >= 0 && v < vocabularySize) return true;
+      if (v !== -1 && v !== 0xffffffff)
+        this.notes.push(`${field} is ${v}, of a vocabulary of ${vocabularySize}: taken as none`);
+      return false;
     });
   }
 
@@ -167,6 +175,7 @@ export class ConfigReader {
     const reader =
       this.#objects.get(field) ?? ConfigReader.ofJson(`${this.file}: ${field}`, value as JsonObject);
     this.#objects.set(field, reader);
+    reader.notes = this.notes;
     return reader;
   }
 }

@@ -36,7 +36,7 @@ export async function openHuggingFace(folder: ModelFolder, weights?: string): Pr
   };
   try {
     const { tensors, leftOut } = await openWeights(folder, weights, sources);
-    const tokenizerConfig = () => readJson(folder, 'tokenizer_config.json', MAX_TOKENIZER);
+    const tokenizerConfig = () => readTokenizerConfig(folder);
     return {
       kind: 'huggingface',
       name: folder.name,
@@ -44,6 +44,9 @@ export async function openHuggingFace(folder: ModelFolder, weights?: string): Pr
       generationConfig,
       tensors,
       unreadTensors: leftOut,
+      otherTokenizers: folder.files.includes('tokenizer.json')
+        ? []
+        : folder.files.filter((name) => OTHER_TOKENIZERS.test(name)),
       tokenizerJson: () => readJson(folder, 'tokenizer.json', MAX_TOKENIZER),
       tokenizerConfig,
       chatTemplate: async () =>
@@ -65,6 +68,23 @@ export async function openHuggingFace(folder: ModelFolder, weights?: string): Pr
     await close();
     throw error;
   }
+}
+
+/** SentencePiece, Mistral, GPT-2, BERT and tiktoken. */
+const OTHER_TOKENIZERS =
+  /^(tokenizer\.model.*|.*\.model|tekken\.json|merges\.txt|vocab\.(json|txt|bpe)|.*\.tiktoken)$/;
+
+/**
+ * tokenizer_config.json. Before it listed added tokens itself, special_tokens_map.json counted over it, and
+ * added_tokens.json had their numbers (here `added_tokens_encoder`): as transformers still reads them.
+ */
+async function readTokenizerConfig(folder: ModelFolder): Promise<JsonObject | null> {
+  const config = await readJson(folder, 'tokenizer_config.json', MAX_TOKENIZER);
+  if (config?.added_tokens_decoder) return config;
+  const special = await readJson(folder, 'special_tokens_map.json', MAX_CONFIG);
+  const added = await readJson(folder, 'added_tokens.json', MAX_CONFIG);
+  if (!config && !special && !added) return null;
+  return { ...config, ...special, ...(added ? { added_tokens_encoder: added } : {}) };
 }
 
 /** Opens a file for as long as `read` takes; null when the folder has none. */

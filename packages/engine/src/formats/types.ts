@@ -118,6 +118,8 @@ export interface HuggingFaceCheckpoint extends OpenedFiles {
   readonly config: JsonObject;
   /** generation_config.json; null when the folder has none. */
   readonly generationConfig: JsonObject | null;
+  /** Tokenizer files of other forms that a folder without tokenizer.json has: tokenizer.model, merges.txt … */
+  readonly otherTokenizers?: readonly string[];
   /** Read on demand: these can be tens of megabytes. Null when the folder has none. */
   tokenizerJson(): Promise<JsonObject | null>;
   /** tokenizer_config.json, read on demand; null when the folder has none. */

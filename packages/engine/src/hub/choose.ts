@@ -19,9 +19,11 @@ const CONFIGURATION =
 /** Files of sentence-transformers: how an embedder's texts begin, are pooled and projected. */
 const SENTENCE =
   /^(modules|config_sentence_transformers|sentence_bert_config)\.json$|^\d{1,3}_\w{1,64}\/(config\.json|model\.safetensors)$/;
+/** Of models without tokenizer.json; small, and named in what is said then. */
+const OTHER_TOKENIZERS = /^(tokenizer\.model|tekken\.json|vocab\.(json|txt)|merges\.txt)$/;
 const SHARD = /^(.+)-(\d{5})-of-(\d{5})\.(safetensors|gguf)$/i;
-/** Companions that are not the language model: vision projectors, calibration data. */
-const NOT_A_MODEL = /(^|\/)(mmproj|imatrix)|[-_.](mmproj|imatrix)[-_.]/i;
+/** Companions that are not the language model: vision projectors, calibration data, what macOS leaves. */
+const NOT_A_MODEL = /(^|\/)(\._|mmproj|imatrix)|[-_.](mmproj|imatrix)[-_.]/i;
 
 /**
  * Without a wish: a good balance first, then whatever is closest to it. The llama.cpp and ollama default is
@@ -55,7 +57,13 @@ function chooseDefault(files: readonly HubFile[], reference: HubReference): Choi
   const configuration = files.filter((file) => CONFIGURATION.test(file.path));
   if (weights.length > 0 && configuration.some((file) => file.path === 'config.json')) {
     const sentence = files.filter((file) => SENTENCE.test(file.path));
-    return { kind: 'huggingface', files: [...configuration, ...sentence, ...weights], entry: null };
+    const hasTokenizer = configuration.some((file) => file.path === 'tokenizer.json');
+    const others = hasTokenizer ? [] : files.filter((file) => OTHER_TOKENIZERS.test(file.path));
+    return {
+      kind: 'huggingface',
+      files: [...configuration, ...sentence, ...others, ...weights],
+      entry: null,
+    };
   }
   const groups = ggufGroups(files);
   for (const label of PREFERENCE) {
@@ -73,7 +81,7 @@ function chooseDefault(files: readonly HubFile[], reference: HubReference): Choi
 function safetensors(files: readonly HubFile[], reference: HubReference): HubFile[] {
   const single = files.find((file) => file.path === 'model.safetensors');
   if (single !== undefined) return [single];
-  const root = files.filter((file) => /^[^/]+\.safetensors$/.test(file.path));
+  const root = files.filter((file) => /^(?!\._)[^/]+\.safetensors$/.test(file.path));
   const index = files.find((file) => file.path === 'model.safetensors.index.json');
   if (index === undefined) return root;
   const shards = root.filter((file) => SHARD.exec(file.path)?.[1] === 'model');

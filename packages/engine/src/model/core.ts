@@ -59,6 +59,7 @@ export interface CoreParts {
   readonly fingerprint: string;
   readonly tokenizer: Tokenizer | null;
   readonly chatTemplate: ChatTemplate | null;
+  readonly notes: readonly string[];
   readonly recommended: SamplingOptions;
   readonly embedding: EmbeddingRules;
   readonly contextLength: number;
@@ -80,6 +81,7 @@ export class ModelCore {
   readonly fingerprint: string;
   readonly tokenizer: Tokenizer | null;
   readonly chatTemplate: ChatTemplate | null;
+  readonly notes: readonly string[];
   readonly recommended: SamplingOptions;
   readonly embedding: EmbeddingRules;
   readonly contextLength: number;
@@ -98,11 +100,13 @@ export class ModelCore {
     this.fingerprint = parts.fingerprint;
     this.tokenizer = parts.tokenizer;
     this.chatTemplate = parts.chatTemplate;
+    this.notes = parts.notes;
     this.recommended = parts.recommended;
     this.embedding = parts.embedding;
     this.contextLength = parts.contextLength;
     this.vocabularySize = parts.spec.vocabularySize;
-    this.endTokens = [...new Set([...parts.spec.endTokens, ...(parts.tokenizer?.special.eos ?? [])])];
+    const ends = new Set([...parts.spec.endTokens, ...(parts.tokenizer?.special.eos ?? [])]);
+    this.endTokens = [...ends].filter((token) => token < this.vocabularySize);
     this.prefixes = parts.prefixCacheBytes > 0 ? new PrefixStore(parts.prefixCacheBytes) : null;
   }
 
@@ -286,7 +290,9 @@ export class ModelCore {
 
   needTokenizer(): Tokenizer {
     if (!this.tokenizer)
-      throw new UsageError(`${this.name} has no tokenizer: pass token ids instead of text`);
+      throw new UsageError(
+        `${this.name} has no tokenizer: ${this.notes.find((note) => note.includes('tokenizer')) ?? 'pass token ids instead of text'}`,
+      );
     return this.tokenizer;
   }
 

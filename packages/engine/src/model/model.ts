@@ -133,6 +133,14 @@ export class Model implements AsyncDisposable {
     return this.#core.chatTemplate;
   }
 
+  /**
+   * Sentences for the user about the model's files: an unknown word splitting for which the default was taken,
+   * an end token outside the vocabulary. Usually empty.
+   */
+  get notes(): readonly string[] {
+    return this.#core.notes;
+  }
+
   /** What the model's files recommend for sampling (`generation_config.json`): the default of `generate`. */
   get recommended(): SamplingOptions {
     return this.#core.recommended;

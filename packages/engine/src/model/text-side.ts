@@ -12,14 +12,18 @@ export interface TextSide {
   readonly tokenizer: Tokenizer | null;
   /** Null when the model has no template and its vocabulary no ChatML markers. */
   readonly chatTemplate: ChatTemplate | null;
+  /** What the user should know: why there is no tokenizer, what was taken for what is unknown. */
+  readonly notes: readonly string[];
 }
 
 export async function readText(checkpoint: Checkpoint, spec: ModelSpec): Promise<TextSide> {
   const tokenizer = await readTokenizer(checkpoint);
-  if (!tokenizer) return { tokenizer: null, chatTemplate: null };
-  assertFitsVocabulary(tokenizer, spec.vocabularySize, checkpoint.name);
+  if (!tokenizer) return { tokenizer: null, chatTemplate: null, notes: otherTokenizer(checkpoint) };
+  const beyond = assertFitsVocabulary(tokenizer, spec.vocabularySize, checkpoint.name);
+  const notes = beyond === null ? tokenizer.notes : [...tokenizer.notes, beyond];
   const source = await templateSource(checkpoint);
-  if (source === null && tokenizer.tokenId('<|im_start|>') === null) return { tokenizer, chatTemplate: null };
+  if (source === null && tokenizer.tokenId('<|im_start|>') === null)
+    return { tokenizer, chatTemplate: null, notes };
   const text = (token: number | null | undefined) =>
     token === null || token === undefined ? null : tokenizer.tokenText(token);
   const { bos, eos, unknown, pad } = tokenizer.special;
@@ -29,7 +33,19 @@ export async function readText(checkpoint: Checkpoint, spec: ModelSpec): Promise
     unknown: text(unknown),
     pad: text(pad),
   };
-  return { tokenizer, chatTemplate: createChatTemplate(source, tokens, `${checkpoint.name}: chat template`) };
+  const chatTemplate = createChatTemplate(source, tokens, `${checkpoint.name}: chat template`);
+  return { tokenizer, chatTemplate, notes };
+}
+
+/** Names the tokenizer that a folder has in a form that is not read, and what helps. */
+function otherTokenizer(checkpoint: Checkpoint): string[] {
+  const files = checkpoint.kind === 'huggingface' ? (checkpoint.otherTokenizers ?? []) : [];
+  if (!files.length) return [];
+  return [
+    `expected tokenizer.json, found ${files.join(' and ')}. Convert it once with transformers ` +
+      '(AutoTokenizer.from_pretrained(folder).save_pretrained(folder)), or take a copy of the model with ' +
+      'tokenizer.json, or a GGUF file of it.',
+  ];
 }
 
 async function readTokenizer(checkpoint: Checkpoint): Promise<Tokenizer | null> {

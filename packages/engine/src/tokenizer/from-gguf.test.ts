@@ -57,6 +57,25 @@ for (const [name, pre] of [
   });
 }
 
+test('words are cut as llama.cpp cuts them, for every name that it knows', () => {
+  const file = new URL('../../../../fixtures/tokenizers/gguf-words.json', import.meta.url);
+  const { texts, tokens, merges, kinds } = JSON.parse(readFileSync(file, 'utf8')) as {
+    texts: string[];
+    tokens: string[];
+    merges: string[];
+    kinds: { names: string[]; ids: number[][] }[];
+  };
+  assert.ok(kinds.length > 20);
+  for (const { names, ids } of kinds)
+    for (const pre of names) {
+      const tokenizer = tokenizerFromGguf(keys({ model: 'gpt2', pre, tokens, merges }), 'model.gguf')!;
+      if (pre !== 'default') assert.deepEqual(tokenizer.notes, [], pre);
+      texts.forEach((text, i) =>
+        assert.deepEqual(tokenizer.encode(text, { addBos: false }), ids[i], `${pre}: ${text}`),
+      );
+    }
+});
+
 test('byte-level-qwen35 as GGUF gives the tokens of tokenizer.json, which those of qwen2 are not', () => {
   const { tokenizer: json, cases } = fixture('byte-level-qwen35');
   const named = (pre: string) =>
@@ -159,10 +178,10 @@ test('broken metadata is refused with file and key', () => {
     { ...small, scores: [1, 2] },
     { ...small, scores: small.scores.map(() => Number.NaN) },
     { ...small, token_type: [1] },
-    { ...small, bos_token_id: 15 },
-    { ...small, eos_token_id: -7 },
+    { ...small, bos_token_id: 'x' },
+    { ...small, eos_token_id: 1.5 },
     { ...small, add_bos_token: 'yes' },
-    { ...small, merges: ['a x'] },
+    { ...small, merges: [7] },
     { ...small, model: 'gpt2' },
     { ...small, model: 'gpt2', merges: [['a'], 'b'] },
   ];
@@ -173,5 +192,57 @@ test('broken metadata is refused with file and key', () => {
         error instanceof FormatError && error.message.startsWith('model.gguf: tokenizer.ggml.'),
       `case ${i}`,
     );
+  }
+});
+
+test('ids outside the vocabulary mean none: with a note, but for -1 and its unsigned form', () => {
+  for (const id of [-1, 0xffffffff, 15, 32_000, -7]) {
+    const { special, notes } = tokenizerFromGguf(
+      keys({ ...small, bos_token_id: id, padding_token_id: id }),
+      'm',
+    )!;
+    assert.equal(special.bos, null);
+    assert.equal(special.pad, null);
+    const said = notes.filter((note) => /_token_id is .*: taken as none/.test(note));
+    assert.equal(said.length, id === -1 || id === 0xffffffff ? 0 : 2, `${id}`);
+  }
+});
+
+test('entries beyond the tokens are passed over, merges of unknown pieces left out with a note', () => {
+  const longer = { ...small, scores: [...small.scores, 1, 2], token_type: [...small.token_type, 3, 3] };
+  const [found, expected] = [longer, small].map((values) =>
+    tokenizerFromGguf(keys(values), 'm')!.encode('ab bc'),
+  );
+  assert.deepEqual(found, expected);
+  const data = fixture('byte-level-gpt2');
+  const metadata = asGguf(data, { model: 'gpt2', pre: 'gpt-2' });
+  metadata.set('tokenizer.ggml.merges', [
+    ...(metadata.get('tokenizer.ggml.merges') as string[]),
+    'nowhere x',
+    'a b c',
+  ]);
+  const tokenizer = tokenizerFromGguf(metadata, 'm')!;
+  assert.match(tokenizer.notes.join(), /2 of \d+ merges are of pieces that are not in the vocabulary/);
+  assert.deepEqual(
+    tokenizer.encode(data.cases[3]!.text, { specialTokens: 'parse', addBos: false }),
+    data.cases[3]!.tokens,
+  );
+});
+
+test('markers that end a turn do so whatever type the file gives them', () => {
+  const ends = (extra: string[], type: number) => {
+    const tokens = [...small.tokens, ...extra];
+    const types = tokens.map((_, id) => (id < small.tokens.length ? 1 : type));
+    const { special } = tokenizerFromGguf(
+      keys({ ...small, tokens, scores: tokens.map((_, i) => -i), token_type: types, eos_token_id: 5 }),
+      'm',
+    )!;
+    return special.eos.filter((id) => id >= small.tokens.length).map((id) => tokens[id]);
+  };
+  for (const type of [1, 3, 4]) {
+    const all = ['<|eot_id|>', '<end_of_turn>', '<|end_of_text|>', '<|end|>', '<|file_sep|>'];
+    assert.deepEqual(ends(all, type).sort(), [...all].sort());
+    assert.deepEqual(ends(['<|fim_middle|>', '<|im_start|>'], type), []);
+    assert.deepEqual(ends(['<|end|>', '<|call|>', '<|return|>'], type).sort(), ['<|call|>', '<|return|>']);
   }
 });

@@ -10,6 +10,7 @@ import { Place } from './json-fields.ts';
 import { chain, splitBy } from './pre-tokenizer.ts';
 import { translateRegex } from './regex.ts';
 import { assembleTokenizer, type TokenizerParts } from './tokenizer.ts';
+import { endsTurn, isMarker } from './turn-ends.ts';
 import type { AddedToken, Tokenizer } from './types.ts';
 import { mergesOfScores, readMerges } from './vocabulary.ts';
 
@@ -19,22 +20,6 @@ type Metadata = ReadonlyMap<string, MetadataValue>;
 const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
-
-/**
- * Control tokens that end a turn in some family, and so end a text as well (llama.cpp's "end of generation"
- * list).
- */
-const turnEnds = [
-  '<|im_end|>',
-  '<|eot_id|>',
-  '<|eom_id|>',
-  '<|end|>',
-  '<end_of_turn>',
-  '<|endoftext|>',
-  '<|end_of_text|>',
-  '<EOT>',
-  '<|eot|>',
-];
 
 /** Null when the file has no tokenizer ("none", or no such key). `name`: of the file, for messages. */
 export function tokenizerFromGguf(metadata: Metadata, name: string): Tokenizer | null {
@@ -82,15 +67,17 @@ class Reader {
     return value ?? fallback;
   }
 
-  /** Refuses token ids outside the vocabulary; −1 and its unsigned forms mean none. */
-  token(key: string, fallback: number | null, size: number): number | null {
+  /** Ids outside the vocabulary mean none, −1 and its unsigned form without a note: as in llama.cpp. */
+  token(key: string, fallback: number | null, size: number, notes: string[] = []): number | null {
     const value = this.get(key) ?? fallback;
     if (value === null || value === -1 || value === 0xffffffff) return null;
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value >= size) {
-      if (this.get(key) === undefined) return null;
-      throw this.at(key).expected(`a token number below ${size}`, value);
-    }
-    return value;
+    const number = typeof value === 'bigint' ? Number(value) : value;
+    if (typeof number !== 'number' || !Number.isInteger(number))
+      throw this.at(key).expected('a token number', value);
+    if (number >= 0 && number < size) return number;
+    if (this.get(key) !== undefined)
+      notes.push(`tokenizer.ggml.${key} is ${value}, of a vocabulary of ${size}: taken as none`);
+    return null;
   }
 
   texts(): string[] {
@@ -114,13 +101,14 @@ class Reader {
     );
   }
 
+  /** Of a list with more entries than there are tokens, the first ones count. */
   list(key: string, length: number | null): MetadataValue[] | null {
     const value = this.get(key);
     if (value === undefined) return null;
     if (!Array.isArray(value)) throw this.at(key).expected('a list', value);
-    if (length !== null && value.length !== length)
+    if (length !== null && value.length < length)
       throw this.at(key).expected(`one entry for each of the ${length} tokens`, value);
-    return value;
+    return length !== null && value.length > length ? value.slice(0, length) : value;
   }
 }
 
@@ -141,6 +129,10 @@ interface Table {
 function readTable(reader: Reader, rawAdded: boolean): Table {
   const texts = reader.texts();
   const types = reader.numbers('token_type', texts.length) ?? texts.map(() => 1);
+  const known = new Set(texts);
+  texts.forEach((text, id) => {
+    if (isMarker(text, (other) => known.has(other))) types[id] = CONTROL;
+  });
   const ids = new Map<string, number>();
   const plain = new Map<string, number>();
   const added: AddedToken[] = [];
@@ -169,20 +161,20 @@ function finish(
   parts: Pick<TokenizerParts, 'name' | 'normalizer' | 'preTokenizer' | 'model' | 'decoder' | 'notes'>,
 ): Tokenizer {
   const size = table.texts.length;
-  const bos = reader.token('bos_token_id', defaults.bos, size);
+  const notes = [...parts.notes];
+  const bos = reader.token('bos_token_id', defaults.bos, size, notes);
   const eos = new Set<number>();
   for (const key of ['eos_token_id', 'eot_token_id', 'eom_token_id']) {
-    const id = reader.token(key, key === 'eos_token_id' ? defaults.eos : null, size);
+    const id = reader.token(key, key === 'eos_token_id' ? defaults.eos : null, size, notes);
     if (id !== null) eos.add(id);
   }
-  for (const text of turnEnds) {
-    const id = table.ids.get(text);
-    if (id !== undefined && table.types[id] === CONTROL) eos.add(id);
-  }
+  for (const id of table.specialIds)
+    if (endsTurn(table.texts[id]!, (text) => table.ids.has(text))) eos.add(id);
   const ending = reader.token('eos_token_id', defaults.eos, size);
   const addEos = reader.flag('add_eos_token', false);
   return assembleTokenizer({
     ...parts,
+    notes,
     texts: table.texts,
     ids: table.ids,
     added: table.added,
@@ -192,7 +184,7 @@ function finish(
       bos,
       eos: [...eos],
       unknown: reader.token('unknown_token_id', defaults.unknown, size),
-      pad: reader.token('padding_token_id', null, size),
+      pad: reader.token('padding_token_id', null, size, notes),
     },
     prefix: bos === null ? [] : [bos],
     addBos: reader.flag('add_bos_token', defaults.addBos) && bos !== null,
@@ -211,7 +203,7 @@ function sentencePiece(reader: Reader, name: string): Tokenizer {
   const merges =
     reader.get('merges') === undefined
       ? mergesOfScores(table.plain, score)
-      : readMerges(reader.get('merges'), table.words, table.specialIds, reader.at('merges'));
+      : readMerges(reader.get('merges'), table.words, table.specialIds, reader.at('merges'), notes);
   const model = new BpeModel({
     vocabulary: table.plain,
     merges,
@@ -271,7 +263,7 @@ function byteLevel(reader: Reader, name: string): Tokenizer {
   const unknown = reader.token('unknown_token_id', null, table.texts.length);
   const model = new BpeModel({
     vocabulary: table.plain,
-    merges: readMerges(merges, table.words, table.specialIds, reader.at('merges')),
+    merges: readMerges(merges, table.words, table.specialIds, reader.at('merges'), notes),
     byteLevel: true,
     byteFallback: false,
     unknown,

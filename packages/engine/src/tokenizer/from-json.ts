@@ -2,6 +2,7 @@
 // serialisation of huggingface/tokenizers; every field is checked and errors name it.
 
 import { BpeModel, type WordModel } from './bpe-model.ts';
+import { configuredTokens } from './configured-tokens.ts';
 import { parseDecoder } from './decoder.ts';
 import {
   asCount,
@@ -45,7 +46,8 @@ export function tokenizerFromJson(tokenizerJson: unknown, tokenizerConfig: unkno
   // Taken before added tokens come in: one of them may be spelled like an entry of the model (byte
   // characters!).
   const modelIds = new Map(vocabulary.ids);
-  const added = readAddedTokens(field(root, 'added_tokens'), vocabulary, place.at('added_tokens'));
+  const own = readAddedTokens(field(root, 'added_tokens'), vocabulary, place.at('added_tokens'));
+  const added = configuredTokens(config, own, vocabulary, place.at('tokenizer_config'));
   const specialIds = new Set(added.filter((token) => token.special).map((token) => token.id));
   const preTokenizer = parsePreTokenizer(field(root, 'pre_tokenizer'), place.at('pre_tokenizer'));
   const notes: string[] = [];
@@ -61,7 +63,7 @@ export function tokenizerFromJson(tokenizerJson: unknown, tokenizerConfig: unkno
   };
   const wordModel = buildModel(modelType, context, place.at('model'));
   const template = parsePostProcessor(field(root, 'post_processor'), vocabulary, place.at('post_processor'));
-  const specials = resolveSpecials({ config, vocabulary, added, template, unknown, notes }, place);
+  const specials = resolveSpecials({ config, vocabulary, added, template, unknown }, place);
   return assembleTokenizer({
     name,
     texts: vocabulary.texts,

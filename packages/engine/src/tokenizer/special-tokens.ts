@@ -4,6 +4,7 @@
 
 import { asString, type Fields, field, flag, optionalString, type Place } from './json-fields.ts';
 import type { Template } from './post-processor.ts';
+import { endsTurn } from './turn-ends.ts';
 import type { AddedToken, Tokenizer } from './types.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
@@ -13,7 +14,6 @@ interface Known {
   readonly added: readonly AddedToken[];
   readonly template: Template | null;
   readonly unknown: number | null;
-  readonly notes: string[];
 }
 
 export interface Specials {
@@ -47,10 +47,14 @@ export function resolveSpecials(known: Known, place: Place): Specials {
   const addBos = prefix.length > 0 && (byCode ? flag(config, 'add_bos_token', true, at) : byTemplate);
   const addEos =
     eos !== null && (flag(config, 'add_eos_token', false, at) || (template?.after.includes(eos) ?? false));
+  const ids = known.vocabulary.ids;
+  const ends = known.added.filter(
+    ({ special, content }) => special && endsTurn(content, (text) => ids.has(text)),
+  );
   return {
     special: {
       bos,
-      eos: eos === null ? [] : [eos],
+      eos: [...new Set([...(eos === null ? [] : [eos]), ...ends.map(({ id }) => id)])],
       unknown: unknown ?? configured(known, 'unk_token', at),
       pad,
     },
@@ -68,10 +72,7 @@ function configured(known: Known, key: string, place: Place): number | null {
   const at = place.at(key);
   const isObject = typeof value === 'object' && !Array.isArray(value);
   const text = isObject ? asString(field(value as Fields, 'content'), at.at('content')) : asString(value, at);
-  const id = known.vocabulary.ids.get(text);
-  if (id === undefined && text !== '')
-    known.notes.push(`${key} ${JSON.stringify(text.slice(0, 60))} is not in the vocabulary`);
-  return id ?? null;
+  return known.vocabulary.ids.get(text) ?? null;
 }
 
 function usual(known: Known, key: string, texts: readonly string[]): number | null {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { ModelError, UsageError } from '../errors.ts';
+import { FormatError, ModelError, UsageError } from '../errors.ts';
 import { tokenizerFromJson } from './from-json.ts';
 import { assertFitsVocabulary } from './tokenizer.ts';
 import type { Tokenizer } from './types.ts';
@@ -122,9 +122,9 @@ test('special tokens: shown or skipped, no bytes', () => {
 
 test('first, end and padding tokens come from the config, else from the usual names', () => {
   const plain = load('sentencepiece-metaspace');
-  assert.deepEqual(plain.special, { bos: 1, eos: [2], unknown: 0, pad: null });
-  assert.equal(plain.addBos, true);
   const end = plain.tokenId('<|im_end|>')!;
+  assert.deepEqual(plain.special, { bos: 1, eos: [2, end], unknown: 0, pad: null });
+  assert.equal(plain.addBos, true);
   const configured = load('sentencepiece-metaspace', {
     tokenizer_class: 'LlamaTokenizerFast',
     add_bos_token: false,
@@ -132,9 +132,71 @@ test('first, end and padding tokens come from the config, else from the usual na
     pad_token: '</s>',
     bos_token: 'nowhere',
   });
-  assert.deepEqual(configured.special, { bos: 1, eos: [end], unknown: 0, pad: 2 });
+  const bos = plain.vocabularySize;
+  assert.deepEqual(configured.special, { bos, eos: [end, 2], unknown: 0, pad: 2 });
+  assert.equal(configured.tokenText(bos), 'nowhere');
   assert.equal(configured.addBos, false);
-  assert.equal(configured.notes.length, 1);
+});
+
+/** [id, content, special, lstrip, rstrip, normalized] of those that `configuration` makes, by transformers 5.22.2. */
+const ONES: [configuration: object, tokens: unknown[][]][] = [
+  [{}, []],
+  [
+    { added_tokens_decoder: { 406: { content: '<|im_end|>', special: false } } },
+    [[406, '<|im_end|>', false, false, false, true]],
+  ],
+  [
+    {
+      added_tokens_decoder: {
+        406: { content: '<|im_end|>', special: true, rstrip: true, normalized: false },
+        600: { content: '<|new|>', special: true, normalized: false },
+      },
+    },
+    [
+      [406, '<|im_end|>', true, false, true, false],
+      [408, '<|new|>', true, false, false, false],
+    ],
+  ],
+  [
+    { pad_token: '[PAD]', eos_token: '<tool>' },
+    [
+      [407, '<tool>', true, false, false, false],
+      [408, '[PAD]', true, false, false, false],
+    ],
+  ],
+  [{ additional_special_tokens: ['<|x|>', '</s>'] }, [[408, '<|x|>', true, false, false, false]]],
+  [{ extra_special_tokens: { image_token: '<|img|>' } }, [[408, '<|img|>', true, false, false, false]]],
+  [
+    { added_tokens_encoder: { '<|z|>': 900, '<|im_end|>': 406 } },
+    [[408, '<|z|>', false, false, false, true]],
+  ],
+];
+test('tokenizer_config.json counts over tokenizer.json, by the texts of the tokens', () => {
+  const plain = load('byte-level-gpt2');
+  const rows = (tokenizer: Tokenizer) =>
+    tokenizer
+      .addedTokens()
+      .map((a): unknown[] => [a.id, a.content, a.special, a.lstrip, a.rstrip, a.normalized]);
+  for (const [configuration, expected] of ONES) {
+    const changed = new Map(expected.map((row) => [row[0], row]));
+    const found = rows(load('byte-level-gpt2', configuration as Json));
+    const all = rows(plain).map((row) => changed.get(row[0]) ?? row);
+    const ids = new Set(all.map(([id]) => id));
+    assert.deepEqual(
+      found.sort(([a], [b]) => Number(a) - Number(b)),
+      [...all, ...expected.filter(([id]) => !ids.has(id))],
+      JSON.stringify(configuration),
+    );
+  }
+});
+
+test('a marker that only the configuration lists is one token, and text in what users write', () => {
+  const token = (content: string) => ({ content, special: true, normalized: false });
+  const tokenizer = load('byte-level-gpt2', { added_tokens_decoder: { 408: token('<|new|>') } });
+  assert.deepEqual(tokenizer.encode('<|new|>', { specialTokens: 'parse' }), [408]);
+  assert.equal(tokenizer.encode('<|new|>').includes(408), false);
+  for (const wrong of [{ x: token('a') }, { 1: 'a' }, { 1: { content: 3 } }, [1], 'a'])
+    assert.throws(() => load('byte-level-gpt2', { added_tokens_decoder: wrong }), FormatError);
 });
 
 test('added tokens swallow space, stand alone as words, and the longest wins', () => {
@@ -177,11 +239,15 @@ test('token numbers: holes and padding rows are empty, nonsense is refused', () 
 
 test('a tokenizer must fit the vocabulary of the model', () => {
   const tokenizer = load('byte-level-gpt2');
-  assertFitsVocabulary(tokenizer, tokenizer.vocabularySize);
-  assertFitsVocabulary(tokenizer, tokenizer.vocabularySize + 64);
+  const { vocabularySize } = tokenizer;
+  assert.equal(assertFitsVocabulary(tokenizer, vocabularySize), null);
+  assert.equal(assertFitsVocabulary(tokenizer, vocabularySize + 64), null);
+  // The last five are added: text can do without them.
+  assert.match(assertFitsVocabulary(tokenizer, vocabularySize - 1)!, /no row for 1 of .*<tool> \(407\)/);
+  assert.match(assertFitsVocabulary(tokenizer, vocabularySize - 5)!, /no row for 5 of /);
   assert.throws(
-    () => assertFitsVocabulary(tokenizer, tokenizer.vocabularySize - 1, 'tokenizer.json'),
+    () => assertFitsVocabulary(tokenizer, vocabularySize - 6, 'tokenizer.json'),
     (error: unknown) =>
-      error instanceof ModelError && /tokenizer\.json: expected .* below .*<tool>/.test(error.message),
+      error instanceof ModelError && /tokenizer\.json: expected .* size 402, found 402/.test(error.message),
   );
 });

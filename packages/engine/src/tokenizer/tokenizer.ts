@@ -181,14 +181,28 @@ export function assembleTokenizer(parts: TokenizerParts): Tokenizer {
 }
 
 /**
- * Throws ModelError when the tokenizer could produce a token that the model has no row for. A smaller
- * tokenizer is fine: models round their vocabulary up.
+ * Throws ModelError when text could become a token that the model has no row for. Added tokens may have none
+ * (a [PAD] that fine-tuning added and never trained): they are refused where they are used, and returned as a
+ * note. A smaller tokenizer is fine: models round their vocabulary up.
  */
-export function assertFitsVocabulary(tokenizer: Tokenizer, vocabularySize: number, name = 'tokenizer'): void {
-  if (tokenizer.vocabularySize <= vocabularySize) return;
-  const highest = tokenizer.vocabularySize - 1;
-  throw new ModelError(
-    `${name}: expected token numbers below the model's vocabulary size ${vocabularySize}, found ${highest} ` +
-      `(${JSON.stringify(tokenizer.tokenText(highest))}). The tokenizer belongs to another model; use the one that came with this model.`,
+export function assertFitsVocabulary(
+  tokenizer: Tokenizer,
+  vocabularySize: number,
+  name = 'tokenizer',
+): string | null {
+  if (tokenizer.vocabularySize <= vocabularySize) return null;
+  const added = new Set(tokenizer.addedTokens().map(({ id }) => id));
+  const beyond = Array.from(
+    { length: tokenizer.vocabularySize - vocabularySize },
+    (_, i) => vocabularySize + i,
   );
+  const wrong = beyond.find((id) => tokenizer.tokenText(id) !== '' && !added.has(id));
+  if (wrong !== undefined)
+    throw new ModelError(
+      `${name}: expected token numbers below the model's vocabulary size ${vocabularySize}, found ${wrong} ` +
+        `(${JSON.stringify(tokenizer.tokenText(wrong))}). The tokenizer belongs to another model; use the one that came with this model.`,
+    );
+  const shown = beyond.filter((id) => added.has(id)).slice(0, 3);
+  const texts = shown.map((id) => `${tokenizer.tokenText(id)} (${id})`).join(', ');
+  return `the model has no row for ${beyond.length} of the tokenizer's added tokens, such as ${texts}: they cannot be used`;
 }

@@ -80,7 +80,7 @@ export function readAddedTokens(value: unknown, vocabulary: Vocabulary, place: P
   return tokens;
 }
 
-function readAddedToken(value: unknown, highest: number, place: Place): AddedToken {
+export function readAddedToken(value: unknown, highest: number, place: Place): AddedToken {
   const token = asObject(value, place);
   const special = flag(token, 'special', false, place);
   return {
@@ -94,7 +94,8 @@ function readAddedToken(value: unknown, highest: number, place: Place): AddedTok
   };
 }
 
-function enter(vocabulary: Vocabulary, text: string, id: number): void {
+/** Adds a token, which replaces what had its number. */
+export function enter(vocabulary: Vocabulary, text: string, id: number): void {
   while (vocabulary.texts.length <= id) vocabulary.texts.push(undefined);
   vocabulary.texts[id] = text;
   vocabulary.ids.set(text, id);
@@ -112,19 +113,21 @@ export function plainVocabulary(
 
 /**
  * Merges as `"left right"` or `["left", "right"]`, in order of rank. Those that make a special token are left
- * out.
+ * out; those of pieces that the vocabulary lacks are refused, or with `notes` left out too, with a note.
  */
 export function readMerges(
   value: unknown,
   ids: ReadonlyMap<string, number>,
   special: ReadonlySet<number>,
   place: Place,
+  notes: string[] | null = null,
 ): MergeList {
   const list = asList(value, place);
   if (list.length > MOST_RANKS) throw place.expected(`at most ${MOST_RANKS} merges`, list);
   const merges = new MergeList();
+  let unknown = 0;
   for (let rank = 0; rank < list.length; rank++) {
-    const [left, right] = readPair(list[rank], rank, place);
+    const [left, right] = readPair(list[rank], rank, place, notes !== null);
     const leftId = ids.get(left);
     const rightId = ids.get(right);
     const result = ids.get(left + right);
@@ -135,6 +138,8 @@ export function readMerges(
       left === '' ||
       right === ''
     ) {
+      unknown++;
+      if (notes) continue;
       const missing = leftId === undefined ? left : rightId === undefined ? right : left + right;
       throw place
         .at(rank)
@@ -143,13 +148,19 @@ export function readMerges(
     if (special.has(result) || special.has(leftId) || special.has(rightId)) continue;
     merges.add(leftId, rightId, rank, result);
   }
+  if (unknown > 0)
+    notes?.push(
+      `${unknown} of ${list.length} merges are of pieces that are not in the vocabulary, and left out`,
+    );
   return merges;
 }
 
-function readPair(value: unknown, rank: number, place: Place): [string, string] {
+/** `firstSpace`: a text with more than one space is cut at its first, as llama.cpp does. */
+function readPair(value: unknown, rank: number, place: Place, firstSpace: boolean): [string, string] {
   if (typeof value === 'string') {
-    const space = value.indexOf(' ');
-    if (space > 0 && space === value.lastIndexOf(' ')) return [value.slice(0, space), value.slice(space + 1)];
+    const space = value.indexOf(' ', 1);
+    if (space > 0 && (firstSpace || space === value.lastIndexOf(' ')))
+      return [value.slice(0, space), value.slice(space + 1)];
   } else if (Array.isArray(value) && value.length === 2) {
     const [left, right] = value as unknown[];
     if (typeof left === 'string' && typeof right === 'string') return [left, right];

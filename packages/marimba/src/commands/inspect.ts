@@ -54,11 +54,11 @@ async function run(source: string, flags: ModelFlags & { json?: boolean }): Prom
     interrupt,
   );
   try {
-    const { spec, weights: found } = describeCheckpoint(checkpoint);
+    const { spec, weights: found, notes } = describeCheckpoint(checkpoint);
     const weights = describeWeights(found, { quantize: flags.quantize });
     const note = quantizeNote(found, flags.quantize ?? null);
     if (note) process.stderr.write(`${note}\n`);
-    const data = await inspect(checkpoint, spec, weights);
+    const data = await inspect(checkpoint, spec, weights, notes);
     if (flags.json) printJson(data);
     else process.stdout.write(render(data, spec, weights));
   } finally {
@@ -67,8 +67,13 @@ async function run(source: string, flags: ModelFlags & { json?: boolean }): Prom
   }
 }
 
-async function inspect(checkpoint: Checkpoint, spec: ModelSpec, weights: readonly DescribedWeight[]) {
-  const { tokenizer, chatTemplate } = await readText(checkpoint, spec);
+async function inspect(
+  checkpoint: Checkpoint,
+  spec: ModelSpec,
+  weights: readonly DescribedWeight[],
+  notes: readonly string[],
+) {
+  const { tokenizer, chatTemplate, notes: textNotes } = await readText(checkpoint, spec);
   const fast = weights.filter(({ placed }) => placed.layout.packed);
   const general = weights.filter(({ placed, kind }) => !placed.layout.packed && kind === 'matrix');
   const memoryOf = ({ placed }: DescribedWeight) => placed.byteLength;
@@ -114,6 +119,7 @@ async function inspect(checkpoint: Checkpoint, spec: ModelSpec, weights: readonl
     tokenizer: tokenizer ? await describeTokenizer(checkpoint, tokenizer) : null,
     chatTemplate: chatTemplate?.name ?? null,
     endTokens: spec.endTokens,
+    notes: [...new Set([...notes, ...textNotes])],
     state: describeState(spec),
   };
 }
@@ -128,7 +134,6 @@ async function describeTokenizer(checkpoint: Checkpoint, tokenizer: Tokenizer) {
     addBos: tokenizer.addBos,
     special: { bos: named(bos), eos: eos.map(named), unknown: named(unknown), pad: named(pad) },
     addedTokens: tokenizer.addedTokens().length,
-    notes: tokenizer.notes,
   };
 }
 
@@ -235,8 +240,16 @@ function pathLines({ paths }: Data): string {
 
 function textLines(data: Data): string {
   const { tokenizer } = data;
+  const notes = data.notes.map((note): [string, string] => ['note', note]);
   if (!tokenizer)
-    return `  no tokenizer: this model takes and gives token ids\n  end tokens  ${data.endTokens.join(', ') || 'none'}`;
+    return definitions(
+      [
+        ['tokenizer', 'none: this model takes and gives token ids'],
+        ['end tokens', data.endTokens.join(', ') || 'none'],
+        ...notes,
+      ],
+      (text) => text,
+    );
   const name = (token: { id: number; text: string } | null) =>
     token ? `${token.text} (${token.id})` : 'none';
   const rows: [string, string][] = [
@@ -247,7 +260,7 @@ function textLines(data: Data): string {
     ['begins with', `${name(tokenizer.special.bos)}${tokenizer.addBos ? '' : ', not added by itself'}`],
     ['ends at', tokenizer.special.eos.map(name).join(', ') || 'none'],
     ['chat template', data.chatTemplate ? 'yes' : 'no'],
-    ...tokenizer.notes.map((note): [string, string] => ['note', note]),
+    ...notes,
   ];
   return definitions(rows, (text) => text);
 }

@@ -21,11 +21,19 @@ export interface DescribedModel {
   readonly weights: readonly FoundWeight[];
   /** False when only a configuration is known, and the weights' format is assumed. */
   readonly hasFiles: boolean;
+  /** What was taken for values of the files that mean nothing. */
+  readonly notes: readonly string[];
 }
 
 export function describeCheckpoint(checkpoint: Checkpoint): DescribedModel {
-  const { family, spec } = readSpec(checkpoint);
-  return { name: checkpoint.name, spec, weights: findWeights(checkpoint, family, spec), hasFiles: true };
+  const { family, spec, notes } = readSpec(checkpoint);
+  return {
+    name: checkpoint.name,
+    spec,
+    weights: findWeights(checkpoint, family, spec),
+    hasFiles: true,
+    notes,
+  };
 }
 
 /**
@@ -39,7 +47,7 @@ export function describeSpec(name: string, spec: ModelSpec, matrixType: TensorTy
     const type: TensorType = weight.kind !== 'matrix' ? 'F32' : fits ? matrixType : 'BF16';
     return { ...weight, sources: [{ tensor: imaginaryTensor(weight.role, type, weight.shape), runs: null }] };
   });
-  return { name, spec, weights, hasFiles: false };
+  return { name, spec, weights, hasFiles: false, notes: [] };
 }
 
 function imaginaryTensor(name: string, type: TensorType, shape: readonly number[]): TensorEntry {

@@ -50,6 +50,8 @@ export interface ReadSpec {
   readonly spec: ModelSpec;
   /** Fields that the configuration leaves to the family, and the values that were taken. */
   readonly defaults: ConfigReader['defaults'];
+  /** What was taken for values of the files that mean nothing, for the user. */
+  readonly notes: readonly string[];
 }
 
 /** Which family a checkpoint belongs to, and its model. */
@@ -76,9 +78,10 @@ export function readSpec(checkpoint: Checkpoint): ReadSpec {
       spec: {
         ...spec,
         ...headless,
-        endTokens: endTokens(checkpoint.name, checkpoint.generationConfig, spec),
+        endTokens: endTokens(checkpoint, spec, config.notes),
       },
       defaults: config.defaults,
+      notes: config.notes,
     };
   }
   const architecture = checkpoint.metadata.get('general.architecture');
@@ -99,7 +102,7 @@ export function readSpec(checkpoint: Checkpoint): ReadSpec {
   config.refuseUnread(
     Object.fromEntries(Object.entries(GGUF_KEYS).map(([key, values]) => [`${architecture}.${key}`, values])),
   );
-  return { family, spec, defaults: config.defaults };
+  return { family, spec, defaults: config.defaults, notes: config.notes };
 }
 
 /**
@@ -136,8 +139,13 @@ const lacksHead = (
   !tensors.has('lm_head.weight');
 
 /** generation_config.json may list more end tokens than config.json. */
-function endTokens(name: string, generation: Record<string, unknown> | null, spec: ModelSpec): number[] {
-  const reader = new ConfigReader(`${name}/generation_config.json`, (field) => generation?.[field]);
+function endTokens(
+  { name, generationConfig }: HuggingFaceCheckpoint,
+  spec: ModelSpec,
+  notes: string[],
+): number[] {
+  const reader = new ConfigReader(`${name}/generation_config.json`, (field) => generationConfig?.[field]);
+  reader.notes = notes;
   return [...new Set([...spec.endTokens, ...reader.tokens('eos_token_id', spec.vocabularySize)])];
 }
 
