@@ -1,5 +1,5 @@
-// @marimba/engine: runs hybrid language models in Node and in browsers. Start with `loadModel`. Public: changes follow
-// semantic versioning.
+// @marimba/engine: runs hybrid language models in Node and in browsers. Start with `loadModel`. Public:
+// changes follow semantic versioning.
 
 export { type EncoderSpec, type LayerSpec, layerStrip, type ModelSpec } from './architecture/spec.ts';
 export type { ActivationPrecision } from './backends/backend.ts';
@@ -12,11 +12,14 @@ export {
   type ErrorDetails,
   FormatError,
   type FormatErrorCode,
+  GrammarError,
+  type GrammarErrorCode,
   HubError,
   type HubErrorCode,
   MarimbaError,
   ModelError,
   type ModelErrorCode,
+  type Refusal,
   StateError,
   type StateErrorCode,
   UsageError,

@@ -48,7 +48,8 @@ function otherTokenizer(checkpoint: Checkpoint): string[] {
   ];
 }
 
-async function readTokenizer(checkpoint: Checkpoint): Promise<Tokenizer | null> {
+/** The tokenizer of a checkpoint; null where its files hold none. */
+export async function readTokenizer(checkpoint: Checkpoint): Promise<Tokenizer | null> {
   if (checkpoint.kind === 'gguf') return tokenizerFromGguf(checkpoint.metadata, checkpoint.name);
   const json = await checkpoint.tokenizerJson();
   return json

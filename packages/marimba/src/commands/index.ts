@@ -6,6 +6,7 @@ import { register as bench } from './bench.ts';
 import { register as chat } from './chat.ts';
 import { register as evaluate } from './eval.ts';
 import { register as generate } from './generate.ts';
+import { register as grammar } from './grammar.ts';
 import { register as inspect } from './inspect.ts';
 import { register as logits } from './logits.ts';
 import { register as models } from './models.ts';
@@ -19,6 +20,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   bench,
   chat,
   generate,
+  grammar,
   inspect,
   models,
   plan,
