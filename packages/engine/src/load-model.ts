@@ -2,11 +2,11 @@
 import { openSource } from '#open-source';
 import { holdYoungGeneration, nextTurn } from '#platform';
 import { readSpec } from './architecture/families/index.ts';
-import type { ModelSpec } from './architecture/spec.ts';
+import { type ModelSpec, readsWhole } from './architecture/spec.ts';
 import type { ActivationPrecision, Backend } from './backends/backend.ts';
 import { ReferenceBackend } from './backends/reference/backend.ts';
 import { WasmBackend } from './backends/wasm/backend.ts';
-import { readEmbeddingRules } from './embed/settings.ts';
+import { type EmbeddingRules, readEmbeddingRules } from './embed/settings.ts';
 import { UsageError } from './errors.ts';
 import { ConfigReader } from './formats/config-reader.ts';
 import type { Checkpoint } from './formats/types.ts';
@@ -126,8 +126,11 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
   let backend: Backend | null = null;
   try {
     const { family, spec, notes } = readSpec(checkpoint);
+    const embedding = await readEmbeddingRules(checkpoint, spec);
+    const contextLength = contextOf(spec, embedding, options);
     const openMs = lap();
-    backend = await createBackend(options);
+    const batchTokens = readsWhole(spec) ? rowsOfTexts(contextLength, options) : options.batchTokens;
+    backend = await createBackend({ ...options, batchTokens });
     const threadsMs = lap();
     const cuts = options.cuts ?? [];
     checkCuts(cuts, spec);
@@ -148,7 +151,6 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
     await nextTurn();
     const { tokenizer, chatTemplate, notes: textNotes } = await readText(checkpoint, spec);
     const vocabularyMs = vocabularyLap();
-    const embedding = await readEmbeddingRules(checkpoint, spec);
     const mark = await fingerprint(checkpoint, spec, weights.list);
     const weightsMs = await loading;
     await runtime.install();
@@ -163,7 +165,7 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
       fingerprint: mark,
       recommended: recommendedOptions(checkpoint),
       embedding,
-      contextLength: options.contextLength ?? spec.contextLength,
+      contextLength,
       prefixCacheBytes: options.prefixCacheBytes ?? 256 * 2 ** 20,
       loadTimes: { openMs, threadsMs, weightsMs, vocabularyMs },
     });
@@ -183,6 +185,27 @@ function checkCuts(cuts: readonly number[], { layers }: ModelSpec): void {
     throw new UsageError(
       `cuts: expected ascending layers from 1 to ${layers.length - 1}, found ${JSON.stringify(cuts)}`,
     );
+}
+
+/** Tokens of texts that an encoder reads in one pass, where they are short. */
+const ENCODER_ROWS = 1024;
+
+/** A text of an encoder is read in one pass, so the longest one has room in it. */
+const rowsOfTexts = (contextLength: number, { batchTokens = ENCODER_ROWS }: LoadModelOptions): number =>
+  Math.max(contextLength, batchTokens);
+
+/** Encoders are made for texts of a length, and keep room for one of it. */
+function contextOf(
+  spec: ModelSpec,
+  { maxTokens }: EmbeddingRules,
+  { contextLength }: LoadModelOptions,
+): number {
+  if (!readsWhole(spec)) return contextLength ?? spec.contextLength;
+  if (contextLength !== undefined && contextLength > spec.contextLength)
+    throw new UsageError(
+      `contextLength: expected at most ${spec.contextLength}, which this encoder was made for, found ${contextLength}`,
+    );
+  return contextLength ?? maxTokens;
 }
 
 /** Milliseconds since it was last asked. */

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { forceBuild, type KernelBuild } from '../src/backends/wasm/load-kernels.ts';
 import { type Embedding, type LoadModelOptions, loadModel, type Model, UsageError } from '../src/index.ts';
+import { coreOf } from '../src/model/model.ts';
 import { largestDifference } from './golden.ts';
 import { assertSameNumbers } from './same-numbers.ts';
 import { sharedModel } from './shared-models.ts';
@@ -45,24 +46,42 @@ interface EmbedderGolden {
   readonly texts: readonly string[];
   readonly tokens: readonly (readonly number[])[];
   readonly embeddings: readonly (readonly number[])[];
-  readonly queries: readonly (readonly number[])[];
-  readonly eight: readonly (readonly number[])[];
+  /** Of the first three texts, with a prompt. */
+  readonly queries?: readonly (readonly number[])[];
+  /** Of the first three texts, the first eight numbers. */
+  readonly eight?: readonly (readonly number[])[];
 }
 
+/** Folders, and the prompt of their `queries`. */
+const EMBEDDERS: readonly (readonly [string, string | null])[] = [
+  ['qwen3-embedding', 'query'],
+  ['nomic-bert', 'search_query'],
+  ['roberta', null],
+  ['modernbert', null],
+  ['embedding-gemma', 'query'],
+];
+
 for (const setting of SETTINGS) {
-  describe(`qwen3-embedding, ${setting}`, () => {
-    it('equals sentence-transformers: last token, prompts, dimensions', async () => {
-      const { texts, embeddings, queries, eight, tokens } = golden<EmbedderGolden>('qwen3-embedding');
-      await using model = await load('qwen3-embedding', setting);
-      const found = await model.embed(texts);
-      within(found, embeddings, 'text');
-      assert.deepEqual(
-        found.map(({ tokenCount }) => tokenCount),
-        tokens.map(({ length }) => length),
-      );
-      within(await model.embed(texts.slice(0, 3), { prompt: 'query' }), queries, 'query');
-      within(await model.embed(texts.slice(0, 3), { dimensions: 8 }), eight, 'eight dimensions');
-    });
+  describe(`embedders, ${setting}`, () => {
+    for (const [name, prompt] of EMBEDDERS)
+      it(`${name} equals sentence-transformers`, async () => {
+        const { texts, embeddings, queries, eight, tokens } = golden<EmbedderGolden>(name);
+        await using model = await load(name, setting);
+        const found = await model.embed(texts);
+        within(found, embeddings, 'text');
+        found.forEach(({ tokenCount, truncated }, i) => {
+          const { length } = tokens[i]!;
+          assert.deepEqual(
+            [tokenCount, truncated],
+            [Math.min(length, model.contextLength), length > model.contextLength],
+          );
+        });
+        if (queries) within(await model.embed(texts.slice(0, 3), { prompt: prompt! }), queries, 'query');
+        if (eight) within(await model.embed(texts.slice(0, 3), { dimensions: 8 }), eight, 'eight dimensions');
+      });
+
+    for (const file of ['bert', 'bert.f32.gguf'])
+      it(`${file} equals transformers: hidden states, pairs, texts`, () => checkBert(file, setting));
   });
 
   describe(`qwen3-reranker, ${setting}`, () => {
@@ -89,6 +108,94 @@ for (const setting of SETTINGS) {
     });
   });
 }
+
+interface BertGolden {
+  readonly prompts: Readonly<Record<string, readonly number[]>>;
+  readonly embeddings: Readonly<Record<string, readonly number[]>>;
+  /** Of the prompt of 33 tokens, [33][36]. */
+  readonly hidden: readonly number[];
+  readonly pair: { readonly tokens: number[]; readonly types: number[]; readonly hidden: readonly number[] };
+  readonly texts: readonly {
+    readonly text: string;
+    readonly tokens: number[];
+    readonly embedding: number[];
+  }[];
+}
+
+/** States of deviation about 1. */
+const STATE_TOLERANCE = 1e-5;
+
+async function checkBert(file: string, setting: (typeof SETTINGS)[number]): Promise<void> {
+  const { prompts, embeddings, hidden, pair, texts } = golden<BertGolden>('bert');
+  await using model = await load(file, setting);
+  const names = Object.keys(prompts);
+  const mean = { pooling: 'mean', normalize: true } as const;
+  within(
+    await model.embed(
+      names.map((name) => prompts[name]!),
+      mean,
+    ),
+    names.map((name) => embeddings[name]!),
+    'prompt',
+  );
+  const found = await model.embed(
+    texts.map(({ text }) => text),
+    mean,
+  );
+  within(
+    found,
+    texts.map(({ embedding }) => embedding),
+    'text',
+  );
+  for (const { text, tokens } of texts)
+    assert.deepEqual([...model.encode(text), ...model.tokenizer!.frame.after], tokens);
+  const { runtime } = coreOf(model);
+  const states = [runtime.createState(), runtime.createState()];
+  const wanted = { output: 'hidden', logits: 'all' } as const;
+  const [long, two] = await runtime.step([
+    { state: states[0]!, tokens: prompts.len33!, ...wanted },
+    { state: states[1]!, tokens: pair.tokens, types: pair.types, ...wanted },
+  ]);
+  for (const [rows, expected] of [
+    [long, hidden],
+    [two, pair.hidden],
+  ] as const) {
+    const difference = largestDifference(rows!, expected);
+    assert.ok(difference <= STATE_TOLERANCE, `states differ by ${difference}`);
+  }
+  for (const state of states) state.dispose();
+}
+
+describe('an encoder', () => {
+  it('refuses by name what it cannot do', async () => {
+    await using model = await load('bert', 'relaxed');
+    assert.throws(() => model.createSession(), /bert is an encoder: .*model\.embed.* no sessions/);
+    assert.throws(() => model.createChat(), /is an encoder: .* no conversations/);
+    await assert.rejects(model.rerank('q', ['d']), /is an encoder/);
+    await assert.rejects(
+      loadModel(folderOf('bert'), { contextLength: 65 }),
+      /contextLength: expected at most 64/,
+    );
+  });
+
+  it('gives the same vector alone or in company, and the same bits on any number of threads', async () => {
+    const { texts } = golden<EmbedderGolden>('modernbert');
+    const one = await load('modernbert', 'relaxed', 1);
+    const many = Array.from({ length: 200 }, (_, i) => texts[(i * 5) % texts.length]!);
+    const together = await one.embed(many);
+    for (const [i, text] of texts.entries()) {
+      const [alone] = await one.embed(text);
+      const at = many.indexOf(text);
+      const difference = largestDifference(together[at]!.vector, alone!.vector);
+      assert.ok(difference <= 1e-6, `text ${i}: ${difference}`);
+    }
+    await one.close();
+    await using three = await load('modernbert', 'relaxed', 3);
+    (await three.embed(many)).forEach(({ vector }, i) =>
+      assertSameNumbers(vector, together[i]!.vector, `text ${i}`),
+    );
+  });
+});
 
 describe('embed', () => {
   const shared = () => sharedModel(folderOf('qwen3-embedding'), { ...EXACT, threads: 1 });

@@ -75,7 +75,6 @@ export const GGUF_KEYS: Harmless = {
   interleave_moe_layer_step: [0, 1],
   logit_scale: [0, 1],
   moe_latent_size: [0],
-  pooling_type: [0],
   residual_scale: [0, 1],
   'rope.scale_linear': [0, 1],
   'rope.scaling.attn_factor': [0, 1],

@@ -8,7 +8,10 @@ import type { ModelSpec } from './spec.ts';
 
 /** Norms before the mixers and before the feed-forward of a layer, and on their results. */
 export type NormRole = 'inputNorm' | 'postMixerNorm' | 'feedForwardNorm' | 'postFeedForwardNorm';
-export type ModelRole = 'embedding' | 'finalNorm' | 'head';
+/** Norms of the model itself: after the last layer, and of encoders on what goes into the first. */
+export type ModelNormRole = 'finalNorm' | 'embeddingNorm';
+export type NormBiasRole = `${NormRole | ModelNormRole}Bias`;
+export type ModelRole = 'embedding' | 'head' | 'positionTable' | 'typeTable' | ModelNormRole | NormBiasRole;
 export type Role = LayerRole | NormRole | ModelRole;
 
 /** A tensor, N for the layer and E for the expert, or rows of one that holds several weights. */
@@ -31,6 +34,13 @@ export const GGUF_NAMES: TensorNames = {
   embedding: ['token_embd.weight'],
   finalNorm: ['output_norm.weight'],
   head: ['output.weight'],
+  positionTable: ['position_embd.weight'],
+  typeTable: ['token_types.weight'],
+  embeddingNorm: ['token_embd_norm.weight'],
+  embeddingNormBias: ['token_embd_norm.bias'],
+  finalNormBias: ['output_norm.bias'],
+  inputNormBias: ['blk.N.attn_norm.bias'],
+  feedForwardNormBias: ['blk.N.ffn_norm.bias'],
   inputNorm: ['blk.N.attn_norm.weight'],
   postMixerNorm: ['blk.N.post_attention_norm.weight'],
   feedForwardNorm: ['blk.N.ffn_norm.weight'],

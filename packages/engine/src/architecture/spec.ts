@@ -26,13 +26,15 @@ export interface ModelSpec {
   readonly vocabularySize: number;
   /** Channels of the residual stream. */
   readonly hiddenSize: number;
-  /** Epsilon of the RMS norms. */
+  /** Epsilon of the norms. */
   readonly normEpsilon: number;
+  /** The norms take the mean away, and may add a bias (LayerNorm); absent: RMS norms. */
+  readonly layerNorm?: { readonly bias: boolean } | undefined;
   /** The output head reuses the embedding matrix. */
   readonly tiedHead: boolean;
   /** Has no head, so gives hidden states and no logits (encoders, embedders without their head). */
   readonly headless?: true | undefined;
-  /** How an encoder differs from models that read from left to right; absent in those. */
+  /** Of encoders of BERT's kind: what they do around their layers. */
   readonly encoder?: EncoderSpec | undefined;
   /** Embeddings are multiplied by this (Gemma: sqrt(hiddenSize)). */
   readonly embeddingScale: number;
@@ -60,19 +62,27 @@ export interface ModelSpec {
   readonly layers: readonly LayerSpec[];
 }
 
-/** What an encoder does before its layers. */
+/** What an encoder of BERT's kind does around its layers. */
 export interface EncoderSpec {
-  /** Rows of the table of learned positions; null for none. */
-  readonly positions: number | null;
-  /** Rows of the table of token types, of which the first is added; 0 for none. */
+  /** Rows of the table of learned positions; 0 for none. */
+  readonly positions: number;
+  /** Rows of the table of token types; 0 for none. */
   readonly tokenTypes: number;
+  /** A norm after the last layer. */
+  readonly finalNorm: boolean;
 }
+
+/**
+ * Whether tokens see those behind them: a text is then read whole, in one pass, and nothing of it is kept.
+ */
+export const readsWhole = ({ layers }: Pick<ModelSpec, 'layers'>): boolean =>
+  layers.some(({ mixers }) => mixers.some((mixer) => mixer.kind === 'attention' && mixer.bidirectional));
 
 /** Of models that scale nothing and whose norms multiply by their weights alone. */
 export const UNSCALED = { embeddingScale: 1, residualScale: 1, logitScale: 1, normOffset: 0 } as const;
 
-/** Where norms stand: on what a part reads, on its result before the sum, or on both. */
-export type NormPlaces = 'before' | 'after' | 'both';
+/** Where norms stand: on what a part reads, on its result before the sum, on both, or on the sum. */
+export type NormPlaces = 'before' | 'after' | 'both' | 'onSum';
 
 /**
  * One block: `hidden += sum of mixers(norm(hidden))`, then `hidden += feedForward(norm(hidden))`. Most blocks
@@ -86,9 +96,11 @@ export interface LayerSpec {
   readonly feedForward: FeedForwardSpec | null;
   /**
    * `after` (OLMo 2): `hidden += norm(part(hidden))`; `both` (Gemma 3): `hidden += norm(part(norm(hidden)))`.
-   * Default `before`.
+   * `onSum` (BERT): `hidden = norm(hidden + part(hidden))`. Default `before`.
    */
   readonly norms?: NormPlaces;
+  /** The mixers read the residual stream as it is, without the norm before them (ModernBERT's first layer). */
+  readonly plainInput?: true;
 }
 
 /** What a layer consists of, in the order of the forward pass. */

@@ -1,7 +1,7 @@
 // How a model's files say that it turns texts into vectors: those of sentence-transformers (modules.json and the
 // folders it names), or GGUF metadata as llama.cpp writes it.
 
-import type { ModelSpec } from '../architecture/spec.ts';
+import { type ModelSpec, readsWhole } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
 import { ConfigReader } from '../formats/config-reader.ts';
 import type { Checkpoint, JsonObject, SentenceModule } from '../formats/types.ts';
@@ -40,7 +40,7 @@ const MOST_DIMENSIONS = 2 ** 16;
 
 export async function readEmbeddingRules(checkpoint: Checkpoint, spec: ModelSpec): Promise<EmbeddingRules> {
   const plain: EmbeddingRules = {
-    pooling: spec.encoder ? 'mean' : null, // sentence-transformers' own default for folders without modules
+    pooling: readsWhole(spec) ? 'mean' : null, // sentence-transformers' own default for folders without modules
     normalize: false,
     dimensions: spec.hiddenSize,
     maxTokens: spec.contextLength,
@@ -50,9 +50,27 @@ export async function readEmbeddingRules(checkpoint: Checkpoint, spec: ModelSpec
     poolsPrompt: true,
     lowerCase: false,
   };
-  return checkpoint.kind === 'gguf'
-    ? { ...plain, ...fromMetadata(checkpoint.name, checkpoint.metadata) }
-    : fromFolder(checkpoint, plain);
+  if (checkpoint.kind === 'huggingface') return fromFolder(checkpoint, plain);
+  const dense = await denseOfGguf(checkpoint);
+  return {
+    ...plain,
+    ...fromMetadata(checkpoint.name, checkpoint.metadata),
+    dense,
+    dimensions: dense.at(-1)?.outputs ?? plain.dimensions,
+  };
+}
+
+/** EmbeddingGemma's projections, which llama.cpp's converter writes where it is asked to. */
+async function denseOfGguf({ tensors }: Extract<Checkpoint, { kind: 'gguf' }>): Promise<DenseProjection[]> {
+  const dense: DenseProjection[] = [];
+  for (const name of ['dense_2.weight', 'dense_3.weight']) {
+    const tensor = tensors.get(name);
+    const [outputs, inputs] = tensor?.shape ?? [];
+    if (!tensor || !outputs || !inputs) continue;
+    const weight = (await readValues({ tensor, runs: null }, inputs, new Scratch())).slice();
+    dense.push({ inputs, outputs, weight, bias: null, activation: 'identity' });
+  }
+  return dense;
 }
 
 /** llama.h, `enum llama_pooling_type`: 0 none, 1 mean, 2 cls, 3 last, 4 rank. llama.cpp's server normalises. */

@@ -6,6 +6,7 @@ import type { TypedMetadataValue } from '../formats/gguf-values.ts';
 import { f32, text, u32 } from '../formats/gguf-values.ts';
 import { attend, rope } from '../plan/ops/attention.ts';
 import { gatedActivation, linear, rmsNorm } from '../plan/ops/dense.ts';
+import { attendWhole } from '../plan/ops/encoder.ts';
 import { type DerivedVector, type GgufLayer, type Layer, type LayerTensor, matrix, vector } from './layer.ts';
 import {
   type RopeScaling,
@@ -42,6 +43,11 @@ export interface AttentionSpec {
   readonly outputGate: boolean;
   /** Multiplies the scores before the softmax; 1 / sqrt(headSize) in most models. */
   readonly scale: number;
+  /**
+   * Tokens see those behind them too: all, or with a window of w as many to either side, (w − 1) / 2. Such a
+   * layer keeps nothing, and reads whole texts.
+   */
+  readonly bidirectional?: true;
   /** A learnt score of each head that takes its share of the softmax and has no value (gpt-oss). */
   readonly sinks: boolean;
 }
@@ -79,7 +85,8 @@ export type AttentionRole =
 
 export const attention: Layer<AttentionSpec, AttentionRole, never> = {
   letter: (a) => (a.window === null ? 'A' : 'W'),
-  title: (a) => (a.window === null ? 'attention' : 'windowed attention'),
+  title: (a) =>
+    `${a.bidirectional ? 'bidirectional ' : ''}${a.window === null ? 'attention' : 'windowed attention'}`,
 
   tensors(a, hiddenSize) {
     const queries = a.heads * a.headSize;
@@ -109,7 +116,8 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
     return [{ role: 'ropeFactors', columns: rope.rotary / 2, values }];
   },
 
-  state: ({ window, kvHeads, headSize }) => ({ cache: { window, kvHeads, headSize } }),
+  state: ({ window, kvHeads, headSize, bidirectional }) =>
+    bidirectional ? {} : { cache: { window, kvHeads, headSize } },
 
   record({ plan: p, weight, find, cache, normEpsilon, normOffset: offset }, a, input, addTo) {
     const { heads, kvHeads, headSize, window, scale } = a;
@@ -130,7 +138,9 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
     }
     // [T, heads * headSize]
     const sizes = { heads, kvHeads, headSize, window, scale };
-    const y = attend(p, q, k, v, { ...sizes, sinks: find('sinks'), cache: cache() });
+    const y = a.bidirectional
+      ? attendWhole(p, q, k, v, sizes)
+      : attend(p, q, k, v, { ...sizes, sinks: find('sinks'), cache: cache() });
     const gate = a.outputGate ? linear(p, input, weight('attentionGate')) : null; // [T, heads * headSize]
     const gated = gate ? gatedActivation(p, gate, y, 'sigmoid') : y;
     return linear(p, gated, weight('o'), { bias: find('oBias'), addTo });

@@ -5,6 +5,7 @@ import type { ConfigReader } from '../formats/config-reader.ts';
 import { u32 } from '../formats/gguf-values.ts';
 import type { Activation } from '../plan/activation.ts';
 import { gatedActivation, linear } from '../plan/ops/dense.ts';
+import { activate } from '../plan/ops/encoder.ts';
 import { type GgufLayer, type Layer, matrix, vector } from './layer.ts';
 
 /**
@@ -22,6 +23,8 @@ export interface DenseSpec {
   readonly activation: Activation;
   /** Biases on all matrices. */
   readonly bias: boolean;
+  /** Without a gate, values pass through the activation alone: `down(activation(up(x)))` (BERT). */
+  readonly plain?: true;
 }
 
 /** SwiGLU without biases. */
@@ -47,10 +50,10 @@ export const dense: Layer<DenseSpec, DenseRole, never> = {
     ...(bias ? [vector('upBias', [size]), vector('downBias', [hiddenSize])] : []),
   ],
 
-  record({ plan: p, weight, find }, { gated, activation }, input, addTo) {
+  record({ plan: p, weight, find }, { gated, activation, plain }, input, addTo) {
     const gate = gated ? linear(p, input, weight('gate'), { bias: find('gateBias') }) : null; // [T, size]
     const up = linear(p, input, weight('up'), { bias: find('upBias') }); // [T, size]
-    const y = gatedActivation(p, gate ?? up, up, activation);
+    const y = plain ? activate(p, up, activation) : gatedActivation(p, gate ?? up, up, activation);
     return linear(p, y, weight('down'), { bias: find('downBias'), addTo });
   },
 

@@ -5,7 +5,7 @@
 // The walk of a prompt: Session.generate → ModelCore.generate → the loop (generate/) → ReadingSession →
 // ModelCore.read → Runtime.step, and back the same way.
 
-import type { ModelSpec } from '../architecture/spec.ts';
+import { type ModelSpec, readsWhole } from '../architecture/spec.ts';
 import type { EmbeddingRules } from '../embed/settings.ts';
 import { ModelError, UsageError } from '../errors.ts';
 import type { JsonObject } from '../formats/types.ts';
@@ -284,7 +284,7 @@ export class ModelCore {
   needHead(what: string): void {
     const { name, spec } = this;
     if (!spec.headless) return;
-    const kind = spec.encoder ? 'is an encoder' : 'has no output head';
+    const kind = readsWhole(spec) ? 'is an encoder' : 'has no output head';
     throw new UsageError(`${name} ${kind}: it turns texts into vectors (model.embed) and has no ${what}`);
   }
 

@@ -13,6 +13,7 @@
 import * as attention from './ops/attention.ts';
 import * as delta from './ops/delta.ts';
 import * as dense from './ops/dense.ts';
+import * as encoder from './ops/encoder.ts';
 import * as experts from './ops/experts.ts';
 import * as mamba from './ops/mamba.ts';
 import type { Op } from './ops/op.ts';
@@ -26,7 +27,8 @@ type AnyOp =
   | OpsOf<typeof attention>
   | OpsOf<typeof delta>
   | OpsOf<typeof experts>
-  | OpsOf<typeof training>;
+  | OpsOf<typeof training>
+  | OpsOf<typeof encoder>;
 
 export type OpKind = AnyOp['kind'];
 type FieldOf<K extends OpKind> = keyof Extract<AnyOp, { kind: K }>['fields'] & string;
@@ -39,7 +41,7 @@ const isOp = (value: unknown): value is Op =>
   typeof value === 'object' && value !== null && 'fields' in value;
 
 /** By number. */
-const OPS: Op[] = [dense, mamba, delta, attention, experts, training].flatMap((family) =>
+const OPS: Op[] = [dense, mamba, delta, attention, experts, training, encoder].flatMap((family) =>
   Object.values(family).filter(isOp),
 );
 const numbers = new Map(OPS.map((op, number) => [op.kind, number]));

@@ -42,6 +42,7 @@ export type Operand =
         | 'tokens'
         | 'rowSegment'
         | 'positions'
+        | 'types'
         | 'logitIndices';
     }
   | { readonly scratch: true };

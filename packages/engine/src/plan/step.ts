@@ -6,7 +6,8 @@
 //   2                  logitRows    rows of the head pass that runs next
 //   3                  slots        rows * experts per token, for routed layers
 //   4 …                segment table: `maxSegments` records of SEGMENT_WORDS
-//   …                  tokens[maxRows], rowSegment[maxRows], positions[maxRows], logitIndices[maxLogitRows]
+//   …                  tokens[maxRows], rowSegment[maxRows], positions[maxRows], logitIndices[maxLogitRows],
+//                      types[maxRows]
 //
 // A segment is the run of rows that one session contributes. Its record:
 export const SEGMENT_WORDS = 16;
@@ -42,6 +43,8 @@ export interface StepLayout {
   readonly rowSegment: number;
   readonly positions: number;
   readonly logitIndices: number;
+  /** Token types of encoders: 0, or 1 in the second text of a pair. */
+  readonly types: number;
 }
 
 export function stepLayout(maxRows: number, maxSegments: number, maxLogitRows: number): StepLayout {
@@ -50,7 +53,8 @@ export function stepLayout(maxRows: number, maxSegments: number, maxLogitRows: n
   const rowSegment = tokens + maxRows * 4;
   const positions = rowSegment + maxRows * 4;
   const logitIndices = positions + maxRows * 4;
-  const byteLength = logitIndices + maxLogitRows * 4;
+  const types = logitIndices + maxLogitRows * 4;
+  const byteLength = types + maxRows * 4;
   return {
     maxRows,
     maxSegments,
@@ -61,6 +65,7 @@ export function stepLayout(maxRows: number, maxSegments: number, maxLogitRows: n
     rowSegment,
     positions,
     logitIndices,
+    types,
     rows: 0,
     segmentCount: 4,
     logitRows: 8,

@@ -2,12 +2,13 @@
 // all replay what is recorded here. T is the number of tokens in the step, H the hidden size. What each kind
 // of layer records is in layers/.
 
-import type { NormRole, Role } from '../architecture/roles.ts';
-import type { LayerSpec, ModelSpec } from '../architecture/spec.ts';
+import type { ModelNormRole, NormRole, Role } from '../architecture/roles.ts';
+import { type EncoderSpec, type LayerSpec, type ModelSpec, readsWhole } from '../architecture/spec.ts';
 import { ModelError } from '../errors.ts';
 import { layerOf, type PartSpec } from '../layers/index.ts';
 import { arenaOf } from '../memory/cuts.ts';
 import { embed, gatherLogitRows, linear, rmsNorm } from '../plan/ops/dense.ts';
+import { addRows, layerNorm } from '../plan/ops/encoder.ts';
 import type { PlacedWeight, Plan, PlanBuilder, Value } from '../plan/plan.ts';
 import type { PartState, StateLayout } from '../state/state-layout.ts';
 
@@ -20,15 +21,22 @@ export interface PlacedWeights {
 export function forward(p: PlanBuilder, spec: ModelSpec, weights: PlacedWeights, state: StateLayout): Plan {
   p.label('embedding');
   let hidden = embed(p, weights.get(-1, 'embedding'), spec.embeddingScale / spec.residualScale); // [T, H]
+  if (spec.encoder) hidden = encoderInput({ p, spec, weights, state, index: -1 }, spec.encoder, hidden);
   spec.layers.forEach((layer, index) => {
     hidden = p.cross(arenaOf(state.cuts, index), hidden);
     hidden = block({ p, spec, weights, state, index }, layer, hidden); // [T, H]
   });
   p.label('head');
   hidden = p.cross(arenaOf(state.cuts, -1), hidden);
+  const here = { p, spec, weights, state, index: -1 };
+  if (readsWhole(spec)) {
+    if (spec.encoder?.finalNorm ?? true) hidden = norm(here, hidden, 'finalNorm'); // [T, H]
+    p.markHidden(hidden);
+    p.startHead();
+    return p.finish(hidden);
+  }
   const rows = gatherLogitRows(p, hidden); // [wanted, H]
-  const finalNorm = weights.get(-1, 'finalNorm');
-  const last = streamNorm(p, spec, rows, finalNorm, spec.logitScale); // [wanted, H]
+  const last = norm(here, rows, 'finalNorm', { scale: spec.logitScale }); // [wanted, H]
   p.markHidden(last);
   if (spec.headless) return p.finish(last);
   const head = weights.get(-1, spec.tiedHead ? 'embedding' : 'head');
@@ -43,13 +51,37 @@ interface Here {
   readonly index: number;
 }
 
+/** Adds learned positions and token types to the embedding, and a norm on the sum. */
+function encoderInput(here: Here, { positions, tokenTypes }: EncoderSpec, hidden: Value): Value {
+  const { p, weights } = here;
+  if (positions) addRows(p, hidden, weights.get(-1, 'positionTable'), 'positions');
+  if (tokenTypes) addRows(p, hidden, weights.get(-1, 'typeTable'), 'types');
+  return norm(here, hidden, 'embeddingNorm', { into: hidden });
+}
+
 /**
  * Norm of rows of the residual stream [T, H]. The stream is kept divided by `residualScale`, so that parts
  * add their results as they are; RMS norm takes the factor out again where epsilon is divided by its square.
  */
-function streamNorm(p: PlanBuilder, spec: ModelSpec, x: Value, weight: PlacedWeight, scale = 1): Value {
-  const { normEpsilon, residualScale, normOffset } = spec;
-  return rmsNorm(p, x, weight, normEpsilon / residualScale ** 2, { offset: normOffset, scale });
+function norm(
+  { p, spec, weights, index }: Here,
+  x: Value,
+  role: NormRole | ModelNormRole,
+  { scale = 1, into }: { readonly scale?: number; readonly into?: Value } = {},
+): Value {
+  const { normEpsilon, residualScale, normOffset: offset } = spec;
+  const weight = weights.get(index, role);
+  if (!spec.layerNorm)
+    return rmsNorm(
+      p,
+      x,
+      weight,
+      normEpsilon / residualScale ** 2,
+      into ? { offset, scale, into } : { offset, scale },
+    );
+  if (scale !== 1 || residualScale !== 1)
+    throw new ModelError('model: expected neither scaled logits nor a scaled residual with LayerNorm');
+  return layerNorm(p, x, { weight, bias: weights.find(index, `${role}Bias`) }, normEpsilon, into);
 }
 
 /** The mixers on one norm, then the feed-forward on its own; each adds its result to `hidden`. */
@@ -77,20 +109,24 @@ function block(here: Here, layer: LayerSpec, hidden: Value): Value {
 
 /** The norms around `run`, which returns its result, or the sum with `addTo`. */
 function normed(
-  { p, spec, weights, index }: Here,
-  { norms = 'before' }: LayerSpec,
+  here: Here,
+  { norms = 'before', plainInput }: LayerSpec,
   [before, after]: readonly [NormRole, NormRole],
   hidden: Value,
   run: (x: Value, addTo: Value | null) => Value | null,
 ): Value {
+  const { p, spec, weights, index } = here;
   if (norms === 'after' && spec.residualScale !== 1)
     throw new ModelError(
       `model: layer ${index}: expected norms before its parts where the residual is scaled`,
     );
-  const x = norms === 'after' ? hidden : streamNorm(p, spec, hidden, weights.get(index, before)); // [T, H]
-  const y = run(x, norms === 'before' ? hidden : null);
+  const bare = norms === 'after' || norms === 'onSum' || (plainInput && before === 'inputNorm');
+  const x = bare ? hidden : norm(here, hidden, before); // [T, H]
+  const sums = norms === 'before' || norms === 'onSum';
+  const y = run(x, sums ? hidden : null);
   if (!y) throw new Error(`layer ${index}: recorded nothing`);
   if (norms === 'before') return y;
+  if (norms === 'onSum') return norm(here, y, after, { into: y });
   const { normEpsilon, normOffset } = spec;
   return rmsNorm(p, y, weights.get(index, after), normEpsilon, { offset: normOffset, addTo: hidden });
 }

@@ -22,6 +22,8 @@ export interface Piece {
   readonly logits: LogitsWanted;
   /** Default `logits`. */
   readonly output?: StepOutput | undefined;
+  /** Of encoders: the token type of each token. Default: 0 for all. */
+  readonly types?: readonly number[] | undefined;
   /**
    * The tokens are a draft: their logits are wanted, and the state stays where it is until `accept` takes some
    * of them in. At most `draftRows` tokens.
@@ -78,16 +80,20 @@ export const rowsOf = (shares: readonly Share[]): number => shares.reduce((sum, 
 export class Turns {
   readonly #maxRows: number;
   readonly #draftRows: number;
+  readonly #readsWhole: boolean;
   /** Whether the last replay had drafts while long pieces were waiting: then it is their turn. */
   #wasDrafting = false;
 
-  constructor(maxRows: number, draftRows: number) {
+  /** `readsWhole`: a piece is read in one replay, so none may be longer than `maxRows`. */
+  constructor(maxRows: number, draftRows: number, readsWhole: boolean) {
     this.#maxRows = maxRows;
     this.#draftRows = draftRows;
+    this.#readsWhole = readsWhole;
   }
 
   /** A replay has drafts, and pieces of few tokens beside them, or no drafts. Where both wait, they take turns. */
   next(active: readonly ActivePiece[]): Share[] {
+    if (this.#readsWhole) return whole(active, this.#maxRows);
     const others = active.filter((piece) => !isDraft(piece));
     const isCrowded = others.some(isLong);
     const drafting = others.length < active.length && !(isCrowded && this.#wasDrafting);

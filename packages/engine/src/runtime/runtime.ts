@@ -1,6 +1,6 @@
 // Runs a loaded model: owns the plan, its place in the arena, and step(), through which all tokens go.
 import { nextTurn } from '#platform';
-import { expertsPerToken, type ModelSpec } from '../architecture/spec.ts';
+import { expertsPerToken, type ModelSpec, readsWhole } from '../architecture/spec.ts';
 import type { Backend, StepLoad } from '../backends/backend.ts';
 import { ModelError } from '../errors.ts';
 import { floatsAt } from '../memory/memory-views.ts';
@@ -65,7 +65,7 @@ export class Runtime {
     this.#weights = weights;
     this.#topK = expertsPerToken(spec);
     this.draftRows = Math.min(DRAFT_ROWS, backend.maxRows);
-    this.#turns = new Turns(backend.maxRows, this.draftRows);
+    this.#turns = new Turns(backend.maxRows, this.draftRows, readsWhole(spec));
     this.#workplaces = layout.arenas.map((_, arena) => new Workplace(backend, this.plan, arena));
     this.#placed = placePlan(this.plan, this.#rows(backend.maxRows), this.#workplaces);
   }
@@ -106,8 +106,8 @@ export class Runtime {
 
   /**
    * Feeds every piece's tokens to its session. Resolves to each piece's rows, [tokens][vocabulary] of logits or
-   * [tokens][hidden size]. Pieces of concurrent calls share passes over the weights; no result depends on the other pieces. Settles once
-   * none of these pieces is under way, also when it rejects.
+   * [tokens][hidden size]. Pieces of concurrent calls share passes over the weights; no result depends on the
+   * other pieces. Settles once none of these pieces is under way, also when it rejects.
    */
   async step(pieces: readonly Piece[], signal?: AbortSignal): Promise<(Float32Array | null)[]> {
     const results = Promise.allSettled(pieces.map((piece) => this.#submit(piece, signal)));
@@ -221,6 +221,10 @@ export class Runtime {
           `token ${bad}: expected an id below the vocabulary size ${this.#spec.vocabularySize}`,
         );
       for (const { step } of this.#workplaces) step.writeTokens(tokens, rowStart);
+      if (this.#spec.encoder?.tokenTypes) {
+        const types = active.piece.types?.slice(from, from + count);
+        for (const { step } of this.#workplaces) step.writeTypes(types, rowStart, count);
+      }
     }
     const rows = rowsOf(segments);
     const ofStates = segments.map(({ active, count, rowStart }) => ({
@@ -277,7 +281,9 @@ export class Runtime {
       logits: { end: ops.length, value: logits, size: this.#rowSize('logits') },
       hidden: { ...hidden!, size: this.#rowSize('hidden') },
     };
-    const batches = this.#wantedRows(segments);
+    // Where the body computes the states of all rows, there is no head to replay.
+    const direct = outputs.hidden.value.set === 'rows';
+    const batches = direct ? [] : this.#wantedRows(segments);
     // The first batch runs on from the body: one wake-up less for each token that is decoded.
     const [first] = batches;
     this.#writeLogitRows(first?.rows ?? []);
@@ -288,6 +294,11 @@ export class Runtime {
       else active.piece.state.advance(count);
       active.consumed += count;
     }
+    if (direct) {
+      const { value, size } = outputs.hidden;
+      const rows = this.#wantedRows(segments).flatMap((batch) => batch.rows);
+      this.#readRows(rows, placed.placeOf(value.buffer), size, { direct });
+    }
     for (const { output, rows } of batches) {
       const { value, size, end } = outputs[output];
       if (rows !== first!.rows) {
@@ -296,7 +307,7 @@ export class Runtime {
       }
       // The final norm of models that scale their logits has the factor in it.
       const factor = output === 'hidden' ? 1 / this.#spec.logitScale : 1;
-      this.#readRows(rows, placed.placeOf(value.buffer), size, factor);
+      this.#readRows(rows, placed.placeOf(value.buffer), size, { factor });
     }
   }
 
@@ -352,15 +363,16 @@ export class Runtime {
     return { rows, slots: rows * this.#topK, logitRows, depth };
   }
 
+  /** Copies rows out; `direct`: of the step, else of a replay of the head. */
   #readRows(
     batch: readonly WantedRow[],
     { arena, address }: BufferPlace,
     size: number,
-    factor: number,
+    { direct = false, factor = 1 }: { readonly direct?: boolean; readonly factor?: number },
   ): void {
     const { views } = arena;
-    batch.forEach(({ into, at }, i) => {
-      into.set(floatsAt(views, address + i * size * 4, size), at);
+    batch.forEach(({ into, at, row }, i) => {
+      into.set(floatsAt(views, address + (direct ? row : i) * size * 4, size), at);
       if (factor !== 1) for (let j = at; j < at + size; j++) into[j] = into[j]! * factor;
     });
   }

@@ -58,6 +58,14 @@ export class StepBlock {
     this.#arena.views.u32.set(tokens, this.#word(this.layout.tokens) + rowStart);
   }
 
+  /** Token types of `count` rows; zeros where none are given. */
+  writeTypes(types: readonly number[] | undefined, rowStart: number, count: number): void {
+    const { u32 } = this.#arena.views;
+    const at = this.#word(this.layout.types) + rowStart;
+    if (types) u32.set(types, at);
+    else u32.fill(0, at, at + count);
+  }
+
   /** The rows that the next run of the head takes. */
   writeLogitRows(rows: readonly number[]): void {
     const { u32 } = this.#arena.views;

@@ -5,7 +5,7 @@
 // tokens instead; here its valid characters are kept).
 
 import { byteOfToken, fromByteCharacters } from './byte-level.ts';
-import { asCount, asString, type Fields, field, type Place, typeOf } from './json-fields.ts';
+import { asCount, asString, type Fields, field, flag, type Place, typeOf } from './json-fields.ts';
 import { collectSteps, parsePattern } from './normalizer.ts';
 import { metaspaceCharacter, prependScheme } from './pre-tokenizer.ts';
 
@@ -37,6 +37,38 @@ function byteToken(text: string): Uint8Array | null {
   return byte === null ? null : Uint8Array.of(byte);
 }
 
+/** What English writes without a space before it, as Hugging Face's `cleanup` has it. */
+const CLEANED: readonly (readonly [string, string])[] = [
+  [' .', '.'],
+  [' ?', '?'],
+  [' !', '!'],
+  [' ,', ','],
+  [" ' ", "'"],
+  [" n't", "n't"],
+  [" 'm", "'m"],
+  [' do not', " don't"],
+  [" 's", "'s"],
+  [" 've", "'ve"],
+  [" 're", "'re"],
+];
+
+/** A space before every entry that begins a word. `spelling` gives the text, and whether it begins a word. */
+export function wordPieceDecoder(
+  spelling: (entry: string) => { readonly text: string; readonly begins: boolean },
+  cleanup: boolean,
+): Decoder {
+  return {
+    bytesOf: (entry) => {
+      const { text, begins } = spelling(entry);
+      let shown = begins ? ` ${text}` : text;
+      if (cleanup) for (const [from, to] of CLEANED) shown = shown.replaceAll(from, to);
+      return utf8.encode(shown);
+    },
+    separator: '',
+    dropSpaces: 1,
+  };
+}
+
 interface Draft {
   readonly rewrites: ((text: string) => string)[];
   bytesOf: (text: string) => Uint8Array;
@@ -47,6 +79,8 @@ interface Draft {
 
 export function parseDecoder(value: unknown, place: Place): Decoder {
   if (value === undefined || value === null) return plainDecoder;
+  const words = wordPiece(value, place);
+  if (words) return words;
   const draft: Draft = {
     rewrites: [],
     bytesOf: (text) => utf8.encode(text),
@@ -63,6 +97,20 @@ export function parseDecoder(value: unknown, place: Place): Decoder {
     separator: '',
     dropSpaces,
   };
+}
+
+/** WordPiece's decoder, which stands alone. */
+function wordPiece(value: unknown, place: Place): Decoder | null {
+  const [[step, at], ...more] = collectSteps(value, place, 'decoders') as [[Fields, Place]];
+  if (more.length || !step || typeOf(step, at) !== 'WordPiece') return null;
+  const prefix = asString(field(step, 'prefix') ?? '##', at.at('prefix'));
+  return wordPieceDecoder(
+    (entry) =>
+      entry.startsWith(prefix)
+        ? { text: entry.slice(prefix.length), begins: false }
+        : { text: entry, begins: true },
+    flag(step, 'cleanup', true, at),
+  );
 }
 
 function addStep(draft: Draft, step: Fields, place: Place): void {

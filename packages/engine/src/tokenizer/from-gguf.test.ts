@@ -170,7 +170,7 @@ test('no tokenizer is null; an unknown word splitting is used with a note', () =
 
 test('broken metadata is refused with file and key', () => {
   const broken: Record<string, MetadataValue>[] = [
-    { ...small, model: 'bert' },
+    { ...small, model: 't5' },
     { ...small, model: 5 },
     { ...small, tokens: 'abc' },
     { ...small, tokens: [] },

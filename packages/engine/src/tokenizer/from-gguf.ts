@@ -3,16 +3,18 @@
 // same file the same way.
 
 import type { MetadataValue } from '../formats/gguf-values.ts';
+import { bertNormalizer } from './bert-normalizer.ts';
 import { BpeModel } from './bpe-model.ts';
-import { byteLevelDecoder, sentencePieceDecoder } from './decoder.ts';
+import { byteLevelDecoder, sentencePieceDecoder, wordPieceDecoder } from './decoder.ts';
 import { preKind } from './gguf-pre.ts';
 import { Place } from './json-fields.ts';
-import { chain, splitBy } from './pre-tokenizer.ts';
+import { chain, parsePreTokenizer, splitBy } from './pre-tokenizer.ts';
 import { translateRegex } from './regex.ts';
 import { assembleTokenizer, type TokenizerParts } from './tokenizer.ts';
 import { endsTurn, isMarker } from './turn-ends.ts';
 import type { AddedToken, Tokenizer } from './types.ts';
 import { mergesOfScores, readMerges } from './vocabulary.ts';
+import { WordPieceModel } from './word-piece.ts';
 
 type Metadata = ReadonlyMap<string, MetadataValue>;
 
@@ -28,10 +30,11 @@ export function tokenizerFromGguf(metadata: Metadata, name: string): Tokenizer |
   if (model === null || model === 'none' || model === 'no_vocab') return null;
   if (model === 'llama') return sentencePiece(reader, name);
   if (model === 'gpt2') return byteLevel(reader, name);
+  if (model === 'bert') return wordPiece(reader, name);
   throw reader
     .at('model')
     .expected(
-      'llama (SentencePiece-style BPE) or gpt2 (byte-level BPE); other kinds are not supported',
+      'llama (SentencePiece-style BPE), gpt2 (byte-level BPE) or bert (WordPiece); other kinds are not supported',
       model,
     );
 }
@@ -157,7 +160,13 @@ function readTable(reader: Reader, rawAdded: boolean): Table {
 function finish(
   reader: Reader,
   table: Table,
-  defaults: { bos: number | null; eos: number | null; unknown: number | null; addBos: boolean },
+  defaults: {
+    bos: number | null;
+    eos: number | null;
+    unknown: number | null;
+    addBos: boolean;
+    addEos?: boolean;
+  },
   parts: Pick<TokenizerParts, 'name' | 'normalizer' | 'preTokenizer' | 'model' | 'decoder' | 'notes'>,
 ): Tokenizer {
   const size = table.texts.length;
@@ -171,7 +180,7 @@ function finish(
   for (const id of table.specialIds)
     if (endsTurn(table.texts[id]!, (text) => table.ids.has(text))) eos.add(id);
   const ending = reader.token('eos_token_id', defaults.eos, size);
-  const addEos = reader.flag('add_eos_token', false);
+  const addEos = reader.flag('add_eos_token', defaults.addEos ?? false);
   return assembleTokenizer({
     ...parts,
     notes,
@@ -291,6 +300,37 @@ function byteLevel(reader: Reader, name: string): Tokenizer {
       model,
       decoder: byteLevelDecoder,
       notes,
+    },
+  );
+}
+
+/** Entries that begin a word are written with ▁, others without a mark. */
+function wordPiece(reader: Reader, name: string): Tokenizer {
+  const table = readTable(reader, false);
+  const begin = new Map<string, number>();
+  const inside = new Map<string, number>();
+  for (const [text, token] of table.plain)
+    if (text.startsWith('▁')) begin.set(text.slice(1), token);
+    else inside.set(text, token);
+  const unknown = reader.token('unknown_token_id', 100, table.texts.length);
+  const lowercase = reader.flag('normalizer.lowercase', true);
+  const stripAccents = reader.flag('normalizer.strip_accents', lowercase);
+  const place = reader.at('model');
+  return finish(
+    reader,
+    table,
+    { bos: 101, eos: 102, unknown, addBos: true, addEos: true },
+    {
+      name,
+      normalizer: bertNormalizer({ cleanText: true, handleChinese: true, stripAccents, lowercase }),
+      preTokenizer: parsePreTokenizer({ type: 'BertPreTokenizer' }, place),
+      model: new WordPieceModel({ begin, inside, unknown, longestWord: 100 }),
+      decoder: wordPieceDecoder(
+        (entry) =>
+          entry.startsWith('▁') ? { text: entry.slice(1), begins: true } : { text: entry, begins: false },
+        false,
+      ),
+      notes: [],
     },
   );
 }

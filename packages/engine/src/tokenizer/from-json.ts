@@ -30,6 +30,7 @@ import {
   type Vocabulary,
 } from './vocabulary.ts';
 import { onByteCharacters, UnigramModel, wordLevelModel } from './word-models.ts';
+import { splitEntries, WordPieceModel } from './word-piece.ts';
 
 /** `name`: of the file, for messages. Throws FormatError with the field that is broken or not supported. */
 export function tokenizerFromJson(tokenizerJson: unknown, tokenizerConfig: unknown, name: string): Tokenizer {
@@ -80,7 +81,7 @@ export function tokenizerFromJson(tokenizerJson: unknown, tokenizerConfig: unkno
   });
 }
 
-const modelTypes = ['BPE', 'WordLevel', 'Unigram'] as const;
+const modelTypes = ['BPE', 'WordLevel', 'Unigram', 'WordPiece'] as const;
 type ModelType = (typeof modelTypes)[number];
 
 /** Old files leave the type out: then the fields tell. */
@@ -136,9 +137,20 @@ function buildModel(type: ModelType, context: ModelContext, place: Place): WordM
   const plain = plainVocabulary(modelIds, specialIds);
   const byteFallback = flag(model, 'byte_fallback', false, place);
   const words =
-    type === 'WordLevel'
-      ? wordLevelModel(plain, unknown)
-      : new UnigramModel({ vocabulary: plain, score: (token) => scores[token] ?? 0, unknown, byteFallback });
+    type === 'WordPiece'
+      ? new WordPieceModel({
+          ...splitEntries(plain, optionalString(model, 'continuing_subword_prefix', place) ?? '##'),
+          unknown,
+          longestWord: asCount(field(model, 'max_input_chars_per_word') ?? 100, 2 ** 20, place),
+        })
+      : type === 'WordLevel'
+        ? wordLevelModel(plain, unknown)
+        : new UnigramModel({
+            vocabulary: plain,
+            score: (token) => scores[token] ?? 0,
+            unknown,
+            byteFallback,
+          });
   return byteLevel ? onByteCharacters(words) : words;
 }
 

@@ -101,7 +101,7 @@ test('each broken field is named', () => {
   refused(null, 'document');
   refused([], 'document');
   refused({}, 'model');
-  refused(model({ type: 'WordPiece' }), 'model.type');
+  refused(model({ type: 'Sentence' }), 'model.type');
   refused(model({ vocab: ['a'] }), 'model.vocab');
   refused(model({ vocab: { a: 1.5 } }), 'model.vocab');
   refused(model({ vocab: { a: '1' } }), 'model.vocab');

@@ -2,6 +2,7 @@
 // Follows Hugging Face tokenizers' `normalizers`; each is a function from text to text, applied to a stretch
 // between added tokens.
 
+import { bertNormalizer } from './bert-normalizer.ts';
 import { toByteCharacters } from './byte-level.ts';
 import { asList, asObject, asString, type Fields, field, flag, type Place, typeOf } from './json-fields.ts';
 import { literalRegex, translateRegex } from './regex.ts';
@@ -82,6 +83,15 @@ function normalizerStep(step: Fields, place: Place): Normalizer {
       const left = flag(step, 'strip_left', true, place);
       const right = flag(step, 'strip_right', true, place);
       return (text) => stripSpace(text, left, right);
+    }
+    case 'BertNormalizer': {
+      const lowercase = flag(step, 'lowercase', true, place);
+      return bertNormalizer({
+        cleanText: flag(step, 'clean_text', true, place),
+        handleChinese: flag(step, 'handle_chinese_chars', true, place),
+        stripAccents: flag(step, 'strip_accents', lowercase, place),
+        lowercase,
+      });
     }
     case 'StripAccents':
       return (text) => text.replace(/\p{M}/gv, '');

@@ -5,6 +5,7 @@ import type { Family } from '../architecture/family.ts';
 import {
   bareNames,
   hasBareNames,
+  type ModelNormRole,
   type NormRole,
   type Role,
   type TensorName,
@@ -77,16 +78,25 @@ export function neededWeights(spec: ModelSpec): NeededWeight[] {
     const initial = tensor.offsetNorm && spec.normOffset ? { initial: 'zeros' as const } : {};
     needed.push({ layer, part, moreBits, ...tensor, ...initial });
   };
-  const norm = (layer: number, role: NormRole | 'finalNorm') =>
+  const norm = (layer: number, role: NormRole | ModelNormRole) => {
     add(layer, 'norm', vector(role, [hiddenSize], { offsetNorm: true, initial: 'ones' }));
+    if (spec.layerNorm?.bias) add(layer, 'norm', vector(`${role}Bias`, [hiddenSize]));
+  };
   add(-1, 'embedding', matrix('embedding', [vocabularySize, hiddenSize], { precision: 'atLeast6Bits' }));
-  norm(-1, 'finalNorm');
+  if (spec.encoder) {
+    const { positions, tokenTypes } = spec.encoder;
+    if (positions) add(-1, 'embedding', vector('positionTable', [positions, hiddenSize]));
+    if (tokenTypes) add(-1, 'embedding', vector('typeTable', [tokenTypes, hiddenSize]));
+    norm(-1, 'embeddingNorm');
+  }
+  if (spec.encoder?.finalNorm ?? true) norm(-1, 'finalNorm');
   if (!spec.tiedHead && !spec.headless)
     add(-1, 'head', matrix('head', [vocabularySize, hiddenSize], { precision: 'atLeast6Bits' }));
-  spec.layers.forEach(({ mixers, feedForward, norms = 'before' }, layer) => {
+  spec.layers.forEach(({ mixers, feedForward, norms = 'before', plainInput }, layer) => {
     const addParts = (parts: readonly PartSpec[], before: NormRole, after: NormRole) => {
       if (!parts.length) return;
-      if (norms !== 'after') norm(layer, before);
+      const bare = plainInput && before === 'inputNorm';
+      if (norms !== 'after' && norms !== 'onSum' && !bare) norm(layer, before);
       for (const part of parts)
         for (const tensor of layerOf(part).tensors(part, hiddenSize)) add(layer, part.kind, tensor);
       if (norms !== 'before') norm(layer, after);

@@ -150,7 +150,6 @@ describe('configurations of Gemma 3', () => {
     for (const fields of [
       { attn_logit_softcapping: 50 },
       { final_logit_softcapping: 30 },
-      { use_bidirectional_attention: true },
       { hidden_activation: 'relu' },
     ])
       assert.throws(

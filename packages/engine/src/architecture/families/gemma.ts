@@ -29,7 +29,6 @@ function fromHuggingFace(outer: ConfigReader): ModelSpec {
   c.refuse({
     attn_logit_softcapping: [],
     final_logit_softcapping: [],
-    use_bidirectional_attention: [false],
   });
   const hiddenSize = c.size('hidden_size', 2304);
   const feedForward = {
@@ -41,6 +40,7 @@ function fromHuggingFace(outer: ConfigReader): ModelSpec {
     bias: false,
   } as const;
   const attention = readAttention(c);
+  const headless = attention.full_attention.bidirectional ? { headless: true as const } : {};
   const layers = readTypes(c).map(
     (layer): LayerSpec => ({ mixers: [attention[layer]], feedForward, norms: 'both' }),
   );
@@ -56,6 +56,7 @@ function fromHuggingFace(outer: ConfigReader): ModelSpec {
     hiddenSize,
     layers,
     ...UNSCALED,
+    ...headless,
     embeddingScale: Math.sqrt(hiddenSize),
     normOffset: 1,
     normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-6),
@@ -97,11 +98,19 @@ function readAttention(c: ConfigReader): Record<AttentionType, AttentionSpec> {
     scale: 1 / Math.sqrt(c.number('query_pre_attn_scalar', 1e-3, 1e6, 256)),
   });
   const window = c.size('sliding_window', 4096, 2 ** 31);
+  const sees = c.flag('use_bidirectional_attention', false) ? toBothSides : (one: AttentionSpec) => one;
   return {
-    full_attention: attention('full_attention'),
-    sliding_attention: { ...attention('sliding_attention'), window },
+    full_attention: sees(attention('full_attention')),
+    sliding_attention: sees({ ...attention('sliding_attention'), window }),
   };
 }
+
+/** EmbeddingGemma: half a window to either side (transformers' Gemma3TextConfig, llama.cpp's symmetric windows). */
+const toBothSides = (attention: AttentionSpec): AttentionSpec => ({
+  ...attention,
+  bidirectional: true,
+  window: attention.window && 2 * Math.floor(attention.window / 2) + 1,
+});
 
 /** llama.cpp knows the largest model, whose scale does not follow from its heads, by its number of layers. */
 const ggufScale = (hiddenSize: number, layers: number, { heads, headSize }: AttentionSpec): number =>
@@ -124,8 +133,11 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
   const windowed = { ...read, scale: ggufScale(hiddenSize, count, read) };
   const theta = ggufTheta(c, arch, ['freq_base', 'global.freq_base'], FULL_THETA);
   const localTheta = ggufTheta(c, arch, ['freq_base_swa', 'local.freq_base'], WINDOW_THETA);
-  const full = { ...windowed, rope: { ...rope, theta }, window: null };
-  const local = { ...windowed, rope: { theta: localTheta, rotary: rope.rotary, scaling: null } };
+  const embeds = arch === 'gemma-embedding';
+  if (embeds) c.refuse({ [`${arch}.attention.causal`]: [false] });
+  const sees = embeds ? toBothSides : (one: AttentionSpec) => one;
+  const full = sees({ ...windowed, rope: { ...rope, theta }, window: null });
+  const local = sees({ ...windowed, rope: { theta: localTheta, rotary: rope.rotary, scaling: null } });
   const slides = read.window === null ? null : windowsFromGguf(c, arch, count, PATTERN);
   return {
     family: 'gemma3',
@@ -140,6 +152,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
       norms: 'both',
     })),
     ...ggufCommon(c, arch, shapeOf),
+    ...(embeds ? { headless: true } : {}),
   };
 }
 
@@ -232,6 +245,7 @@ export const gemma: Family = {
       names: GGUF_NAMES,
       write: { mixers: ['attention'], misfit, keys: ggufKeys },
     },
+    { architecture: 'gemma-embedding', names: GGUF_NAMES },
   ],
   huggingFaceNames: NAMES,
 };

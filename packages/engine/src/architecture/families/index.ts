@@ -9,6 +9,7 @@ import { GGUF_KEYS, HUGGING_FACE_FIELDS, ROPE_FIELDS } from '../number-fields.ts
 import { hasBareNames } from '../roles.ts';
 import type { ModelSpec } from '../spec.ts';
 import { bamba } from './bamba.ts';
+import { bert, roberta } from './bert.ts';
 import { falconH1 } from './falcon-h1.ts';
 import { gemma } from './gemma.ts';
 import { granite } from './granite.ts';
@@ -20,7 +21,9 @@ import { mixtral, qwen3Moe } from './llama-experts.ts';
 import { mamba } from './mamba.ts';
 import { mamba2 } from './mamba2.ts';
 import { marimba } from './marimba.ts';
+import { modernbert } from './modernbert.ts';
 import { nemotronH } from './nemotron-h.ts';
+import { nomicBert } from './nomic-bert.ts';
 import { olmo } from './olmo.ts';
 import { qwen3Next, qwen35 } from './qwen3-next.ts';
 
@@ -42,6 +45,10 @@ export const FAMILIES: readonly Family[] = [
   olmo,
   qwen3Next,
   qwen35,
+  bert,
+  roberta,
+  nomicBert,
+  modernbert,
   marimba,
 ];
 

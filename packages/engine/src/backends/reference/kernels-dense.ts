@@ -111,6 +111,8 @@ const ACTIVATIONS: readonly ((x: number) => number)[] = [
   (x) => Math.max(x, 0),
 ];
 
+export const activationOf = (id: number): ((x: number) => number) => ACTIVATIONS[id]!;
+
 export function gatedActivation(m: MemoryViews, op: OpFields<'gatedActivation'>): void {
   const rows = liveRows(m, op.rows);
   const activation = ACTIVATIONS[op.activation]!;

@@ -11,6 +11,7 @@ import * as mambaBackward from './kernels-backward-mamba.ts';
 import * as ssdBackward from './kernels-backward-ssd.ts';
 import * as delta from './kernels-delta.ts';
 import * as dense from './kernels-dense.ts';
+import * as encoder from './kernels-encoder.ts';
 import * as experts from './kernels-experts.ts';
 import * as mamba from './kernels-mamba.ts';
 import * as training from './kernels-training.ts';
@@ -30,6 +31,7 @@ export const referenceKernels: KernelTable = {
   ...deltaBackward,
   ...dense,
   ...denseBackward,
+  ...encoder,
   ...experts,
   ...expertsBackward,
   ...mamba,

@@ -217,7 +217,7 @@ export const gatedActivationOp = defineOp(
   },
 );
 
-const hasExponential = (id: number): boolean => id !== ACTIVATION_ID.none && id !== ACTIVATION_ID.relu;
+export const hasExponential = (id: number): boolean => id !== ACTIVATION_ID.none && id !== ACTIVATION_ID.relu;
 
 /** Writes over `gate`. With one value as gate and up, `relu` is the squared ReLU. */
 export function gatedActivation(p: PlanBuilder, gate: Value, up: Value, activation: Activation): Value {

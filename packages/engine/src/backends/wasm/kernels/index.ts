@@ -2,8 +2,9 @@
 export { attention } from './attention/attention';
 export { rope } from './attention/rope';
 export { cacheStore } from './attention/store';
-export { add, combineExperts, gatedActivation, gatherRows } from './common/elementwise';
-export { rmsNorm } from './common/norm';
+export { wholeAttention } from './attention/whole';
+export { activate, add, addRows, combineExperts, gatedActivation, gatherRows } from './common/elementwise';
+export { layerNorm, rmsNorm } from './common/norm';
 export { multiplyBytes, multiplyFloats } from './common/peak';
 export { readBytes, readQuarters } from './common/probe';
 export { deltaScanBackward } from './delta/backward';

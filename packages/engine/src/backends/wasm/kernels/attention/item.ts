@@ -91,7 +91,7 @@ export function attendItem(item: Item, endRow: i32, partials: usize, splits: i32
 }
 
 /** The parts of a thread's area. */
-function placeParts(item: Item): void {
+export function placeParts(item: Item): void {
   const padded = item.padded,
     aligned = (item.count + 3) & ~3;
   item.aligned = aligned;

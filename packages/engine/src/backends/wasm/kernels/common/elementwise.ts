@@ -1,7 +1,7 @@
 // Element by element: activations, sums, copied rows. All operands are [rows][stride] f32. One chunk is a run
 // of up to CHUNK_COLUMNS columns of one row.
 
-import { Add, CombineExperts, GatedActivation, GatherRows } from '../op-records';
+import { Activate, Add, AddRows, CombineExperts, GatedActivation, GatherRows } from '../op-records';
 import { liveRows, madd, nextChunk } from './common';
 import { geluErf, geluTanh, loadFloats, sigmoid, silu, storeFloats } from './math';
 
@@ -14,7 +14,7 @@ function chunksPerRow(columns: i32): i32 {
 }
 
 // @inline
-function activate(activation: i32, x: v128): v128 {
+function activated(activation: i32, x: v128): v128 {
   if (activation == 0) return silu(x);
   if (activation == 1) return geluTanh(x);
   if (activation == 2) return geluErf(x);
@@ -69,8 +69,8 @@ function reluRun(gate: usize, up: usize, y: usize, count: i32): void {
 function activateRun(activation: i32, gate: usize, up: usize, y: usize, count: i32): void {
   // Two vectors side by side, for V8 to merge.
   for (; count >= 8; count -= 8) {
-    const value0 = activate(activation, v128.load(gate));
-    const value1 = activate(activation, v128.load(gate, 16));
+    const value0 = activated(activation, v128.load(gate));
+    const value1 = activated(activation, v128.load(gate, 16));
     const product0 = f32x4.mul(value0, v128.load(up));
     const product1 = f32x4.mul(value1, v128.load(up, 16));
     v128.store(y, product0);
@@ -81,10 +81,82 @@ function activateRun(activation: i32, gate: usize, up: usize, y: usize, count: i
   }
   for (; count > 0; count -= 4) {
     const lanes = min(4, count);
-    storeFloats(y, f32x4.mul(activate(activation, loadFloats(gate, lanes)), loadFloats(up, lanes)), lanes);
+    storeFloats(y, f32x4.mul(activated(activation, loadFloats(gate, lanes)), loadFloats(up, lanes)), lanes);
     gate += 16;
     up += 16;
     y += 16;
+  }
+}
+
+/** The same activations without a gate. */
+export function activate(op: Activate, thread: i32, threads: i32): void {
+  const columns = op.columns;
+  const activation = op.activation;
+  const perRow = chunksPerRow(columns);
+  const chunks = liveRows(op) * perRow;
+  for (let chunk = nextChunk(op); chunk < chunks; chunk = nextChunk(op)) {
+    const row = <usize>(chunk / perRow);
+    const first = (chunk % perRow) * CHUNK_COLUMNS;
+    const x = op.x + ((row * op.xStride + <usize>first) << 2);
+    const y = op.y + ((row * op.yStride + <usize>first) << 2);
+    const count = min(CHUNK_COLUMNS, columns - first);
+    if (activation == 0) siluAlone(x, y, count);
+    else if (activation == 1) geluTanhAlone(x, y, count);
+    else if (activation == 2) geluErfAlone(x, y, count);
+    else if (activation == 3) memory.copy(y, x, (<usize>count) << 2);
+    else if (activation == 4) sigmoidAlone(x, y, count);
+    else reluAlone(x, y, count);
+  }
+}
+
+function siluAlone(x: usize, y: usize, count: i32): void {
+  aloneRun(0, x, y, count);
+}
+function geluTanhAlone(x: usize, y: usize, count: i32): void {
+  aloneRun(1, x, y, count);
+}
+function geluErfAlone(x: usize, y: usize, count: i32): void {
+  aloneRun(2, x, y, count);
+}
+function sigmoidAlone(x: usize, y: usize, count: i32): void {
+  aloneRun(4, x, y, count);
+}
+function reluAlone(x: usize, y: usize, count: i32): void {
+  aloneRun(5, x, y, count);
+}
+
+// @inline
+function aloneRun(activation: i32, x: usize, y: usize, count: i32): void {
+  for (; count >= 8; count -= 8) {
+    const value0 = activated(activation, v128.load(x));
+    const value1 = activated(activation, v128.load(x, 16));
+    v128.store(y, value0);
+    v128.store(y, value1, 16);
+    x += 32;
+    y += 32;
+  }
+  for (; count > 0; count -= 4) {
+    const lanes = min(4, count);
+    storeFloats(y, activated(activation, loadFloats(x, lanes)), lanes);
+    x += 16;
+    y += 16;
+  }
+}
+
+export function addRows(op: AddRows, thread: i32, threads: i32): void {
+  const rows = liveRows(op);
+  const columns = op.columns;
+  for (let row = nextChunk(op); row < rows; row = nextChunk(op)) {
+    const index = load<usize>(op.indices + ((<usize>row) << 2));
+    const added = op.table + ((index * <usize>columns) << 2);
+    const y = op.y + ((<usize>row * op.yStride) << 2);
+    let at: usize = 0;
+    let left = columns;
+    for (; left >= 4; left -= 4) {
+      v128.store(y + at, f32x4.add(v128.load(y + at), v128.load(added + at)));
+      at += 16;
+    }
+    if (left > 0) storeFloats(y + at, f32x4.add(loadFloats(y + at, left), loadFloats(added + at, left)), left);
   }
 }
 
