@@ -1,6 +1,6 @@
 // From a name to a model that runs: opens the files, reads the configuration, brings the weights into place.
 import { openSource } from '#open-source';
-import { holdYoungGeneration, nextTurn } from '#platform';
+import { holdYoungGeneration, machineMemory, nextTurn } from '#platform';
 import { readSpec } from './architecture/families/index.ts';
 import { type ModelSpec, readsWhole } from './architecture/spec.ts';
 import type { ActivationPrecision, Backend } from './backends/backend.ts';
@@ -20,8 +20,15 @@ import type { LoadProgress } from './progress.ts';
 import { Runtime } from './runtime/runtime.ts';
 import { stateLayout } from './state/state-layout.ts';
 import { fingerprint } from './weights/fingerprint.ts';
-import { placeWeights } from './weights/place.ts';
-import { QUANTIZE_TYPES, type QuantizeType } from './weights/weights.ts';
+import { checkFits, type MemoryPlan, planMemory } from './weights/memory-plan.ts';
+import { layoutRules, placeWeights } from './weights/place.ts';
+import {
+  type FoundWeight,
+  findWeights,
+  layoutOf,
+  QUANTIZE_TYPES,
+  type QuantizeType,
+} from './weights/weights.ts';
 
 /** Options of `loadModel`. `undefined` is the default everywhere. */
 export interface LoadModelOptions {
@@ -52,10 +59,16 @@ export interface LoadModelOptions {
   readonly cacheType?: CacheType | undefined;
   /**
    * Layers before which another WebAssembly memory begins, ascending: `[12, 24]` spreads the model over three.
-   * Default: as few as hold it, one up to some 4 GiB. What is computed is the same bit for bit, and saved
+   * Default: as few as have room for the weights, the work, and a session of `contextLength` tokens (of 32,768
+   * where that is not given); one up to some 4 GiB. What is computed is the same bit for bit, and saved
    * sessions move between all of them.
    */
   readonly cuts?: readonly number[] | undefined;
+  /**
+   * Bytes that the model may take. Default: what the system has free, in Node; no limit in browsers, which do
+   * not say. One that needs more is refused before anything is read.
+   */
+  readonly memoryBytes?: number | undefined;
   /** Longest context to allow, in tokens. Default: what the model was made for. */
   readonly contextLength?: number | undefined;
   /** Tokens of a prompt that are read in one pass, 1 to 4096. Default 256 (wasm), 64 (reference). */
@@ -132,10 +145,10 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
     const batchTokens = readsWhole(spec) ? rowsOfTexts(contextLength, options) : options.batchTokens;
     backend = await createBackend({ ...options, batchTokens });
     const threadsMs = lap();
-    const cuts = options.cuts ?? [];
-    checkCuts(cuts, spec);
+    const found = findWeights(checkpoint, family, spec);
+    const { cuts } = planFor(spec, found, backend, options);
     backend.addArenas(cuts.length + 1);
-    const weights = placeWeights(checkpoint, family, spec, backend, {
+    const weights = placeWeights(checkpoint, found, spec, backend, {
       cuts,
       quantize: options.quantize ?? null,
       activations: options.activations ?? 'auto',
@@ -178,12 +191,36 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
   }
 }
 
+/** Where the model's memory will be. Throws ModelError where there is not enough. */
+function planFor(
+  spec: ModelSpec,
+  found: readonly FoundWeight[],
+  backend: Backend,
+  options: LoadModelOptions,
+): MemoryPlan {
+  if (options.cuts) checkCuts(options.cuts, spec);
+  const rules = layoutRules(spec, backend, options);
+  const weights = found.map((weight) => ({
+    ...weight,
+    placed: { ...layoutOf(weight, rules), address: 0 },
+  }));
+  const { traits, maxRows, threads } = backend;
+  const cacheType = options.cacheType ?? 'f16';
+  const sessionTokens = options.contextLength;
+  const plan = planMemory(
+    { spec, weights, cacheType, sessionTokens, traits, maxRows, threads },
+    options.cuts,
+  );
+  checkFits(plan, options.memoryBytes ?? machineMemory()?.freeBytes ?? null);
+  return plan;
+}
+
 function checkCuts(cuts: readonly number[], { layers }: ModelSpec): void {
   const isLayer = (cut: number, i: number) =>
-    Number.isInteger(cut) && cut > (cuts[i - 1] ?? 0) && cut < layers.length;
+    Number.isInteger(cut) && cut > (cuts[i - 1] ?? -1) && cut < layers.length;
   if (!Array.isArray(cuts) || !cuts.every(isLayer))
     throw new UsageError(
-      `cuts: expected ascending layers from 1 to ${layers.length - 1}, found ${JSON.stringify(cuts)}`,
+      `cuts: expected ascending layers from 0 to ${layers.length - 1}, found ${JSON.stringify(cuts)}`,
     );
 }
 
@@ -244,6 +281,7 @@ const OPTION_NAMES: Record<keyof LoadModelOptions, true> = {
   activations: true,
   cacheType: true,
   cuts: true,
+  memoryBytes: true,
   contextLength: true,
   batchTokens: true,
   onProgress: true,
@@ -299,9 +337,11 @@ function checkOptions(options: LoadModelOptions): void {
     throw new UsageError(`wideSimd: expected 'auto' or false, found ${JSON.stringify(options.wideSimd)}`);
   positive('contextLength', options.contextLength, 2 ** 31);
   positive('batchTokens', options.batchTokens, 4096);
-  const { prefixCacheBytes: prefix } = options;
-  if (prefix !== undefined && !(prefix >= 0))
-    throw new UsageError(`prefixCacheBytes: expected 0 or more, found ${prefix}`);
+  for (const name of ['prefixCacheBytes', 'memoryBytes'] as const) {
+    const value = options[name];
+    if (value !== undefined && !(value >= 0))
+      throw new UsageError(`${name}: expected 0 or more, found ${value}`);
+  }
 }
 
 /** The sampling that the model's own files recommend (generation_config.json). */

@@ -26,6 +26,8 @@ export { plainExperts } from '../layers/experts.ts';
 export { layerOf, MIXER_WORDS } from '../layers/index.ts';
 export { readText, type TextSide } from '../model/text-side.ts';
 export { codesByteLength } from '../plan/codes.ts';
+export { type MemoryPlan, planMemory } from '../weights/memory-plan.ts';
+export { unplacedWeights } from '../weights/place.ts';
 export { readValues, Scratch } from '../weights/read-values.ts';
 export {
   chooseLayout,
@@ -34,6 +36,7 @@ export {
   fileBytes,
   fileType,
   findWeights,
+  layoutOf,
   type NeededWeight,
   neededWeights,
   quantizeNote,

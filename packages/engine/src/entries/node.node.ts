@@ -12,6 +12,8 @@ export {
 } from '../hub/cache.node.ts';
 export { type PulledModel, type PullOptions, pullModel } from '../hub/download.node.ts';
 export { openSource } from '../platform/open-source.node.ts';
+export { machineMemory } from '../platform/platform.node.ts';
+export type { MachineMemory } from '../platform/types.ts';
 export type { PullProgress } from '../progress.ts';
 export { type KeepRule, parseFileType, parseKeepRule } from '../quantize/keep-rules.ts';
 export {

@@ -45,4 +45,4 @@ export {
 export { SEGMENT, SEGMENT_WORDS, type StepLayout, stepLayout } from '../plan/step.ts';
 export { forward, type PlacedWeights } from '../runtime/forward.ts';
 export { Runtime } from '../runtime/runtime.ts';
-export { type StateLayout, stateLayout } from '../state/state-layout.ts';
+export { type StateLayout, stateBytesAt, stateLayout } from '../state/state-layout.ts';

@@ -1,10 +1,12 @@
-// One growable block of memory for a whole model: weights, plan, activations, state. Addresses are byte
-// offsets; 0 is never returned. Freed ranges are merged and reused, first fit.
+// One growable block of memory for a whole model, or the layers of it that 4 GiB hold: weights, plan, activations,
+// state. Addresses are byte offsets; 0 is never returned. Freed ranges are merged and reused, first fit.
 import { ModelError } from '../errors.ts';
 import { type MemoryViews, viewsOf } from './memory-views.ts';
 
 const PAGE = 65_536;
 const MAX_PAGES = 65_536;
+/** What WebAssembly addresses. */
+export const ARENA_BYTES = MAX_PAGES * PAGE;
 const ALIGNMENT = 64;
 
 const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
@@ -58,7 +60,7 @@ export class Arena {
 
   /** Free bytes, ignoring fragmentation. */
   get roomBytes(): number {
-    return MAX_PAGES * PAGE - this.#used;
+    return ARENA_BYTES - this.#used;
   }
 
   /**
@@ -116,8 +118,8 @@ export class Arena {
     );
     if (total > MAX_PAGES || !this.#tryGrow(generous, pages)) {
       throw new ModelError(
-        `memory: expected room for ${what} (${readable(size)}), found ${readable(MAX_PAGES * PAGE - end)} left of the 4 GiB that WebAssembly ` +
-          'can address. Use a smaller quantisation, a shorter context or an 8-bit cache, or close sessions.',
+        `memory: expected room for ${what} (${readable(size)}), found ${readable(ARENA_BYTES - end)} left of the 4 GiB that a WebAssembly ` +
+          'memory can have. Use a smaller quantisation, a shorter context, an 8-bit cache or more cuts, or close sessions.',
         { code: 'out-of-memory' },
       );
     }

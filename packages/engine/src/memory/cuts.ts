@@ -3,7 +3,8 @@
 // the hidden state come back to it from the last.
 
 /**
- * Layers before which another arena begins, ascending and above 0; none where one arena holds the model.
+ * Layers before which another arena begins, ascending; 0 leaves the model's own weights alone in the first. None
+ * where one arena holds the model.
  */
 export type Cuts = readonly number[];
 

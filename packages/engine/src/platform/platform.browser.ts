@@ -1,7 +1,7 @@
 // What differs between Node and browsers, the browser's half. Node's half has the same exports.
 import { ModelError, UsageError } from '../errors.ts';
 import { ThreadFailure } from './thread-failure.ts';
-import type { WideSimd, WorkerThread } from './types.ts';
+import type { MachineMemory, WideSimd, WorkerThread } from './types.ts';
 
 export { openHandle } from '../formats/byte-source.ts';
 export { crc32 } from './crc32.ts';
@@ -71,6 +71,9 @@ export const allowWideSimd = (_wanted?: WideSimd): boolean => false;
 export const holdYoungGeneration = (): (() => void) => () => {};
 
 export const processorCount = (): number => navigator.hardwareConcurrency || 2;
+
+/** Browsers do not say. */
+export const machineMemory = (): MachineMemory | null => null;
 
 /** Whether memory can be shared with worker threads: only on cross-origin isolated pages. */
 export const canShareMemory = (): boolean => globalThis.crossOriginIsolated === true;

@@ -2,12 +2,12 @@
 // threads load this file too, and loading takes its time on each: opening models is in open-source.node.ts.
 import { randomUUID } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, freemem, totalmem } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { parentPort, Worker } from 'node:worker_threads';
 import { crc32 as nativeCrc32 } from 'node:zlib';
 import { ThreadFailure } from './thread-failure.ts';
-import type { WideSimd, WorkerThread } from './types.ts';
+import type { MachineMemory, WideSimd, WorkerThread } from './types.ts';
 
 export { openHandle } from '../formats/byte-source.node.ts';
 
@@ -95,6 +95,19 @@ export function holdYoungGeneration(): () => void {
 export const crc32 = (bytes: Uint8Array, previous = 0): number => nativeCrc32(bytes, previous >>> 0);
 
 export const processorCount = (): number => availableParallelism();
+
+/**
+ * All memory, or what the control group allows, and of it what this process may still take: what the system has
+ * free or can make free (MemAvailable on Linux). macOS keeps little free and makes room on demand: there it is
+ * all that this process has not taken.
+ */
+export function machineMemory(): MachineMemory {
+  // 0 or more than there is: no limit. What other processes of the group take is not known.
+  const limit = process.constrainedMemory();
+  const totalBytes = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  const others = totalBytes - process.memoryUsage.rss();
+  return { totalBytes, freeBytes: process.platform === 'darwin' ? others : Math.min(others, freemem()) };
+}
 
 /** Whether memory can be shared with worker threads. */
 export const canShareMemory = (): boolean => true;

@@ -15,3 +15,9 @@ export interface WorkerThread {
   hold(on: boolean): void;
   terminate(): Promise<void>;
 }
+
+/** The machine's memory. */
+export interface MachineMemory {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+}

@@ -8,7 +8,7 @@ import { ModelError } from '../errors.ts';
 import { layerOf } from '../layers/index.ts';
 import type { CarriedState } from '../layers/layer.ts';
 import { arenaOf, type Cuts } from '../memory/cuts.ts';
-import { type CacheType, planeBytes } from '../plan/cache-layout.ts';
+import { type CacheType, PAGE_TOKENS, planeBytes } from '../plan/cache-layout.ts';
 import type { CachePlace } from '../plan/plan.ts';
 import { MAX_CACHE_GROUPS } from '../plan/step.ts';
 
@@ -49,6 +49,15 @@ export interface StateLayout extends ArenaLayout {
   readonly arenas: readonly ArenaLayout[];
   /** The state of mixer `index` of a layer, in the layer's arena. */
   part(layer: number, index: number): PartState;
+}
+
+/** Bytes of a state after `tokens`. A window may begin and end inside a page. */
+export function stateBytesAt({ recurrentBytes, groups }: ArenaLayout, tokens: number): number {
+  const pages = Math.ceil(tokens / PAGE_TOKENS);
+  return groups.reduce((total, { window, pageBytes }) => {
+    const kept = window === null ? pages : Math.min(pages, Math.ceil(window / PAGE_TOKENS) + 1);
+    return total + kept * pageBytes;
+  }, recurrentBytes);
 }
 
 const align = (bytes: number) => Math.ceil(bytes / 64) * 64;

@@ -164,7 +164,7 @@ async function placed(
   const backend = await open();
   try {
     const loaded: number[] = [];
-    const weights = placeWeights(file, FAMILY, spec, backend, {
+    const weights = placeWeights(file, findWeights(file, FAMILY, spec), spec, backend, {
       quantize: quantizeTo,
       activations,
       onProgress: ({ loaded: bytes, total }) => loaded.push(bytes / (total ?? 0)),

@@ -1,7 +1,6 @@
 // Brings a model's weights into a backend's arenas: chooses layouts, reserves memory, and streams the files
 // straight into place, so that peak memory stays close to the final size.
 
-import type { Family } from '../architecture/family.ts';
 import type { Role } from '../architecture/roles.ts';
 import type { ModelSpec } from '../architecture/spec.ts';
 import type { ActivationPrecision, Backend } from '../backends/backend.ts';
@@ -30,7 +29,6 @@ import {
   derivedVectors,
   type FoundWeight,
   fileBytes,
-  findWeights,
   type LayoutRules,
   layoutOf,
   type QuantizeType,
@@ -63,19 +61,15 @@ const BLOB_JOB_BYTES = 16 * 2 ** 20;
 /** Packed layouts interleave rows in groups; jobs start at multiples of this. */
 const ROW_GROUP = 64;
 
-/**
- * Finds every weight in the files and reserves its memory, which is all that a plan needs. `load` then reads
- * them. Throws ModelError when a weight is missing or has another shape.
- */
+/** Reserves memory for every weight, which is all that a plan needs. `load` then reads them. */
 export function placeWeights(
   checkpoint: Checkpoint,
-  family: Family,
+  found: readonly FoundWeight[],
   spec: ModelSpec,
   backend: Backend,
   options: LoadOptions,
 ): ModelWeights {
   options.signal?.throwIfAborted();
-  const found = findWeights(checkpoint, family, spec);
   const table = new Map<string, PlacedWeight>();
   const jobs: LoadJob[] = [];
   const fills: Fill[] = [];
@@ -92,6 +86,15 @@ export function placeWeights(
     list.push({ ...weight, placed });
   }
   placeDerived(spec, table, backend, options.cuts ?? [], fills);
+  return {
+    ...tableOf(table),
+    byteLength: list.reduce((sum, w) => sum + w.placed.byteLength, 0),
+    list,
+    load: () => load(found, jobs, fills, backend, options),
+  };
+}
+
+function tableOf(table: ReadonlyMap<string, PlacedWeight>): PlacedWeights {
   const find = (layer: number, role: Role) => table.get(`${layer}.${role}`) ?? null;
   return {
     find,
@@ -100,10 +103,24 @@ export function placeWeights(
       if (!weight) throw new ModelError(`model: expected a weight ${role} in layer ${layer}, found none`);
       return weight;
     },
-    byteLength: list.reduce((sum, w) => sum + w.placed.byteLength, 0),
-    list,
-    load: () => load(found, jobs, fills, backend, options),
   };
+}
+
+/** A weight as it will lie, without an address. */
+export interface UnplacedWeight {
+  /** -1 for the model's own. */
+  readonly layer: number;
+  readonly role: Role;
+  readonly placed: PlacedWeight;
+}
+
+/** Enough to record a plan and sum up what it costs. */
+export function unplacedWeights(spec: ModelSpec, weights: readonly UnplacedWeight[]): PlacedWeights {
+  const table = new Map(weights.map(({ layer, role, placed }) => [`${layer}.${role}`, placed]));
+  const layout = { type: 'F32', packed: false } as const;
+  for (const { layer, role, columns } of derivedVectors(spec))
+    table.set(`${layer}.${role}`, { address: 0, layout, rows: 1, columns, byteLength: columns * 4 });
+  return tableOf(table);
 }
 
 /** Reads one vector to its place. */

@@ -1,11 +1,12 @@
 // marimba inspect MODEL: what a model is, from its headers alone.
 import { type CacheType, type Checkpoint, layerStrip, type ModelSpec, type Tokenizer } from '@marimba/engine';
 import { quantizeNote, readText } from '@marimba/engine/architecture';
+import { machineMemory } from '@marimba/engine/node';
 import { stateLayout } from '@marimba/engine/plan';
 import type { Command } from 'commander';
 import { OPTIONAL_MODEL } from '../bundled.ts';
 import { cacheBytesPerToken } from '../describe/memory.ts';
-import { whyNotHere } from '../describe/needs.ts';
+import { spreadOf, spreadText, whyNotHere } from '../describe/needs.ts';
 import { describeCheckpoint } from '../describe/source.ts';
 import { countLayers, drawStrip } from '../describe/strip.ts';
 import {
@@ -115,13 +116,22 @@ async function inspect(
       byType: Object.fromEntries(sumBy(weights, (w) => w.placed.layout.type, memoryOf)),
     },
     paths: { int8: summary(fast), general: summary(general) },
-    cannotRun: whyNotHere(total(weights, memoryOf)),
+    ...memoryHere(spec, weights),
     tokenizer: tokenizer ? await describeTokenizer(checkpoint, tokenizer) : null,
     chatTemplate: chatTemplate?.name ?? null,
     endTokens: spec.endTokens,
     notes: [...new Set([...notes, ...textNotes])],
     state: describeState(spec),
   };
+}
+
+/** How it would be spread over memories, what the machine has, and what stands in the way. */
+function memoryHere(spec: ModelSpec, weights: readonly DescribedWeight[]) {
+  const spread = spreadOf(spec, weights, { cacheType: 'f16' });
+  const machine = machineMemory();
+  if ('impossible' in spread)
+    return { spread: null, machine, cannotRun: `cannot run here: ${spread.impossible}` };
+  return { spread, machine, cannotRun: whyNotHere(spread.weightBytes + spread.workBytes, machine) };
 }
 
 async function describeTokenizer(checkpoint: Checkpoint, tokenizer: Tokenizer) {
@@ -193,6 +203,8 @@ function facts(data: Data): string[][] {
     ['context', `${tokens(data.contextLength)} tokens`],
     ['in the file', bytes(data.bytes.file)],
     ['in memory', bytes(data.bytes.memory)],
+    ...(data.spread && data.spread.arenas.length > 1 ? [['spread over', spreadText(data.spread)]] : []),
+    ['this machine', `${bytes(data.machine.freeBytes)} free of ${bytes(data.machine.totalBytes)}`],
   ];
 }
 

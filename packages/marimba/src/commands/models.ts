@@ -1,5 +1,5 @@
 // marimba models: models on the hub that are known to load, and what each needs on this machine.
-import { totalmem } from 'node:os';
+import { machineMemory } from '@marimba/engine/node';
 import type { Command } from 'commander';
 import { KNOWN_MODELS, type KnownModel } from '../describe/known-models.ts';
 import { type Needs, needsOf, whyNotHere } from '../describe/needs.ts';
@@ -38,9 +38,10 @@ interface Listed {
 }
 
 function run({ json }: { json?: boolean }): void {
+  const { totalBytes } = machineMemory();
   const list = KNOWN_MODELS.map((model): Listed => {
     const needs = needsOf(model);
-    return { model, needs, cannotRun: whyNotHere(needs.bytesAt4K) };
+    return { model, needs, cannotRun: whyNotHere(needs.bytesAt4K, { totalBytes, freeBytes: totalBytes }) };
   });
   if (json) printJson(list.map(dataOf));
   else process.stdout.write(`${textOf(list)}\n`);
@@ -94,7 +95,7 @@ const obstacle = ({ hub }: KnownModel, cannotRun: string): string =>
 const footnote = (): string =>
   wrapText(
     'Run one with: marimba chat NAME --quantize q4_K. It downloads 16-bit weights, quantises them while loading, and ' +
-      `takes that much memory with 4K tokens of context; this machine has ${bytes(totalmem())}. Sizes are computed ` +
+      `takes that much memory with 4K tokens of context; this machine has ${bytes(machineMemory().totalBytes)}. Sizes are computed ` +
       'from the published shapes. The families are tested on small models against the reference implementations; ' +
       'these models themselves were not run for this list.',
     terminalWidth(),

@@ -42,6 +42,7 @@ export function register(program: Command): void {
     .optionsGroup('Machine:')
     .option('--bandwidth <GB/s>', 'memory bandwidth, instead of measuring', realNumber(0.001))
     .option('--compute <GMAC/s>', 'products per second, instead of measuring', realNumber(0.001))
+    .option('--memory <GiB>', "memory, instead of this machine's", realNumber(0.001))
     .option('--no-speed', 'memory only')
     .addOption(threadsOption());
   addHubOptions(command)

@@ -1,9 +1,9 @@
 // What a model costs by its recorded plan: bytes moved and products made for a token at some depth, and from
 // these and two figures of a machine (memory bandwidth, products a second) how long it must take at least.
-import { type CacheType, ModelError, type ModelSpec } from '@marimba/engine';
-import { codesByteLength, derivedVectors } from '@marimba/engine/architecture';
+import type { CacheType, ModelSpec } from '@marimba/engine';
+import { codesByteLength, unplacedWeights } from '@marimba/engine/architecture';
 import { type Cost, costOfPlan } from '@marimba/engine/measure';
-import { forward, type PlacedWeights, type Plan, PlanBuilder, stateLayout } from '@marimba/engine/plan';
+import { forward, type Plan, PlanBuilder, stateLayout } from '@marimba/engine/plan';
 import type { DescribedWeight } from './weights.ts';
 
 export interface Machine {
@@ -16,24 +16,7 @@ const MACS_PER_EXPONENTIAL = 16;
 
 /** The plan of a model whose weights are only described: no addresses, but every op and its cost. */
 export function planOf(spec: ModelSpec, weights: readonly DescribedWeight[], cacheType: CacheType): Plan {
-  const places = new Map(weights.map(({ layer, role, placed }) => [`${layer}.${role}`, placed]));
-  for (const { layer, role, columns } of derivedVectors(spec))
-    places.set(`${layer}.${role}`, {
-      address: 0,
-      layout: { type: 'F32', packed: false },
-      rows: 1,
-      columns,
-      byteLength: columns * 4,
-    });
-  const find: PlacedWeights['find'] = (layer, role) => places.get(`${layer}.${role}`) ?? null;
-  const placed: PlacedWeights = {
-    find,
-    get(layer, role) {
-      const weight = find(layer, role);
-      if (!weight) throw new ModelError(`model: expected a weight ${role} in layer ${layer}, found none`);
-      return weight;
-    },
-  };
+  const placed = unplacedWeights(spec, weights);
   return forward(new PlanBuilder({ codesByteLength }), spec, placed, stateLayout(spec, cacheType));
 }
 

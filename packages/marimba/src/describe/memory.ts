@@ -1,7 +1,7 @@
 // How much memory a model takes at a context length: weights, the fixed recurrent state, and the attention
 // cache.
 import type { CacheType, ModelSpec } from '@marimba/engine';
-import { PAGE_TOKENS, stateLayout } from '@marimba/engine/plan';
+import { PAGE_TOKENS, stateBytesAt, stateLayout } from '@marimba/engine/plan';
 
 export interface MemoryAt {
   readonly context: number;
@@ -21,13 +21,9 @@ export function memoryAt(
   cacheType: CacheType,
   context: number,
 ): MemoryAt {
-  const { groups, recurrentBytes } = stateLayout(spec, cacheType);
-  const cacheBytes = groups.reduce((sum, { window, pageBytes }) => {
-    // A window may begin and end inside a page.
-    const pages = Math.ceil(context / PAGE_TOKENS);
-    const kept = window === null ? pages : Math.min(pages, Math.ceil(window / PAGE_TOKENS) + 1);
-    return sum + kept * pageBytes;
-  }, 0);
+  const layout = stateLayout(spec, cacheType);
+  const { recurrentBytes } = layout;
+  const cacheBytes = stateBytesAt(layout, context) - recurrentBytes;
   return {
     context,
     weightBytes,

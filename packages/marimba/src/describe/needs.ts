@@ -1,14 +1,16 @@
 // What a known model needs, by the arithmetic of `plan`, and why one cannot run on this machine.
-import { totalmem } from 'node:os';
-import { readSpec } from '@marimba/engine/architecture';
+import { availableParallelism } from 'node:os';
+import { type CacheType, ModelError, type ModelSpec } from '@marimba/engine';
+import { codesByteLength, type MemoryPlan, planMemory, readSpec } from '@marimba/engine/architecture';
+import type { MachineMemory } from '@marimba/engine/node';
 import { bytes } from '../terminal.ts';
 import type { KnownModel } from './known-models.ts';
 import { cacheBytesPerToken, memoryAt } from './memory.ts';
 import { configOnly, describeSpec } from './source.ts';
-import { describeWeights, total } from './weights.ts';
+import { type DescribedWeight, describeWeights, total } from './weights.ts';
 
-/** WebAssembly addresses no more: weights, state, cache and activations have to fit. */
-const ENGINE_LIMIT_BYTES = 2 ** 32;
+/** Default of the wasm backend. */
+const BATCH_TOKENS = 256;
 
 export interface Needs {
   readonly parameters: number;
@@ -42,9 +44,38 @@ export function needsOf({ name, config }: KnownModel): Needs {
 }
 
 /** "cannot run here, because …"; null where nothing is known to stand in the way. */
-export function whyNotHere(neededBytes: number, machineBytes = totalmem()): string | null {
-  const needs = `cannot run here, because it needs ${bytes(neededBytes)} and`;
-  if (neededBytes > ENGINE_LIMIT_BYTES)
-    return `${needs} WebAssembly addresses at most ${bytes(ENGINE_LIMIT_BYTES)}`;
-  return neededBytes > machineBytes ? `${needs} this machine has ${bytes(machineBytes)}` : null;
+export function whyNotHere(neededBytes: number, { totalBytes, freeBytes }: MachineMemory): string | null {
+  if (neededBytes > totalBytes)
+    return `cannot run here, because it needs ${bytes(neededBytes)} and this machine has ${bytes(totalBytes)}`;
+  if (neededBytes > freeBytes)
+    return `cannot be loaded now, because it needs ${bytes(neededBytes)} and ${bytes(freeBytes)} are free`;
+  return null;
+}
+
+/** How a model would be spread over WebAssembly memories, or why it cannot be. */
+export function spreadOf(
+  spec: ModelSpec,
+  weights: readonly DescribedWeight[],
+  { cacheType, threads }: { readonly cacheType: CacheType; readonly threads?: number | undefined },
+): MemoryPlan | { readonly impossible: string } {
+  try {
+    return planMemory({
+      spec,
+      weights,
+      cacheType,
+      traits: { codesByteLength },
+      maxRows: BATCH_TOKENS,
+      threads: threads ?? Math.min(availableParallelism(), 8),
+    });
+  } catch (error) {
+    if (error instanceof ModelError) return { impossible: error.message };
+    throw error;
+  }
+}
+
+/** "2 WebAssembly memories of 2.91 to 3.02 GiB" */
+export function spreadText({ arenas }: MemoryPlan): string {
+  const sizes = arenas.map(({ weightBytes, workBytes }) => weightBytes + workBytes);
+  const least = bytes(Math.min(...sizes)).split(' ')[0];
+  return `${arenas.length} WebAssembly memories of ${least} to ${bytes(Math.max(...sizes))}`;
 }

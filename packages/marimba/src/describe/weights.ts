@@ -1,14 +1,12 @@
 // Where a model's parameters and bytes are, in its files and once it is loaded.
 import type { ActivationPrecision, QuantizeType, TensorType } from '@marimba/engine';
 import {
-  arrangedShape,
-  chooseLayout,
   type FoundWeight,
   fileBytes,
   fileType,
+  layoutOf,
   packingRules,
   resolveActivations,
-  targetType,
 } from '@marimba/engine/architecture';
 import type { PlacedWeight } from '@marimba/engine/plan';
 
@@ -39,7 +37,11 @@ export interface LayoutChoice {
 
 export function describeWeights(found: readonly FoundWeight[], choice: LayoutChoice): DescribedWeight[] {
   const hiddenSize = found.find(({ role }) => role === 'embedding')?.shape[1] ?? 0;
-  const activations = resolveActivations(choice.activations ?? 'auto', hiddenSize);
+  const rules = {
+    quantize: choice.quantize ?? null,
+    activations: resolveActivations(choice.activations ?? 'auto', hiddenSize),
+    packing: choice.backend === 'reference' ? null : packingRules,
+  };
   return found.map((weight) => ({
     name: weight.layer < 0 ? weight.role : `layers.${weight.layer}.${weight.role}`,
     layer: weight.layer,
@@ -50,26 +52,8 @@ export function describeWeights(found: readonly FoundWeight[], choice: LayoutCho
     experts: weight.experts,
     fileType: fileType(weight),
     fileBytes: fileBytes(weight),
-    placed: weight.kind === 'vector' ? placeVector(weight) : placeMatrix(weight, { ...choice, activations }),
+    placed: { ...layoutOf(weight, rules), address: 0 },
   }));
-}
-
-/** Vectors become f32, whatever the file holds. */
-function placeVector(weight: FoundWeight): PlacedWeight {
-  const { rows, columns, count } = arrangedShape(weight);
-  return { address: 0, layout: { type: 'F32', packed: false }, rows, columns, byteLength: count * 4 };
-}
-
-function placeMatrix(
-  weight: FoundWeight,
-  { quantize, activations, backend }: LayoutChoice & { activations: 'f32' | 'int8' },
-): PlacedWeight {
-  const { rows, columns } = arrangedShape(weight);
-  const experts = weight.experts?.count ?? 1;
-  const packing = backend === 'reference' ? null : packingRules;
-  const type = targetType(weight, quantize ?? null, activations);
-  const { layout, byteLength } = chooseLayout(type, rows / experts, columns, activations, packing);
-  return { address: 0, layout, rows, columns, byteLength: byteLength * experts };
 }
 
 /** Sums `value` by `key`, in order of first appearance. */

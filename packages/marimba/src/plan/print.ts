@@ -1,5 +1,6 @@
 // A plan for people: the table of memory, its curves, the table of speeds, and what stands in the way.
 import { type Curve, drawCurves } from '../describe/curves.ts';
+import { spreadText } from '../describe/needs.ts';
 import { bold, bytes, dim, fitTable, table, threeDigits, tokens, yellow } from '../terminal.ts';
 import { wrapText } from '../wrap.ts';
 import type { Plan, PlannedModel } from './run.ts';
@@ -14,7 +15,7 @@ export function formatPlan(plan: Plan): string {
   const [first, second] = plan.models;
   const sections = [
     heading(plan),
-    `${bold('Memory')}\n${memoryTable(first!, second)}`,
+    `${bold('Memory')}\n${memoryTable(first!, second)}\n${machineLine(plan)}`,
     drawCurves(curvesOf(plan)),
     speedSection(plan),
     ...plan.models.flatMap((model) => notes(model, plan.models[0]!)),
@@ -46,6 +47,11 @@ function memoryTable(first: PlannedModel, second: PlannedModel | undefined): str
   return fitTable([[...titles, ...others].map((title) => dim(title)), ...rows], [1, 2, 3]);
 }
 
+function machineLine({ memory: { totalBytes, freeBytes } }: Plan): string {
+  const free = freeBytes < totalBytes ? `${bytes(freeBytes)} free of ` : '';
+  return `  ${dim(`this machine: ${free}${bytes(totalBytes)}`)}`;
+}
+
 function speedSection({ machine, models: [first, second] }: Plan): string {
   if (!machine) return '';
   const rows = first!.speed.map((s, i) => {
@@ -68,9 +74,15 @@ function speedSection({ machine, models: [first, second] }: Plan): string {
 }
 
 function notes(model: PlannedModel, first: PlannedModel): string[] {
-  const { name, cannotRun, downloadBytes, contextLength, memory } = model;
+  const { name, cannotRun, downloadBytes, contextLength, memory, spread } = model;
   const longest = memory.at(-1)!.context;
   const lines: string[] = [];
+  if (spread && spread.arenas.length > 1 && model === first)
+    lines.push(
+      wrapText(
+        `${name} takes ${spreadText(spread)}, each with its part of ${tokens(spread.sessionTokens)} tokens.`,
+      ),
+    );
   if (cannotRun) {
     const where =
       cannotRun.fromContext === memory[0]!.context ? '' : ` at ${tokens(cannotRun.fromContext)} tokens`;

@@ -1,11 +1,12 @@
 // What `marimba plan` computes: the memory of a model and of one to compare it with at each context length,
 // and the speed that a machine allows.
 import type { CacheType, TensorType } from '@marimba/engine';
-import { readSpec } from '@marimba/engine/architecture';
+import { type MemoryPlan, readSpec } from '@marimba/engine/architecture';
+import { type MachineMemory, machineMemory } from '@marimba/engine/node';
 import { locate } from '../bundled.ts';
 import { forecast, type Machine, planOf, type SpeedForecast } from '../describe/forecast.ts';
 import { contextSteps, type MemoryAt, memoryAt } from '../describe/memory.ts';
-import { whyNotHere } from '../describe/needs.ts';
+import { spreadOf, whyNotHere } from '../describe/needs.ts';
 import { probeMachine } from '../describe/probe.ts';
 import {
   asTransformer,
@@ -25,6 +26,8 @@ export interface PlanFlags extends ModelFlags {
   readonly against?: string;
   readonly bandwidth?: number;
   readonly compute?: number;
+  /** GiB. */
+  readonly memory?: number;
   readonly speed: boolean;
 }
 
@@ -41,6 +44,11 @@ export interface PlannedModel {
   readonly downloadBytes: number | null;
   readonly memory: readonly MemoryAt[];
   readonly speed: readonly ({ readonly context: number } & SpeedForecast)[];
+  /**
+   * The WebAssembly memories that it would be spread over with room for a session of 32K tokens, or of its
+   * context if that is shorter; null where a layer is larger than one.
+   */
+  readonly spread: MemoryPlan | null;
   /** From which context on it cannot run on this machine, and why. */
   readonly cannotRun: { readonly fromContext: number; readonly reason: string } | null;
 }
@@ -48,6 +56,8 @@ export interface PlannedModel {
 export interface Plan {
   readonly cacheType: CacheType;
   readonly machine: Machine | null;
+  /** Of this machine, or of the one that was asked for, all of it free. */
+  readonly memory: MachineMemory;
   /** The model and, where there is one, the model that it is compared with. */
   readonly models: readonly PlannedModel[];
 }
@@ -66,10 +76,11 @@ export async function makePlan(source: string, flags: PlanFlags, interrupt: Inte
   const weights = described.map((one) => placed(one, flags, format));
   const machine = flags.speed ? await machineFor(weights[0]!, flags) : null;
   const cacheType = flags.cacheType ?? 'f16';
+  const memory = memoryFor(flags);
   const models = described.map((one, i) =>
-    planOne(one, weights[i]!, format, { ...flags, cacheType }, machine),
+    planOne(one, weights[i]!, format, { ...flags, cacheType }, machine, memory),
   );
-  return { cacheType, machine, models };
+  return { cacheType, machine, memory, models };
 }
 
 async function describe(name: string, flags: PlanFlags, interrupt: Interrupt): Promise<DescribedModel> {
@@ -112,14 +123,15 @@ function planOne(
   { name, spec, hasFiles, weights: found }: DescribedModel,
   weights: readonly DescribedWeight[],
   format: TensorType | null,
-  { quantize, cacheType, context: longest }: PlanFlags & { readonly cacheType: CacheType },
+  { quantize, cacheType, context: longest, threads }: PlanFlags & { readonly cacheType: CacheType },
   machine: Machine | null,
+  available: MachineMemory,
 ): PlannedModel {
   const weightBytes = total(weights, (w) => w.placed.byteLength);
   const plan = planOf(spec, weights, cacheType);
   const steps = contextSteps(longest);
   const memory = steps.map((context) => memoryAt(spec, weightBytes, cacheType, context));
-  const tooMuch = memory.find(({ totalBytes }) => whyNotHere(totalBytes) !== null);
+  const spread = spreadOf(spec, weights, { cacheType, threads });
   const assumed = format ? `${format}, as the other` : `${ASSUMED}, assumed`;
   return {
     name,
@@ -132,10 +144,25 @@ function planOne(
         : total(describeWeights(found, {}), (w) => w.parameters * 2),
     memory,
     speed: machine ? steps.map((context) => ({ context, ...forecast(plan, context, machine) })) : [],
-    cannotRun: tooMuch
-      ? { fromContext: tooMuch.context, reason: whyNotHere(tooMuch.totalBytes) ?? '' }
-      : null,
+    spread: 'impossible' in spread ? null : spread,
+    cannotRun:
+      'impossible' in spread
+        ? { fromContext: memory[0]!.context, reason: `cannot run: ${spread.impossible}` }
+        : tooLong(memory, available),
   };
+}
+
+function tooLong(memory: readonly MemoryAt[], available: MachineMemory): PlannedModel['cannotRun'] {
+  for (const { context, totalBytes } of memory) {
+    const reason = whyNotHere(totalBytes, available);
+    if (reason) return { fromContext: context, reason };
+  }
+  return null;
+}
+
+function memoryFor({ memory }: PlanFlags): MachineMemory {
+  if (memory === undefined) return machineMemory();
+  return { totalBytes: memory * 2 ** 30, freeBytes: memory * 2 ** 30 };
 }
 
 async function machineFor(weights: readonly DescribedWeight[], flags: PlanFlags): Promise<Machine> {
