@@ -164,7 +164,7 @@ async function load(source: ModelSource, options: LoadModelOptions): Promise<Mod
     await nextTurn();
     const { tokenizer, chatTemplate, notes: textNotes } = await readText(checkpoint, spec);
     const vocabularyMs = vocabularyLap();
-    const mark = await fingerprint(checkpoint, spec, weights.list);
+    const mark = await fingerprint(spec, weights.list);
     const weightsMs = await loading;
     await runtime.install();
     return new Model({

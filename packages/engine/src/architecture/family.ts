@@ -14,7 +14,8 @@ export interface Family {
   readonly name: string;
   /** `model_type` values of config.json. */
   readonly huggingFaceTypes: readonly string[];
-  fromHuggingFace(config: ConfigReader): ModelSpec;
+  /** `shapeOf`: of the folder's tensors, where there are any. */
+  fromHuggingFace(config: ConfigReader, shapeOf?: TensorShapes): ModelSpec;
   fromGguf(config: ConfigReader, architecture: string, shapeOf: TensorShapes): ModelSpec;
   readonly huggingFaceNames: TensorNames;
   /** The GGUF architectures that are read; those with `write` are written too. */

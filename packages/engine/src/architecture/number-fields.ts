@@ -77,6 +77,7 @@ export const GGUF_KEYS: Harmless = {
   moe_latent_size: [0],
   residual_scale: [0, 1],
   'rope.scale_linear': [0, 1],
+  'rope.scaling.factor': [0, 1],
   'rope.scaling.attn_factor': [0, 1],
   'rope.scaling.type': ['none'],
   router_logit_softcapping: [0],

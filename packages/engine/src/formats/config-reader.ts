@@ -151,6 +151,25 @@ export class ConfigReader {
     });
   }
 
+  /** A size of one layer, where GGUF may give a list with one value per layer (0 for those without the part). */
+  layerSize(field: string, layer: number, layers: number, fallback?: number): number {
+    const value = this.#get(field);
+    if (!Array.isArray(value)) return this.size(field, fallback);
+    const size = this.perLayer(field, layers, 0, MAX_SIZE)[layer]!;
+    return size || this.fail(field, `a size of layer ${layer} from 1 to ${MAX_SIZE}`, size);
+  }
+
+  /** The same where all layers that have the part must have one size. */
+  sharedSize(field: string, layers: number): number {
+    const value = this.#get(field);
+    if (!Array.isArray(value)) return this.size(field);
+    const sizes = new Set(this.perLayer(field, layers, 0, MAX_SIZE).filter((size) => size > 0));
+    const [size] = sizes;
+    if (size === undefined || sizes.size > 1)
+      return this.fail(field, 'one size in all layers (others are not supported)', value);
+    return size;
+  }
+
   /**
    * A token id, a list of them, or nothing. Ids outside the vocabulary mean none, with a note; −1 and its
    * unsigned form (GGUF) without.

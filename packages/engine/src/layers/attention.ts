@@ -249,10 +249,10 @@ export function attentionFromGguf({
   index,
 }: GgufLayer): AttentionSpec {
   const hiddenSize = c.size(`${arch}.embedding_length`);
-  const heads = c.size(`${arch}.attention.head_count`);
-  // Converters of hybrids write a list also where every layer attends (Granite 4.0 without Mamba-2).
+  // Converters of hybrids write lists also where every layer attends (Granite 4.0 without Mamba-2).
   const layers = c.size(`${arch}.block_count`, undefined, 4096);
-  const kvHeads = c.perLayer(`${arch}.attention.head_count_kv`, layers, 1, heads, heads)[index]!;
+  const heads = c.layerSize(`${arch}.attention.head_count`, index, layers);
+  const kvHeads = c.layerSize(`${arch}.attention.head_count_kv`, index, layers, heads);
   if (heads % kvHeads) c.fail(`${arch}.attention.head_count_kv`, `a divisor of head_count ${heads}`, kvHeads);
   const headSize = c.size(`${arch}.attention.key_length`, Math.floor(hiddenSize / heads), 4096);
   const rotary = c.size(`${arch}.rope.dimension_count`, headSize, headSize);

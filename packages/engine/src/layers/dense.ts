@@ -93,9 +93,13 @@ export const ownActivation = (c: ConfigReader): Pick<DenseSpec, 'gated' | 'activ
     ? { gated: true, activation: 'silu' }
     : { gated: false, activation: 'relu' };
 
-export const denseFromGguf = ({ config, architecture, shapeOf }: GgufLayer): DenseSpec => ({
+export const denseFromGguf = ({ config: c, architecture, index, shapeOf }: GgufLayer): DenseSpec => ({
   kind: 'dense',
-  size: config.size(`${architecture}.feed_forward_length`),
+  size: c.layerSize(
+    `${architecture}.feed_forward_length`,
+    index,
+    c.size(`${architecture}.block_count`, undefined, 4096),
+  ),
   gated: true,
   activation: 'silu',
   bias: shapeOf('ffn_gate.bias') !== undefined,

@@ -119,9 +119,10 @@ export const experts: Layer<ExpertsSpec, ExpertsRole, never> = {
     router: ['blk.N.ffn_gate_inp.weight'],
     routerBias: ['blk.N.ffn_gate_inp.bias'],
     choiceBias: ['blk.N.exp_probs_b.bias'],
-    expertGate: ['blk.N.ffn_gate_exps.weight'],
-    expertUp: ['blk.N.ffn_up_exps.weight'],
-    expertDown: ['blk.N.ffn_down_exps.weight'],
+    // Mixtral's first files have one tensor per expert.
+    expertGate: ['blk.N.ffn_gate_exps.weight', 'blk.N.ffn_gate.E.weight'],
+    expertUp: ['blk.N.ffn_up_exps.weight', 'blk.N.ffn_up.E.weight'],
+    expertDown: ['blk.N.ffn_down_exps.weight', 'blk.N.ffn_down.E.weight'],
     sharedRouter: ['blk.N.ffn_gate_inp_shexp.weight'],
     sharedGate: ['blk.N.ffn_gate_shexp.weight'],
     sharedUp: ['blk.N.ffn_up_shexp.weight'],
@@ -206,15 +207,16 @@ export function groupsFrom(
  * granted about routing where the file says nothing.
  */
 export function expertsFromGguf(
-  { config: c, architecture, shapeOf }: GgufLayer,
+  { config: c, architecture, index, shapeOf }: GgufLayer,
   implied: Partial<RoutingRule> = {},
 ): ExpertsSpec {
   const key = (name: string) => `${architecture}.${name}`;
   const count = c.size(key('expert_count'), undefined, 4096);
+  const layers = c.size(key('block_count'), undefined, 4096);
   const own = key('expert_feed_forward_length');
   const plain = {
     ...plainExperts(
-      c.has(own) ? c.size(own) : c.size(key('feed_forward_length')),
+      c.layerSize(c.has(own) ? own : key('feed_forward_length'), index, layers),
       count,
       c.size(key('expert_used_count'), undefined, count),
     ),
@@ -231,7 +233,9 @@ export function expertsFromGguf(
     weightScale: c.number(key('expert_weights_scale'), 1e-6, 1e6, plain.weightScale),
     choiceBias: shapeOf('exp_probs_b.bias') !== undefined,
     routerBias: shapeOf('ffn_gate_inp.bias') !== undefined,
-    gated: shapeOf('ffn_gate_exps.weight') !== undefined || shapeOf('ffn_gate_up_exps.weight') !== undefined,
+    gated: ['ffn_gate_exps.weight', 'ffn_gate_up_exps.weight', 'ffn_gate.0.weight'].some(
+      (name) => shapeOf(name) !== undefined,
+    ),
     shared: shared ? { size: shared, gate: shapeOf('ffn_gate_inp_shexp.weight') !== undefined } : null,
   };
 }

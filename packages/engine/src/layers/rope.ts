@@ -88,8 +88,9 @@ function llama3Frequency(frequency: number, scaling: Extract<RopeScaling, { kind
 export const ropeAttentionScale = ({ scaling }: RopeSpec): number =>
   scaling?.kind === 'yarn' ? scaling.attentionFactor : 1;
 
-/** The `attentionFactor` of YaRN where files do not say another. */
-export const yarnAttentionFactor = (factor: number): number => (factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1);
+/** The `attentionFactor` of YaRN where files do not say another; `weight`: of the logarithm (mscale). */
+export const yarnAttentionFactor = (factor: number, weight = 1): number =>
+  factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1;
 
 /** Blends from the frequency to its share as dimensions go from `betaFast` turns to `betaSlow`. */
 function yarnFrequency(

@@ -58,7 +58,7 @@ export interface ModelMemory {
 export interface ModelDescription {
   /** File, folder or repository that it was loaded from. */
   readonly name: string;
-  /** The architecture's name, such as `jamba`. */
+  /** The architecture's name in the files, such as `jamba` or `qwen2`. */
   readonly family: string;
   /** Numbers in all weights; a tied head counts once. */
   readonly parameters: number;
@@ -190,7 +190,7 @@ export class Model implements AsyncDisposable {
     const { backend, layout } = runtime;
     return {
       name,
-      family: spec.family,
+      family: spec.name,
       parameters: weights.list.reduce((sum, { shape }) => sum + shape.reduce((size, n) => size * n, 1), 0),
       layers: spec.layers,
       hiddenSize: spec.hiddenSize,

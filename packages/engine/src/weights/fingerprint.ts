@@ -1,19 +1,33 @@
-// Identifies a model by 16 hex digits: a checksum of its layers and sizes, its tensors' roles and formats,
-// and samples of their bytes. Saved sessions carry it, so that no model ever restores the state of another.
-// It is the same on every machine and backend, and changes when a model is quantised.
+// Identifies a model by 16 hex digits: a checksum of what its state depends on: layers, sizes and factors, its
+// tensors' roles and formats, and samples of their bytes. Saved sessions carry it, so that no model ever restores
+// the state of another. It is the same on every machine and backend, and changes when a model is quantised; not
+// when its files name other begin or end tokens, another context length or another family.
 import { crc32 } from '#platform';
 import type { ModelSpec } from '../architecture/spec.ts';
-import type { Checkpoint, TensorEntry } from '../formats/types.ts';
+import type { TensorEntry } from '../formats/types.ts';
 import type { FoundWeight } from './weights.ts';
 
 const SAMPLE_BYTES = 1024;
 
+/** What state and logits are computed from, beside the weights. */
+const computed = (spec: ModelSpec) => [
+  spec.vocabularySize,
+  spec.hiddenSize,
+  spec.normEpsilon,
+  spec.normOffset,
+  spec.tiedHead,
+  spec.embeddingScale,
+  spec.residualScale,
+  spec.logitScale,
+  spec.weightScales ?? null,
+  spec.layers,
+];
+
 export async function fingerprint(
-  checkpoint: Checkpoint,
   spec: ModelSpec,
   weights: readonly (FoundWeight & { placed: { layout: { type: string } } })[],
 ): Promise<string> {
-  const text = JSON.stringify({ ...spec, name: '', layers: spec.layers, kind: checkpoint.kind });
+  const text = JSON.stringify(computed(spec));
   let low = crc32(new TextEncoder().encode(text));
   let high = crc32(
     new TextEncoder().encode(weights.map((w) => `${w.layer}.${w.role}:${w.placed.layout.type}`).join()),

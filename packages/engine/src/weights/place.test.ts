@@ -295,7 +295,6 @@ test('a shared tensor of another size is refused, its bytes are counted once, an
   assert.equal(bytes(fused), bytes(plain));
   const mark = async (file: Checkpoint, spec = SPEC) =>
     fingerprint(
-      file,
       spec,
       findWeights(file, FAMILY, spec).map((weight) => ({ ...weight, placed: { layout: { type: 'F16' } } })),
     );

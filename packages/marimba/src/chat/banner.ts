@@ -14,7 +14,7 @@ export function banner(model: Model): string {
     cacheBytesPerToken > 0 ? `cache ${bytes(cacheBytesPerToken)} per token` : 'no cache that grows',
   ];
   return [
-    `${bold(model.name)}  ${dim(spec.family)}`,
+    `${bold(model.name)}  ${dim(spec.name)}`,
     ...drawStrip(spec),
     `  ${countLayers(spec)}`,
     wrapText(dim(figures.join(' · ')), undefined, '  '),

@@ -91,7 +91,7 @@ async function inspect(
   return {
     name: checkpoint.name,
     format: checkpoint.kind,
-    family: spec.family,
+    family: spec.name,
     layers: layerStrip(spec),
     layerCount: spec.layers.length,
     hiddenSize: spec.hiddenSize,

@@ -6,7 +6,7 @@ import { type AttentionSpec, plainAttention } from '../../layers/attention.ts';
 import { bambaSizes, type Mamba2Spec, mamba2Names } from '../../layers/mamba2.ts';
 import type { Family } from '../family.ts';
 import { type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
-import { huggingFaceCommon, readHeads, readRope } from './huggingface.ts';
+import { huggingFaceCommon, readHeads, readPartialFactor, readRope } from './huggingface.ts';
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   c.text('hidden_act', ['silu'], 'silu');
@@ -44,7 +44,7 @@ function readAttendingLayers(c: ConfigReader): boolean[] {
 /** Half of each head rotates; files before transformers 5 count the dimensions in `attn_rotary_emb`. */
 function readAttention(c: ConfigReader): AttentionSpec {
   const { heads, kvHeads, headSize } = readHeads(c, { kvHeads: 8 });
-  const factor = (c.object('rope_parameters') ?? c).number('partial_rotary_factor', 0, 1, 0.5);
+  const factor = readPartialFactor(c, 0.5);
   const rotary = Math.floor(headSize * factor);
   if (rotary < 2 || rotary % 2) c.fail('head_dim', `a size of which ${factor} is even`, headSize);
   if (c.has('attn_rotary_emb') && c.size('attn_rotary_emb', undefined, headSize) !== rotary)

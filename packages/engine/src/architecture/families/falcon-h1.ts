@@ -23,7 +23,7 @@ import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED, type WeightScales 
 import { ggufCommon, ggufLayer } from './gguf.ts';
 import { huggingFaceCommon, readHeads, readRope } from './huggingface.ts';
 
-function fromHuggingFace(c: ConfigReader): ModelSpec {
+function fromHuggingFace(c: ConfigReader, shapeOf: TensorShapes = () => undefined): ModelSpec {
   c.refuse({ mamba_use_mlp: [true], attn_layer_indices: [] });
   const attention = readAttention(c);
   const mamba = readMamba(c);
@@ -34,17 +34,36 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     feedForward: { kind: 'dense', size, gated: true, activation, bias: c.flag('mlp_bias', false) },
   };
   const common = huggingFaceCommon(c, { tiedHead: false, contextLength: 8192 });
+  const scales = {
+    embeddingScale: multiplier(c, 'embedding_multiplier'),
+    logitScale: multiplier(c, 'lm_head_multiplier'),
+    weightScales: readScales(c, common.hiddenSize, attention, mamba, size),
+  };
   return {
     family: 'falcon-h1',
     name: 'falcon_h1',
     ...common,
     normEpsilon: c.number('rms_norm_eps', 0, 1, 1e-5),
     ...UNSCALED,
-    embeddingScale: multiplier(c, 'embedding_multiplier'),
-    logitScale: multiplier(c, 'lm_head_multiplier'),
-    weightScales: readScales(c, common.hiddenSize, attention, mamba, size),
+    ...(isMlx(shapeOf) ? foldedScales(c, scales, common.tiedHead) : scales),
     layers: Array.from({ length: c.size('num_hidden_layers', undefined, 4096) }, () => layer),
   };
+}
+
+/** MLX keeps the taps of a convolution before its one input channel: [channels, taps, 1]. */
+function isMlx(shapeOf: TensorShapes): boolean {
+  const [, taps = 1, channels] = shapeOf('model.layers.0.mamba.conv1d.weight') ?? [];
+  return taps > 1 && channels === 1;
+}
+
+/** MLX multiplies the weights of a folder that it saves, and leaves the multipliers in its configuration. */
+function foldedScales(
+  c: ConfigReader,
+  { embeddingScale, logitScale }: Pick<ModelSpec, 'embeddingScale' | 'logitScale'>,
+  tiedHead: boolean,
+): Pick<ModelSpec, 'embeddingScale' | 'logitScale'> {
+  c.notes.push('the folder was saved by MLX: its multipliers are taken to be in the weights');
+  return { embeddingScale: 1, logitScale: tiedHead ? logitScale / embeddingScale : 1 };
 }
 
 function readAttention(c: ConfigReader): AttentionSpec {
@@ -122,10 +141,9 @@ function readScales(
 }
 
 function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
-  const layer = ggufLayer(c, arch, shapeOf, 0);
-  const block: LayerSpec = {
-    mixers: [attentionFromGguf(layer), mamba2FromGguf(layer)],
-    feedForward: denseFromGguf(layer),
+  const block = (index: number): LayerSpec => {
+    const layer = ggufLayer(c, arch, shapeOf, index);
+    return { mixers: [attentionFromGguf(layer), mamba2FromGguf(layer)], feedForward: denseFromGguf(layer) };
   };
   return {
     family: 'falcon-h1',
@@ -133,7 +151,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     hiddenSize: c.size(`${arch}.embedding_length`),
     ...UNSCALED,
     normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-5),
-    layers: Array.from({ length: c.size(`${arch}.block_count`, undefined, 4096) }, () => block),
+    layers: Array.from({ length: c.size(`${arch}.block_count`, undefined, 4096) }, (_, i) => block(i)),
     ...ggufCommon(c, arch, shapeOf),
   };
 }

@@ -3,7 +3,12 @@
 // layers under a longer name. Field names and defaults are those of transformers' Gemma3TextConfig.
 import type { ConfigReader } from '../../formats/config-reader.ts';
 import { f32, u32 } from '../../formats/gguf-values.ts';
-import { type AttentionSpec, attentionFromGguf, plainAttention } from '../../layers/attention.ts';
+import {
+  type AttentionSpec,
+  attentionFromGguf,
+  plainAttention,
+  windowFromGguf,
+} from '../../layers/attention.ts';
 import { denseFromGguf } from '../../layers/dense.ts';
 import type { Family, TensorShapes } from '../family.ts';
 import { differsFrom, layerMisfit, type Misfit, modelMisfit, uneven } from '../gguf-writing.ts';
@@ -122,23 +127,36 @@ function ggufTheta(c: ConfigReader, arch: string, names: readonly [string, strin
   return c.number(c.has(key) ? key : ollamas, 1, 1e12, otherwise);
 }
 
+/** ollama's converter writes a cap of 30 into every Gemma 3, though none of the models has one. */
+function refuseCaps(c: ConfigReader, arch: string): void {
+  const ollamas = c.has(`${arch}.rope.global.freq_base`);
+  c.refuse({
+    [`${arch}.final_logit_softcapping`]: ollamas ? [0, 30] : [0],
+    [`${arch}.attn_logit_softcapping`]: ollamas ? [0, 50] : [0],
+  });
+}
+
 function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
-  c.refuse({ [`${arch}.final_logit_softcapping`]: [0], [`${arch}.attn_logit_softcapping`]: [0] });
+  refuseCaps(c, arch);
   const hiddenSize = c.size(`${arch}.embedding_length`);
   const count = c.size(`${arch}.block_count`, undefined, 4096);
-  const layer = ggufLayer(c, arch, shapeOf, 0);
-  const feedForward = { ...denseFromGguf(layer), activation: 'gelu_tanh' } as const;
-  const read = attentionFromGguf(layer);
-  const rope = read.rope!;
-  const windowed = { ...read, scale: ggufScale(hiddenSize, count, read) };
   const theta = ggufTheta(c, arch, ['freq_base', 'global.freq_base'], FULL_THETA);
   const localTheta = ggufTheta(c, arch, ['freq_base_swa', 'local.freq_base'], WINDOW_THETA);
   const embeds = arch === 'gemma-embedding';
   if (embeds) c.refuse({ [`${arch}.attention.causal`]: [false] });
   const sees = embeds ? toBothSides : (one: AttentionSpec) => one;
-  const full = sees({ ...windowed, rope: { ...rope, theta }, window: null });
-  const local = sees({ ...windowed, rope: { theta: localTheta, rotary: rope.rotary, scaling: null } });
-  const slides = read.window === null ? null : windowsFromGguf(c, arch, count, PATTERN);
+  const slides = windowFromGguf(c, arch) === null ? null : windowsFromGguf(c, arch, count, PATTERN);
+  const block = (index: number): LayerSpec => {
+    const layer = ggufLayer(c, arch, shapeOf, index);
+    const read = attentionFromGguf(layer);
+    const rope = read.rope!;
+    const windowed = { ...read, scale: ggufScale(hiddenSize, count, read) };
+    const mixer = slides?.[index]
+      ? { ...windowed, rope: { theta: localTheta, rotary: rope.rotary, scaling: null } }
+      : { ...windowed, rope: { ...rope, theta }, window: null };
+    const feedForward = { ...denseFromGguf(layer), activation: 'gelu_tanh' } as const;
+    return { mixers: [sees(mixer)], feedForward, norms: 'both' };
+  };
   return {
     family: 'gemma3',
     name: arch,
@@ -146,11 +164,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     ...UNSCALED,
     embeddingScale: Math.sqrt(hiddenSize),
     normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-6),
-    layers: Array.from({ length: count }, (_, i) => ({
-      mixers: [slides?.[i] ? local : full],
-      feedForward,
-      norms: 'both',
-    })),
+    layers: Array.from({ length: count }, (_, i) => block(i)),
     ...ggufCommon(c, arch, shapeOf),
     ...(embeds ? { headless: true } : {}),
   };

@@ -112,8 +112,8 @@ function readFeedForward(c: ConfigReader): FeedForwardSpec {
 
 function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
   const key = (name: string) => `${arch}.${name}`;
-  const heads = c.size(key('attention.head_count'));
   const count = c.size(key('block_count'), undefined, 4096);
+  const heads = c.sharedSize(key('attention.head_count'), count);
   const kvHeads = c.perLayer(key('attention.head_count_kv'), count, 0, heads); // 0: a Mamba-2 layer
   const scale = (name: string) => c.number(key(name), LEAST, MOST, 1);
   return {

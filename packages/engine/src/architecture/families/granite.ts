@@ -80,25 +80,22 @@ function windowed(c: ConfigReader, attention: AttentionSpec, count: number): Att
 /** `rope.scaling.finetuned` false: no rotary positions. */
 function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
   const key = (name: string) => `${arch}.${name}`;
-  const layer = ggufLayer(c, arch, shapeOf, 0);
-  const attention = attentionFromGguf(layer);
   const rotates = c.flag(key('rope.scaling.finetuned'), true);
   const scale = (name: string, otherwise = 1) => c.number(key(name), LEAST, MOST, otherwise);
-  const block: LayerSpec = {
-    mixers: [
-      {
-        ...attention,
-        rope: rotates ? attention.rope : null,
-        scale: scale('attention.scale', attention.scale),
-      },
-    ],
-    feedForward: denseFromGguf(layer),
+  const block = (index: number): LayerSpec => {
+    const layer = ggufLayer(c, arch, shapeOf, index);
+    const attention = attentionFromGguf(layer);
+    const rope = rotates ? attention.rope : null;
+    return {
+      mixers: [{ ...attention, rope, scale: scale('attention.scale', attention.scale) }],
+      feedForward: denseFromGguf(layer),
+    };
   };
   return {
     family: 'granite',
     name: arch,
     hiddenSize: c.size(key('embedding_length')),
-    layers: Array.from({ length: c.size(key('block_count'), undefined, 4096) }, () => block),
+    layers: Array.from({ length: c.size(key('block_count'), undefined, 4096) }, (_, i) => block(i)),
     ...UNSCALED,
     embeddingScale: scale('embedding_scale'),
     residualScale: scale('residual_scale'),

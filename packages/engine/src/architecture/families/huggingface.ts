@@ -46,51 +46,86 @@ export function readHeads(c: ConfigReader, otherwise: HeadDefaults = {}) {
   return { heads, kvHeads, headSize: c.size('head_dim', own ?? Math.floor(hiddenSize / heads), 4096) };
 }
 
-/** The base of rotary positions: in `rope_parameters`, or where those do not say beside them. */
+/**
+ * Where a file says its rotary positions: `rope_scaling` where it says anything, else `rope_parameters`; null
+ * for neither. This is the order of transformers' RotaryEmbeddingConfigMixin.
+ */
+export function ropeParameters(c: ConfigReader): ConfigReader | null {
+  const says = (field: string) => c.object(field) !== null && Object.keys(c.raw(field) as object).length > 0;
+  const [older, own] = [says('rope_scaling'), says('rope_parameters')];
+  return older ? c.object('rope_scaling') : own ? c.object('rope_parameters') : null;
+}
+
+/** The base of rotary positions: among their parameters, or where those do not say beside them. */
 export function readTheta(c: ConfigReader, otherwise: number): number {
-  const parameters = c.object('rope_parameters');
+  const parameters = ropeParameters(c);
   return (parameters?.has('rope_theta') ? parameters : c).number('rope_theta', 1, 1e12, otherwise);
+}
+
+/** The share of each head that rotates, in the same places. */
+export function readPartialFactor(c: ConfigReader, otherwise: number): number {
+  // Files that say it in both places mean the inner one, and a wrong one beside it is refused.
+  const own = c.number('partial_rotary_factor', 0, 1, otherwise);
+  const parameters = ropeParameters(c);
+  return parameters?.has('partial_rotary_factor') ? parameters.number('partial_rotary_factor', 0, 1) : own;
 }
 
 /** Rotary positions of whole heads: `rope_theta` and `rope_scaling`, or both in one `rope_parameters`. */
 export function readRope(c: ConfigReader, headSize: number, theta = 10_000): RopeSpec {
   if (headSize % 2) c.fail('head_dim', 'an even number (RoPE rotates halves)', headSize);
-  const parameters = c.object('rope_parameters');
-  return {
-    theta: readTheta(c, theta),
-    rotary: headSize,
-    scaling: readRopeScaling(parameters ?? c.object('rope_scaling')),
-  };
+  return { theta: readTheta(c, theta), rotary: headSize, scaling: readRopeScaling(ropeParameters(c), c) };
 }
 
-/** Refuses kinds of scaling that are not understood, by name. */
-export function readRopeScaling(scaling: ConfigReader | null): RopeScaling | null {
+/**
+ * Refuses kinds of scaling that are not understood, by name. Parameters of no kind and without a factor scale
+ * nothing.
+ */
+export function readRopeScaling(scaling: ConfigReader | null, c: ConfigReader): RopeScaling | null {
   if (!scaling) return null;
   const field = scaling.has('rope_type') ? 'rope_type' : 'type';
+  if (!scaling.has(field) && !scaling.has('factor')) return null;
   const kind = scaling.text(field, ['default', 'linear', 'llama3', 'yarn']);
   if (kind === 'default') return null;
+  if (kind === 'yarn') return readYarn(scaling, c);
   const factor = scaling.number('factor', 1e-3, 1e6);
   if (kind === 'linear') return { kind, factor };
-  if (kind === 'yarn') return readYarn(scaling, factor);
   return {
     kind,
     factor,
     lowFrequencyFactor: scaling.number('low_freq_factor', 1e-3, 1e6),
     highFrequencyFactor: scaling.number('high_freq_factor', 1e-3, 1e6),
-    originalContextLength: scaling.size('original_max_position_embeddings', undefined, 2 ** 31),
+    originalContextLength: originalContext(scaling, c),
   };
 }
 
-function readYarn(scaling: ConfigReader, factor: number): RopeScaling {
-  scaling.refuse({ mscale: [], mscale_all_dim: [] });
+/** Beside the parameters, among them, or else the context length, as transformers looks for it. */
+function originalContext(scaling: ConfigReader, c: ConfigReader): number {
+  const field = 'original_max_position_embeddings';
+  const place = c.has(field) ? c : scaling;
+  if (!place.has(field) && c.has('max_position_embeddings'))
+    return c.size('max_position_embeddings', undefined, 2 ** 31);
+  return place.size(field, undefined, 2 ** 31);
+}
+
+function readYarn(scaling: ConfigReader, c: ConfigReader): RopeScaling {
+  const originalContextLength = originalContext(scaling, c);
+  const grown = c.has('max_position_embeddings') ? c.size('max_position_embeddings', undefined, 2 ** 31) : 0;
+  const factor = scaling.number('factor', 1e-3, 1e6, grown ? grown / originalContextLength : undefined);
+  // DeepSeek's two weights of the attention factor count where both are there.
+  const weight = (field: string) => scaling.number(field, 0, 1e3, 0);
+  const [above, below] = [weight('mscale'), weight('mscale_all_dim')];
+  const own =
+    above && below
+      ? yarnAttentionFactor(factor, above) / yarnAttentionFactor(factor, below)
+      : yarnAttentionFactor(factor);
   return {
     kind: 'yarn',
     factor,
-    originalContextLength: scaling.size('original_max_position_embeddings', undefined, 2 ** 31),
-    betaFast: scaling.number('beta_fast', 1e-3, 1e6, 32),
-    betaSlow: scaling.number('beta_slow', 1e-3, 1e6, 1),
+    originalContextLength,
+    betaFast: scaling.number('beta_fast', 0, 1e6, 32) || 32,
+    betaSlow: scaling.number('beta_slow', 0, 1e6, 1) || 1,
     truncate: scaling.flag('truncate', true),
-    attentionFactor: scaling.number('attention_factor', 1e-3, 1e6, yarnAttentionFactor(factor)),
+    attentionFactor: scaling.number('attention_factor', 1e-3, 1e6, own),
   };
 }
 
@@ -125,18 +160,20 @@ export function readRopesByType(
   const parameters = c.object('rope_parameters');
   if (parameters && !parameters.has('full_attention') && !parameters.has('sliding_attention'))
     c.fail('rope_parameters', 'one entry for each type of layer', c.raw('rope_parameters'));
+  const scaled = Object.keys((c.object('rope_scaling') && c.raw('rope_scaling')) ?? {}).length > 0;
   const read = (type: AttentionType, scaling: ConfigReader | null): RopeSpec => {
     const [field, theta] = known[type];
     const own = parameters?.object(type) ?? null;
     own?.refuse({ partial_rotary_factor: [1] });
+    const places = [scaling, own].find((place) => place?.has('rope_theta'));
     return {
-      theta: own?.has('rope_theta') ? own.number('rope_theta', 1, 1e12) : c.number(field, 1, 1e12, theta),
+      theta: places ? places.number('rope_theta', 1, 1e12) : c.number(field, 1, 1e12, theta),
       rotary,
-      scaling: readRopeScaling(scaling ?? own),
+      scaling: readRopeScaling(scaling ?? own, c),
     };
   };
   return {
-    full_attention: read('full_attention', c.object('rope_scaling')),
+    full_attention: read('full_attention', scaled ? c.object('rope_scaling') : null),
     sliding_attention: read('sliding_attention', null),
   };
 }

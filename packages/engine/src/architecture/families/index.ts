@@ -76,7 +76,7 @@ export function readSpec(checkpoint: Checkpoint): ReadSpec {
       );
     config.kind = `model_type ${type}`;
     refuseQuantized(checkpoint.name, checkpoint.config);
-    const spec = family.fromHuggingFace(config);
+    const spec = family.fromHuggingFace(config, (name) => checkpoint.tensors.get(name)?.shape);
     config.refuseUnread(HUGGING_FACE_FIELDS);
     if (config.hasRead('rope_theta')) config.refuseUnread(ROPE_FIELDS);
     const headless = lacksHead(checkpoint, family, spec) ? { headless: true as const } : {};

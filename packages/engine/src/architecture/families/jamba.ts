@@ -59,7 +59,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
 function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
   const count = c.size(`${arch}.block_count`, undefined, 4096);
   const hiddenSize = c.size(`${arch}.embedding_length`);
-  const heads = c.size(`${arch}.attention.head_count`);
+  const heads = c.sharedSize(`${arch}.attention.head_count`, count);
   if (hiddenSize % heads)
     c.fail(`${arch}.attention.head_count`, `a divisor of embedding_length ${hiddenSize}`, heads);
   const kvHeads = c.perLayer(`${arch}.attention.head_count_kv`, count, 0, heads); // 0: a Mamba layer

@@ -16,7 +16,7 @@ import { differsFrom, layerMisfit, type Misfit, modelMisfit, uneven } from '../g
 import { GGUF_NAMES, type TensorNames } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-import { huggingFaceCommon, readHeads, readLayerTypes, readRope } from './huggingface.ts';
+import { huggingFaceCommon, readHeads, readLayerTypes, readRope, ropeParameters } from './huggingface.ts';
 
 const dense = (size: number): DenseSpec => ({
   kind: 'dense',
@@ -83,7 +83,7 @@ const shortConv = (c: ConfigReader, hiddenSize: number): ShortConvSpec => ({
 
 function readAttention(c: ConfigReader): AttentionSpec {
   const { heads, kvHeads, headSize } = readHeads(c, { kvHeads: 8 });
-  c.object('rope_parameters')?.refuse({ partial_rotary_factor: [1] });
+  ropeParameters(c)?.refuse({ partial_rotary_factor: [1] });
   const rope = readRope(c, headSize, c.has('theta') ? c.number('theta', 1, 1e12) : 1_000_000);
   return attention(heads, kvHeads, headSize, rope);
 }
@@ -135,7 +135,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
   if (shapeOf('dense_2.weight')) c.fail('dense_2.weight', 'no such tensor', 'one', embedder);
   const count = c.size(`${arch}.block_count`, undefined, 4096);
   const hiddenSize = c.size(`${arch}.embedding_length`);
-  const heads = c.size(`${arch}.attention.head_count`);
+  const heads = c.sharedSize(`${arch}.attention.head_count`, count);
   const headSize = c.size(`${arch}.attention.key_length`, Math.floor(hiddenSize / heads), 4096);
   if (headSize % 2) c.fail(`${arch}.attention.key_length`, 'an even number (RoPE rotates halves)', headSize);
   const rope = wholeHeads(c.number(`${arch}.rope.freq_base`, 1, 1e12, 1_000_000), headSize);

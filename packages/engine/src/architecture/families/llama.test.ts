@@ -1,9 +1,11 @@
 // The spellings of one thing in Llama-style config.json files, as transformers reads them.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { ConfigReader } from '../../formats/config-reader.ts';
 import type { JsonObject } from '../../formats/types.ts';
 import type { AttentionSpec } from '../../layers/attention.ts';
+import { ropeAttentionScale, ropeInverseFrequencies } from '../../layers/rope.ts';
 import { allOfKind } from '../spec.ts';
 import { llama } from './llama.ts';
 
@@ -34,6 +36,25 @@ describe('rotary positions', () => {
     high_freq_factor: 4,
     original_max_position_embeddings: 64,
   };
+
+  it('takes every spelling as transformers does', () => {
+    const file = new URL('../../../../../fixtures/configs/rope.json', import.meta.url);
+    const { cases } = JSON.parse(readFileSync(file, 'utf8')) as {
+      cases: { config: JsonObject; inverseFrequencies: number[]; attentionScale: number }[];
+    };
+    assert.ok(cases.length > 20);
+    for (const { config, inverseFrequencies, attentionScale } of cases) {
+      const sizes = { hidden_size: 64, max_position_embeddings: 512 };
+      const { rope } = mixers('llama', { ...sizes, ...config })[0]!;
+      const found = ropeInverseFrequencies(rope!, null);
+      const close = (x: number, y: number) => Math.abs(x - y) <= 1e-6 * Math.max(y, 0.01);
+      assert.ok(
+        inverseFrequencies.every((value, i) => close(found[i]!, value)),
+        JSON.stringify(config),
+      );
+      assert.ok(close(ropeAttentionScale(rope!), attentionScale), JSON.stringify(config));
+    }
+  });
 
   it('reads rope_parameters, which transformers 5 writes, like rope_theta and rope_scaling', () => {
     const before = mixers('llama', { rope_theta: 500_000, rope_scaling: scaling });

@@ -81,7 +81,6 @@ function layerWindows(c: ConfigReader, type: string, count: number): (number | n
 
 /** The architecture `llama` is Mixtral's too: a file with experts is one of those. */
 export function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
-  const mixers = [attentionFromGguf(ggufLayer(c, arch, shapeOf, 0))];
   return {
     family: 'llama',
     name: arch,
@@ -92,7 +91,7 @@ export function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): 
       const layer = ggufLayer(c, arch, shapeOf, i);
       const routed = layer.shapeOf('ffn_gate_inp.weight') !== undefined;
       return {
-        mixers,
+        mixers: [attentionFromGguf(layer)],
         feedForward: routed ? expertsFromGguf(layer, { renormalize: 0 }) : denseFromGguf(layer),
       };
     }),

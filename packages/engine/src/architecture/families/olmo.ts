@@ -3,7 +3,12 @@
 // to longer contexts. Field names and defaults are those of transformers' Olmo2Config and Olmo3Config.
 import type { ConfigReader } from '../../formats/config-reader.ts';
 import { flagList, type TypedMetadataValue, u32 } from '../../formats/gguf-values.ts';
-import { type AttentionSpec, attentionFromGguf, plainAttention } from '../../layers/attention.ts';
+import {
+  type AttentionSpec,
+  attentionFromGguf,
+  plainAttention,
+  windowFromGguf,
+} from '../../layers/attention.ts';
 import { type DenseSpec, denseFromGguf } from '../../layers/dense.ts';
 import type { RopeSpec } from '../../layers/rope.ts';
 import type { Family, TensorShapes } from '../family.ts';
@@ -89,22 +94,21 @@ function mixers(
 
 function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
   const count = c.size(`${arch}.block_count`, undefined, 4096);
-  const layer = ggufLayer(c, arch, shapeOf, 0);
-  const feedForward = denseFromGguf(layer);
-  const windowed = attentionFromGguf(layer);
-  const full = { ...windowed, window: null };
-  const theta = c.number(`${arch}.rope.freq_base_swa`, 1, 1e12, windowed.rope!.theta);
-  const local = { ...windowed, rope: { ...windowed.rope!, theta, scaling: null } };
-  const slides = windowed.window === null ? null : windowsFromGguf(c, arch, count, PATTERN);
+  const slides = windowFromGguf(c, arch) === null ? null : windowsFromGguf(c, arch, count, PATTERN);
+  const block = (index: number): LayerSpec => {
+    const layer = ggufLayer(c, arch, shapeOf, index);
+    const windowed = attentionFromGguf(layer);
+    const theta = c.number(`${arch}.rope.freq_base_swa`, 1, 1e12, windowed.rope!.theta);
+    const mixer = slides?.[index]
+      ? { ...windowed, rope: { ...windowed.rope!, theta, scaling: null } }
+      : { ...windowed, window: null };
+    return { mixers: [mixer], feedForward: denseFromGguf(layer), norms: 'after' };
+  };
   return {
     family: 'olmo',
     name: arch,
     hiddenSize: c.size(`${arch}.embedding_length`),
-    layers: Array.from({ length: count }, (_, i) => ({
-      mixers: [slides?.[i] ? local : full],
-      feedForward,
-      norms: 'after',
-    })),
+    layers: Array.from({ length: count }, (_, i) => block(i)),
     ...UNSCALED,
     normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-6),
     ...ggufCommon(c, arch, shapeOf),

@@ -17,7 +17,15 @@ import type { RopeSpec } from '../../layers/rope.ts';
 import type { Family, TensorShapes } from '../family.ts';
 import { type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-import { huggingFaceCommon, readHeads, readLayerTypes, readRopeScaling, readTheta } from './huggingface.ts';
+import {
+  huggingFaceCommon,
+  readHeads,
+  readLayerTypes,
+  readPartialFactor,
+  readRopeScaling,
+  readTheta,
+  ropeParameters,
+} from './huggingface.ts';
 import { writing } from './qwen3-next-gguf.ts';
 import { HUGGING_FACE_NAMES, NEXT_GGUF_NAMES, NEXT_NAMES, TILED_GGUF_NAMES } from './qwen3-next-names.ts';
 
@@ -78,17 +86,13 @@ function attentionOf(c: ConfigReader, type: string): AttentionSpec {
  * Texts have equal positions in all of mRoPE's sections.
  */
 function readPartialRope(c: ConfigReader, headSize: number): RopeSpec {
-  const parameters = c.object('rope_parameters');
-  const stretched = parameters ?? c.object('rope_scaling');
+  const stretched = ropeParameters(c);
   const kind = stretched?.raw('rope_type') ?? stretched?.raw('type') ?? 'default';
-  const scaling = kind === 'default' || kind === 'mrope' ? null : readRopeScaling(stretched);
-  // Files that say it in both places mean the inner one (transformers' RotaryEmbeddingConfigMixin).
-  const own = c.number('partial_rotary_factor', 0, 1, 0.25);
-  const fields = parameters?.has('partial_rotary_factor') ? parameters : c;
-  const factor = fields.number('partial_rotary_factor', 0, 1, own);
+  const scaling = kind === 'default' || kind === 'mrope' ? null : readRopeScaling(stretched, c);
+  const factor = readPartialFactor(c, 0.25);
   const rotary = Math.floor(headSize * factor);
   if (rotary < 2 || rotary % 2)
-    fields.fail('partial_rotary_factor', `an even number of the ${headSize} channels of a head`, factor);
+    c.fail('partial_rotary_factor', `an even number of the ${headSize} channels of a head`, factor);
   return { theta: readTheta(c, 10_000), rotary, scaling };
 }
 
