@@ -85,6 +85,7 @@ export type {
 export type { LogitsWanted } from './runtime/pieces.ts';
 export type { RestoreSource } from './state/restore-state.ts';
 export type { FileHandleLike, SaveOptions, SaveTarget } from './state/save-state.ts';
-export type { ChatMessage, ChatTemplate, ChatToolCall } from './tokenizer/chat-template.ts';
+export type { ChatContentPart, ChatMessage, ChatRole, ChatToolCall } from './tokenizer/chat-messages.ts';
+export type { ChatTemplate, ChatTemplateOptions } from './tokenizer/chat-template.ts';
 export type { Tokenizer } from './tokenizer/types.ts';
 export { QUANTIZE_TYPES, type QuantizeType } from './weights/weights.ts';

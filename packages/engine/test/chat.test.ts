@@ -200,7 +200,7 @@ describe('a chat', () => {
     assert.throws(() => chat.regenerate(), /no answer to regenerate yet/);
     assert.throws(() => chat.rewind(1), /from 0 to 0, found 1/);
     assert.throws(() => chat.edit(0, 'x'), /found 0 \(none\)/);
-    assert.throws(() => chat.send({ role: 'robot', content: 'x' } as never), /message 1 of 1: expected/);
+    assert.throws(() => chat.send({ role: '', content: 'x' }), /message 1 of 1: expected/);
     assert.throws(() => chat.send('x', { max_tokens: 1 } as never), /Write maxTokens/);
     for (const options of [
       null,

@@ -260,7 +260,7 @@ async function openEverything(folder: ModelFolder): Promise<Checkpoint> {
   if (checkpoint.kind === 'huggingface') {
     await checkpoint.tokenizerJson();
     await checkpoint.tokenizerConfig();
-    await checkpoint.chatTemplate();
+    await checkpoint.chatTemplates();
   }
   return checkpoint;
 }

@@ -32,8 +32,8 @@ function specOf(vocabularySize: number, endTokens: readonly number[] = []): Mode
   };
 }
 
-function translate(json: JsonObject | null, spec: ModelSpec, template: string | null = null) {
-  const files = { json, config: null, chatTemplate: template };
+function translate(json: JsonObject | null, spec: ModelSpec, templates: Record<string, string> = {}) {
+  const files = { json, config: null, chatTemplates: new Map(Object.entries(templates)) };
   const { metadata, notes } = tokenizerMetadata(files, spec, 'test');
   return { metadata: new Map([...metadata].map(([key, { value }]) => [key, value as MetadataValue])), notes };
 }
@@ -50,11 +50,12 @@ for (const [name, model, pre] of [
     const json = name === 'byte-level-llama3' ? { ...tokenizer, normalizer: null } : tokenizer;
     const original = tokenizerFromJson(json, null, name);
     const size = original.vocabularySize + 3;
-    const { metadata, notes } = translate(json, specOf(size), 'template');
+    const { metadata, notes } = translate(json, specOf(size), { default: 'template', tool_use: 'T' });
     assert.deepEqual(notes, []);
     assert.equal(metadata.get('tokenizer.ggml.model'), model);
     assert.equal(metadata.get('tokenizer.ggml.pre'), pre);
     assert.equal(metadata.get('tokenizer.chat_template'), 'template');
+    assert.equal(metadata.get('tokenizer.chat_template.tool_use'), 'T');
     const texts = metadata.get('tokenizer.ggml.tokens') as string[];
     assert.equal(texts.length, size);
     assert.equal(texts.at(-1), `[PAD${size - 1}]`);

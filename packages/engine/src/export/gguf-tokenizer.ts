@@ -45,12 +45,13 @@ const PROBE =
 export interface TokenizerFiles {
   readonly json: JsonObject | null;
   readonly config: JsonObject | null;
-  readonly chatTemplate: string | null;
+  /** By name; empty for a model without one. */
+  readonly chatTemplates: ReadonlyMap<string, string>;
 }
 
 /** `name`: of the model, for messages. What was left out or approximated is said in `notes`. */
 export function tokenizerMetadata(
-  { json, config, chatTemplate }: TokenizerFiles,
+  { json, config, chatTemplates }: TokenizerFiles,
   spec: ModelSpec,
   name: string,
 ): { metadata: Metadata; notes: string[] } {
@@ -65,7 +66,8 @@ export function tokenizerMetadata(
   );
   const metadata = vocabularyMetadata(json, model, byteLevel, spec, new Place(file));
   specialTokens(metadata, tokenizer, spec);
-  if (chatTemplate !== null) metadata.set('tokenizer.chat_template', text(chatTemplate));
+  for (const [template, source] of chatTemplates)
+    metadata.set(`tokenizer.chat_template${template === 'default' ? '' : `.${template}`}`, text(source));
   const note = byteLevel ? findPre(metadata, tokenizer, json) : findSpacePrefix(metadata, tokenizer);
   return { metadata, notes: note === null ? [] : [note] };
 }

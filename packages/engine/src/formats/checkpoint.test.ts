@@ -71,7 +71,7 @@ test('a Hugging Face folder, its safetensors file, and the same files from a bro
     assert.equal(checkpoint.config.model_type, 'llama');
     assert.equal(checkpoint.generationConfig?.eos_token_id, 2);
     assert.equal(await checkpoint.tokenizerJson(), null);
-    assert.equal(await checkpoint.chatTemplate(), null);
+    assert.equal((await checkpoint.chatTemplates()).size, 0);
     const name = 'model.norm.weight';
     assert.deepEqual(await bytesOf(checkpoint, name), await bytesOf(opened[0] as Checkpoint, name));
   }
@@ -201,18 +201,24 @@ test('the tokenizer is read on demand; a template file wins over the one in the 
   const checkpoint = await openCheckpointPath(folder);
   assert(checkpoint.kind === 'huggingface');
   await refused(checkpoint.tokenizerJson(), /^tokenizer\.json: line 1, column 13/);
-  assert.equal(await checkpoint.chatTemplate(), 'D');
+  assert.deepEqual(
+    [...(await checkpoint.chatTemplates())],
+    [
+      ['tool_use', 'T'],
+      ['default', 'D'],
+    ],
+  );
   await checkpoint.close();
   await writeFile(join(folder, 'tokenizer_config.json'), '{"chat_template": "S"}');
   await writeFile(join(folder, 'chat_template.jinja'), 'J');
   const again = await openCheckpointPath(folder);
   assert(again.kind === 'huggingface');
-  assert.equal(await again.chatTemplate(), 'J');
+  assert.deepEqual([...(await again.chatTemplates())], [['default', 'J']]);
   await again.close();
   await rm(join(folder, 'chat_template.jinja'));
   const third = await openCheckpointPath(folder);
   assert(third.kind === 'huggingface');
-  assert.equal(await third.chatTemplate(), 'S');
+  assert.deepEqual([...(await third.chatTemplates())], [['default', 'S']]);
   await third.close();
 });
 

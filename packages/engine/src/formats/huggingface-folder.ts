@@ -7,7 +7,7 @@ import { quoted } from './gguf-types.ts';
 import { decodeUtf8, isJsonObject, readJsonObject, readJsonValue } from './json.ts';
 import { checkPlainName, type ModelFolder, missingFile } from './model-folder.ts';
 import { readSafetensorsFile } from './safetensors.ts';
-import { readSentenceFiles } from './sentence-files.ts';
+import { readSentenceFiles, TEMPLATE_FILE } from './sentence-files.ts';
 import type { ByteSource, HuggingFaceCheckpoint, JsonObject, TensorEntry } from './types.ts';
 
 const MIB = 2 ** 20;
@@ -49,8 +49,7 @@ export async function openHuggingFace(folder: ModelFolder, weights?: string): Pr
         : folder.files.filter((name) => OTHER_TOKENIZERS.test(name)),
       tokenizerJson: () => readJson(folder, 'tokenizer.json', MAX_TOKENIZER),
       tokenizerConfig,
-      chatTemplate: async () =>
-        (await readText(folder, 'chat_template.jinja', MAX_TEMPLATE)) ?? templateOf(await tokenizerConfig()),
+      chatTemplates: () => readTemplates(folder, tokenizerConfig),
       sentenceFiles: () =>
         readSentenceFiles({
           json: (path) => withFile(folder, path, (source) => readJsonValue(source, { maxBytes: MAX_CONFIG })),
@@ -113,14 +112,36 @@ function readText(folder: ModelFolder, fileName: string, maxBytes: number): Prom
   return withFile(folder, fileName, async (source) => decodeUtf8(fileName, await readAll(source, maxBytes)));
 }
 
-/** Either a template, or a list of named ones of which the one called "default" counts. */
-function templateOf(tokenizerConfig: JsonObject | null): string | null {
-  const value = tokenizerConfig?.chat_template;
-  if (typeof value === 'string') return value;
-  if (!Array.isArray(value)) return null;
-  const named = value.filter(isJsonObject);
-  const chosen = named.find((entry) => entry.name === 'default') ?? named[0];
-  return typeof chosen?.template === 'string' ? chosen.template : null;
+/** Template files win over those in the configuration, as in transformers. */
+async function readTemplates(
+  folder: ModelFolder,
+  tokenizerConfig: () => Promise<JsonObject | null>,
+): Promise<ReadonlyMap<string, string>> {
+  const templates = new Map<string, string>();
+  const whole = await readText(folder, 'chat_template.jinja', MAX_TEMPLATE);
+  if (whole !== null) templates.set('default', whole);
+  for (const path of folder.modules) {
+    const name = TEMPLATE_FILE.exec(path)?.[1];
+    const text = name === undefined ? null : await readText(folder, path, MAX_TEMPLATE);
+    if (text !== null) templates.set(name!, text);
+  }
+  if (templates.size > 0) return templates;
+  const configured = templatesOf(await tokenizerConfig());
+  // What processors of several kinds of input have beside it.
+  return configured.size > 0
+    ? configured
+    : templatesOf(await readJson(folder, 'chat_template.json', MAX_TEMPLATE));
+}
+
+/** Either a template, or a list of named ones. */
+function templatesOf(config: JsonObject | null): ReadonlyMap<string, string> {
+  const value = config?.chat_template;
+  if (typeof value === 'string') return new Map([['default', value]]);
+  const templates = new Map<string, string>();
+  for (const entry of Array.isArray(value) ? value.filter(isJsonObject) : [])
+    if (typeof entry.name === 'string' && typeof entry.template === 'string')
+      templates.set(entry.name, entry.template);
+  return templates;
 }
 
 interface Weights {

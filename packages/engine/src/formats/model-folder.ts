@@ -12,7 +12,7 @@ export interface ModelFolder {
   readonly name: string;
   /** Plain names of the files directly inside. */
   readonly files: readonly string[];
-  /** Paths of the files of sentence-transformers' modules, such as 1_Pooling/config.json. */
+  /** Paths of files in folders: of sentence-transformers' modules, such as 1_Pooling/config.json, and of templates. */
   readonly modules: readonly string[];
   open(fileName: string): Promise<ByteSource>;
 }

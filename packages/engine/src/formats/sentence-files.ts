@@ -6,10 +6,13 @@ import { quoted } from './gguf-types.ts';
 import { isJsonObject } from './json.ts';
 import type { JsonObject, JsonValue, SentenceFiles, SentenceModule, TensorEntry } from './types.ts';
 
-/** A folder of a module: a number, and what it is. */
-export const MODULE_FOLDER = /^\d{1,3}_\w{1,64}$/;
-/** Files of modules that are read. */
-export const MODULE_FILE = /^(\d{1,3}_\w{1,64})\/(config\.json|model\.safetensors)$/;
+/** A folder of a module (a number, and what it is), or of chat templates. */
+export const MODULE_FOLDER = /^(\d{1,3}_\w{1,64}|additional_chat_templates)$/;
+/** A chat template beside the default one; its name is the first group. */
+export const TEMPLATE_FILE = /^additional_chat_templates\/([\w-]{1,64})\.jinja$/;
+/** Files of modules that are read, and of chat templates. */
+export const MODULE_FILE =
+  /^(\d{1,3}_\w{1,64}\/(config\.json|model\.safetensors)|additional_chat_templates\/[\w-]{1,64}\.jinja)$/;
 
 const MODULES = 'modules.json';
 const MOST_MODULES = 16;

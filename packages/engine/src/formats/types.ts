@@ -124,8 +124,11 @@ export interface HuggingFaceCheckpoint extends OpenedFiles {
   tokenizerJson(): Promise<JsonObject | null>;
   /** tokenizer_config.json, read on demand; null when the folder has none. */
   tokenizerConfig(): Promise<JsonObject | null>;
-  /** chat_template.jinja, or the template inside tokenizer_config.json. */
-  chatTemplate(): Promise<string | null>;
+  /**
+   * Chat templates by name: chat_template.jinja (`default`) and additional_chat_templates/NAME.jinja, or those
+   * inside tokenizer_config.json. Empty when the folder has none.
+   */
+  chatTemplates(): Promise<ReadonlyMap<string, string>>;
   /** What sentence-transformers writes beside a model; null when the folder has none of its files. */
   sentenceFiles(): Promise<SentenceFiles | null>;
 }

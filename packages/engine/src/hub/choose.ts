@@ -15,7 +15,7 @@ export interface Choice {
 }
 
 const CONFIGURATION =
-  /^(config|generation_config|special_tokens_map|added_tokens|tokenizer[^/]*|chat_template)\.json$|^chat_template\.jinja$/;
+  /^(config|generation_config|special_tokens_map|added_tokens|tokenizer[^/]*|chat_template)\.json$|^(chat_template|additional_chat_templates\/[\w-]{1,64})\.jinja$/;
 /** Files of sentence-transformers: how an embedder's texts begin, are pooled and projected. */
 const SENTENCE =
   /^(modules|config_sentence_transformers|sentence_bert_config)\.json$|^\d{1,3}_\w{1,64}\/(config\.json|model\.safetensors)$/;

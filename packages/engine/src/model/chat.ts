@@ -8,7 +8,7 @@ import type { Generation } from '../generate/generation.ts';
 import { refuseUnknown } from '../generate/options.ts';
 import type { GenerateOptions } from '../generate/types.ts';
 import type { SaveTarget } from '../state/save-state.ts';
-import type { ChatMessage } from '../tokenizer/chat-template.ts';
+import type { ChatMessage } from '../tokenizer/chat-messages.ts';
 import { type AbortOptions, coreOfSession, type Session, timelineOf } from './session.ts';
 
 /** What a chat begins with. */
@@ -74,7 +74,7 @@ export class Chat implements Disposable {
    */
   get system(): string | null {
     const first = this.#messages[0];
-    return first?.role === 'system' ? first.content : null;
+    return first?.role === 'system' ? textOf(first) : null;
   }
 
   set system(text: string | null) {
@@ -232,7 +232,7 @@ function messagesOf(input: unknown): readonly ChatMessage[] {
   if (wrong >= 0)
     throw new UsageError(
       `message ${wrong + 1} of ${list.length}: expected text or { role, content } ` +
-        'with the role system, user, assistant or tool',
+        'with a role such as system, user, assistant or tool, and a text, its parts or null as content',
     );
   return list as readonly ChatMessage[];
 }
@@ -254,10 +254,22 @@ const isObject = (value: unknown): value is JsonObject =>
 
 const isOptionalText = (value: unknown): boolean => value === undefined || typeof value === 'string';
 
+/** The text of a message, whether it came whole or in parts. */
+function textOf({ content }: ChatMessage): string {
+  if (typeof content === 'string') return content;
+  return (content ?? []).flatMap(({ text }) => text ?? []).join('\n');
+}
+
+const isContent = (value: unknown): boolean =>
+  typeof value === 'string' ||
+  value === null ||
+  (Array.isArray(value) && value.every((part) => typeof part === 'string' || isObject(part)));
+
 const isMessage = (value: unknown): boolean =>
   isObject(value) &&
-  ['system', 'user', 'assistant', 'tool'].includes(String(value.role)) &&
-  typeof value.content === 'string' &&
+  typeof value.role === 'string' &&
+  value.role !== '' &&
+  (value.content === undefined ? value.role === 'assistant' : isContent(value.content)) &&
   [value.toolCallId, value.name, value.reasoning].every(isOptionalText) &&
   (value.toolCalls === undefined || (Array.isArray(value.toolCalls) && value.toolCalls.every(isToolCall)));
 

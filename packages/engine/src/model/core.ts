@@ -18,7 +18,8 @@ import type { GenerateOptions, ReuseReport, SamplingOptions } from '../generate/
 import { type LogitsWanted, logitRows, type Piece } from '../runtime/pieces.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { StateOwner } from '../state/state-file.ts';
-import type { ChatMessage, ChatTemplate } from '../tokenizer/chat-template.ts';
+import type { ChatMessage } from '../tokenizer/chat-messages.ts';
+import type { ChatTemplate } from '../tokenizer/chat-template.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
 import type { ModelWeights } from '../weights/place.ts';
 import { PrefixStore } from './prefix-store.ts';
@@ -33,6 +34,8 @@ export type Prompt =
       readonly messages: readonly ChatMessage[];
       /** JSON schemas of functions, for templates that know tools. Default: none. */
       readonly tools?: readonly JsonObject[] | undefined;
+      /** Further variables of the chat template, such as `enable_thinking` or `documents`. Default: none. */
+      readonly variables?: Readonly<Record<string, unknown>> | undefined;
     };
 
 /** What a timeline is to read in a step. */
@@ -309,11 +312,12 @@ export class ModelCore {
       throw new UsageError(
         `prompt: expected text, an array of token ids or { messages }, found ${describe(prompt)}`,
       );
-    const { messages, tools } = prompt;
+    const { messages, tools, variables } = prompt;
     if (!Array.isArray(messages))
       throw new UsageError(`prompt.messages: expected an array of messages, found ${describe(messages)}`);
     const template = this.needTemplate();
     const { tokens } = template.encode(messages, this.needTokenizer(), {
+      ...variables,
       addGenerationPrompt: true,
       tools,
     });

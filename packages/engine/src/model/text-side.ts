@@ -21,8 +21,8 @@ export async function readText(checkpoint: Checkpoint, spec: ModelSpec): Promise
   if (!tokenizer) return { tokenizer: null, chatTemplate: null, notes: otherTokenizer(checkpoint) };
   const beyond = assertFitsVocabulary(tokenizer, spec.vocabularySize, checkpoint.name);
   const notes = beyond === null ? tokenizer.notes : [...tokenizer.notes, beyond];
-  const source = await templateSource(checkpoint);
-  if (source === null && tokenizer.tokenId('<|im_start|>') === null)
+  const sources = await templateSources(checkpoint);
+  if (sources.size === 0 && tokenizer.tokenId('<|im_start|>') === null)
     return { tokenizer, chatTemplate: null, notes };
   const text = (token: number | null | undefined) =>
     token === null || token === undefined ? null : tokenizer.tokenText(token);
@@ -33,8 +33,12 @@ export async function readText(checkpoint: Checkpoint, spec: ModelSpec): Promise
     unknown: text(unknown),
     pad: text(pad),
   };
-  const chatTemplate = createChatTemplate(source, tokens, `${checkpoint.name}: chat template`);
-  return { tokenizer, chatTemplate, notes };
+  const templateName = `${checkpoint.name}: chat template`;
+  const chatTemplate = createChatTemplate(sources.size > 0 ? sources : null, tokens, templateName);
+  const { error } = chatTemplate;
+  const broken =
+    error === null ? [] : [`the chat template is not valid, so conversations are refused: ${error}`];
+  return { tokenizer, chatTemplate, notes: [...notes, ...broken] };
 }
 
 /** Names the tokenizer that a folder has in a form that is not read, and what helps. */
@@ -57,8 +61,16 @@ export async function readTokenizer(checkpoint: Checkpoint): Promise<Tokenizer |
     : null;
 }
 
-async function templateSource(checkpoint: Checkpoint): Promise<string | null> {
-  if (checkpoint.kind === 'huggingface') return checkpoint.chatTemplate();
-  const template = checkpoint.metadata.get('tokenizer.chat_template');
-  return typeof template === 'string' ? template : null;
+const GGUF_TEMPLATE = 'tokenizer.chat_template';
+
+/** Chat templates by name; in GGUF the default one has no name. */
+async function templateSources(checkpoint: Checkpoint): Promise<ReadonlyMap<string, string>> {
+  if (checkpoint.kind === 'huggingface') return checkpoint.chatTemplates();
+  const sources = new Map<string, string>();
+  for (const [key, value] of checkpoint.metadata) {
+    if (typeof value !== 'string' || value === '') continue;
+    if (key === GGUF_TEMPLATE) sources.set('default', value);
+    else if (key.startsWith(`${GGUF_TEMPLATE}.`)) sources.set(key.slice(GGUF_TEMPLATE.length + 1), value);
+  }
+  return sources;
 }

@@ -55,7 +55,7 @@ async function huggingFaceModel(
   const tokenizer = {
     json: await checkpoint.tokenizerJson(),
     config: await checkpoint.tokenizerConfig(),
-    chatTemplate: await checkpoint.chatTemplate(),
+    chatTemplates: await checkpoint.chatTemplates(),
   };
   return { name: checkpoint.name, spec, weights, tokenizer };
 }

@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { FormatError, UsageError } from '../errors.ts';
 import type { JsonObject } from '../formats/types.ts';
-import { type ChatMessage, createChatTemplate } from './chat-template.ts';
+import type { ChatMessage } from './chat-messages.ts';
+import { createChatTemplate } from './chat-template.ts';
 import { tokenizerFromJson } from './from-json.ts';
 import { unusedCharacter } from './guard.ts';
 import type { Tokenizer } from './types.ts';
@@ -257,16 +258,21 @@ test('what cannot be rendered is an error that names the template', () => {
     );
   fails('{% for x in %}', FormatError, /not a valid chat template/);
   fails('{{ a', FormatError, /not a valid chat template/);
-  fails("{{ messages | map('upper') | join }}", FormatError, /cannot be run/);
+  fails(
+    "{{ messages | map('items') | join }}{{ 1 / 0 }}",
+    FormatError,
+    /cannot be run .* line 1: division by zero/,
+  );
   fails('{{ messages | nonsense }}', FormatError, /nonsense/);
-  fails('{{ 1 + nowhere }}', FormatError, /cannot be run/);
+  fails('a\n\n{{ 1 + nowhere }}', FormatError, /cannot be run .* line 3: 'nowhere' is undefined/);
+  fails('{{ messages[0].who.name }}', FormatError, /line 1: 'dict object' has no attribute 'who'/);
   fails(
     "{{ raise_exception('roles must alternate') }}",
     UsageError,
-    /refuses these messages: roles must alternate/,
+    /refuses these messages: roles must alternate \(line 1\)/,
   );
   fails('x', UsageError, /at least one message/, []);
-  fails('x', UsageError, /messages\[0\]\.role/, [{ role: 'root' as 'user', content: '' }]);
+  fails('x', UsageError, /messages\[0\]\.role/, [{ role: '', content: '' }]);
   fails('x', UsageError, /messages\[0\]\.content/, [{ role: 'user', content: 5 as unknown as string }]);
 });
 

@@ -1,45 +1,30 @@
 // Conversations → tokens, with the model's own chat template. The template's markers become their tokens; the
 // same markers in what people or tools wrote stay plain text (see guard.ts). The variables are those of
-// transformers' `apply_chat_template`.
+// transformers' `apply_chat_template`, and the template runs as it does there (jinja/).
 
-import { UsageError } from '../errors.ts';
-import type { JsonObject, JsonValue } from '../formats/types.ts';
+import { FormatError, UsageError } from '../errors.ts';
+import type { JsonObject } from '../formats/types.ts';
+import { type Author, type ChatMessage, messageValue, type Protect } from './chat-messages.ts';
 import { escapeOf, MarkerGuard, unusedCharacter } from './guard.ts';
-import { TemplateProgram } from './template-runtime.ts';
+import { takesParts } from './jinja/content-parts.ts';
+import { toValue } from './jinja/convert.ts';
+import { LimitError, Refusal, TemplateError } from './jinja/errors.ts';
+import { JinjaTemplate } from './jinja/template.ts';
+import type { Value } from './jinja/values.ts';
 import type { Tokenizer } from './types.ts';
 
-/** A call of a tool that an assistant asked for. */
-export interface ChatToolCall {
-  /** Repeated by the tool's answer as `toolCallId`, where a model tells calls apart. */
-  readonly id?: string | undefined;
-  /** The function to call. */
-  readonly name: string;
-  /** An object, or JSON text of one. */
-  readonly arguments: JsonObject | string;
-}
-
-/** One message of a conversation. */
-export interface ChatMessage {
-  /** Who speaks. `tool`: the answer of a tool call. */
-  readonly role: 'system' | 'user' | 'assistant' | 'tool';
-  /** The text; empty for an assistant message that only calls tools. */
-  readonly content: string;
-  /** What the assistant asked to be called. */
-  readonly toolCalls?: readonly ChatToolCall[] | undefined;
-  /** Of a tool's answer: the call it belongs to, and the tool. */
-  readonly toolCallId?: string | undefined;
-  /** Of a tool's answer: the tool. */
-  readonly name?: string | undefined;
-  /** Of an assistant message: its thoughts, for templates that keep them apart (`reasoning_content`). */
-  readonly reasoning?: string | undefined;
-}
-
+/** What a chat template gets beside the messages. */
 export interface ChatTemplateOptions {
   /** JSON schemas of functions, as in OpenAI's API. */
   readonly tools?: readonly JsonObject[] | undefined;
   /** Ends with the opening of the assistant's turn. Default: true. */
   readonly addGenerationPrompt?: boolean | undefined;
-  /** Further variables of the template, such as `enable_thinking`. */
+  /**
+   * The name of one of several templates, such as `rag`. Default: as transformers chooses, `tool_use` where tools
+   * are passed and there is one, else `default`.
+   */
+  readonly template?: string | undefined;
+  /** Further variables of the template, such as `enable_thinking` or `documents`. */
   readonly [variable: string]: unknown;
 }
 
@@ -55,8 +40,10 @@ export interface TemplateTokens {
 export interface ChatTemplate {
   /** Where the template is from, for messages. */
   readonly name: string;
-  /** The template itself, in Jinja. */
+  /** The template itself, in Jinja; of several, the one called `default`. */
   readonly source: string;
+  /** Why conversations cannot be written: the template is not valid. Null when it is. */
+  readonly error: string | null;
   /** The text of a conversation, as the template writes it. */
   render(messages: readonly ChatMessage[], options?: ChatTemplateOptions): string;
   /**
@@ -75,15 +62,16 @@ export const chatMlTemplate =
   "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}";
 
 /**
- * `source` null: ChatML. `name`: of the file, for messages. Throws FormatError where the template is not
- * valid.
+ * `source` null: ChatML; a map: several templates by name. `name`: of the file, for messages. A template that is
+ * not valid is refused when it is used; `error` says so before.
  */
 export function createChatTemplate(
-  source: string | null,
+  source: string | ReadonlyMap<string, string> | null,
   tokens: TemplateTokens,
   name: string,
 ): ChatTemplate {
-  return new JinjaChatTemplate(source, tokens, name);
+  const sources = typeof source === 'string' ? new Map([['default', source]]) : source;
+  return new JinjaChatTemplate(sources, tokens, name);
 }
 
 /**
@@ -91,29 +79,56 @@ export function createChatTemplate(
  */
 const reasoningMarkers = new Set(['<think>', '</think>']);
 
-const roles = new Set<unknown>(['system', 'user', 'assistant', 'tool']);
+/** A template that was parsed, or what is wrong with it. */
+type Parsed = { readonly program: JinjaTemplate; readonly takesParts: boolean } | { readonly error: string };
 
-/** `written` by people and tools; `own` words of the assistant and of who set the model up. */
-interface Guards {
-  readonly written: MarkerGuard;
-  readonly system: MarkerGuard;
-  readonly assistant: MarkerGuard;
+function parse(source: string): Parsed {
+  try {
+    const program = new JinjaTemplate(source);
+    return { program, takesParts: takesParts(program.body) };
+  } catch (error) {
+    if (error instanceof TemplateError || error instanceof LimitError) return { error: at(error) };
+    throw error;
+  }
+}
+
+function at(error: TemplateError | LimitError | Refusal): string {
+  return `${error.line > 0 ? `line ${error.line}: ` : ''}${error.message.slice(0, 300)}`;
 }
 
 class JinjaChatTemplate implements ChatTemplate {
   readonly name: string;
   readonly source: string;
   readonly #isDefault: boolean;
-  readonly #program: TemplateProgram;
+  readonly #sources: ReadonlyMap<string, string>;
+  readonly #parsed = new Map<string, Parsed>();
   readonly #tokens: TemplateTokens;
-  readonly #guards = new WeakMap<Tokenizer, Guards>();
+  readonly #guards = new WeakMap<Tokenizer, Readonly<Record<Author, MarkerGuard>>>();
 
-  constructor(source: string | null, tokens: TemplateTokens, name: string) {
+  constructor(sources: ReadonlyMap<string, string> | null, tokens: TemplateTokens, name: string) {
     this.name = name;
-    this.#isDefault = source === null;
-    this.source = source ?? chatMlTemplate;
+    this.#isDefault = sources === null;
+    this.#sources = sources ?? new Map([['default', chatMlTemplate]]);
+    const [first = ''] = this.#sources.values();
+    this.source = this.#sources.get('default') ?? first;
     this.#tokens = tokens;
-    this.#program = new TemplateProgram(this.source, name);
+  }
+
+  get error(): string | null {
+    for (const name of this.#sources.keys()) {
+      const parsed = this.#parse(name);
+      if ('error' in parsed) return this.#sources.size > 1 ? `${name}: ${parsed.error}` : parsed.error;
+    }
+    return null;
+  }
+
+  #parse(name: string): Parsed {
+    let parsed = this.#parsed.get(name);
+    if (parsed === undefined) {
+      parsed = parse(this.#sources.get(name)!);
+      this.#parsed.set(name, parsed);
+    }
+    return parsed;
   }
 
   render(messages: readonly ChatMessage[], options: ChatTemplateOptions = {}): string {
@@ -121,11 +136,11 @@ class JinjaChatTemplate implements ChatTemplate {
   }
 
   encode(messages: readonly ChatMessage[], tokenizer: Tokenizer, options: ChatTemplateOptions = {}) {
-    const { tools, addGenerationPrompt: _, ...extra } = options;
-    const guard = unusedCharacter([this.source, ...collectTexts([messages, tools, extra])]);
+    const texts = [...this.#sources.values(), ...textsOf([messages, options])];
+    const guard = unusedCharacter(texts);
     const guards = this.#guardsFor(tokenizer);
     const rendered = this.#render(messages, options, (text, by) => guards[by].protect(text, guard));
-    // `tojson` may have been asked to write everything in ASCII.
+    // `tojson` may have been asked to write everything in ASCII, and lists print it as an escape.
     const marked = rendered.replaceAll(escapeOf(guard), guard);
     // Templates write the first token themselves, if the model wants one; ChatML has none.
     const addBos = this.#isDefault && tokenizer.addBos;
@@ -135,60 +150,107 @@ class JinjaChatTemplate implements ChatTemplate {
     };
   }
 
+  #choose({ tools, template }: ChatTemplateOptions): Exclude<Parsed, { error: string }> {
+    const hasTools = tools !== undefined && tools.length > 0;
+    const name = template ?? (hasTools && this.#sources.has('tool_use') ? 'tool_use' : 'default');
+    if (!this.#sources.has(name))
+      throw new UsageError(
+        `${this.name}: option template: expected one of ${[...this.#sources.keys()].join(', ')}, found ${
+          template === undefined ? 'none, and there is none called default' : JSON.stringify(template)
+        }`,
+      );
+    const parsed = this.#parse(name);
+    if (!('error' in parsed)) return parsed;
+    throw new FormatError(
+      `${this.name}: not a valid chat template: ${parsed.error}. ` +
+        'Texts and token ids can be continued; conversations need another copy of the model or its template.',
+    );
+  }
+
   #render(messages: readonly ChatMessage[], options: ChatTemplateOptions, protect: Protect): string {
-    const { tools, addGenerationPrompt = true, ...extra } = options;
     if (messages.length === 0)
       throw new UsageError(`${this.name}: expected at least one message, found none`);
-    const written = (text: string) => protect(text, 'written');
-    return this.#program.render({
-      ...(mapTexts(extra, written) as Record<string, unknown>),
-      messages: messages.map((message, i) => this.#message(message, i, protect)),
-      tools: tools === undefined || tools.length === 0 ? null : mapTexts(tools, written),
-      add_generation_prompt: addGenerationPrompt,
-      bos_token: this.#tokens.bos ?? '',
-      eos_token: this.#tokens.eos ?? '',
-      unk_token: this.#tokens.unknown ?? '',
-      pad_token: this.#tokens.pad ?? '',
-    });
-  }
-
-  #message(message: ChatMessage, index: number, protect: Protect): Record<string, unknown> {
-    const { role, content, toolCalls, toolCallId, name, reasoning } = message;
-    const subject = `${this.name}: messages[${index}]`;
-    if (!roles.has(role))
-      throw new UsageError(
-        `${subject}.role: expected ${[...roles].join(', ')}, found ${JSON.stringify(role)}`,
+    const chosen = this.#choose(options);
+    const { variables, size } = this.#variables(options, protect);
+    const run = (nullAsText: boolean) => {
+      const values = messages.map((message, i) =>
+        messageValue(message, {
+          subject: `${this.name}: messages[${i}]`,
+          protect,
+          takesParts: chosen.takesParts,
+          nullAsText,
+        }),
       );
-    if (typeof content !== 'string')
-      throw new UsageError(`${subject}.content: expected a text, found ${typeof content}`);
-    const by = role === 'assistant' || role === 'system' ? role : 'written';
-    const written = (text: string) => protect(text, 'written');
-    const out: Record<string, unknown> = { role, content: protect(content, by) };
-    if (reasoning !== undefined) {
-      out.reasoning_content = protect(reasoning, 'assistant');
-      out.thinking = out.reasoning_content; // what gpt-oss and LFM2.5 read
+      const inputSize = size + textsOf(messages).reduce((sum, text) => sum + text.length + 16, 0);
+      return chosen.program.render(new Map([...variables, ['messages', values]]), { inputSize });
+    };
+    try {
+      return this.#withoutNull(messages, run);
+    } catch (error) {
+      throw this.#said(error);
     }
-    if (name !== undefined) out.name = written(name);
-    if (toolCallId !== undefined) out.tool_call_id = written(toolCallId);
-    if (toolCalls !== undefined && toolCalls.length > 0) {
-      out.tool_calls = toolCalls.map((call) => ({
-        ...(call.id === undefined ? {} : { id: written(call.id) }),
-        type: 'function',
-        function: { name: written(call.name), arguments: mapTexts(callArguments(call), written) },
-      }));
-    }
-    return out;
   }
 
-  #guardsFor(tokenizer: Tokenizer): Guards {
+  /** Clients send null for the content of a message that only calls tools; templates that fail on it get a text. */
+  #withoutNull(messages: readonly ChatMessage[], run: (nullAsText: boolean) => string): string {
+    try {
+      return run(false);
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      if (!messages.some(({ content }) => content === null || content === undefined)) throw error;
+      try {
+        return run(true);
+      } catch {
+        throw error;
+      }
+    }
+  }
+
+  #variables(
+    options: ChatTemplateOptions,
+    protect: Protect,
+  ): { variables: Map<string, Value>; size: number } {
+    const { tools, addGenerationPrompt = true, template: _, ...extra } = options;
+    const written = (text: string) => protect(text, 'written');
+    const variables = new Map<string, Value>();
+    const tokens = this.#tokens;
+    variables.set('bos_token', tokens.bos ?? '');
+    variables.set('eos_token', tokens.eos ?? '');
+    variables.set('unk_token', tokens.unknown ?? '');
+    variables.set('pad_token', tokens.pad ?? '');
+    variables.set('documents', null);
+    for (const [key, value] of Object.entries(extra))
+      if (value !== undefined) variables.set(key, toValue(value, written));
+    variables.set('tools', tools === undefined || tools.length === 0 ? null : toValue(tools, written));
+    variables.set('add_generation_prompt', addGenerationPrompt);
+    const size = textsOf([tools, extra]).reduce((sum, text) => sum + text.length + 16, 0);
+    return { variables, size };
+  }
+
+  /** What the template did, in the words of this package's errors. */
+  #said(error: unknown): unknown {
+    if (error instanceof Refusal)
+      return new UsageError(
+        `${this.name}: the chat template refuses these messages: ${error.message} (line ${error.line})`,
+      );
+    if (!(error instanceof TemplateError || error instanceof LimitError)) return error;
+    return new FormatError(
+      `${this.name}: the chat template cannot be run with these messages: ${at(error)}. ` +
+        'Change the messages, or take another copy of the model or its template.',
+    );
+  }
+
+  #guardsFor(tokenizer: Tokenizer): Readonly<Record<Author, MarkerGuard>> {
     let guards = this.#guards.get(tokenizer);
     if (guards !== undefined) return guards;
     const added = tokenizer.addedTokens();
     const special = added.filter((token) => token.special).map((token) => token.content);
     // Ordinary added tokens that give the template its structure, such as <tool_call>, are as good as
     // special.
+    const sources = [...this.#sources.values()];
     const structure = added.filter(
-      (token) => !token.special && token.content.length > 2 && this.source.includes(token.content),
+      ({ special: isSpecial, content }) =>
+        !isSpecial && content.length > 2 && sources.some((source) => source.includes(content)),
     );
     guards = {
       written: new MarkerGuard([...special, ...structure.map((token) => token.content)]),
@@ -200,37 +262,10 @@ class JinjaChatTemplate implements ChatTemplate {
   }
 }
 
-type Protect = (text: string, by: keyof Guards) => string;
-
-/** Templates expect an object: text would be quoted once more by `tojson`. */
-function callArguments(call: ChatToolCall): JsonObject | string {
-  if (typeof call.arguments !== 'string') return call.arguments;
-  try {
-    const parsed = JSON.parse(call.arguments) as JsonValue;
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? parsed : call.arguments;
-  } catch {
-    return call.arguments;
-  }
-}
-
-const DEEPEST = 64;
-
-/** The same value with every text in it, keys included, rewritten. Functions and the like are left out. */
-function mapTexts(value: unknown, rewrite: (text: string) => string, depth = 0): unknown {
-  if (depth > DEEPEST) throw new UsageError(`chat template: expected values nested at most ${DEEPEST} deep`);
-  if (typeof value === 'string') return rewrite(value);
-  if (Array.isArray(value)) return value.map((item) => mapTexts(item, rewrite, depth + 1));
-  if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [rewrite(key), mapTexts(item, rewrite, depth + 1)]),
-    );
-  }
-  return typeof value === 'number' || typeof value === 'boolean' ? value : null;
-}
-
-function collectTexts(value: unknown): string[] {
+/** Every text in a value, keys included. */
+function textsOf(value: unknown): string[] {
   const texts: string[] = [];
-  mapTexts(value, (text) => {
+  toValue(value, (text) => {
     texts.push(text);
     return text;
   });

@@ -51,5 +51,5 @@ export function checkGguf(spec: ModelSpec, name: string): void {
 
 function filesOf(text: ExportedText | undefined): TokenizerFiles {
   const parse = (json: string | undefined) => (json === undefined ? null : (JSON.parse(json) as JsonObject));
-  return { json: parse(text?.tokenizerJson), config: parse(text?.tokenizerConfig), chatTemplate: null };
+  return { json: parse(text?.tokenizerJson), config: parse(text?.tokenizerConfig), chatTemplates: new Map() };
 }

@@ -13,7 +13,7 @@ export function specOfConfig(name: string, config: JsonObject): ReadSpec {
     generationConfig: null,
     tokenizerJson: none,
     tokenizerConfig: none,
-    chatTemplate: none,
+    chatTemplates: async () => new Map(),
     sentenceFiles: none,
     close: async () => {},
     [Symbol.asyncDispose]: async () => {},

@@ -119,6 +119,7 @@ async function inspect(
     ...memoryHere(spec, weights),
     tokenizer: tokenizer ? await describeTokenizer(checkpoint, tokenizer) : null,
     chatTemplate: chatTemplate?.name ?? null,
+    chatTemplateError: chatTemplate?.error ?? null,
     endTokens: spec.endTokens,
     notes: [...new Set([...notes, ...textNotes])],
     state: describeState(spec),
@@ -271,7 +272,7 @@ function textLines(data: Data): string {
     ],
     ['begins with', `${name(tokenizer.special.bos)}${tokenizer.addBos ? '' : ', not added by itself'}`],
     ['ends at', tokenizer.special.eos.map(name).join(', ') || 'none'],
-    ['chat template', data.chatTemplate ? 'yes' : 'no'],
+    ['chat template', data.chatTemplateError ? 'not valid' : data.chatTemplate ? 'yes' : 'no'],
     ...notes,
   ];
   return definitions(rows, (text) => text);

@@ -87,7 +87,7 @@ export function configOnly(name: string, config: JsonObject): Checkpoint {
     tensors: new Map(),
     tokenizerJson: async () => null,
     tokenizerConfig: async () => null,
-    chatTemplate: async () => null,
+    chatTemplates: async () => new Map(),
     sentenceFiles: async () => null,
     close: async () => {},
     [Symbol.asyncDispose]: async () => {},
