@@ -48,6 +48,14 @@ export type {
   TokenAlternative,
   XtcOptions,
 } from './generate/types.ts';
+export type {
+  GrammarOutput,
+  OutputIssue,
+  OutputOptions,
+  OutputValue,
+  RegexOutput,
+} from './grammar/output.ts';
+export type { StandardSchema } from './grammar/standard-schema.ts';
 export type { AttentionSpec } from './layers/attention.ts';
 export type { DeltaNetSpec } from './layers/delta-net.ts';
 export type { DenseSpec } from './layers/dense.ts';

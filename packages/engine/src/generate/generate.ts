@@ -11,8 +11,10 @@
 // left out of the text.
 
 import { UsageError } from '../errors.ts';
+import type { AllowedTokens } from './allowed.ts';
+import { type Constraint, createConstraint } from './constraint.ts';
 import { type EventSource, Generation } from './generation.ts';
-import { createLogprobReader, type LogprobReader } from './logprobs.ts';
+import { allowedLogprob, createLogprobReader, type LogprobReader } from './logprobs.ts';
 import { isToken, resolveStops, type StopSettings, withRecommended } from './options.ts';
 import { createSampler, type Sampler } from './sampler.ts';
 import { createTextStream, type TextStream, textOfToken } from './text-stream.ts';
@@ -47,7 +49,7 @@ export interface ReadySession {
  * the context.
  */
 export function generate(
-  begin: () => ReadySession,
+  begin: (fitting: DraftFit | null) => ReadySession,
   model: TokenModel,
   options: GenerateOptions = {},
 ): Generation {
@@ -55,20 +57,30 @@ export function generate(
   const stops = resolveStops(complete, model.vocabularySize);
   const sampler = createSampler(complete, model.vocabularySize, model.tokenizer);
   const text = createTextStream(model.tokenizer, stops.stop);
-  return new Generation(new TokenLoop(begin, model, { stops, sampler, text }));
+  const ends = [...stops.stopTokens, ...(stops.ignoreEos ? [] : model.endTokens)];
+  const constraint = createConstraint(complete.output, model, ends);
+  const from = complete.output?.from ?? null;
+  return new Generation(new TokenLoop(begin, model, { stops, sampler, text, constraint, from }));
 }
+
+/** How many of these tokens an output format would allow next. */
+export type DraftFit = (tokens: readonly number[]) => number;
 
 interface Parts {
   readonly stops: StopSettings;
   readonly sampler: Sampler;
   readonly text: TextStream;
+  /** Null where any text will do. */
+  readonly constraint: Constraint | null;
+  /** Where in the session's tokens the constrained text begins; null: with the first generated one. */
+  readonly from: number | null;
 }
 
 class TokenLoop implements EventSource {
-  readonly #begin: () => ReadySession;
+  readonly #begin: (fitting: DraftFit | null) => ReadySession;
   readonly #model: TokenModel;
   readonly #parts: Parts;
-  readonly #report: (logits: Float32Array, token: number) => Report;
+  readonly #report: Reporter | null;
   readonly #clock = createClock();
   readonly #tokens: number[] = [];
   /** Stops the reading of a prompt that nobody waits for any more. */
@@ -77,10 +89,13 @@ class TokenLoop implements EventSource {
   #released = false;
   #promptTokens = 0;
   #text = '';
-  #pending: number | null = null;
+  /** Chosen, and not read yet: the last one, and those before it that left no choice. */
+  #pending: number[] = [];
+  /** What must come next, for lack of a choice. */
+  #forced: number[] = [];
   #result: GenerateResult | null = null;
 
-  constructor(begin: () => ReadySession, model: TokenModel, parts: Parts) {
+  constructor(begin: (fitting: DraftFit | null) => ReadySession, model: TokenModel, parts: Parts) {
     this.#begin = begin;
     this.#model = model;
     this.#parts = parts;
@@ -139,15 +154,13 @@ class TokenLoop implements EventSource {
   async #step(): Promise<GenerateEvent | null> {
     this.#throwIfStopped();
     this.#clock.resume();
-    const logits = this.#ready ? await this.#feedBack(this.#ready) : await this.#start();
-    this.#throwIfStopped();
-    if (!logits) return null;
-    const { sampler } = this.#parts;
-    const { token } = sampler.sample(logits);
-    sampler.accept(token);
-    const { position } = this.#ready!.session;
+    const chosen = await this.#choose();
+    if (!chosen) return null;
+    const { token, report } = chosen;
+    this.#parts.sampler.accept(token);
+    const position = this.#ready!.session.position + this.#pending.length;
     this.#tokens.push(token);
-    this.#pending = token;
+    this.#pending.push(token);
     const { text, finishReason, ending } = settle(
       token,
       position,
@@ -156,19 +169,39 @@ class TokenLoop implements EventSource {
       this.#parts,
     );
     this.#text += text;
-    const event = { token, text, position, ...this.#report(logits, token) };
+    const event = { token, text, position, ...report };
     this.#clock.pause();
     if (finishReason) await this.#finish(finishReason, ending);
     return event;
   }
 
+  /** The next token: one that must come, or a sample. Null when there is none. */
+  async #choose(): Promise<{ token: number; report: Report } | null> {
+    const { sampler, constraint } = this.#parts;
+    const isFirst = this.#ready === null;
+    let logits = isFirst ? await this.#start() : null;
+    this.#throwIfStopped();
+    if (isFirst && !logits) return null;
+    if (!this.#forced.length) this.#forced = constraint?.forced() ?? [];
+    const forced = this.#forced.shift();
+    // What must come needs no logits, unless they are reported; it is read with what comes after it.
+    if (forced !== undefined && !this.#report) return { token: forced, report: {} };
+    logits ??= await this.#feedBack(this.#ready!);
+    this.#throwIfStopped();
+    const allowed = constraint?.allowed() ?? null;
+    const token = forced ?? sampler.sample(logits, allowed).token;
+    return { token, report: this.#report?.(logits, token, allowed) ?? {} };
+  }
+
   /** Reads the prompt. Null when that is all that was wanted, or all that fits. */
   async #start(): Promise<Float32Array | null> {
     const { sampler, stops } = this.#parts;
-    const ready = this.#begin();
+    const { constraint } = this.#parts;
+    const ready = this.#begin(constraint && ((tokens) => constraint.fitting(tokens)));
     const { session, promptTokens } = ready;
     try {
       checkPrompt(session, this.#model, promptTokens);
+      this.#continueOutput([...session.tokens, ...promptTokens]);
     } catch (error) {
       ready.release({ tokens: [], text: '' });
       throw error;
@@ -181,15 +214,28 @@ class TokenLoop implements EventSource {
     const signal = stops.signal ? AbortSignal.any([stops.signal, cancelled]) : cancelled;
     const logits = promptTokens.length ? await session.prefill(promptTokens, signal) : session.logits;
     this.#clock.promptRead();
-    if (stops.maxTokens > 0 && session.position < this.#model.contextLength) return logits;
-    await this.#finish(stops.maxTokens > 0 ? 'context' : 'length');
+    if (constraint?.isOver) await this.#finish('stop');
+    else if (stops.maxTokens === 0) await this.#finish('length');
+    else if (session.position >= this.#model.contextLength) await this.#finish('context');
+    else return logits;
     return null;
+  }
+
+  /** Brings the constraint to where an answer that was begun before has come. */
+  #continueOutput(tokens: readonly number[]): void {
+    const { constraint, from } = this.#parts;
+    if (!constraint || from === null) return;
+    if (from > tokens.length)
+      throw new UsageError(
+        `option output.from: expected at most ${tokens.length} (all tokens), found ${from}`,
+      );
+    for (const token of tokens.slice(from)) constraint.accept(token);
   }
 
   /** Without the signal: a single step is short, and half of one would leave the pending token in doubt. */
   async #feedBack({ session }: ReadySession): Promise<Float32Array> {
-    const logits = await session.next(this.#pending!);
-    this.#pending = null;
+    const logits = await session.next(...this.#pending);
+    this.#pending = [];
     return logits;
   }
 
@@ -200,7 +246,9 @@ class TokenLoop implements EventSource {
 
   async #finish(finishReason: FinishReason, ending: Ending = {}): Promise<void> {
     await this.#release();
-    this.#result = this.#summary(finishReason, ending);
+    const { constraint } = this.#parts;
+    const isWhole = finishReason === 'stop' && ending.stopString === undefined && constraint?.isComplete;
+    this.#result = { ...this.#summary(finishReason, ending), ...(isWhole ? await constraint.meaning() : {}) };
   }
 
   /** Leaves the session as the header says. What it was told before is what it holds, also after an error. */
@@ -208,8 +256,10 @@ class TokenLoop implements EventSource {
     const ready = this.#ready;
     if (!ready || this.#released) return;
     this.#released = true;
+    const last = this.#pending.pop() ?? null;
     try {
-      await ready.session.end(this.#pending);
+      if (this.#pending.length) await ready.session.next(...this.#pending);
+      await ready.session.end(last);
     } finally {
       ready.release({ tokens: this.#tokens, text: this.#text });
     }
@@ -246,16 +296,17 @@ function settle(
   position: number,
   count: number,
   model: TokenModel,
-  { stops, text }: Parts,
+  { stops, text, constraint }: Parts,
 ): Step {
   const isEnd = stops.stopTokens.has(token) || (!stops.ignoreEos && model.endTokens.includes(token));
   // An end token's own text is never shown, even where the tokenizer does not call it special.
   if (isEnd) return { text: text.end().text, finishReason: 'stop', ending: { stopToken: token } };
+  constraint?.accept(token);
   const match = text.push(token);
   if (match.stop !== null)
     return { text: match.text, finishReason: 'stop', ending: { stopString: match.stop } };
-  const finishReason =
-    count >= stops.maxTokens ? 'length' : position + 1 >= model.contextLength ? 'context' : null;
+  const isCut = count >= stops.maxTokens ? 'length' : position + 1 >= model.contextLength ? 'context' : null;
+  const finishReason = constraint?.isOver ? 'stop' : isCut;
   if (!finishReason) return { text: match.text, finishReason, ending: {} };
   const rest = text.end();
   const whole = match.text + rest.text;
@@ -263,18 +314,21 @@ function settle(
   return { text: whole, finishReason, ending: {} };
 }
 
-type Report = Pick<GenerateEvent, 'logprob' | 'top'>;
+type Report = Pick<GenerateEvent, 'logprob' | 'top' | 'allowedLogprob'>;
+type Reporter = (logits: Float32Array, token: number, allowed: AllowedTokens | null) => Report;
 
 /** The log-probabilities of an event, if they are asked for. */
 function createReporter(
   alternatives: number | null,
   { vocabularySize, tokenizer }: TokenModel,
-): (logits: Float32Array, token: number) => Report {
-  if (alternatives === null) return () => ({});
+): Reporter | null {
+  if (alternatives === null) return null;
   const reader: LogprobReader = createLogprobReader(alternatives, vocabularySize);
-  return (logits, token) => {
+  return (logits, token, allowed) => {
     const { logprob, top } = reader.read(logits, token);
-    return { logprob, top: top.map((one) => ({ ...one, text: textOfToken(tokenizer, one.token) })) };
+    const named = top.map((one) => ({ ...one, text: textOfToken(tokenizer, one.token) }));
+    if (!allowed) return { logprob, top: named };
+    return { logprob, top: named, allowedLogprob: allowedLogprob(logits, allowed) };
   };
 }
 

@@ -44,7 +44,7 @@ export interface EventSource {
  * for await (const { text } of generation) process.stdout.write(text);
  * const { usage, finishReason } = await generation.result;
  */
-export class Generation implements AsyncIterable<GenerateEvent>, AsyncDisposable {
+export class Generation<Value = unknown> implements AsyncIterable<GenerateEvent>, AsyncDisposable {
   readonly #source: EventSource;
   readonly #events: GenerateEvent[] = [];
   #text = '';
@@ -55,7 +55,7 @@ export class Generation implements AsyncIterable<GenerateEvent>, AsyncDisposable
   #advancing: Promise<void> | null = null;
   #resolve: (result: GenerateResult) => void = () => {};
   #reject: (reason: unknown) => void = () => {};
-  readonly #result: Promise<GenerateResult>;
+  readonly #result: Promise<GenerateResult<Value>>;
   /** Later, since the step that is under way may be what aborts. */
   readonly #onAbort = () => queueMicrotask(() => void this.#drive());
 
@@ -63,7 +63,8 @@ export class Generation implements AsyncIterable<GenerateEvent>, AsyncDisposable
   constructor(source: EventSource) {
     this.#source = source;
     this.#result = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
+      // What the value is was decided by the option that `Value` is taken from.
+      this.#resolve = resolve as (result: GenerateResult) => void;
       this.#reject = reject;
     });
     this.#result.catch(() => {}); // whoever asks for it is told; nobody has to ask
@@ -106,7 +107,7 @@ export class Generation implements AsyncIterable<GenerateEvent>, AsyncDisposable
   /**
    * Runs the generation to its end, whether anybody reads its events or not, and resolves to what it came to.
    */
-  get result(): Promise<GenerateResult> {
+  get result(): Promise<GenerateResult<Value>> {
     void this.#drive();
     return this.#result;
   }

@@ -2,6 +2,7 @@
 // whatever the sampling options made of it, as the OpenAI API and transformers' `compute_transition_scores`
 // on raw logits report.
 
+import { type AllowedTokens, keepAllowed } from './allowed.ts';
 import { keyIndex, selectTop } from './select.ts';
 
 export interface LogprobReader {
@@ -23,6 +24,13 @@ export function createLogprobReader(alternatives: number, vocabularySize: number
       return { logprob: logits[token] - normaliser, top };
     },
   };
+}
+
+/** ln of the probability of all allowed tokens. */
+export function allowedLogprob(logits: Float32Array, allowed: AllowedTokens): number {
+  const kept = new Float32Array(logits.length);
+  keepAllowed(logits, allowed, kept);
+  return logSumExp(kept) - logSumExp(logits);
 }
 
 /** ln Σ exp(logit), summed in double around the maximum. */

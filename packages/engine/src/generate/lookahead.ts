@@ -100,28 +100,29 @@ export class LookaheadSession implements TokenSession {
     if (missing.length) await this.#session.read(missing, 1);
   }
 
-  async next(token: number): Promise<Float32Array> {
-    this.#known.push(token);
+  async next(...tokens: readonly number[]): Promise<Float32Array> {
+    this.#known.push(...tokens);
     try {
-      return await this.#next(token);
+      return await this.#next(tokens);
     } catch (error) {
-      this.#known.pop();
+      this.#known.length -= tokens.length;
       throw error;
     }
   }
 
-  async #next(token: number): Promise<Float32Array> {
-    if (this.#drafted[this.#confirmed] === token) {
-      this.statistics.accepted++;
-      return this.#row(this.#confirmed++);
+  async #next(tokens: readonly number[]): Promise<Float32Array> {
+    if (tokens.every((token, i) => this.#drafted[this.#confirmed + i] === token)) {
+      this.statistics.accepted += tokens.length;
+      this.#confirmed += tokens.length;
+      return this.#row(this.#confirmed - 1);
     }
     await this.#decide();
-    const again = this.#known.slice(this.#session.tokens.length, -1); // where taking in failed
-    const limit = Math.min(MAX_ROWS, this.#session.draftLimit) - again.length - 1;
+    const again = this.#known.slice(this.#session.tokens.length, -tokens.length); // where taking in failed
+    const limit = Math.min(MAX_ROWS, this.#session.draftLimit) - again.length - tokens.length;
     const room = Math.min(limit, this.#contextLength - this.#known.length);
     const draft = room > 0 && this.#pace.mayDraft() ? this.#draft.draft(this.#known).slice(0, room) : [];
-    const sampled = [...again, token];
-    if (draft.length && (await this.#ahead(sampled, draft))) return this.#row(again.length);
+    const sampled = [...again, ...tokens];
+    if (draft.length && (await this.#ahead(sampled, draft))) return this.#row(sampled.length - 1);
     const began = this.#pace.start();
     this.statistics.passes++;
     const logits = await this.#session.read(sampled, 1);
@@ -129,7 +130,10 @@ export class LookaheadSession implements TokenSession {
     return logits;
   }
 
-  /** Whether there was memory for it. Where there is none, drafts end: what they save must not cost the answer. */
+  /**
+   * Whether there was memory for it. Where there is none, drafts end: what they save must not cost the
+   * answer.
+   */
   async #ahead(sampled: readonly number[], draft: readonly number[]): Promise<boolean> {
     const began = this.#pace.start();
     const drafted = [...sampled, ...draft];
@@ -206,8 +210,8 @@ class Pace {
   }
 
   /**
-   * What became of the draft: `taken` of its tokens, the sampled one among them. Pauses when drafting has been
-   * slower than not.
+   * What became of the draft: `taken` of its tokens, the sampled one among them. Pauses when drafting has
+   * been slower than not.
    */
   decided(began: number, taken: number): void {
     this.#drafted = blend(this.#drafted, this.#pass + this.#now() - began);

@@ -81,6 +81,7 @@ const generateNames: Record<keyof GenerateOptions, true> = {
   logprobs: true,
   signal: true,
   speculate: true,
+  output: true,
   sampling: true,
 };
 const dryNames: Record<keyof DryOptions, true> = {

@@ -1,15 +1,18 @@
 // From the logits of one position to a token. The stages, in this order:
 //
+//   mask of the output format             leaves what may come, before any other stage sees the rest
 //   penalties → DRY → logit bias          change single logits (order of llama.cpp, but for the bias, which comes last so
 //                                         that no penalty rescales what the caller asked for)
 //   temperature                           first of the rest as in transformers, vLLM and the OpenAI API, so that top-p and
 //                                         the others see the tempered distribution; llama.cpp has it last by default
 //   top-k → typical → top-p → min-p → XTC the order of llama.cpp; each renormalises what the one before it left
 //
-// Greedy (temperature 0) is a single scan after the logit changes: nothing that is cut off could be the maximum. Buffers
-// are made once; a sampled token allocates a few small objects and never an array of the vocabulary's size.
+// Greedy (temperature 0) is a single scan after the logit changes: nothing that is cut off could be the
+// maximum. Buffers are made once; a sampled token allocates a few small objects and never an array of the
+// vocabulary's size.
 
 import { ModelError, UsageError } from '../errors.ts';
+import { type AllowedTokens, keepAllowed } from './allowed.ts';
 import {
   type Candidates,
   collect,
@@ -40,10 +43,10 @@ export interface Sampler {
   /** Adds a token of the prompt or of the answer to the history that penalties and DRY look at. */
   accept(token: number): void;
   /**
-   * Draws a token and leaves the logits as they are. Does not accept it. Throws ModelError when nothing can
-   * be chosen.
+   * Draws a token, of those that are allowed where that is given, and leaves the logits as they are. Does not
+   * accept it. Throws ModelError when nothing can be chosen.
    */
-  sample(logits: Float32Array): SampledToken;
+  sample(logits: Float32Array, allowed?: AllowedTokens | null): SampledToken;
   /**
    * Writes the exact distribution that `sample` draws from. With XTC, which acts on chance, it is the mixture
    * of both outcomes. Uses no random number.
@@ -76,10 +79,10 @@ export function createSampler(
       }
       for (const stage of history) stage.accept(token);
     },
-    sample: (logits) => choose.sample(process(logits)),
+    sample: (logits, allowed = null) => choose.sample(process(logits, allowed)),
     probabilities(logits, out) {
       if (out.length !== vocabularySize) throw lengthError('out', vocabularySize, out.length);
-      choose.probabilities(process(logits), out.fill(0));
+      choose.probabilities(process(logits, null), out.fill(0));
     },
   };
 }
@@ -96,12 +99,15 @@ function createLogitProcessor(
   history: readonly HistoryStage[],
   bias: ReadonlyMap<number, number>,
   vocabularySize: number,
-): (logits: Float32Array) => Float32Array {
-  const copy = history.length + bias.size > 0 ? new Float32Array(vocabularySize) : null;
-  return (logits) => {
+): (logits: Float32Array, allowed: AllowedTokens | null) => Float32Array {
+  const changes = history.length + bias.size > 0;
+  let copy: Float32Array | null = null;
+  return (logits, allowed) => {
     if (logits.length !== vocabularySize) throw lengthError('logits', vocabularySize, logits.length);
-    if (!copy) return logits;
-    copy.set(logits);
+    if (!changes && !allowed) return logits;
+    copy ??= new Float32Array(vocabularySize);
+    if (allowed) keepAllowed(logits, allowed, copy);
+    else copy.set(logits);
     for (const stage of history) stage.apply(copy);
     for (const [token, change] of bias) copy[token] = change === -Infinity ? change : copy[token] + change;
     return copy;
@@ -177,7 +183,7 @@ function likeliest(logits: Float32Array): number {
   }
   if (token < 0) {
     throw new ModelError(
-      `logits: expected at least one above -Infinity, found none among ${logits.length}. Every token is forbidden: check logitBias.`,
+      `logits: expected at least one above -Infinity, found none among ${logits.length}. Every token is forbidden: check logitBias, and whether the vocabulary can spell what option output wants.`,
     );
   }
   return token;

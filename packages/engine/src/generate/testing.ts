@@ -1,6 +1,8 @@
 // A scripted model for tests: a session that predicts what it is told to, and a tokenizer of byte pieces.
 // Deterministic, without weights.
 
+import { Masks } from '../grammar/mask/masks.ts';
+import { GrammarVocabulary } from '../grammar/mask/vocabulary.ts';
 import type { GenerationTokenizer, TokenModel, TokenSession } from './types.ts';
 
 export interface ScriptedSession extends TokenSession {
@@ -49,7 +51,7 @@ export function createScriptedSession(options: ScriptedOptions): ScriptedSession
     },
     logits: null,
     prefill: feed,
-    next: (token) => feed([token]),
+    next: (...chosen) => feed(chosen),
     async end(token) {
       pending.push(token);
     },
@@ -74,6 +76,7 @@ export function createPieceTokenizer(
   const bytes = pieces.map((piece) => (typeof piece === 'string' ? encoder.encode(piece) : piece));
   const nothing = new Uint8Array(0);
   return {
+    encode: (text) => longestPieces(bytes, encoder.encode(text)),
     isSpecial: (token) => token >= bytes.length,
     tokenBytes: (token) => bytes[token] ?? nothing,
     // Deliberately not the text, as in real vocabularies.
@@ -91,15 +94,40 @@ export function createPieceTokenizer(
   };
 }
 
+/** At every place the longest piece that stands there; places without any are skipped. */
+function longestPieces(pieces: readonly Uint8Array[], text: Uint8Array): number[] {
+  const tokens: number[] = [];
+  for (let at = 0; at < text.length; ) {
+    let best = -1;
+    pieces.forEach((piece, token) => {
+      const fits =
+        piece.length > (pieces[best]?.length ?? 0) && piece.every((byte, i) => byte === text[at + i]);
+      if (fits) best = token;
+    });
+    if (best >= 0) tokens.push(best);
+    at += pieces[best]?.length ?? 1;
+  }
+  return tokens;
+}
+
 export function createScriptedModel(
   vocabularySize: number,
   tokenizer: GenerationTokenizer | null = null,
   overrides: Partial<TokenModel> = {},
 ): TokenModel {
+  const { endTokens = [] } = overrides;
+  let masks: Masks | null = null;
   return {
     vocabularySize,
     tokenizer,
-    endTokens: [],
+    endTokens,
+    get masks() {
+      if (tokenizer)
+        masks ??= new Masks(
+          new GrammarVocabulary({ ...tokenizer, vocabularySize }, vocabularySize, endTokens),
+        );
+      return masks;
+    },
     contextLength: Infinity,
     recommended: {},
     ...overrides,

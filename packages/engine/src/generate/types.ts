@@ -1,6 +1,8 @@
 // What generation is asked for, what it reports, and the little that it needs of a model, a session and a
 // tokenizer. The small interfaces are why everything here is tested with a scripted model.
 
+import type { Masks } from '../grammar/mask/masks.ts';
+import type { OutputIssue, OutputOptions } from '../grammar/output.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
 
 /**
@@ -123,6 +125,11 @@ export interface GenerateOptions extends SamplingOptions {
   /** Ends the events; `result` rejects with the signal's reason, and what was generated stays readable. */
   readonly signal?: AbortSignal | undefined;
   /**
+   * Holds the answer to a JSON Schema, a regular expression or a grammar: only tokens that lead to a text of
+   * it are ever chosen, and it ends exactly where such a text may end. Default: any text.
+   */
+  readonly output?: OutputOptions | undefined;
+  /**
    * Evaluates guessed tokens (what followed the latest ones earlier in the text) together with the sampled
    * one. The answer is the same either way; `auto` (default) guesses while that is faster, `true` whenever
    * there is a guess.
@@ -165,6 +172,11 @@ export interface GenerateEvent {
   readonly logprob?: number;
   /** The most likely tokens under the unprocessed logits, best first. With option `logprobs`. */
   readonly top?: readonly TokenAlternative[];
+  /**
+   * Natural log of the probability, under the unprocessed logits, of all tokens that `output` allowed here:
+   * `logprob − allowedLogprob` is the token's among them. With options `logprobs` and `output`.
+   */
+  readonly allowedLogprob?: number;
 }
 
 /** Where the time went, in milliseconds. */
@@ -202,13 +214,24 @@ export interface ReuseReport {
 }
 
 /** What a generation came to. */
-export interface GenerateResult {
+export interface GenerateResult<Value = unknown> {
   /** Every sampled token in order; an end token is the last one. */
   readonly tokens: readonly number[];
   /** The text of all events joined. '' without a tokenizer. */
   readonly text: string;
   /** Why it ended. */
   readonly finishReason: FinishReason;
+  /**
+   * What the text means, with option `output`: the parsed JSON of a schema (what a validating library makes
+   * of it, where the schema is one of its), the text of an expression or grammar. Absent when the answer was
+   * cut before its end.
+   */
+  readonly value?: Value;
+  /**
+   * What a validating library finds wrong with the parsed JSON beyond its JSON Schema; then there is no
+   * value.
+   */
+  readonly issues?: readonly OutputIssue[];
   /** The stop string that ended it. The session's tokens include it, the text does not. */
   readonly stopString?: string;
   /** The end token that ended it: also the last of `tokens`. */
@@ -226,7 +249,7 @@ export interface GenerateResult {
 /** The part of a tokenizer that turns sampled tokens into text. */
 export type GenerationTokenizer = Pick<
   Tokenizer,
-  'createStreamDecoder' | 'isSpecial' | 'tokenText' | 'tokenBytes'
+  'createStreamDecoder' | 'isSpecial' | 'tokenText' | 'tokenBytes' | 'encode'
 >;
 
 /** What generation needs to know of a model. */
@@ -234,6 +257,8 @@ export interface TokenModel {
   readonly vocabularySize: number;
   readonly endTokens: readonly number[];
   readonly tokenizer: GenerationTokenizer | null;
+  /** Which tokens a grammar allows; null without a tokenizer. */
+  readonly masks: Masks | null;
   /** Infinity where only memory limits it. */
   readonly contextLength: number;
   /** What holds for options that are left out. */
@@ -253,8 +278,8 @@ export interface TokenSession {
    * Rejects with the signal's reason when aborted; `tokens` then says how far it came.
    */
   prefill(tokens: readonly number[], signal?: AbortSignal): Promise<Float32Array>;
-  /** The same for a token that was just sampled. */
-  next(token: number): Promise<Float32Array>;
+  /** The same for the tokens that were just chosen, at least one. */
+  next(...tokens: readonly number[]): Promise<Float32Array>;
   /**
    * Ends a generation: the session holds exactly what was read, and after it `pending`, which is read with
    * what follows.

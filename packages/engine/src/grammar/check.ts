@@ -142,7 +142,7 @@ export function sampleText(
   for (let count = 0; count < MOST_TOKENS; count++) {
     const mask = timedMask(masks, machine, state, onMask);
     const ends = machine.accepts(state);
-    if (ends && (count > FREE_TOKENS || random() < 0.2 || isEmpty(mask, masks.vocabulary.endTokens))) break;
+    if (ends && (count > FREE_TOKENS || random() < 0.2 || mask.every((word) => word === 0))) break;
     const token = count > FREE_TOKENS ? closing(masks, mask, random) : drawn(masks, mask, random);
     if (token < 0) return null;
     const piece = masks.vocabulary.bytesOf(token)!;
@@ -150,10 +150,6 @@ export function sampleText(
     bytes.push(...piece);
   }
   return machine.accepts(state) ? decoder.decode(Uint8Array.from(bytes)) : null;
-}
-
-function isEmpty(mask: Mask, endTokens: readonly number[]): boolean {
-  return tokensOf(mask).every((token) => endTokens.includes(token));
 }
 
 function tokensOf(mask: Mask): number[] {
@@ -166,7 +162,7 @@ function tokensOf(mask: Mask): number[] {
 
 /** The likeliest under random logits, or one of a random first byte. */
 function drawn(masks: Masks, mask: Mask, random: () => number): number {
-  const tokens = tokensOf(mask).filter((token) => masks.vocabulary.bytesOf(token) !== null);
+  const tokens = tokensOf(mask);
   if (tokens.length === 0) return -1;
   if (random() < 0.5) return tokens[Math.floor(random() * tokens.length)];
   const byByte = new Map<number, number[]>();

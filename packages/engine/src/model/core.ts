@@ -9,12 +9,14 @@ import { type ModelSpec, readsWhole } from '../architecture/spec.ts';
 import type { EmbeddingRules } from '../embed/settings.ts';
 import { ModelError, UsageError } from '../errors.ts';
 import type { JsonObject } from '../formats/types.ts';
-import { checkPrompt, generate, type ReadySession } from '../generate/generate.ts';
+import { checkPrompt, type DraftFit, generate, type ReadySession } from '../generate/generate.ts';
 import type { Generation } from '../generate/generation.ts';
 import { type DraftingSession, LookaheadSession } from '../generate/lookahead.ts';
-import { createNgramDraft, noDraft } from '../generate/ngram-draft.ts';
+import { createNgramDraft, type NgramDraft, noDraft } from '../generate/ngram-draft.ts';
 import { isToken } from '../generate/options.ts';
 import type { GenerateOptions, ReuseReport, SamplingOptions } from '../generate/types.ts';
+import { Masks } from '../grammar/mask/masks.ts';
+import { GrammarVocabulary } from '../grammar/mask/vocabulary.ts';
 import { type LogitsWanted, logitRows, type Piece } from '../runtime/pieces.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { StateOwner } from '../state/state-file.ts';
@@ -94,6 +96,7 @@ export class ModelCore {
   /** Null when sharing is switched off. */
   readonly prefixes: PrefixStore | null;
   #closing: Promise<void> | null = null;
+  #masks: Masks | null = null;
 
   constructor(parts: CoreParts) {
     this.name = parts.name;
@@ -116,6 +119,13 @@ export class ModelCore {
   get stateOwner(): StateOwner {
     const { fingerprint, contextLength } = this;
     return { layout: this.runtime.layout, fingerprint, contextLength };
+  }
+
+  /** Made when an output is first held to a format: sorting a large vocabulary takes a while. */
+  get masks(): Masks | null {
+    const { tokenizer, vocabularySize, endTokens } = this;
+    if (tokenizer) this.#masks ??= new Masks(new GrammarVocabulary(tokenizer, vocabularySize, endTokens));
+    return this.#masks;
   }
 
   assertOpen(): void {
@@ -238,7 +248,7 @@ export class ModelCore {
       timeline.release();
       watch.ended?.(generated);
     };
-    const begin = (): ReadySession => {
+    const begin = (fitting: DraftFit | null): ReadySession => {
       timeline.assertFree();
       watch.begun?.();
       timeline.claim(BUSY_GENERATING);
@@ -249,7 +259,7 @@ export class ModelCore {
         const aligned = bringInLine(timeline, current, this.prefixes);
         const session = new LookaheadSession(
           new ReadingSession(this, timeline),
-          speculate === false ? noDraft : createNgramDraft(),
+          speculate === false ? noDraft : fittingDraft(createNgramDraft(), fitting),
           { always: speculate === true, contextLength: this.contextLength },
         );
         return { session, ...aligned, readLength: () => timeline.readLength, release };
@@ -335,6 +345,17 @@ export class ModelCore {
     if (into && into.length !== size)
       throw new UsageError(`into: expected room for ${size} logits, found ${into.length}`);
   }
+}
+
+/** Drafts cut where an output format would not allow them. */
+function fittingDraft(draft: NgramDraft, fitting: DraftFit | null): NgramDraft {
+  if (!fitting) return draft;
+  return {
+    draft(tokens) {
+      const drafted = draft.draft(tokens);
+      return drafted.slice(0, fitting(drafted));
+    },
+  };
 }
 
 /** A value in a message: its kind where it is large. */

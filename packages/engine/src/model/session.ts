@@ -5,6 +5,7 @@ import { StateError } from '../errors.ts';
 import type { JsonValue } from '../formats/types.ts';
 import type { Generation } from '../generate/generation.ts';
 import type { GenerateOptions, GenerateResult, ReuseReport } from '../generate/types.ts';
+import type { OutputValue } from '../grammar/output.ts';
 import type { LogitsWanted } from '../runtime/pieces.ts';
 import { type SaveOptions, type SaveTarget, saveState } from '../state/save-state.ts';
 import { type HeldTokens, plainData } from '../state/state-file.ts';
@@ -152,13 +153,22 @@ export class Session implements Disposable {
    * const messages = [{ role: 'user' as const, content: 'Why do marimbas have resonators?' }];
    * const generation = session.generate({ messages }, { maxTokens: 200 });
    * for await (const { text } of generation) process.stdout.write(text);
+   *
+   * @example
+   * const { value } = await session.complete('A date: ', { output: { regex: '\\d{4}-\\d{2}-\\d{2}' } });
    */
-  generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
-    return this.#core.generate(this.#timeline, prompt, options);
+  generate<const Options extends GenerateOptions>(
+    prompt: Prompt,
+    options?: Options,
+  ): Generation<OutputValue<Options>> {
+    return this.#core.generate(this.#timeline, prompt, options ?? {}) as Generation<OutputValue<Options>>;
   }
 
   /** `generate(prompt, options).result`: the whole answer at once. */
-  complete(prompt: Prompt, options: GenerateOptions = {}): Promise<GenerateResult> {
+  complete<const Options extends GenerateOptions>(
+    prompt: Prompt,
+    options?: Options,
+  ): Promise<GenerateResult<OutputValue<Options>>> {
     return this.generate(prompt, options).result;
   }
 

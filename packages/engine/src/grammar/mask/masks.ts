@@ -45,17 +45,15 @@ export class Masks {
   }
 
   /**
-   * The tokens that may follow in a state: those after which the machine lives, and the end tokens where a
-   * text may end. Shared by all who ask: not to be written. Empty only where the text is complete and the
-   * model has no end token, or where no token has the bytes that must come.
+   * The tokens that may follow in a state: those after which the machine lives. Whether an end token may is
+   * `machine.accepts`. Shared by all who ask: not to be written. Empty only where the text is complete, or
+   * where no token has the bytes that must come.
    */
   of(machine: Machine, state: number): Mask {
     const ofMachine = entry(this.#states, machine);
     const known = ofMachine.get(state);
     if (known !== undefined) return known;
     const mask = this.#make(machine, state);
-    if (machine.accepts(state))
-      for (const token of this.vocabulary.endTokens) mask[token >> 5] |= 1 << (token & 31);
     ofMachine.set(state, mask);
     this.#kept.add(mask.byteLength, () => ofMachine.delete(state));
     return mask;

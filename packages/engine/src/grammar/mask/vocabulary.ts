@@ -29,8 +29,6 @@ export class GrammarVocabulary {
   readonly size: number;
   /** Words of a mask. */
   readonly words: number;
-  /** Tokens that end a text. */
-  readonly endTokens: readonly number[];
   /** All tokens with text. Special tokens are none: no grammar over text holds their bytes. */
   readonly trie: TokenTrie;
   readonly #bytes: (Uint8Array | null)[];
@@ -46,7 +44,6 @@ export class GrammarVocabulary {
   constructor(tokenizer: GrammarTokenizer, size: number, endTokens: readonly number[]) {
     this.size = size;
     this.words = Math.ceil(size / 32);
-    this.endTokens = endTokens.filter((token) => token < size);
     const ends = new Set(endTokens);
     const count = Math.min(size, tokenizer.vocabularySize);
     this.#bytes = Array.from({ length: count }, (_, token) => {
