@@ -44,6 +44,10 @@ const PACKED_TYPES = [
   'Q5_1',
   'IQ4_NL',
   'MXFP4',
+  'IQ4_XS',
+  'Q2_K',
+  'Q3_K',
+  'TQ2_0',
 ] as const;
 
 export type PackedType = (typeof PACKED_TYPES)[number];

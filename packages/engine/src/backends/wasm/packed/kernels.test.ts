@@ -36,6 +36,10 @@ const SCALES: {
   Q6_K: { halves: [208] },
   IQ4_NL: { halves: [0] },
   MXFP4: { exponent: 0 },
+  IQ4_XS: { halves: [0] },
+  Q2_K: { halves: [80, 82] },
+  Q3_K: { halves: [108] },
+  TQ2_0: { halves: [64] },
 };
 const TYPES = (process.env.PACKED_TYPES?.split(',') ?? Object.keys(SCALES)) as TensorType[];
 

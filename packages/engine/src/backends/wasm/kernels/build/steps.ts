@@ -10,15 +10,32 @@ export const pairs = (word: string, name: string, vectors: number, value: (v: nu
 const isFive = ({ bits }: Layout): boolean => bits === 5;
 
 /** Constants that cutting codes needs. */
-export const codeConstants = (layout: Layout): string =>
-  [
-    'const nibbles = constant(NIBBLES)',
-    isFive(layout) ? 'bit = constant(BIT_4)' : '',
-    layout.levels ? `table = constant(${layout.type}_TABLE)` : '',
-  ]
-    .filter(Boolean)
-    .join(', ')
-    .concat(';');
+export function codeConstants({ type, bits, levels }: Layout): string {
+  if (bits === 6) return 'const six = constant(SIX_BITS), top = constant(TOP_BITS);';
+  if (bits < 4) return `const threes = constant(THREES)${bits === 3 ? ', fours = constant(FOURS)' : ''};`;
+  const fifth = bits === 5 ? ', bit = constant(BIT_4)' : '';
+  return `const nibbles = constant(NIBBLES)${fifth}${levels ? `, table = constant(${type}_TABLE)` : ''};`;
+}
+
+/**
+ * The word of a block's activations that accumulators start with, and what becomes of it: the sum of 32 columns, or of
+ * 16 where these have a scale.
+ */
+export function startOf({ start, scale }: Layout): { word: string; cut: (value: string) => string } {
+  const most = scale === 'factors' ? 32 : start === 16 ? 16 : 8;
+  const shift = Math.log2(most / (start ?? most));
+  return {
+    word: `START_${most}`,
+    cut: (value) => (shift ? `smallerStart(${value}, ${shift})` : value),
+  };
+}
+
+/** Declares the accumulators of a block; `from` as in `begin`. */
+const beginBlock = (layout: Layout, vectors: number): string => {
+  const { word, cut } = startOf(layout);
+  return `const start = x + <usize>K * ${word};
+    ${begin(vectors, 1, layout.start ? '' : 'true', cut)}`;
+};
 
 /** Codes of the step in the low nibbles of `w`, and in the high ones; `bits` has the fifth bits, next in turn. */
 export const lowCodes = (layout: Layout, w: string, bits: string): string =>
@@ -35,11 +52,10 @@ function codesOf(layout: Layout, nibbles: string, fifth: string): string {
  * A block of nibbles at `w`, with or without a fifth bit: of each step the low ones, columns 0…15, then the high ones.
  * K is at least `from`.
  */
-export const nibbleSteps = (layout: Layout, vectors: number, from: number): string => {
+const nibbleSteps = (layout: Layout, vectors: number, from: number): string => {
   const five = isFive(layout);
   return `
-    const start = x + <usize>K * ${layout.start ?? 'START_8'};
-    ${begin(vectors, 1, layout.start ? '' : 'true')}
+    ${beginBlock(layout, vectors)}
     ${five ? pairs('let', 'f', vectors, (v) => load('w', 256 + 16 * v)) : ''}
     const stop = w + 256;
     do {
@@ -89,7 +105,7 @@ export function digitSteps(layout: Layout, digit: 'low' | 'high', vectors: numbe
 }
 
 /** 16 columns of 6-bit codes at `set`: three steps from `p` to `stop`, and a fourth from the bits above their codes. */
-export const sixSteps = (vectors: number, p: string, set: string): string => `
+const sixSteps = (vectors: number, p: string, set: string): string => `
     ${byteSteps(
       vectors,
       p,
@@ -103,11 +119,49 @@ export const sixSteps = (vectors: number, p: string, set: string): string => `
     })}
     ${dots(vectors, 2, 'x', 'x', 'l')}`;
 
+/** Codes of 2 or 3 bits of the next step, in turn: the low bits of `w`, and of `bits` the third one. */
+const quarterCodes = ({ bits }: Layout, w: string, third: string): string =>
+  bits === 2 ? `v128.and(${w}, threes)` : `v128.or(v128.and(${w}, threes), v128.and(i16x8.shl(${third}, 2), fours))`;
+
+/**
+ * The four steps of 16 columns of 2-bit codes at `p`. Third bits are in f0…, shifted to those of the next step each
+ * time.
+ */
+export const quarterSteps = (layout: Layout, vectors: number, from: number, p: string): string => `
+    {
+      ${declare('let', numbered('u', vectors), (v) => load(p, 16 * v))}
+      const last = x + <usize>K * 16;
+      do {
+        ${declare('const', numbered('l', vectors), (v) => quarterCodes(layout, `u${v}`, `f${v}`))}
+        ${dots(vectors, from, 'x', 'x', 'l')}
+        ${each(vectors, (v) => `u${v} = i16x8.shr_u(u${v}, 2);`, ' ')}
+        ${layout.bits === 3 ? each(vectors, (v) => `f${v} = i16x8.shr_u(f${v}, 1);`, ' ') : ''}
+        x += <usize>K * 4;
+      } while (x < last);
+    }`;
+
+/** The steps of a block with a scale for all of its 32 columns, at `w`, whatever the bits of a code. */
+export const blockSteps = (layout: Layout, vectors: number, from: number): string =>
+  layout.bits >= 4
+    ? nibbleSteps(layout, vectors, from)
+    : `${beginBlock(layout, vectors)}
+    for (const stop = w + 128; w < stop; w += 64) {${quarterSteps(layout, vectors, from, 'w')}}`;
+/** How far these walk over activations, and over weights. */
+export const walked = ({ bits }: Layout): { columns: number; bytes: number } =>
+  bits < 4 ? { columns: 32, bytes: 128 } : { columns: 16, bytes: 256 };
+
+/** The steps of 16 columns that have a scale, at `p`. */
+export const passSteps = (layout: Layout, vectors: number, p: string, set: string): string =>
+  layout.bits === 6 ? sixSteps(vectors, p, set) : quarterSteps(layout, vectors, 2, set);
+/** Bytes of 16 columns, without third bits. */
+export const passBytes = ({ bits }: Layout): number => (bits === 6 ? 192 : 64);
+
 /** What `ownScales` needs. */
 export const scaleConstants = ({ scale, minimum, bits }: Layout): string =>
   [
     scale === 'half' ? 'const sign = constant(SIGN), bias = constant(HALF_BIAS), limit = constant(HALF_LIMIT);' : '',
     scale === 'half' && minimum && bits === 5 ? 'const sixteen = constant(SIXTEEN);' : '',
+    scale === 'exponent' ? 'const least = constant(EXPONENT);' : '',
   ].join(' ');
 
 /**
@@ -142,6 +196,6 @@ function exponentScales(p: string, at: number, scales: readonly string[]): strin
   return `const g = ${bytes}; ${words} ${declare(
     'const',
     scales,
-    (i) => `powersOfTwo(i32x4.extend_${i % 2 ? 'high' : 'low'}_i16x8_u(g${i >> 1}))`,
+    (i) => `powersOfTwo(i32x4.extend_${i % 2 ? 'high' : 'low'}_i16x8_u(g${i >> 1}), least)`,
   )}`;
 }

@@ -45,14 +45,14 @@ export const declare = (word: string, names: readonly string[], value: (i: numbe
 export const numbered = (name: string, count: number): string[] => Array.from({ length: count }, (_, i) => name + i);
 
 /**
- * Declares the accumulators; a row's begin with its value at `start`, or with zero where `without` holds or it is not
- * there.
+ * Declares the accumulators; a row's begin with its value at `start`, as `cut` makes it, or with zero where `without`
+ * holds or it is not there.
  */
-export const begin = (vectors: number, from: number, without = ''): string =>
+export const begin = (vectors: number, from: number, without = '', cut = (start: string) => start): string =>
   each(4, (r) => {
     const zero = [without, r >= from ? `K < ${r + 1}` : ''].filter(Boolean).join(' || ');
     const others = each(vectors - 1, (v) => `, ${acc(v + 1, r)} = ${acc(0, r)}`, '');
-    return `let ${acc(0, r)} = ${zero ? `${zero} ? zero : ` : ''}${splat('start', 4 * r)}${others};`;
+    return `let ${acc(0, r)} = ${zero ? `${zero} ? zero : ` : ''}${cut(splat('start', 4 * r))}${others};`;
   });
 
 /** Adds a step: the activations at `x`, broadcast as `${name}0` … of each row, times the codes `${codes}0` … */

@@ -12,27 +12,24 @@ export interface Layout {
   /** Of a block of 32 columns and 16 rows in a group. */
   readonly block: number;
   /** Of a code. */
-  readonly bits: 4 | 5 | 6 | 8;
+  readonly bits: 2 | 3 | 4 | 5 | 6 | 8;
   /** What each code stands for: int8. Without them it is the code itself, less an offset where `start` says so. */
   readonly levels?: readonly number[];
   /**
    * What a block is multiplied by: an f16 or a power of two (its exponent as ggml counts it, a byte) for each row in
-   * every block; what a function of scales.gen.ts makes of the group's header; or an int8 for every 16 columns and an
-   * f16, both in the header.
+   * every block; what `spread` and the type's name make of the group's header (linear/packed-scales.gen.ts): an f32
+   * for each block; or an int8 for every 16 columns, all of which an f32 multiplies.
    */
   readonly scale: 'half' | 'exponent' | 'group' | 'factors';
   /** Where these are, from the start of a block that has its own, else of the group. */
   readonly scales: number;
   /**
-   * Whether each block of 32 columns has a minimum: f16 that are added, 32 bytes behind the scales, or those of a header,
-   * subtracted.
+   * Whether each block of 32 columns has a minimum (of 16, where those have a scale): f16 that are added, 32 bytes behind
+   * the scales, or those of a header, subtracted.
    */
   readonly minimum: boolean;
-  /**
-   * The start value of accumulators (kernels/linear/packed-codes.ts) that takes the codes' offset out again, if they
-   * have one.
-   */
-  readonly start?: 'START_8' | 'START_16' | 'START_32';
+  /** What is taken from each code, by the accumulators' start value (kernels/linear/packed-codes.ts). */
+  readonly start?: 1 | 4 | 8 | 16 | 32;
   /** Where codes are in a block of the file, and their fifth bits: of blocks of 32 columns that begin with their scales. */
   readonly file?: { readonly codes: number; readonly high?: number };
   /** `block` is one block of the file, `group` the 16 rows' group that holds it, r the row in the tile. */

@@ -58,17 +58,17 @@ function nibbles(data: Variable): Layout {
   };
 }
 
-export const Q4_0 = nibbles({ type: 'Q4_0', bits: 4, scale: 'half', minimum: false, start: 'START_8' });
+export const Q4_0 = nibbles({ type: 'Q4_0', bits: 4, scale: 'half', minimum: false, start: 8 });
 export const Q4_1 = nibbles({ type: 'Q4_1', bits: 4, scale: 'half', minimum: true });
-export const Q5_0 = nibbles({ type: 'Q5_0', bits: 5, scale: 'half', minimum: false, start: 'START_16' });
+export const Q5_0 = nibbles({ type: 'Q5_0', bits: 5, scale: 'half', minimum: false, start: 16 });
 /** Codes have no offset, but products start at that of 16, as Q5_K's. */
-export const Q5_1 = nibbles({ type: 'Q5_1', bits: 5, scale: 'half', minimum: true, start: 'START_16' });
+export const Q5_1 = nibbles({ type: 'Q5_1', bits: 5, scale: 'half', minimum: true, start: 16 });
 export const IQ4_NL = nibbles({
   type: 'IQ4_NL',
   bits: 4,
   scale: 'half',
   minimum: false,
-  start: 'START_8',
+  start: 8,
   levels: [...IQ4_LEVELS],
 });
 export const MXFP4 = nibbles({
@@ -76,6 +76,6 @@ export const MXFP4 = nibbles({
   bits: 4,
   scale: 'exponent',
   minimum: false,
-  start: 'START_16',
+  start: 16,
   levels: [...MXFP4_LEVELS],
 });

@@ -15,6 +15,6 @@ export const Q5_K: Layout = {
   scale: 'group',
   scales: 0,
   minimum: true,
-  start: 'START_16',
+  start: 16,
   ...packMinimum(5, BLOCK, 48),
 };

@@ -30,7 +30,7 @@ export const Q6_K: Layout = {
   scale: 'factors',
   scales: 0,
   minimum: false,
-  start: 'START_32',
+  start: 32,
   pack(block, group, r) {
     copyHalf(block, 208, group, r * 2);
     for (let k = 0; k < 16; k++) group[FACTORS + k * 16 + r] = block[192 + k]!;

@@ -20,7 +20,7 @@ export const Q8_0: Layout = {
   scale: 'half',
   scales: SCALES,
   minimum: false,
-  start: 'START_8',
+  start: 8,
   file: { codes: 2 },
   pack(block, group, r) {
     for (let c = 0; c < 32; c++) group[at(c, r)] = block[2 + c]! ^ 0x80;

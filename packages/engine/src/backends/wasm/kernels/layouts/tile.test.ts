@@ -86,6 +86,6 @@ describe('packed layouts', () => {
     assert.equal(canPack('Q4_0', 3, 161), false);
     assert.equal(canPack('Q4_K', 3, 160), false);
     assert.equal(canPack('F16', 3, 160), false);
-    assert.equal(canPack('Q2_K', 16, 256), false);
+    assert.equal(canPack('TQ1_0', 16, 256), false);
   });
 });

@@ -1,9 +1,10 @@
 // Activations for the packed kernels: int8 with one f32 scale per 32 columns. See plan/codes.ts for the picture:
-// tiles of up to 4 rows; a tile of K rows holds, for each block of 32 columns, 56 K bytes:
+// tiles of up to 4 rows; a tile of K rows holds, for each block of 32 columns, 64 K bytes:
 //
 //   8 steps x K rows x 4 bytes     step s is columns 4s…4s+3
-//   6 words x K rows x 4 bytes     scale f32 | scale * sum f32 | start values: -8 sum, -16 sum,
-//                                  -32 sum of columns 0…15, -32 sum of columns 16…31
+//   8 words x K rows x 4 bytes     scale f32 | scale * sum f32 | start values: -8 sum, -16 sum,
+//                                  -32 sum of columns 0…15, -32 sum of columns 16…31 |
+//                                  scale * sum f32 of columns 0…15, of columns 16…31
 //
 // A start value fits the accumulators of packed-dot.ts: one i32, or for pairs two i16 (columns 4s, 4s+1 and 4s+2,
 // 4s+3).
@@ -14,7 +15,7 @@ import { QuantizeRows } from '../op-records';
 // @inline
 export const TILE_ROWS: i32 = 4;
 // @inline
-export const BLOCK_CODES: usize = 56;
+export const BLOCK_CODES: usize = 64;
 // @inline
 export const CODE_SCALE: usize = 32;
 // @inline
@@ -25,6 +26,9 @@ export const START_8: usize = 40;
 export const START_16: usize = 44;
 // @inline
 export const START_32: usize = 48;
+/** Two words. */
+// @inline
+export const HALF_SUMS: usize = 56;
 
 /** Bytes of one row's codes; rows of a tile interleave. */
 // @inline
@@ -95,6 +99,8 @@ export function quantizeBlock(x: usize, block: usize, lane: i32, width: i32): vo
     b1 = i32x4.extract_lane(b, 1) + i32x4.extract_lane(b, 3);
   store<f32>(p, scale);
   store<f32>(p + stride, scale * <f32>(a0 + a1 + b0 + b1));
+  store<f32>(p + 6 * stride, scale * <f32>(a0 + a1));
+  store<f32>(p + 7 * stride, scale * <f32>(b0 + b1));
   store<i32>(p + 2 * stride, startValue(a0 + b0, a1 + b1, 8));
   store<i32>(p + 3 * stride, startValue(a0 + b0, a1 + b1, 16));
   store<i32>(p + 4 * stride, startValue(a0, a1, 32));

@@ -7,7 +7,16 @@
 // where another one touches a line of the stream, they lose it. Reading the scales first, as one would, halves the
 // speed from memory on a Zen 5 (27 GB/s to 14; in cache 39 to 41). The scales become f32 block by block, so that no
 // burst of work holds up the loads behind it.
-import { codeConstants, highCodes, lowCodes, ownScales, scaleConstants } from '../build/steps.ts';
+import {
+  codeConstants,
+  highCodes,
+  lowCodes,
+  ownScales,
+  passBytes,
+  scaleConstants,
+  startOf,
+  walked,
+} from '../build/steps.ts';
 import { declare, each, extended, F16, floats, halves, load, numbered, stores, widened } from '../build/vocabulary.ts';
 import { hasTwoDigits, LAYOUTS, type Layout } from '../layouts/index.ts';
 
@@ -20,7 +29,9 @@ const MINIMA = numbered('m', 4);
 /** The 8 steps of a block of nibbles, with or without a fifth bit; accumulators begin at `start`. */
 function nibbleSteps(layout: Layout): string {
   const five = layout.bits === 5;
-  const start = layout.start ? `v128.load32_splat(x, ${layout.start})` : 'i32x4.splat(0)';
+  const { word, cut } = startOf(layout);
+  const start = layout.start ? cut(`v128.load32_splat(x, ${word})`) : 'i32x4.splat(0)';
+  if (layout.bits < 4) return quarterSteps(layout, start);
   return `
       let a0 = ${start}, a1 = a0, a2 = a0, a3 = a0;
       ${five ? declare('let', numbered('h', 4), (v) => load('w', 256 + 16 * v)) : ''}
@@ -36,28 +47,64 @@ function nibbleSteps(layout: Layout): string {
       } while (w < stop);`;
 }
 
+/** Two sets of four steps of 2-bit codes. */
+const quarterSteps = (layout: Layout, start: string): string => `
+      let a0 = ${start}, a1 = a0, a2 = a0, a3 = a0;
+      const stop = w + 128;
+      do {
+        ${declare('const', numbered('x', 4), (i) => `v128.load32_splat(x${i ? `, ${4 * i}` : ''})`)}
+        ${each(4, (v) => `const w${v} = ${load('w', 16 * v)}; a${v} = ${quarterDots(layout, `a${v}`, `w${v}`, '')};`)}
+        w += 64;
+        x += 16;
+      } while (w < stop);`;
+
+/** Four steps of codes of 2 bits, and of third bits, whose first one is bit 0 of each byte of `third`. */
+const quarterDots = ({ bits }: Layout, start: string, w: string, third: string): string =>
+  [0, 1, 2, 3].reduce((sum, j) => {
+    const low = `v128.and(${j ? `i16x8.shr_u(${w}, ${2 * j})` : w}, threes)`;
+    const moved = j < 2 ? `i16x8.shl(${third}, ${2 - j})` : j === 2 ? third : `i16x8.shr_u(${third}, 1)`;
+    return `dot(${sum}, x${j}, ${bits === 3 ? `v128.or(${low}, v128.and(${moved}, fours))` : low})`;
+  }, start);
+
 /** Adds a block's integers, times the scale of activations and those of weights. */
 const addScaled = (integers: (v: number) => string): string =>
   each(4, (v) => `y${v} = madd(${floats(integers(v))}, f32x4.mul(scale, s${v}), y${v});`);
 const addMinima = each(4, (v) => `y${v} = madd(sum, m${v}, y${v});`);
 
-/** Types whose blocks have scales of their own. */
-const ownBlocks = (layout: Layout): string => `
-function decode${layout.type}(w: usize, x: usize, blocks: i32, sums: usize): void {
+/** Before each block of types whose header has an f32 for each, and where those of a block come from. */
+const groupHeader = ({ type, header }: Layout): string => `
+    if ((b & 7) == 0) {
+      spread${type}(w, room);
+      s = room;
+      w += ${header};
+    }`;
+const groupScales = ({ bits }: Layout): string =>
+  `${declare('const', SCALES, (v) => load('s', 16 * v))} ${bits < 4 ? '' : 's += 64;'}`;
+
+/** Types with one product for each code, whose blocks have scales of their own or f32 from a header. */
+const oneDigit = (layout: Layout): string => {
+  const { type, scale, scales, minimum, block } = layout;
+  const { columns, bytes } = walked(layout);
+  const group = scale === 'group';
+  return `
+function decode${type}(w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
   const ones = constant(ONES);
   ${codeConstants(layout)} ${scaleConstants(layout)}
   ${SUMS}
-  for (; blocks > 0; blocks--) {
+  ${group ? 'let s = room;' : ''}
+  for (let b = 0; b < blocks; b++) {
+    ${group ? groupHeader(layout) : ''}
     ${nibbleSteps(layout)}
-    const scale = v128.load32_splat(x, CODE_SCALE - 16);
-    ${ownScales(layout, 'w', layout.scales - 256, SCALES, MINIMA)}
+    const scale = v128.load32_splat(x, CODE_SCALE - ${columns});
+    ${group ? groupScales(layout) : ownScales(layout, 'w', scales - bytes, SCALES, MINIMA)}
     ${addScaled((v) => `total(a${v}, ones)`)}
-    ${layout.minimum ? `const sum = v128.load32_splat(x, CODE_SUM - 16); ${addMinima}` : ''}
-    w += ${layout.block - 256};
-    x += BLOCK_CODES - 16;
+    ${minimum ? `const sum = v128.load32_splat(x, CODE_SUM - ${columns}); ${addMinima}` : ''}
+    w += ${block - bytes};
+    x += BLOCK_CODES - ${columns};
   }
   ${storeSums}
 }`;
+};
 
 /** The steps of codes of two digits, the lower ones into a, the higher ones into b. */
 function digitSteps({ levels }: Layout): string {
@@ -79,12 +126,15 @@ function digitSteps({ levels }: Layout): string {
 const twoDigits = (layout: Layout): string => {
   const { type, levels, block, scales } = layout;
   const [codeBytes, read] = levels ? [256, 16] : [512, 32];
+  const group = layout.scale === 'group';
   return `
-function decode${type}(w: usize, x: usize, blocks: i32, sums: usize): void {
+function decode${type}(w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
   const ones = constant(ONES), sixteens = constant(SIXTEENS);
   ${codeConstants(layout)} ${scaleConstants(layout)}
   ${SUMS}
-  for (; blocks > 0; blocks--) {
+  ${group ? 'let s = room;' : ''}
+  for (let b = 0; b < blocks; b++) {
+    ${group ? groupHeader(layout) : ''}
     let a0 = ${levels ? 'v128.load32_splat(x, START_16)' : 'i32x4.splat(0)'}, a1 = a0, a2 = a0, a3 = a0;
     let b0 = v128.load32_splat(x, START_8), b1 = b0, b2 = b0, b3 = b0;
     const stop = w + ${codeBytes};
@@ -96,7 +146,7 @@ function decode${type}(w: usize, x: usize, blocks: i32, sums: usize): void {
     } while (w < stop);
     const scale = v128.load32_splat(x, CODE_SCALE - ${read});
     ${declare('const', numbered('i', 4), (v) => `nibbleTotal(b${v}, a${v}, ones, sixteens)`)}
-    ${ownScales(layout, 'w', scales - codeBytes, SCALES, MINIMA)}
+    ${group ? groupScales(layout) : ownScales(layout, 'w', scales - codeBytes, SCALES, MINIMA)}
     ${addScaled((v) => `i${v}`)}
     w += ${block - codeBytes};
     x += BLOCK_CODES - ${read};
@@ -147,53 +197,68 @@ function decode${layout.type}(w: usize, x: usize, blocks: i32, sums: usize, room
 }`;
 };
 
-/** Q6_K, 16 columns at a time. */
-const decodeQ6_K = `
-function decodeQ6_K(w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
-  ${F16}
+/** Types with a factor for every 16 columns, these at a time. */
+const factors = (layout: Layout): string => {
+  const { type, bits, header, minimum, block } = layout;
+  const { word, cut } = startOf(layout);
+  const pass = passBytes(layout);
+  const dots = (v: number): string => {
+    if (bits === 6)
+      return `sixDots(a, x0, x1, x2, x3, ${[0, 64, 128].map((set) => load('w', set + 16 * v)).join(', ')})`;
+    return quarterDots(layout, 'a', load('w', 16 * v), `h${v}`);
+  };
+  const minima = (h: number): string => `
+      const n${h} = v128.load(minima, ${16 * h}), g${h} = v128.load32_splat(x, HALF_SUMS - ${32 - 4 * h});
+      ${extended(`n${h}`)}
+      ${each(4, (v) => `y${v} = madd(g${h}, f32x4.mul(${widened(`n${h}`, v)}, ${load('n', 16 * v)}), y${v});`)}`;
+  return `
+function decode${type}(w: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
+  ${codeConstants(layout)}
   ${SUMS}
   for (; blocks > 0; blocks -= 8) {
-    const h = v128.load(w), g = v128.load(w, 16);
-    ${declare('const', numbered('d', 4), (v) => [...halves('h'), ...halves('g')][v]!)}
-    ${stores('room', numbered('d', 4))}
-    let factors = w + 32;
-    w += 288;
-    const end = w + 3072;
+    spread${type}(w, room);
+    let factors = ${bits === 6 ? 'w + 32' : 'room + FACTORS'};
+    ${minimum ? 'let minima = room + MINIMA; const n = room + MINIMUM_SCALES;' : ''}
+    w += ${header};
+    const end = w + ${8 * block};
     do {
       let i0 = i32x4.splat(0), i1 = i0, i2 = i0, i3 = i0;
-      let start = x + START_32;
-      const stop = w + 384;
+      ${bits === 3 ? declare('let', numbered('h', 4), (v) => load('w', 128 + 16 * v)) : ''}
+      let start = x + ${word};
+      const stop = w + ${2 * pass};
       do {
-        const a = v128.load32_splat(start);
+        const a = ${layout.start ? cut('v128.load32_splat(start)') : 'i32x4.splat(0)'};
         ${declare('const', numbered('x', 4), (i) => `v128.load32_splat(x${i ? `, ${4 * i}` : ''})`)}
         const e = doubledBytes(factors), f = doubledBytes(factors + 8);
         ${each(4, (v) => {
-          const sets = [0, 64, 128].map((set) => load('w', set + 16 * v)).join(', ');
           const factor = `i16x8.extend_${v % 2 ? 'high' : 'low'}_i8x16_s(${v < 2 ? 'e' : 'f'})`;
-          return `i${v} = i32x4.add(i${v}, halfBlock(a, x0, x1, x2, x3, ${sets}, ${factor}));`;
+          return `i${v} = i32x4.add(i${v}, scaledTotal(${dots(v)}, ${factor}));`;
         })}
+        ${bits === 3 ? each(4, (v) => `h${v} = i16x8.shr_u(h${v}, 4);`) : ''}
         start += 4;
         factors += 16;
         x += 16;
-        w += 192;
+        w += ${pass};
       } while (w < stop);
       const scale = v128.load32_splat(x, CODE_SCALE - 32);
       ${each(4, (v) => `y${v} = madd(${floats(`i${v}`)}, f32x4.mul(scale, ${load('room', 16 * v)}), y${v});`)}
+      ${minimum ? `${minima(0)}\n${minima(1)}\nminima += 32;` : ''}
+      w += ${block - 2 * pass};
       x += BLOCK_CODES - 32;
     } while (w < end);
   }
   ${storeSums}
 }`;
+};
 
 const decode = (layout: Layout): string => {
-  if (layout.scale === 'factors') return decodeQ6_K;
-  if (layout.scale === 'group') return groups(layout);
-  return hasTwoDigits(layout) ? twoDigits(layout) : ownBlocks(layout);
+  if (layout.scale === 'factors') return factors(layout);
+  if (layout.scale === 'group' && layout.minimum) return groups(layout);
+  return hasTwoDigits(layout) ? twoDigits(layout) : oneDigit(layout);
 };
-const needsRoom = ({ header }: Layout): boolean => header > 0;
-const calls = LAYOUTS.map((layout, i) => {
-  const call = `decode${layout.type}(w, x, blocks, sums${needsRoom(layout) ? ', room' : ''});`;
-  return i < LAYOUTS.length - 1 ? `if (type == ${layout.type}) ${call}` : call;
+const calls = LAYOUTS.map(({ type }, i) => {
+  const call = `decode${type}(w, x, blocks, sums, room);`;
+  return i < LAYOUTS.length - 1 ? `if (type == ${type}) ${call}` : call;
 });
 
 export default `
@@ -207,13 +272,13 @@ export default `
   ${declare('const', numbered('m', 4), (v) => [...halves('k'), ...halves('l')][v]!)}
   ${stores('out', numbered('m', 4), 64)}
 }
-/** The integers of 16 columns of 4 rows, times their factor. */
-@inline function halfBlock(
-  start: v128, x0: v128, x1: v128, x2: v128, x3: v128, a: v128, b: v128, c: v128, factors: v128,
+/** The products of 16 columns of 6 bits and of 4 rows. */
+@inline function sixDots(
+  start: v128, x0: v128, x1: v128, x2: v128, x3: v128, a: v128, b: v128, c: v128,
 ): v128 {
   const six = constant(SIX_BITS);
   const sum = dot(dot(dot(start, x0, v128.and(a, six)), x1, v128.and(b, six)), x2, v128.and(c, six));
-  return scaledTotal(dot(sum, x3, fourthSix(a, b, c, constant(TOP_BITS))), factors);
+  return dot(sum, x3, fourthSix(a, b, c, constant(TOP_BITS)));
 }
 ${LAYOUTS.map(decode).join('\n')}
 

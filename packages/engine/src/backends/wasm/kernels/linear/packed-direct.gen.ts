@@ -3,10 +3,22 @@
 // most tiles of Q4_0 and Q4_K. Sums as in packed-tile.gen.ts, bit for bit.
 //
 // One load instruction walks over all codes of the tile, as prefetchers follow instructions (packed-decode.gen.ts).
-import { codeConstants, digitSteps, nibbleSteps, ownScales, scaleConstants, sixSteps } from '../build/steps.ts';
+import {
+  blockSteps,
+  codeConstants,
+  digitSteps,
+  ownScales,
+  pairs,
+  passBytes,
+  passSteps,
+  scaleConstants,
+  startOf,
+  walked,
+} from '../build/steps.ts';
 import {
   begin,
   cases,
+  declare,
   each,
   type Family,
   functions,
@@ -23,9 +35,13 @@ const FLOATS = TILE.replace(/\w+/g, 'float($&)');
 const SCALES = ['s0', 's1', 't0', 't1'];
 const MINIMA = ['m0', 'm1', 'n0', 'n1'];
 /** The scales and minima of a block that are its group's: f32 at `s`. */
-const groupScales = [...SCALES, ...MINIMA]
-  .map((name, i) => `${name} = v128.load(s${i ? `, ${16 * i}` : ''})`)
-  .join(', ');
+const groupScales = ({ minimum }: Layout): string =>
+  declare('const', minimum ? [...SCALES, ...MINIMA] : SCALES, (i) => load('s', 16 * i));
+/** Bytes of these. */
+const scaleStep = ({ scale, bits, minimum }: Layout): number =>
+  scale !== 'group' || bits < 4 ? 0 : minimum ? 128 : 64;
+/** Whether a group's header is walked over by the loads of codes. */
+const isTouched = ({ scale, minimum }: Layout): boolean => scale === 'group' && minimum;
 
 /** Adds a block of 32 columns to the sums, once its integers are there. */
 const addBlock = ({ minimum }: Layout, minima: string): string => `
@@ -38,17 +54,18 @@ const addBlock = ({ minimum }: Layout, minima: string): string => `
 const oneDigit = (layout: Layout): string => {
   const { type, scale, scales } = layout;
   const group = scale === 'group';
+  const { columns, bytes } = walked(layout);
   return `
 @inline export function block${type}(
   K: i32, touch: bool, w: usize, x: usize, s: usize, sums: usize, more: usize,
 ): void {
   const zero = i32x4.splat(0);
   ${codeConstants(layout)}
-  ${nibbleSteps(layout, 4, 1)}
-  ${group ? 'if (touch) return;' : ''}
-  x += <usize>K * 16;
+  ${blockSteps(layout, 4, 1)}
+  ${isTouched(layout) ? 'if (touch) return;' : ''}
+  x += <usize>K * ${32 - columns};
   ${scaleConstants(layout)}
-  ${group ? `const ${groupScales};` : ownScales(layout, 'w', scales - 256, SCALES, MINIMA)}
+  ${group ? groupScales(layout) : ownScales(layout, 'w', scales - bytes, SCALES, MINIMA)}
   ${addBlock(layout, 'x + <usize>K * (CODE_SUM - CODE_SCALE)')}
 }`;
 };
@@ -76,66 +93,97 @@ const twoDigits = (layout: Layout): string => {
   }
   ${digitSteps(layout, 'low', 4, 'w', 'x')}
   ${levels ? 'x += <usize>K * 16;' : ''}
-  ${ownScales(layout, 'w', scales - codeBytes, SCALES, MINIMA)}
+  ${layout.scale === 'group' ? groupScales(layout) : ownScales(layout, 'w', scales - codeBytes, SCALES, MINIMA)}
   ${addBlock(layout, '0')}
 }`;
 };
 
 /**
- * The first or last 16 columns of a block of Q6_K: three steps whose codes are the low six bits, and a fourth from the
- * bits above those. The last ones add to the sums; `s` is where d is as f32.
+ * The first or last 16 columns of a block of a type with a factor for each. The last ones add to the sums; `s` is where d
+ * is as f32, `minima` those of the block's two halves.
  */
-const sixPass = `
-@inline function sixPass(
-  K: i32, last: i32, w: usize, block: usize, factors: usize, s: usize, sums: usize, more: usize, between: usize,
-  beyond: usize,
+const pass = (layout: Layout): string => {
+  const { type, bits, minimum, start } = layout;
+  const { word, cut } = startOf(layout);
+  const addMinima = (h: number): string => `
+  const n${h} = v128.load(minima, ${16 * h});
+  ${['low', 'high'].map((half) => `const ${half}${h} = i16x8.extend_${half}_i8x16_u(n${h});`).join(' ')}
+  addHalfMinima(
+    K, sums, more, block + <usize>K * (HALF_SUMS + ${4 * h}),
+    ${each(
+      4,
+      (v) =>
+        `f32x4.mul(float(i32x4.extend_${v % 2 ? 'high' : 'low'}_i16x8_u(${v < 2 ? 'low' : 'high'}${h})), ${load('n', 16 * v)})`,
+      ', ',
+    )},
+  );`;
+  return `
+@inline function pass${type}(
+  K: i32, last: i32, w: usize, block: usize, factors: usize, minima: usize, s: usize, sums: usize, more: usize,
+  between: usize, beyond: usize,
 ): void {
-  const start = block + <usize>K * (START_32 + 4 * last);
+  const start = block + <usize>K * (${word} + 4 * last);
   let x = block + <usize>K * 16 * last;
-  w += 192 * last;
-  const zero = i32x4.splat(0), six = constant(SIX_BITS), top = constant(TOP_BITS);
-  ${begin(4, 2)}
+  const zero = i32x4.splat(0);
+  ${codeConstants(layout)}
+  ${bits === 3 ? pairs('let', 'f', 4, (v) => `last ? i16x8.shr_u(${load('w', 128 + 16 * v)}, 4) : ${load('w', 128 + 16 * v)}`) : ''}
+  w += ${passBytes(layout)} * last;
+  ${begin(4, 2, start ? '' : 'true', cut)}
   let p = w;
-  const stop = w + 192;
-  ${sixSteps(4, 'p', 'w')}
+  const stop = w + ${passBytes(layout)};
+  ${passSteps(layout, 4, 'p', 'w')}
   ${ofTile(2, (a) => `${a} = float(${a});`)}
   const f = last ? v128.load(factors, 16) : v128.load(factors);
   const low = i16x8.extend_low_i8x16_s(f), high = i16x8.extend_high_i8x16_s(f);
-  const f0 = float(i32x4.extend_low_i16x8_s(low)), f1 = float(i32x4.extend_high_i16x8_s(low));
+  const q0 = float(i32x4.extend_low_i16x8_s(low)), q1 = float(i32x4.extend_high_i16x8_s(low));
   const g0 = float(i32x4.extend_low_i16x8_s(high)), g1 = float(i32x4.extend_high_i16x8_s(high));
   if (!last) {
-    keepRows(K, between, beyond, ${TILE}, f0, f1, g0, g1);
+    keepRows(K, between, beyond, ${TILE}, q0, q1, g0, g1);
     return;
   }
-  ${ofTile(2, join)}
+  ${ofTile(2, (a, v, r) => join(a, v, r).replace(/\bf([01])\b/, 'q$1'))}
   addTile(
     K, false, sums, more, block + <usize>K * CODE_SCALE, 0, ${TILE},
     ${each(4, (v) => load('s', 16 * v), ', ')}, zero, zero, zero, zero,
   );
+  ${minimum ? `const n = s + MINIMUM_SCALES; ${addMinima(0)} ${addMinima(1)}` : ''}
 }`;
+};
 
-/** Both halves of a block of Q6_K. */
-const blockQ6_K = `
-@inline function blockQ6_K(
-  K: i32, w: usize, x: usize, s: usize, factors: usize, sums: usize, more: usize, between: usize, beyond: usize,
+/** Both halves of such a block. */
+const blockOfPasses = (layout: Layout): string => `
+${pass(layout)}
+@inline function block${layout.type}(
+  K: i32, w: usize, x: usize, s: usize, factors: usize, minima: usize, sums: usize, more: usize, between: usize,
+  beyond: usize,
 ): void {
-  sixPass(K, 0, w, x, factors, s, sums, more, between, beyond);
-  sixPass(K, 1, w, x, factors, s, sums, more, between, beyond);
+  pass${layout.type}(K, 0, w, x, factors, minima, s, sums, more, between, beyond);
+  pass${layout.type}(K, 1, w, x, factors, minima, s, sums, more, between, beyond);
 }`;
 
 const block = (layout: Layout): string => {
-  if (layout.scale === 'factors') return blockQ6_K;
+  if (layout.scale === 'factors') return blockOfPasses(layout);
   return hasTwoDigits(layout) ? twoDigits(layout) : oneDigit(layout);
 };
 const callBlock = ({ type, scale }: Layout, touch: string, x: string, sums: string): string =>
   scale === 'factors'
-    ? `block${type}(K, w, ${x}, s, factors, ${sums}, between, beyond);`
+    ? `block${type}(K, w, ${x}, s, factors, minima, ${sums}, between, beyond);`
     : `block${type}(K, ${touch}, w, ${x}, s, ${sums});`;
 
-/** One of the two sizes of groups, and what their scales need before and between their blocks. */
+/** What headers become before a group's first block, where the loads of codes do not walk over them. */
+function beforeGroup({ type, scale, header, bits }: Layout): string {
+  if (scale === 'group') return `spread${type}(w, room);\n    w += ${header};`;
+  if (scale !== 'factors') return '';
+  return `spread${type}(w, room);
+    factors = ${bits === 6 ? 'w + 32' : 'room + FACTORS'};
+    minima = room + MINIMA;
+    w += ${header};`;
+}
+
+/** The tile's groups of one block or eight. */
 function direct(layout: Layout): string {
   const { type, scale, start, columns, header, block } = layout;
-  const group = scale === 'group';
+  const touched = isTouched(layout);
   const spread = `spreadScales(w, room, ${start ? 16 : 0});
       w += ${header};`;
   return `
@@ -147,40 +195,20 @@ function direct(layout: Layout): string {
   const eight = rows == 8, K = eight ? 4 : rows;
   clear(sums);
   if (eight) clear(nextSums);
-  let next = x + 4 * BLOCK_CODES * <usize>blocks, factors = w;
+  let next = x + 4 * BLOCK_CODES * <usize>blocks, factors = w, minima = w;
   for (; blocks > 0; blocks -= ${columns / 32}) {
     let s = room;
-    ${
-      scale === 'factors'
-        ? `spreadHalves(w, room);
-    factors = w + 32;
-    w += ${header};`
-        : ''
-    }
-    ${
-      group
-        ? `if (eight) {
-      ${spread}
-    }`
-        : ''
-    }
-    for (let i = ${group ? 'eight ? 0 : -1' : '0'}; i < ${columns / 32}; i++) {
-      ${callBlock(layout, group ? 'i < 0' : 'false', 'x', 'sums, more')}
-      ${
-        group
-          ? `if (i < 0) {
-        ${spread}
-        continue;
-      }`
-          : ''
-      }
+    ${touched ? `if (eight) {\n      ${spread}\n    }` : beforeGroup(layout)}
+    for (let i = ${touched ? 'eight ? 0 : -1' : '0'}; i < ${columns / 32}; i++) {
+      ${callBlock(layout, touched ? 'i < 0' : 'false', 'x', 'sums, more')}
+      ${touched ? `if (i < 0) {\n        ${spread}\n        continue;\n      }` : ''}
       x += <usize>K * BLOCK_CODES;
       if (eight) {
         ${callBlock(layout, 'false', 'next', 'nextSums, nextMore')}
         next += 4 * BLOCK_CODES;
       }
-      ${group ? 's += 128;' : ''}
-      ${scale === 'factors' ? 'factors += 32;' : ''}
+      s += ${scaleStep(layout)};
+      ${scale === 'factors' ? 'factors += 32; minima += 32;' : ''}
       w += ${block};
     }
   }
@@ -203,7 +231,6 @@ export default `
 @inline function float(i: v128): v128 {
   return f32x4.convert_i32x4_s(i);
 }
-${sixPass}
 ${LAYOUTS.map(block).join('\n')}
 
 /*

@@ -56,13 +56,18 @@ export function lookUp(table: v128, nibbles: v128): v128 {
 }
 
 /**
- * Four powers of two, 2^(e - 128), as f32: those of e below 2, which are subnormal, too. The larger of both words is
- * right, in either case.
+ * Four powers of two, 2^(e - 128), as f32; zero where they would be subnormal, e below 2. `least` is the vector
+ * EXPONENT.
  */
 // @inline
-export function powersOfTwo(e: v128): v128 {
-  const one = i32x4.splat(1);
-  return i32x4.max_s(i32x4.shl(i32x4.sub(e, one), 23), i32x4.shl(i32x4.add(e, one), 21));
+export function powersOfTwo(e: v128, least: v128): v128 {
+  return i32x4.max_s(i32x4.sub(i32x4.shl(e, 23), least), i32x4.splat(0));
+}
+
+/** An accumulator's start value divided by a power of two: that of a smaller offset. Exact for multiples of it. */
+// @inline
+export function smallerStart(start: v128, shift: i32): v128 {
+  return PAIR_DOT ? i16x8.shr_s(start, shift) : i32x4.shr_s(start, shift);
 }
 
 /** Of four 6-bit values in three bytes: the one in the top bits, lowest bits first. `top` is TOP_BITS. */

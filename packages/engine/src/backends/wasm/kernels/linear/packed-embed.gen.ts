@@ -2,13 +2,13 @@
 // those of the file's dequantisation, bit for bit. A row is 1/16 of its tile, gathered 4 bytes at a time; no hot path.
 import { LAYOUTS, type Layout } from '../layouts/index.ts';
 
-/** The code of column c of the block at \`p\` less its offset, or what it stands for, times the scale d. */
+/** The code of column c of the block at `p` less its offset, or what it stands for, times the scale d. */
 function value({ type, bits, levels, start, minimum }: Layout): string {
   if (bits === 8) return 'd * <f32>(<i32>load<u8>(p + (c >> 2) * 64 + r * 4 + (c & 3)) - 128)';
   const code = `code(p, r, c, ${bits})`;
   if (levels) return `d * <f32>(<i32>load<i8>(${type}_VALUES + ${code}))`;
   if (minimum) return `d * <f32>${code} + m`;
-  return `d * <f32>(${code} - ${start!.slice('START_'.length)})`;
+  return `d * <f32>(${code} - ${start})`;
 }
 
 /** Blocks with scales of their own. */
@@ -45,6 +45,53 @@ function embed${type}(p: usize, r: usize, columns: i32, out: usize): void {
   }
 }`;
 
+/** Groups of 256 columns with a scale for each block, or for all. */
+const scaled = ({ type, bits, block, levels, start }: Layout): string => {
+  const place = `p + ${type}_HEADER + i * ${block}`;
+  const scale = bits < 4 ? 'd' : 'd * <f32>(sixBitScale(p + 32, r, i) - 32)';
+  const code =
+    bits < 4
+      ? `quarter(${place}, r, c, ${bits}) - ${start}`
+      : `<i32>load<i8>(${type}_VALUES + code(${place}, r, c, ${bits}))`;
+  return `
+${levels ? `const ${type}_VALUES: usize = memory.data<i8>([${levels.join(', ')}]);` : ''}
+function embed${type}(p: usize, r: usize, columns: i32, out: usize): void {
+  for (let b = columns >> 8; b > 0; b--) {
+    const d = half(p + r * 2);
+    for (let i: usize = 0; i < 8; i++) {
+      const scale: f32 = ${scale};
+      for (let c: usize = 0; c < 32; c++) {
+        store<f32>(out, scale * <f32>(${code}));
+        out += 4;
+      }
+    }
+    p += ${type}_GROUP;
+  }
+}`;
+};
+
+/** Groups of 256 columns of 2 or 3 bits with a scale, and perhaps a minimum, for every 16. */
+const quarters = ({ type, bits, block, minimum, start }: Layout): string => {
+  const code = `quarter(p + ${type}_HEADER + i * ${block}, r, c, ${bits})`;
+  const nibbles = 'load<u8>(p + 64 + k * 16 + r)';
+  return `
+function embed${type}(p: usize, r: usize, columns: i32, out: usize): void {
+  for (let b = columns >> 8; b > 0; b--) {
+    const d = half(p + r * 2)${minimum ? ', dmin = half(p + 32 + r * 2)' : ''};
+    for (let i: usize = 0; i < 8; i++) {
+      for (let c: usize = 0; c < 32; c++) {
+        const k: usize = 2 * i + (c >> 4);
+        const scale: f32 = d * <f32>(${minimum ? `${nibbles} & 15` : 'sixBitScale(p + 32, r, k) - 32'});
+        ${minimum ? `const m: f32 = dmin * <f32>(${nibbles} >> 4);` : ''}
+        store<f32>(out, scale * <f32>${minimum ? `${code} - m` : `(${code} - ${start})`});
+        out += 4;
+      }
+    }
+    p += ${type}_GROUP;
+  }
+}`;
+};
+
 const embedQ6_K = `
 function embedQ6_K(p: usize, r: usize, columns: i32, out: usize): void {
   for (let b = columns >> 8; b > 0; b--) {
@@ -62,8 +109,9 @@ function embedQ6_K(p: usize, r: usize, columns: i32, out: usize): void {
 }`;
 
 const embed = (layout: Layout): string => {
-  if (layout.scale === 'factors') return embedQ6_K;
-  return layout.scale === 'group' ? groups(layout) : ownBlocks(layout);
+  if (layout.scale === 'factors') return layout.bits === 6 ? embedQ6_K : quarters(layout);
+  if (layout.scale !== 'group') return ownBlocks(layout);
+  return layout.minimum ? groups(layout) : scaled(layout);
 };
 
 export default `
@@ -72,6 +120,13 @@ function code(codes: usize, r: usize, c: usize, bits: i32): i32 {
   const nibble = (<i32>load<u8>(codes + ((c & 15) >> 2) * 64 + r * 4 + (c & 3)) >> (c < 16 ? 0 : 4)) & 15;
   if (bits == 5) return nibble | (((<i32>load<u8>(codes + 256 + r * 4 + (c & 3)) >> <i32>(c >> 2)) & 1) << 4);
   return nibble;
+}
+
+/** Column c of 32 of 2 bits, with bit 2 where the type has it. */
+function quarter(codes: usize, r: usize, c: usize, bits: i32): i32 {
+  const at = codes + r * 4 + (c & 3);
+  const low = (<i32>load<u8>(at + (c >> 4) * 64) >> <i32>(((c & 15) >> 2) * 2)) & 3;
+  return bits == 2 ? low : low | (((<i32>load<u8>(at + 128) >> <i32>(c >> 2)) & 1) << 2);
 }
 
 /** The k-th of four 6-bit values in three bytes, \`stride\` apart from p on. */

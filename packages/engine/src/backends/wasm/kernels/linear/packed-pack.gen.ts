@@ -51,10 +51,10 @@ function packOwn({ type, bits, scale, minimum, file }: Layout): string {
 }
 const own = LAYOUTS.filter(({ file }) => file);
 const packGroup = (layout: Layout): string => {
-  if (layout.file) return `own${layout.type}(a, b, c, d, r, out);`;
-  return layout.scale === 'factors'
-    ? 'packSixth(a, b, c, d, r, out);'
-    : `packMinimum(${layout.type}, a, b, c, d, r, out);`;
+  const { type, bits, levels, file } = layout;
+  if (file) return `own${type}(a, b, c, d, r, out);`;
+  if (bits < 4 || levels) return `pack${type}Group(a, b, c, d, r, out);`;
+  return bits === 6 ? 'packSixth(a, b, c, d, r, out);' : `packMinimum(${type}, a, b, c, d, r, out);`;
 };
 
 const packers = types.map(
@@ -186,6 +186,93 @@ ${own.map(packOwn).join('\n')}
   const l = ql + 16, h = qh + 16;
   storeThree(${list((row) => `sixes(i, ${row} + ql, ${row} + qh)`)}, out);
   storeThree(${list((row) => `sixes(i, ${row} + l, ${row} + h)`)}, out + Q6_K_PASS);
+}
+
+/** d of row r at the group's start, from \`at\` in its block. */
+@inline function packD(block: usize, at: usize, r: usize, group: usize): void {
+  store<u16>(group + r * 2, load<u16>(block + at));
+}
+
+@inline function packIQ4_XSGroup(${ADDRESSES}, r: usize, group: usize): void {
+  ${ofRows((row, i) => `scalesIQ4_XS(${row}, ${plus('r', i)}, group);`)}
+  let out = group + IQ4_XS_HEADER + r * 4;
+  for (let at: usize = 8; at < 136; at += 16) {
+    storeSteps(${list((row) => `v128.load(${row} + at)`)}, out);
+    out += IQ4_XS_BLOCK;
+  }
+}
+@inline function scalesIQ4_XS(block: usize, r: usize, group: usize): void {
+  packD(block, 0, r, group);
+  const upper = <u32>load<u16>(block, 2), lower = load<u32>(block, 4);
+  for (let set: u32 = 0; set < 2; set++) {
+    const low = lower >> (16 * set), high = upper >> (8 * set);
+    const nibbles = (low & 15) | ((low & 0xf0) << 4) | ((low & 0xf00) << 8) | ((low & 0xf000) << 12);
+    const tops = (high & 3) | ((high & 12) << 6) | ((high & 48) << 12) | ((high & 192) << 18);
+    storeSix(nibbles | (tops << 4), group + 32 + <usize>set * 48 + r);
+  }
+}
+
+/**
+ * 16 columns of four rows of two-bit fields, field j of which is of block j of four: transposed, so that a byte holds four
+ * steps of one block. \`step\` is the bytes of a block.
+ */
+@inline function storeQuarters(${list((row) => `${row}: v128`)}, out: usize, step: usize): void {
+  const ab = ${shuffle('a', 'b', [0, 4, 1, 5])}, cd = ${shuffle('c', 'd', [0, 4, 1, 5])};
+  const ef = ${shuffle('a', 'b', [2, 6, 3, 7])}, gh = ${shuffle('c', 'd', [2, 6, 3, 7])};
+  let p = ${shuffle('ab', 'cd', [0, 1, 4, 5])}, q = ${shuffle('ab', 'cd', [2, 3, 6, 7])};
+  let s = ${shuffle('ef', 'gh', [0, 1, 4, 5])}, t = ${shuffle('ef', 'gh', [2, 3, 6, 7])};
+  const nibbles = constant(NIBBLES), pairs = i8x16.splat(0x33);
+  let x = v128.and(v128.xor(i16x8.shr_u(p, 4), s), nibbles), y = v128.and(v128.xor(i16x8.shr_u(q, 4), t), nibbles);
+  p = v128.xor(p, i16x8.shl(x, 4));
+  s = v128.xor(s, x);
+  q = v128.xor(q, i16x8.shl(y, 4));
+  t = v128.xor(t, y);
+  x = v128.and(v128.xor(i16x8.shr_u(p, 2), q), pairs);
+  y = v128.and(v128.xor(i16x8.shr_u(s, 2), t), pairs);
+  v128.store(out, v128.xor(p, i16x8.shl(x, 2)));
+  v128.store(out + step, v128.xor(q, x));
+  v128.store(out + 2 * step, v128.xor(s, i16x8.shl(y, 2)));
+  v128.store(out + 3 * step, v128.xor(t, y));
+}
+
+/** The 2-bit codes of a group, from \`at\` in the file's block on. */
+@inline function packQuarters(${ADDRESSES}, at: usize, out: usize, step: usize): void {
+  for (let half: usize = 0; half < 2; half++) {
+    storeQuarters(${list((row) => `v128.load(${row} + at)`)}, out, step);
+    at += 16;
+    storeQuarters(${list((row) => `v128.load(${row} + at)`)}, out + 64, step);
+    at += 16;
+    out += 4 * step;
+  }
+}
+@inline function packTQ2_0Group(${ADDRESSES}, r: usize, group: usize): void {
+  ${ofRows((row, i) => `packD(${row}, 64, ${plus('r', i)}, group);`)}
+  packQuarters(a, b, c, d, 0, group + TQ2_0_HEADER + r * 4, TQ2_0_BLOCK);
+}
+@inline function packQ2_KGroup(${ADDRESSES}, r: usize, group: usize): void {
+  ${ofRows((row, i) => `packD(${row}, 80, ${plus('r', i)}, group); packD(${row}, 82, ${plus('r', i)}, group + 32);`)}
+  for (let k: usize = 0; k < 16; k++) {
+    const out = group + 64 + k * 16 + r;
+    ${ofRows((row, i) => `store<u8>(out, load<u8>(${row} + k)${i ? `, ${i}` : ''});`)}
+  }
+  packQuarters(a, b, c, d, 16, group + Q2_K_HEADER + r * 4, Q2_K_BLOCK);
+}
+@inline function packQ3_KGroup(${ADDRESSES}, r: usize, group: usize): void {
+  ${ofRows((row, i) => `packD(${row}, 108, ${plus('r', i)}, group); scalesQ3_K(${row}, ${plus('r', i)}, group);`)}
+  packQuarters(a, b, c, d, 32, group + Q3_K_HEADER + r * 4, Q3_K_BLOCK);
+  let out = group + Q3_K_HEADER + 128 + r * 4;
+  for (let i = 0; i < 8; i++) {
+    ${ofRows((row, i) => `store<u32>(out, gatherBits(${row}, i)${i ? `, ${4 * i}` : ''});`)}
+    out += Q3_K_BLOCK;
+  }
+}
+@inline function scalesQ3_K(block: usize, r: usize, group: usize): void {
+  const u0 = load<u32>(block, 96), u1 = load<u32>(block, 100), u2 = load<u32>(block, 104);
+  const out = group + 32 + r;
+  storeSix((u0 & NIBBLE) | ((u2 & TWO) << 4), out);
+  storeSix((u1 & NIBBLE) | (((u2 >> 2) & TWO) << 4), out + 48);
+  storeSix(((u0 >> 4) & NIBBLE) | (((u2 >> 4) & TWO) << 4), out + 96);
+  storeSix(((u1 >> 4) & NIBBLE) | (((u2 >> 6) & TWO) << 4), out + 144);
 }
 
 /** One whole tile; rows from \`count\` on are zero. */

@@ -83,10 +83,10 @@ function panel${type}(w: usize, panel: usize, blocks: i32): void {
 
 /** Which kind of panel a type makes. */
 function panelKind(layout: Layout): string {
-  if (layout.scale === 'factors') return 'HALVES';
+  if (layout.scale === 'factors') return layout.minimum ? 'HALVES_MINIMUM' : 'HALVES';
   if (hasTwoDigits(layout)) return 'TWO_NIBBLES';
   if (layout.minimum) return layout.start ? 'MINIMUM_16' : 'MINIMUM';
-  return layout.start === 'START_8' ? 'OFFSET_8' : 'OFFSET_16';
+  return layout.start === 16 ? 'OFFSET_16' : 'OFFSET_8';
 }
 
 /** `text` for each type, by number. */
@@ -95,56 +95,92 @@ const byType = (text: (layout: Layout) => string, between: string): string =>
     between,
   );
 
-/** Q4_K and Q5_K: all 8 blocks' scales at once, into the panel's places by way of `room`. */
-const panelMinimum = `
-@inline function panelMinimum(bits: i32, w: usize, panel: usize, blocks: i32, room: usize): void {
+/**
+ * The panel of a type whose group's header becomes f32 in `room`: scales of 8 blocks, or scales and minima (Q4_K, Q5_K).
+ */
+const groups = (layout: Layout): string => {
+  const { type, bits, levels, minimum, start, header, block } = layout;
+  const kind = panelKind(layout);
+  const scales = bits < 4 || !hasTwoDigits(layout) ? 256 : 512;
+  const step = bits < 4 ? 0 : minimum ? 128 : 64;
+  return `
+function panel${type}(w: usize, panel: usize, blocks: i32, room: usize): void {
   const nibbles = constant(NIBBLES);
-  const step = bits == 4 ? Q4_K_BLOCK : Q5_K_BLOCK;
-  let a = panel, b = panel + <usize>blocks * panelBlockBytes(MINIMUM);
+  let a = panel, b = panel + <usize>blocks * panelBlockBytes(${kind});
   for (; blocks > 0; blocks -= 8) {
-    spreadScales(w, room, bits == 4 ? 0 : 16);
-    w += Q4_K_HEADER;
+    ${minimum ? `spreadScales(w, room, ${start ? 16 : 0});` : `spread${type}(w, room);`}
+    w += ${header};
     for (let i: usize = 0; i < 8; i++) {
-      spreadNibbles(w, a, b, nibbles);
-      if (bits == 5) spreadFifthBits(w + 256, a, b);
-      const from = room + i * 128;
-      ${each(8, (v) => put('ab'[(v >> 1) & 1]!, load('from', 16 * v), 256 + 16 * (v & 1) + 32 * (v >> 2)))}
-      w += step;
-      a += panelBlockBytes(MINIMUM);
-      b += panelBlockBytes(MINIMUM);
+      ${bits < 4 ? spreadUnits(layout, 128) : spreadCodes(layout)}
+      const from = room + i * ${step};
+      ${each(minimum ? 8 : 4, (v) =>
+        put('ab'[(v >> 1) & 1]!, load('from', 16 * v), scales + 16 * (v & 1) + 32 * (v >> 2)),
+      )}
+      w += ${levels ? block - 256 : block};
+      a += panelBlockBytes(${kind});
+      b += panelBlockBytes(${kind});
     }
   }
-}
-function panelQ4_K(w: usize, panel: usize, blocks: i32, room: usize): void {
-  panelMinimum(4, w, panel, blocks, room);
-}
-function panelQ5_K(w: usize, panel: usize, blocks: i32, room: usize): void {
-  panelMinimum(5, w, panel, blocks, room);
 }`;
+};
 
-/** Q6_K: 16 columns and their factors after each other. */
-const panelQ6_K = `
-function panelQ6_K(w: usize, panel: usize, blocks: i32, room: usize): void {
-  const six = constant(SIX_BITS), top = constant(TOP_BITS);
-  let a = panel, b = panel + <usize>blocks * panelBlockBytes(HALVES);
+/** Both sets of 16 columns of 2-bit codes of the block at w, `apart` bytes from each other, with an offset of their own. */
+const spreadUnits = ({ bits, start, scale }: Layout, apart: number): string => {
+  const kindStart = scale === 'factors' ? 32 : 8;
+  const lift = start ? `constant(LIFT_${kindStart - start})` : 'i32x4.splat(0)';
+  return [0, 1]
+    .map((u) => {
+      const place = u ? ` + ${apart * u}` : '';
+      return `spreadQuarters(w + ${64 * u}, w + 128, ${bits === 3 ? 4 * u : -1}, a${place}, b${place}, ${lift});`;
+    })
+    .join('\n      ');
+};
+
+/** Types with a factor for every 16 columns, these and their factors after each other. */
+const factors = (layout: Layout): string => {
+  const { type, bits, minimum, header, block } = layout;
+  const kind = panelKind(layout);
+  const minima = (h: number): string => `
+      const v${h} = v128.load(minima, ${16 * h}), low${h} = i16x8.extend_low_i8x16_u(v${h}), high${h} = i16x8.extend_high_i8x16_u(v${h});
+      ${toBoth((v, half, at) => {
+        const wide = `i32x4.extend_${v % 2 ? 'high' : 'low'}_i16x8_u(${v < 2 ? 'low' : 'high'}${h})`;
+        const value = `f32x4.mul(f32x4.convert_i32x4_s(${wide}), ${load('d', 16 * v)})`;
+        return put(half, value, 352 + 32 * h + at);
+      })}`;
+  return `
+function panel${type}(w: usize, panel: usize, blocks: i32, room: usize): void {
+  let a = panel, b = panel + <usize>blocks * panelBlockBytes(${kind});
+  ${minimum ? 'const d = room + MINIMUM_SCALES;' : ''}
   for (; blocks > 0; blocks -= 8) {
-    let codes = w + Q6_K_HEADER;
-    spreadHalves(w, room);
+    spread${type}(w, room);
+    let factors = ${bits === 6 ? 'w + 32' : 'room + FACTORS'};
+    ${minimum ? 'let minima = room + MINIMA;' : ''}
+    w += ${header};
     for (let i: usize = 0; i < 8; i++) {
-      spreadSix(codes, a, six, top);
-      spreadSix(codes + 32, b, six, top);
-      spreadSix(codes + Q6_K_PASS, a + 160, six, top);
-      spreadSix(codes + Q6_K_PASS + 32, b + 160, six, top);
-      const factors = w + 32 + i * 32;
+      ${
+        bits === 6
+          ? `spreadSix(w, a);
+      spreadSix(w + 32, b);
+      spreadSix(w + 192, a + 160);
+      spreadSix(w + 224, b + 160);`
+          : spreadUnits(layout, 160)
+      }
       ${each(4, (v) => `spreadFactors(factors + ${8 * v}, ${'ab'[v & 1]} + ${128 + 160 * (v >> 1)});`)}
       ${toBoth((v, half, at) => put(half, load('room', 16 * v), 320 + at))}
-      codes += Q6_K_BLOCK;
-      a += panelBlockBytes(HALVES);
-      b += panelBlockBytes(HALVES);
+      ${minimum ? `${minima(0)}${minima(1)}\nminima += 32;` : ''}
+      factors += 32;
+      w += ${block};
+      a += panelBlockBytes(${kind});
+      b += panelBlockBytes(${kind});
     }
-    w += Q6_K_GROUP;
   }
 }`;
+};
+
+const panel = (layout: Layout): string => {
+  if (layout.scale === 'factors') return factors(layout);
+  return layout.scale === 'group' ? groups(layout) : ownBlocks(layout);
+};
 
 export default `
 /** Step q of 16 rows as nibbles: columns 4q… in the low, 16 + 4q… in the high ones. */
@@ -170,7 +206,8 @@ export default `
 }
 
 /** Four steps of 8 rows: 6-bit codes of 16 columns. \`w\` and \`out\` are those rows'. */
-@inline function spreadSix(w: usize, out: usize, six: v128, top: v128): void {
+@inline function spreadSix(w: usize, out: usize): void {
+  const six = constant(SIX_BITS), top = constant(TOP_BITS);
   ${each(3, (i) => declare('const', numbered('abc'[i]!, 2), (v) => load('w', 64 * i + 16 * v)))}
   ${stores(
     'out',
@@ -182,11 +219,27 @@ export default `
     96,
   )}
 }
-${LAYOUTS.filter(({ header }) => header === 0)
-  .map(ownBlocks)
-  .join('\n')}
-${panelMinimum}
-${panelQ6_K}
+
+/**
+ * Four steps of 16 columns of 2-bit codes at \`w\`, and their third bits, from bit \`third\` of the bytes at \`bits\` on,
+ * if that is not negative; \`lift\` is added.
+ */
+@inline function spreadQuarters(w: usize, bits: usize, third: i32, a: usize, b: usize, lift: v128): void {
+  const threes = constant(THREES), fours = constant(FOURS);
+  ${declare('let', numbered('u', 4), (v) => load('w', 16 * v))}
+  ${declare('let', numbered('h', 4), (v) => `third < 0 ? u${v} : i16x8.shr_u(${load('bits', 16 * v)}, third)`)}
+  for (let j = 0; j < 4; j++) {
+    ${toBoth((v, half, at) => {
+      const code = `v128.and(u${v}, threes)`;
+      const bit = `v128.and(i16x8.shl(h${v}, 2), fours)`;
+      return put(half, `i8x16.add(third < 0 ? ${code} : v128.or(${code}, ${bit}), lift)`, at);
+    })}
+    ${each(4, (v) => `u${v} = i16x8.shr_u(u${v}, 2); h${v} = i16x8.shr_u(h${v}, 1);`)}
+    a += 32;
+    b += 32;
+  }
+}
+${LAYOUTS.map(panel).join('\n')}
 
 /** Which kind of panel a type makes. */
 @inline export function panelKind(type: i32): i32 {

@@ -140,4 +140,71 @@ ${spreadGroup(HALF_THE_ROWS)}
   ${declare('const', ['a', 'b', 'c'], (i) => load('set', 16 * i))}
   ${stores('out', [...[...'abc'].map((p) => `v128.and(${p}, six)`), 'fourthSix(a, b, c, constant(TOP_BITS))'])}
 }
+
+/** Sets of 6-bit values, less 32: as int8, out[value][0…16). */
+@inline function unpackSigned(set: usize, sets: i32, out: usize): void {
+  const six = constant(SIX_BITS), top = constant(TOP_BITS), less = constant(THIRTY_TWO);
+  for (; sets > 0; sets--) {
+    ${declare('const', ['a', 'b', 'c'], (i) => load('set', 16 * i))}
+    ${stores(
+      'out',
+      [...[...'abc'].map((p) => `v128.and(${p}, six)`), 'fourthSix(a, b, c, top)'].map((v) => `i8x16.sub(${v}, less)`),
+    )}
+    set += 48;
+    out += 64;
+  }
+}
+
+/** Where the headers of 16 rows put an int8 for every 16 columns, [value][16 rows], behind d. */
+@inline export const FACTORS: usize = 64;
+/** And of minima: as the file has them, unsigned, then -dmin as f32. */
+@inline export const MINIMA: usize = 320;
+@inline export const MINIMUM_SCALES: usize = 576;
+/** Left over. */
+@inline export const SPARE_ROOM: usize = 704;
+
+export function spreadQ3_K(w: usize, room: usize): void {
+  spreadHalves(w, room);
+  unpackSigned(w + 32, 4, room + FACTORS);
+}
+
+export function spreadQ2_K(w: usize, room: usize): void {
+  const nibbles = constant(NIBBLES);
+  spreadHalves(w, room);
+  ${F16}
+  const flip = constant(HALF_SIGN);
+  const k = v128.xor(v128.load(w, 32), flip), l = v128.xor(v128.load(w, 48), flip);
+  ${declare('const', numbered('m', 4), (v) => [...halves('k'), ...halves('l')][v]!)}
+  const scales = room + MINIMUM_SCALES;
+  ${stores('scales', numbered('m', 4))}
+  for (let end = w + 256; w < end; w += 16) {
+    const v = v128.load(w, 64);
+    v128.store(room, v128.and(v, nibbles), FACTORS);
+    v128.store(room, v128.and(i16x8.shr_u(v, 4), nibbles), MINIMA);
+    room += 16;
+  }
+}
+
+@inline export function spreadQ6_K(w: usize, room: usize): void {
+  spreadHalves(w, room);
+}
+
+/** One scale for all blocks. */
+@inline export function spreadTQ2_0(w: usize, room: usize): void {
+  spreadHalves(w, room);
+}
+
+/** out[block][0…16) = d * (scale - 32). */
+export function spreadIQ4_XS(w: usize, out: usize): void {
+  ${F16}
+  const h = v128.load(w), g = v128.load(w, 16);
+  ${declare('const', numbered('d', 4), (i) => halves('hg'[i >> 1]!)[i & 1]!)}
+  unpackSigned(w + 32, 2, out + 896);
+  for (let from = out + 896, end = out + 1024; from < end; from += 16) {
+    const v = v128.load(from), low = i16x8.extend_low_i8x16_s(v), high = i16x8.extend_high_i8x16_s(v);
+    ${each(4, (i) => `const y${i} = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_${i % 2 ? 'high' : 'low'}_i16x8_s(${i < 2 ? 'low' : 'high'})), d${i});`)}
+    ${stores('out', numbered('y', 4))}
+    out += 64;
+  }
+}
 `;

@@ -2,17 +2,30 @@
 // rows at a time; all 16 where packed-direct.gen.ts serves. Making a panel would cost more than the product here. Sums
 // as in packed-tile.gen.ts, bit for bit.
 
-import { codeConstants, digitSteps, nibbleSteps, ownScales, scaleConstants, sixSteps } from '../build/steps.ts';
+import {
+  blockSteps,
+  codeConstants,
+  digitSteps,
+  ownScales,
+  passBytes,
+  passSteps,
+  scaleConstants,
+  startOf,
+  walked,
+} from '../build/steps.ts';
 import {
   addBoth,
   addMinima,
   addScaled,
   begin,
   cases,
+  declare,
   each,
   F16,
   type Family,
   functions,
+  load,
+  numbered,
   rows,
   SUMS,
   splat,
@@ -26,10 +39,33 @@ const rowBytes = ({ scale }: Layout): number => (scale === 'exponent' ? 1 : 2);
 const SCALES = ['s0', 's1'];
 const MINIMA = ['m0', 'm1'];
 
+/** Before each block, what a group's header says: Q4_K's and Q5_K's scales and minima of these rows, or all rows' scales. */
+function groupHeader({ type, scale, minimum, start, header }: Layout): string {
+  if (scale !== 'group') return '';
+  return `if ((b & 7) == 0) {
+      ${minimum ? `spreadScalesHalf(tile, half, room, ${start ? 16 : 0});` : `spread${type}(tile, room);`}
+      tile += ${type}_GROUP;
+      s = ${minimum ? 'room' : 'room + half * 32'};
+      w += ${header};
+    }`;
+}
+/** Where scales are at first, and the declarations of a block's. */
+const firstScales = (layout: Layout): string =>
+  layout.scale === 'group' ? 'room' : `tile + ${layout.type}_SCALES + half * ${8 * rowBytes(layout)}`;
+function blockScales(layout: Layout): string {
+  if (layout.scale !== 'group') return ownScales(layout, 's', 0, SCALES, MINIMA);
+  const minima = layout.minimum ? ', m0 = v128.load(s, 32), m1 = v128.load(s, 48)' : '';
+  return `const s0 = v128.load(s), s1 = v128.load(s, 16)${minima};`;
+}
+const scaleStep = ({ scale, block, bits }: Layout): number => {
+  if (scale !== 'group') return block;
+  return bits < 4 ? 0 : 64;
+};
+
 /** Types with one product for each code, and a scale for each block of 32 columns. */
 const oneDigit = (layout: Layout): string => {
   const { type, block, minimum } = layout;
-  const group = layout.scale === 'group';
+  const { columns, bytes } = walked(layout);
   return `
 @inline function product${type}(
   K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize,
@@ -37,89 +73,111 @@ const oneDigit = (layout: Layout): string => {
   const zero = i32x4.splat(0), ones = constant(ONES);
   ${codeConstants(layout)} ${scaleConstants(layout)}
   ${SUMS}
-  let w = tile + half * 32;
-  let s = ${group ? 'room' : `tile + ${type}_SCALES + half * ${8 * rowBytes(layout)}`};
+  let w = tile + half * 32, s = ${firstScales(layout)};
   for (let b = 0; b < blocks; b++) {
-    ${
-      group
-        ? `if ((b & 7) == 0) {
-      spreadScalesHalf(tile, half, room, ${layout.start ? 16 : 0});
-      tile += ${type}_GROUP;
-      s = room;
-      w += ${type}_HEADER;
-    }`
-        : ''
-    }
-    ${nibbleSteps(layout, 2, 2)}
-    ${
-      group
-        ? `const s0 = v128.load(s), s1 = v128.load(s, 16), m0 = v128.load(s, 32), m1 = v128.load(s, 48);`
-        : ownScales(layout, 's', 0, SCALES, MINIMA)
-    }
-    const scale = x + <usize>K * (CODE_SCALE - 16), sum = x + <usize>K * (CODE_SUM - 16);
+    ${groupHeader(layout)}
+    ${blockSteps(layout, 2, 2)}
+    ${blockScales(layout)}
+    const scale = x + <usize>K * (CODE_SCALE - ${columns}), sum = x + <usize>K * (CODE_SUM - ${columns});
     ${addScaled(2, 'scale')}
     ${minimum ? addMinima(2) : ''}
-    w += ${block - 256};
-    s += ${group ? 64 : block};
-    x += <usize>K * (BLOCK_CODES - 16);
+    w += ${block - bytes};
+    s += ${scaleStep(layout)};
+    x += <usize>K * (BLOCK_CODES - ${columns});
   }
   ${storeSums(2)}
 }`;
 };
 
-/** Q6_K, 16 columns a pass. */
-const sixProduct = `
-@inline function productQ6_K(K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
-  const zero = i32x4.splat(0), six = constant(SIX_BITS), top = constant(TOP_BITS);
-  ${F16}
+/** Types with a factor for every 16 columns: a pass for these, at `set`. Third bits are those of a whole block. */
+const twoPasses = (layout: Layout): string => {
+  const { type, bits, minimum, start, header, block } = layout;
+  const inHeader = bits === 6;
+  const { word, cut } = startOf(layout);
+  const halfOf = (h: number) => {
+    const bytes = `v128.load_ext<u8>(minima${h ? ', 16' : ''})`;
+    const wide = (half: string) => `f32x4.convert_i32x4_s(i32x4.extend_${half}_i16x8_u(p${h}))`;
+    return `const p${h} = ${bytes}, m${h}0 = f32x4.mul(${wide('low')}, n0), m${h}1 = f32x4.mul(${wide('high')}, n1);
+    ${rows(2, (r) => {
+      const sum = splat('x', 4 * r);
+      return `const g${h}${r} = ${sum}; y${r} = madd(g${h}${r}, m${h}0, y${r}); z${r} = madd(g${h}${r}, m${h}1, z${r});`;
+    })}
+    x += <usize>K * 4;`;
+  };
+  return `
+@inline function product${type}(K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize): void {
+  const zero = i32x4.splat(0);
+  ${codeConstants(layout)}
+  ${inHeader ? F16 : ''}
   ${SUMS}
-  let w = tile + half * 32, factors = tile;
+  let w = tile + half * 32, factors = tile, minima = tile;
   for (let b = 0; b < blocks; b++) {
     if ((b & 7) == 0) {
-      const h = v128.load(tile + half * 16);
+      ${
+        inHeader
+          ? `const h = v128.load(tile + half * 16);
       const s0 = lowHalves(h, sign, bias, limit), s1 = highHalves(h, sign, bias, limit);
       v128.store(room, s0);
       v128.store(room, s1, 16);
-      factors = tile + 32 + half * 8;
-      tile += Q6_K_GROUP;
-      w += Q6_K_HEADER;
+      factors = tile + 32 + half * 8;`
+          : `spread${type}(tile, room);
+      factors = room + FACTORS + half * 8;
+      minima = room + MINIMA + half * 8;`
+      }
+      tile += ${type}_GROUP;
+      w += ${header};
     }
+    ${bits === 3 ? declare('let', numbered('f', 2), (v) => load('w', 128 + 16 * v)) : ''}
     let ${['c', 'd'].flatMap((kept) => each(4, (r) => `${kept}${r} = zero`, ', ')).join(', ')};
-    let start = x + <usize>K * START_32;
-    const middle = w + Q6_K_PASS;
+    let start = x + <usize>K * ${word};
+    const middle = w + ${passBytes(layout)};
     for (;;) {
-      ${begin(2, 2)}
-      const set = w, stop = w + Q6_K_PASS;
-      ${sixSteps(2, 'w', 'set')}
-      x += <usize>K * 4;
-      spreadFactors(factors, room + 32);
-      const f0 = v128.load(room, 32), f1 = v128.load(room, 48);
+      ${begin(2, 2, start ? '' : 'true', cut)}
+      const set = w, stop = w + ${passBytes(layout)};
+      ${passSteps(layout, 2, 'w', 'set')}
+      ${inHeader ? 'x += <usize>K * 4;' : 'w = stop;'}
+      spreadFactors(factors, room + SPARE_ROOM);
+      const q = room + SPARE_ROOM, q0 = v128.load(q), q1 = v128.load(q, 16);
       factors += 16;
       if (w == middle) {
         start += <usize>K * 4;
-        ${rows(2, (r) => `c${r} = partial(HALVES, a${r}, f0); d${r} = partial(HALVES, b${r}, f1);`)}
+        ${rows(2, (r) => `c${r} = partial(HALVES, a${r}, q0); d${r} = partial(HALVES, b${r}, q1);`)}
         continue;
       }
-      const s0 = v128.load(room), s1 = v128.load(room, 16);
-      ${addBoth(2, 'HALVES', 'f0', 'f1')}
+      const s = ${inHeader ? 'room' : 'room + half * 32'}, s0 = v128.load(s), s1 = v128.load(s, 16);
+      ${addBoth(2, 'HALVES', 'q0', 'q1')}
       break;
     }
-    x += <usize>K * (BLOCK_CODES - 32);
+    w += ${block - 2 * passBytes(layout)};
+    ${
+      minimum
+        ? `const n = room + MINIMUM_SCALES + half * 32, n0 = v128.load(n), n1 = v128.load(n, 16);
+    x += <usize>K * (HALF_SUMS - 32);
+    ${halfOf(0)}
+    ${halfOf(1)}
+    minima += 32;
+    x += <usize>K * (BLOCK_CODES - HALF_SUMS - 8);`
+        : 'x += <usize>K * (BLOCK_CODES - 32);'
+    }
   }
   ${storeSums(2)}
 }`;
+};
 
 /** Types with two digits: all steps with the lower ones, then with the higher ones. */
 const twoDigits = (layout: Layout): string => {
   const { type, levels } = layout;
   const [codeBytes, columns] = levels ? [256, 16] : [512, 32];
   return `
-@inline function product${type}(K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize): void {
+@inline function product${type}(
+  K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize,
+): void {
   const zero = i32x4.splat(0), ones = constant(ONES), sixteens = constant(SIXTEENS);
   ${codeConstants(layout)} ${scaleConstants(layout)}
   ${SUMS}
-  let w = tile + half * 32, s = tile + ${type}_SCALES + half * 16;
-  for (; blocks > 0; blocks--) {
+  let w = tile + half * 32, s = ${firstScales(layout)};
+  for (let b = 0; b < blocks; b++) {
+    ${groupHeader(layout)}
     let start = x + <usize>K * START_16;
     ${levels ? begin(2, 2) : `let ${each(4, (r) => `a${r} = zero, b${r} = zero`, ', ')};`}
     const stop = w + ${codeBytes};
@@ -130,11 +188,11 @@ const twoDigits = (layout: Layout): string => {
     start = x + <usize>K * START_8;
     ${rows(2, (r) => `a${r} = ${splat('start', 4 * r)}; b${r} = a${r};`)}
     ${digitSteps(layout, 'high', 2, 'w', 'x')}
-    ${ownScales(layout, 's', 0, SCALES, MINIMA)} const f = sixteens;
+    ${blockScales(layout)} const f = sixteens;
     x += <usize>K * ${32 - columns};
     ${addBoth(2, 'TWO_NIBBLES', 'f', 'f')}
     w += ${layout.block - codeBytes};
-    s += ${layout.block};
+    s += ${scaleStep(layout)};
     x += <usize>K * (BLOCK_CODES - 32);
   }
   ${storeSums(2)}
@@ -142,11 +200,10 @@ const twoDigits = (layout: Layout): string => {
 };
 
 const product = (layout: Layout): string => {
-  if (layout.scale === 'factors') return sixProduct;
+  if (layout.scale === 'factors') return twoPasses(layout);
   return hasTwoDigits(layout) ? twoDigits(layout) : oneDigit(layout);
 };
-const call = (layout: Layout, K: number): string =>
-  `product${layout.type}(${K}, w, half, x, n, sums${hasTwoDigits(layout) ? '' : ', room'})`;
+const call = (layout: Layout, K: number): string => `product${layout.type}(${K}, w, half, x, n, sums, room)`;
 
 const family: Family = {
   parameters: 'w: usize, half: usize, x: usize, n: i32, sums: usize, room: usize',

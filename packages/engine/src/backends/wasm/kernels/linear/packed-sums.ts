@@ -8,6 +8,7 @@ import { scaledTotal, total } from './packed-dot';
 //   HALVES                128 B codes of columns 0…15, 32 B factors (f32, or each twice as i16), the same of columns
 //                         16…31, 32 B scales
 //   TWO_NIBBLES           256 B low nibbles, 256 B high nibbles, 32 B scales
+//   HALVES_MINIMUM        as HALVES, without an offset, then 32 B minima of columns 0…15, 32 B of columns 16…31
 // @inline
 export const OFFSET_8: i32 = 0;
 // @inline
@@ -20,10 +21,12 @@ export const MINIMUM_16: i32 = 3;
 export const HALVES: i32 = 4;
 // @inline
 export const TWO_NIBBLES: i32 = 5;
+// @inline
+export const HALVES_MINIMUM: i32 = 6;
 
 // @inline
 export function panelBlockBytes(kind: i32): usize {
-  return kind <= OFFSET_16 ? 288 : kind <= MINIMUM_16 ? 320 : kind == HALVES ? 352 : 544;
+  return kind <= OFFSET_16 ? 288 : kind <= MINIMUM_16 ? 320 : kind == HALVES ? 352 : kind == TWO_NIBBLES ? 544 : 416;
 }
 
 /** Bytes of one tile's result: [row of activations][8 rows of weights]. */
@@ -63,7 +66,7 @@ export function partial(kind: i32, sum: v128, factors: v128): v128 {
 /** Adds both passes' integers to a float sum. */
 // @inline
 export function addBoth(kind: i32, first: v128, sum: v128, factors: v128, scale: v128, s: v128, y: v128): v128 {
-  if (kind == HALVES && !PAIR_DOT)
+  if (kind != TWO_NIBBLES && !PAIR_DOT)
     return madd(madd(f32x4.convert_i32x4_s(sum), factors, first), f32x4.mul(scale, s), y);
   return madd(f32x4.convert_i32x4_s(i32x4.add(first, scaledTotal(sum, factors))), f32x4.mul(scale, s), y);
 }

@@ -19,13 +19,14 @@ import {
   each,
   type Family,
   functions,
+  load,
   rows,
   SUMS,
   splat,
   storeSums,
 } from '../build/vocabulary.ts';
 
-const KINDS = ['OFFSET_8', 'OFFSET_16', 'MINIMUM', 'MINIMUM_16', 'HALVES', 'TWO_NIBBLES'] as const;
+const KINDS = ['OFFSET_8', 'OFFSET_16', 'MINIMUM', 'MINIMUM_16', 'HALVES', 'TWO_NIBBLES', 'HALVES_MINIMUM'] as const;
 /** Steps of bytes of codes from w to `stop`. */
 const steps = `
     do {
@@ -58,7 +59,7 @@ const onePass = `
       ${addMinima(1)}
     }
     w += panelBlockBytes(kind) - 256;
-    x += <usize>K * 24;
+    x += <usize>K * (BLOCK_CODES - 32);
   }
   ${storeSums(1)}
 }`;
@@ -70,12 +71,12 @@ const onePass = `
 const twoPasses = `
 @inline function twoPasses(kind: i32, K: i32, w: usize, x: usize, blocks: i32, sums: usize): void {
   const zero = i32x4.splat(0), ones = constant(ONES), sixteens = constant(SIXTEENS);
-  const nibbles = kind == TWO_NIBBLES;
+  const nibbles = kind == TWO_NIBBLES, minimum = kind == HALVES_MINIMUM;
   ${SUMS}
   for (; blocks > 0; blocks--) {
     fetchAhead();
     const start = x + <usize>K * START_32, second = x + <usize>K * (nibbles ? START_8 : START_32 + 4);
-    ${begin(2, 1, 'nibbles')}
+    ${begin(2, 1, 'nibbles || minimum')}
     let stop = w + (nibbles ? 256 : 128);
     ${steps}
     const f0 = nibbles ? ones : v128.load(w), f1 = nibbles ? ones : v128.load(w, 16);
@@ -85,7 +86,7 @@ const twoPasses = `
         `${r ? `K > ${r} ? ` : ''}partial(kind, ${a}${r}, ${f})${r ? ' : zero' : ''}`;
       return `const c${r} = ${kept('a', 'f0')}, d${r} = ${kept('b', 'f1')};`;
     })}
-    ${rows(1, (r) => `a${r} = ${splat('second', 4 * r)}; b${r} = a${r};`)}
+    ${rows(1, (r) => `a${r} = minimum ? zero : ${splat('second', 4 * r)}; b${r} = a${r};`)}
     if (nibbles) x -= <usize>K * 32;
     stop = w + (nibbles ? 256 : 128);
     ${steps}
@@ -93,8 +94,16 @@ const twoPasses = `
     const scales = w + (nibbles ? 0 : 32);
     const s0 = v128.load(scales), s1 = v128.load(scales, 16);
     ${addBoth(1, 'kind', 'g0', 'g1')}
-    w = scales + 32;
-    x += <usize>K * 24;
+    if (minimum) {
+      const half = x + <usize>K * (HALF_SUMS - CODE_SCALE), other = half + <usize>K * 4;
+      const m0 = ${load('scales', 32)}, m1 = ${load('scales', 48)}, n0 = ${load('scales', 64)}, n1 = ${load('scales', 80)};
+      ${rows(1, (r) => {
+        const add = (sum: string, v: number) => `${sum}${r} = madd(h${r}, n${v}, madd(d, m${v}, ${sum}${r}));`;
+        return `const h${r} = ${splat('other', 4 * r)}; { const d = ${splat('half', 4 * r)}; ${add('y', 0)} ${add('z', 1)} }`;
+      })}
+    }
+    w = scales + (minimum ? 96 : 32);
+    x += <usize>K * (BLOCK_CODES - 32);
   }
   ${storeSums(1)}
 }`;
@@ -103,7 +112,7 @@ const family: Family = {
   parameters: 'w: usize, x: usize, blocks: i32, sums: usize',
   members: KINDS.flatMap((kind, i) =>
     [1, 2, 3, 4].map((K) => ({
-      name: `${['offset8', 'offset16', 'minimum', 'minimum16', 'halves', 'twoNibbles'][i]}x${K}`,
+      name: `${['offset8', 'offset16', 'minimum', 'minimum16', 'halves', 'twoNibbles', 'halvesMinimum'][i]}x${K}`,
       body: `${i < 4 ? 'onePass' : 'twoPasses'}(${kind}, ${K}, w, x, blocks, sums)`,
     })),
   ),

@@ -61,15 +61,15 @@ const panelBlock = `
   beyond: usize,
 ): void {
   const zero = i32x4.splat(0);
-  const minimum = kind == MINIMUM || kind == MINIMUM_16;
-  ${begin(4, 4, 'kind == MINIMUM')}
+  const minimum = kind == MINIMUM || kind == MINIMUM_16, halves = kind == HALVES || kind == HALVES_MINIMUM;
+  ${begin(4, 4, 'kind == MINIMUM || kind == HALVES_MINIMUM')}
   let shift = 4;
   if (kind == TWO_NIBBLES) {
     w += 256;
     v += 256;
   }
   for (;;) {
-    const stop = w + (kind == HALVES ? 128 : 256);
+    const stop = w + (halves ? 128 : 256);
     do {
       const w0 = v128.load(w), w1 = v128.load(w, 16), v0 = v128.load(v), v1 = v128.load(v, 16);
       ${declare('const', numbered('x', 4), (r) => splat('x', 4 * r))}
@@ -86,7 +86,7 @@ const panelBlock = `
     x -= 128;
   }
   ${ofTile(4, (a) => `${a} = f32x4.convert_i32x4_s(${a});`)}
-  if (kind == HALVES) {
+  if (halves) {
     const f0 = v128.load(w), f1 = v128.load(w, 16), g0 = v128.load(v), g1 = v128.load(v, 16);
     if (first) {
       keepRows(4, between, beyond, ${TILE}, f0, f1, g0, g1);
@@ -94,7 +94,7 @@ const panelBlock = `
     }
     ${ofTile(4, join)}
   }
-  const nibbles = kind == TWO_NIBBLES, halves = kind == HALVES;
+  const nibbles = kind == TWO_NIBBLES;
   ${['s w', 't v']
     .map((names) => names.split(' ') as [string, string])
     .map(([s, p]) =>
@@ -108,6 +108,15 @@ const panelBlock = `
   const m0 = minimum ? v128.load(w, 32) : zero, m1 = minimum ? v128.load(w, 48) : zero;
   const n0 = minimum ? v128.load(v, 32) : zero, n1 = minimum ? v128.load(v, 48) : zero;
   addTile(4, minimum, sums, more, x, x + 16, ${TILE}, s0, s1, t0, t1, m0, m1, n0, n1);
+  if (kind == HALVES_MINIMUM) {
+    const sum = x + 4 * (HALF_SUMS - CODE_SCALE);
+    ${[0, 1]
+      .map((h) => {
+        const vectors = ['w', 'v'].flatMap((p) => [0, 1].map((v) => load(p, 64 + 32 * h + 16 * v)));
+        return `addHalfMinima(4, sums, more, sum + ${16 * h}, ${vectors.join(', ')});`;
+      })
+      .join(' ')}
+  }
 }`;
 
 const family: Family = {
@@ -119,6 +128,7 @@ const family: Family = {
     minimum16: 'MINIMUM_16',
     halves: 'HALVES',
     nibbles: 'TWO_NIBBLES',
+    halvesMinimum: 'HALVES_MINIMUM',
   }).map(([name, kind]) => ({ name, body: `panel(${kind}, w, h, x, n, a, b, c, d)` })),
 };
 
@@ -157,6 +167,16 @@ export const WIDE_SUMS_BYTES: usize = 256;
   storeSums(sums, row, y, z);
 }
 ${addTile}
+/** Adds minima of 16 columns, times what is at \`sum\` for each row of activations. */
+@inline export function addHalfMinima(
+  K: i32, sums: usize, more: usize, sum: usize, m0: v128, m1: v128, n0: v128, n1: v128,
+): void {
+  ${rows(1, (r) => `addMinimum(sums, ${r}, ${splat('sum', 4 * r)}, m0, m1); addMinimum(more, ${r}, ${splat('sum', 4 * r)}, n0, n1);`)}
+}
+@inline function addMinimum(sums: usize, row: i32, d: v128, m0: v128, m1: v128): void {
+  const y = madd(d, m0, loadLow(sums, row)), z = madd(d, m1, loadHigh(sums, row));
+  storeSums(sums, row, y, z);
+}
 ${keepRows}
 
 /** a * factor + what was kept of a row. Integers below 2^24, so exact. */
@@ -179,8 +199,9 @@ ${panelBlock}
   let v = w + half;
   for (; blocks > 0; blocks--) {
     fetchAhead();
-    const start = x + 4 * (kind == HALVES ? START_32 : kind == OFFSET_8 || kind == TWO_NIBBLES ? START_8 : START_16);
-    if (kind == HALVES) {
+    const halves = kind == HALVES || kind == HALVES_MINIMUM;
+    const start = x + 4 * (halves ? START_32 : kind == OFFSET_8 || kind == TWO_NIBBLES ? START_8 : START_16);
+    if (halves) {
       panelBlock(kind, true, w, v, x, start, sums, more, between, beyond);
       panelBlock(kind, false, w + 160, v + 160, x + 64, start + 16, sums, more, between, beyond);
     } else {

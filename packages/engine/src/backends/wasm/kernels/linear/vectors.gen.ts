@@ -33,6 +33,15 @@ const VECTORS: Readonly<Record<string, readonly number[]>> = {
   HALF_KEEP: [0xe000, 0x8fff],
   UPPER_HALVES: [0, 0xffff],
   BITS_45: [0x3030],
+  /** Two bits, and the third. */
+  THREES: [0x0303],
+  FOURS: [0x0404],
+  /** What panels of codes with other offsets than theirs add: 32 - 4, 8 - 1. */
+  LIFT_28: [0x1c1c],
+  LIFT_7: [0x0707],
+  /** For exponents and 6-bit scales. */
+  EXPONENT: [0, 0x0080],
+  THIRTY_TWO: [0x2020],
   /** As f32. */
   SIXTEEN: [0, 0x4180],
   /** Shifts of four words, as factors. */
