@@ -16,6 +16,7 @@ export {
   UNSCALED,
 } from '../architecture/spec.ts';
 export { packingRules } from '../backends/wasm/packing-rules.ts';
+export { type EmbeddingRules, readEmbeddingRules } from '../embed/settings.ts';
 export { ggufForm, llamaCppLimits } from '../export/gguf-architecture.ts';
 export { ggufContents, memoryTensor } from '../export/gguf-model.ts';
 export type { TokenizerFiles } from '../export/gguf-tokenizer.ts';

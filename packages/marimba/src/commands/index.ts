@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { register as ablate } from './ablate.ts';
 import { register as bench } from './bench.ts';
 import { register as chat } from './chat.ts';
+import { register as embed } from './embed.ts';
 import { register as evaluate } from './eval.ts';
 import { register as generate } from './generate.ts';
 import { register as grammar } from './grammar.ts';
@@ -13,6 +14,7 @@ import { register as models } from './models.ts';
 import { register as plan } from './plan.ts';
 import { register as pull } from './pull.ts';
 import { register as quantize } from './quantize.ts';
+import { register as rerank } from './rerank.ts';
 import { register as tokenizer } from './tokenizer.ts';
 import { register as train } from './train.ts';
 
@@ -20,6 +22,8 @@ export const commands: readonly ((program: Command) => void)[] = [
   bench,
   chat,
   generate,
+  embed,
+  rerank,
   grammar,
   inspect,
   models,

@@ -1,6 +1,6 @@
 // marimba inspect MODEL: what a model is, from its headers alone.
 import { type CacheType, type Checkpoint, layerStrip, type ModelSpec, type Tokenizer } from '@marimba/engine';
-import { quantizeNote, readText } from '@marimba/engine/architecture';
+import { quantizeNote, readEmbeddingRules, readText } from '@marimba/engine/architecture';
 import { machineMemory } from '@marimba/engine/node';
 import { stateLayout } from '@marimba/engine/plan';
 import type { Command } from 'commander';
@@ -123,6 +123,7 @@ async function inspect(
     endTokens: spec.endTokens,
     notes: [...new Set([...notes, ...textNotes])],
     state: describeState(spec),
+    embedding: await describeEmbedding(checkpoint, spec),
   };
 }
 
@@ -133,6 +134,15 @@ function memoryHere(spec: ModelSpec, weights: readonly DescribedWeight[]) {
   if ('impossible' in spread)
     return { spread: null, machine, cannotRun: `cannot run here: ${spread.impossible}` };
   return { spread, machine, cannotRun: whyNotHere(spread.weightBytes + spread.workBytes, machine) };
+}
+
+/** How texts become vectors; null for models of which nothing says so. */
+async function describeEmbedding(checkpoint: Checkpoint, spec: ModelSpec) {
+  const { pooling, normalize, dimensions, maxTokens, prompts, defaultPrompt } = await readEmbeddingRules(
+    checkpoint,
+    spec,
+  );
+  return pooling ? { pooling, normalize, dimensions, maxTokens, prompts, defaultPrompt } : null;
 }
 
 async function describeTokenizer(checkpoint: Checkpoint, tokenizer: Tokenizer) {
@@ -180,12 +190,9 @@ function render(data: Data, spec: ModelSpec, weights: readonly DescribedWeight[]
     ...(data.cannotRun ? [wrapText(yellow(`This model ${data.cannotRun}.`))] : []),
     `${bold('Weights')}\n${table(weightRows(weights))}`,
     `${bold('Arithmetic')}\n${pathLines(data)}`,
-    `${bold('State')}\n${table([
-      ['recurrent, fixed', bytes(state.recurrentBytes)],
-      ...Object.entries(state.cacheBytesPerToken).map(([type, n]) => [`cache per token, ${type}`, bytes(n)]),
-      ...(state.windows.length ? [['attention windows', state.windows.join(', ')]] : []),
-    ])}`,
+    ...(keepsNothing(state) ? [] : [`${bold('State')}\n${stateLines(state)}`]),
     `${bold('Text')}\n${textLines(data)}`,
+    ...(data.embedding ? [`${bold('Embedding')}\n${embeddingLines(data.embedding)}`] : []),
   ];
   if (parameters.activePerToken !== parameters.total)
     sections.splice(
@@ -194,6 +201,31 @@ function render(data: Data, spec: ModelSpec, weights: readonly DescribedWeight[]
       dim(`  A token passes through ${count(parameters.activePerToken)} of the parameters.`),
     );
   return `${sections.join('\n\n')}\n`;
+}
+
+/** Encoders read a text whole, and carry nothing on. */
+const keepsNothing = ({ recurrentBytes, cacheBytesPerToken }: Data['state']): boolean =>
+  !recurrentBytes && Object.values(cacheBytesPerToken).every((n) => n === 0);
+
+const stateLines = (state: Data['state']): string =>
+  table([
+    ['recurrent, fixed', bytes(state.recurrentBytes)],
+    ...Object.entries(state.cacheBytesPerToken).map(([type, n]) => [`cache per token, ${type}`, bytes(n)]),
+    ...(state.windows.length ? [['attention windows', state.windows.join(', ')]] : []),
+  ]);
+
+function embeddingLines(embedding: NonNullable<Data['embedding']>): string {
+  const { pooling, normalize, dimensions, maxTokens, prompts, defaultPrompt } = embedding;
+  const rows: [string, string][] = [
+    ['dimensions', `${dimensions}${normalize ? ', unit length' : ''}`],
+    ['pooling', pooling],
+    ['longest text', `${maxTokens} tokens`],
+    ...Object.entries(prompts).map(([name, text]): [string, string] => [
+      `prompt ${name}${name === defaultPrompt ? ' (default)' : ''}`,
+      text === '' ? 'nothing' : JSON.stringify(text),
+    ]),
+  ];
+  return definitions(rows, (text) => text);
 }
 
 function facts(data: Data): string[][] {
