@@ -6,13 +6,13 @@ import {
   quantizeBf16,
   quantizeF16,
   quantizeF32,
-  quantizeIQ4_NL,
   quantizeQ4_0,
   quantizeQ4_1,
   quantizeQ5_0,
   quantizeQ5_1,
   quantizeQ8_0,
 } from './quants/simple-encode.ts';
+import { quantizeIQ4_NL, quantizeIQ4_XS, quantizeMXFP4 } from './quants/table-encode.ts';
 import { TENSOR_TYPES } from './tensor-types.ts';
 import type { TensorType } from './types.ts';
 
@@ -33,6 +33,8 @@ const encoders = {
   Q5_K: quantizeQ5_K,
   Q6_K: quantizeQ6_K,
   IQ4_NL: quantizeIQ4_NL,
+  IQ4_XS: quantizeIQ4_XS,
+  MXFP4: quantizeMXFP4,
 } as const satisfies { readonly [type in TensorType]?: Encoder };
 
 /** The formats that can be written. */

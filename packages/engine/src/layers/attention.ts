@@ -97,7 +97,7 @@ export const attention: Layer<AttentionSpec, AttentionRole, never> = {
       matrix('q', [queries, hiddenSize], rotates),
       matrix('k', [keys, hiddenSize], rotates),
       matrix('v', [keys, hiddenSize], { precision: 'moreBits' }),
-      matrix('o', [hiddenSize, queries], { initial: 'residual' }),
+      matrix('o', [hiddenSize, queries], { precision: 'moreBitsInNarrowMixes', initial: 'residual' }),
       ...(a.inputBias
         ? [vector('qBias', [queries], rotates), vector('kBias', [keys], rotates), vector('vBias', [keys])]
         : []),

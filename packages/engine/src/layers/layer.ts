@@ -46,7 +46,9 @@ export type Precision =
    * One step finer than the rest in a K mix: in every layer, or in the first, the last and every third layer.
    */
   | 'moreBits'
-  | 'moreBitsInSomeLayers';
+  | 'moreBitsInSomeLayers'
+  /** One step finer in mixes of 2 and 3 bits. */
+  | 'moreBitsInNarrowMixes';
 
 /**
  * `residual` is normal with its deviation divided by sqrt(2 layers), for matrices that write to the residual

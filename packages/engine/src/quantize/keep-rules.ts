@@ -11,9 +11,9 @@ export interface KeepRule {
   readonly type: FileType;
 }
 
-/** Reads a type's name in any case; `q4_K_M` is another name for the mix `q4_K`. Throws UsageError. */
+/** Reads a type's name in any case; `q4_K_M` is another name for the mix `q4_K`, `mxfp4_moe` for `mxfp4`. Throws UsageError. */
 export function parseFileType(name: string, subject: string): FileType {
-  const wanted = name.toLowerCase().replace(/^(q[345]_k)_m$/, '$1');
+  const wanted = name.toLowerCase().replace(/^(q[345]_k)_m$|^(mxfp4)_moe$/, '$1$2');
   const type = FILE_TYPES.find((known) => known.toLowerCase() === wanted);
   if (!type)
     throw new UsageError(

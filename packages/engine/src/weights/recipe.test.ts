@@ -16,6 +16,7 @@ const weight = (role: Role, columns: number, moreBits = false) => ({
   ...tensor(role),
   shape: [64, columns],
   moreBits,
+  early: false,
 });
 
 /** Every role that has a rule. */
@@ -36,7 +37,17 @@ test('a K type is a mix: more bits for the embedding and sensitive weights, 8 fo
   assert.equal(storedType(weight('gate', 2560), 'q4_K'), 'Q4_K');
   assert.equal(storedType(weight('embedding', 2560), 'q4_K'), 'Q6_K');
   assert.equal(storedType(weight('down', 2560, true), 'q4_K'), 'Q6_K');
-  assert.equal(storedType(weight('down', 2560, true), 'q3_K'), 'Q5_K');
+  assert.equal(storedType(weight('down', 2560, true), 'q3_K'), 'Q4_K');
+  assert.equal(storedType(weight('down', 2560, false), 'q3_K_L'), 'Q5_K');
+  assert.equal(storedType(weight('down', 2560, true), 'q3_K_S'), 'Q3_K');
+  assert.equal(storedType(weight('o', 2560), 'q2_K'), 'Q3_K');
+  assert.equal(storedType(weight('o', 2560), 'q4_K'), 'Q4_K');
+  assert.equal(storedType(weight('v', 2560), 'q4_K_S'), 'Q5_K');
+  assert.equal(storedType({ ...weight('down', 2560, true), early: true }, 'q4_K_S'), 'Q5_K');
+  assert.equal(storedType(weight('down', 2560, true), 'q4_K_S'), 'Q4_K');
+  assert.equal(storedType(weight('v', 2560), 'iq4_xs'), 'Q5_K');
+  assert.equal(storedType(weight('gate', 2560), 'mxfp4'), 'Q8_0');
+  assert.equal(storedType(weight('expertGate', 2560), 'mxfp4'), 'MXFP4');
   assert.equal(storedType(weight('xProj', 5120), 'q4_K'), 'Q8_0');
   assert.equal(storedType(weight('dtProj', 160), 'q2_K'), 'Q8_0');
   assert.equal(storedType(weight('router', 2560), 'q4_K'), 'F32');
@@ -48,6 +59,7 @@ test('rows that are not whole blocks get the nearest smaller block, then 16 bits
   assert.equal(storedType(weight('gate', 160), 'q4_K'), 'Q5_0');
   assert.equal(storedType(weight('gate', 160), 'q2_K'), 'Q4_0');
   assert.equal(storedType(weight('gate', 160), 'q6_K'), 'Q8_0');
+  assert.equal(storedType(weight('gate', 160), 'iq4_xs'), 'IQ4_NL');
   assert.equal(storedType(weight('gate', 48), 'q4_K'), 'F16');
   assert.equal(storedType(weight('dtProj', 3), 'q8_0'), 'F16');
 });
@@ -101,5 +113,6 @@ test('type names in any case, and llama.cpp’s name for the mix', () => {
   assert.equal(parseFileType('Q4_K_M', '--type'), 'q4_K');
   assert.equal(parseFileType('q4_k', '--type'), 'q4_K');
   assert.equal(parseFileType('BF16', '--type'), 'bf16');
-  assert.throws(() => parseFileType('q4_K_S', '--type'), UsageError);
+  assert.equal(parseFileType('MXFP4_MOE', '--type'), 'mxfp4');
+  assert.throws(() => parseFileType('q6_K_S', '--type'), UsageError);
 });

@@ -46,6 +46,8 @@ export interface NeededWeight extends LayerTensor<Role> {
   readonly part: Part;
   /** Gets more bits than others in a K mix. */
   readonly moreBits: boolean;
+  /** In the first eighth of the layers. */
+  readonly early: boolean;
 }
 
 /** What a weight belongs to. */
@@ -76,7 +78,8 @@ export function neededWeights(spec: ModelSpec): NeededWeight[] {
     seen.add(name);
     const moreBits = wantsMoreBits(tensor, layer, spec.layers.length);
     const initial = tensor.offsetNorm && spec.normOffset ? { initial: 'zeros' as const } : {};
-    needed.push({ layer, part, moreBits, ...tensor, ...initial });
+    const early = layer >= 0 && layer < Math.floor(spec.layers.length / 8);
+    needed.push({ layer, part, moreBits, early, ...tensor, ...initial });
   };
   const norm = (layer: number, role: NormRole | ModelNormRole) => {
     add(layer, 'norm', vector(role, [hiddenSize], { offsetNorm: true, initial: 'ones' }));

@@ -1,11 +1,9 @@
-// Writing plain floats and the formats with 32 elements per block. Layouts: simple-blocks.ts and
-// table-blocks.ts. The scale is rounded to a half first and codes are chosen for the rounded scale, so its
+// Writing plain floats and the formats with 32 elements per block. Layouts: simple-blocks.ts. The scale is rounded to a half first and codes are chosen for the rounded scale, so its
 // rounding costs nothing twice. Every function encodes `blocks` blocks of `values` from its start to the
 // start of `out`.
 
 import { f32ToBf16, f32ToF16, writeF16 } from '../half.ts';
-import { clampRound, codeOf, extremeOf, roundToHalf } from './fit.ts';
-import { IQ4_LEVELS } from './table-blocks.ts';
+import { codeOf, extremeOf, roundToHalf } from './fit.ts';
 
 export function quantizeF32(values: Float32Array, blocks: number, out: Uint8Array): void {
   out.set(new Uint8Array(values.buffer, values.byteOffset, blocks * 4));
@@ -89,6 +87,7 @@ function rangeCodes(values: Float32Array, from: number, maxCode: number, out: Ui
   for (let j = 0; j < 32; j++) codes[j] = codeOf(values[from + j]! - min, d, 0, maxCode);
 }
 
+/** Byte j holds codes j (low) and j + 16 (high). */
 function packNibbles(out: Uint8Array, at: number): void {
   for (let j = 0; j < 16; j++) out[at + j] = (codes[j]! & 15) | ((codes[j + 16]! & 15) << 4);
 }
@@ -99,51 +98,4 @@ function packFifthBits(out: Uint8Array, at: number): void {
     for (let bit = 0; bit < 8; bit++) bits |= (codes[byte * 8 + bit]! >> 4) << bit;
     out[at + byte] = bits;
   }
-}
-
-/** For every integer −128 … 127: the code of the nearest IQ4 level. */
-const nearestLevel = Uint8Array.from({ length: 256 }, (_, i) => {
-  let nearest = 0;
-  for (let code = 1; code < 16; code++) {
-    if (Math.abs(IQ4_LEVELS[code]! - (i - 128)) < Math.abs(IQ4_LEVELS[nearest]! - (i - 128))) nearest = code;
-  }
-  return nearest;
-});
-
-function levelCode(scaled: number): number {
-  return nearestLevel[clampRound(scaled, -128, 127) + 128]!;
-}
-
-export function quantizeIQ4_NL(values: Float32Array, blocks: number, out: Uint8Array): void {
-  for (let from = 0, at = 0; from < blocks * 32; from += 32, at += 18) {
-    const d = roundToHalf(fitLevels(values, from));
-    writeF16(out, at, d);
-    for (let j = 0; j < 32; j++) codes[j] = levelCode(d === 0 ? 0 : values[from + j]! / d);
-    packNibbles(out, at + 2);
-  }
-}
-
-/** As fitSymmetric, with the table's levels for codes: the extreme value starts at level −127. */
-function fitLevels(values: Float32Array, from: number): number {
-  const extreme = extremeOf(values, from, 32);
-  let best = 0;
-  let bestGain = 0;
-  for (let stretch = -9; stretch <= 9; stretch++) {
-    const inverse = (-127 - stretch * 3) / extreme;
-    let sumXL = 0;
-    let sumLL = 0;
-    for (let i = from; i < from + 32; i++) {
-      const x = values[i]!;
-      const level = IQ4_LEVELS[levelCode(x * inverse)]!;
-      const weighted = x * x * level;
-      sumXL += weighted * x;
-      sumLL += weighted * level;
-    }
-    const gain = sumLL > 0 ? (sumXL * sumXL) / sumLL : 0;
-    if (gain > bestGain) {
-      bestGain = gain;
-      best = sumXL / sumLL;
-    }
-  }
-  return best;
 }
