@@ -1,0 +1,238 @@
+// What a machine remembers of the objects and arrays that it is inside of. Frames are interned: equal ones are one
+// object, so that ways that come to the same place become one.
+import { withoutValues } from './unique.ts';
+import { type ArrayState, advance, choicesAt, countValues, finishes, mayEnd } from './rules-array.ts';
+import { classLives, nameLives } from './rules-object.ts';
+import { countTexts } from './text-language.ts';
+import type { ArrayRule, KeyClass, NamedKey, ObjectRule, ValueRule } from './rules.ts';
+
+/** A set of texts; equal sets are one object. */
+export interface TextSet {
+  readonly id: number;
+  readonly texts: ReadonlySet<string>;
+  readonly larger: Map<string, TextSet>;
+}
+
+export interface ObjectFrame {
+  readonly kind: 'object';
+  readonly id: number;
+  readonly rule: ObjectRule;
+  /** The keys that were written. */
+  readonly written: TextSet;
+  /** Obligations that are still to be met, as bits. */
+  readonly open: number;
+  /** The place in the declared order up to which keys have been passed; 0 where the order is free. */
+  readonly passed: number;
+  readonly parent: Frame;
+  /** Answers about keys by name. */
+  readonly allowed: Map<string, boolean>;
+}
+
+export interface ArrayFrame {
+  readonly kind: 'array';
+  readonly id: number;
+  readonly rule: ArrayRule;
+  readonly state: ArrayState;
+  /** Values that were written, where they must differ. */
+  readonly seen: TextSet;
+  readonly parent: Frame;
+}
+
+/** Null outside of the outermost value. */
+export type Frame = ObjectFrame | ArrayFrame | null;
+
+/** Keys in the order in which the schema lists them, the free ones last; or in any order. */
+export type PropertyOrder = 'declared' | 'any';
+
+export class Frames {
+  readonly #order: PropertyOrder;
+  readonly #known = new Map<string, ObjectFrame | ArrayFrame>();
+  readonly #sets = new Map<string, TextSet>();
+  readonly #empty: TextSet;
+  readonly #fresh = new Map<string, ValueRule>();
+  #ids = 1;
+  #freshIds = 0;
+
+  constructor(order: PropertyOrder) {
+    this.#order = order;
+    this.#empty = this.#set([]);
+  }
+
+  #set(texts: readonly string[]): TextSet {
+    const key = JSON.stringify(texts);
+    let set = this.#sets.get(key);
+    if (set === undefined) {
+      set = { id: this.#sets.size, texts: new Set(texts), larger: new Map() };
+      this.#sets.set(key, set);
+    }
+    return set;
+  }
+
+  #with(set: TextSet, text: string): TextSet {
+    let larger = set.larger.get(text);
+    if (larger === undefined) {
+      larger = this.#set([...set.texts, text].sort());
+      set.larger.set(text, larger);
+    }
+    return larger;
+  }
+
+  object(rule: ObjectRule, parent: Frame): ObjectFrame {
+    return this.#object(rule, this.#empty, (1 << rule.obligations.length) - 1, 0, parent);
+  }
+
+  #object(rule: ObjectRule, written: TextSet, open: number, passed: number, parent: Frame): ObjectFrame {
+    const key = `o${rule.id},${written.id},${open},${passed},${parent?.id ?? 0}`;
+    const known = this.#known.get(key);
+    if (known?.kind === 'object') return known;
+    const id = this.#ids++;
+    const frame: ObjectFrame = { kind: 'object', id, rule, written, open, passed, parent, allowed: new Map() };
+    this.#known.set(key, frame);
+    return frame;
+  }
+
+  array(rule: ArrayRule, parent: Frame): ArrayFrame {
+    return this.#array(rule, { index: 0, counts: rule.counters.map(() => 0) }, this.#empty, parent);
+  }
+
+  #array(rule: ArrayRule, state: ArrayState, seen: TextSet, parent: Frame): ArrayFrame {
+    const key = `a${rule.id},${state.index}:${state.counts.join()},${seen.id},${parent?.id ?? 0}`;
+    const known = this.#known.get(key);
+    if (known?.kind === 'array') return known;
+    const frame: ArrayFrame = { kind: 'array', id: this.#ids++, rule, state, seen, parent };
+    this.#known.set(key, frame);
+    return frame;
+  }
+
+  /** The frame after a key was written; `meets` are obligations that its value meets. */
+  afterKey(frame: ObjectFrame, key: string, meets: number): ObjectFrame {
+    const { rule, parent } = frame;
+    const passed = this.#order === 'any' ? 0 : (rule.names.get(key)?.index ?? rule.names.size) + 1;
+    return this.#object(rule, this.#with(frame.written, key), frame.open & ~meets, passed, parent);
+  }
+
+  /** The ways to go on with another item, each with the frame that it leads to. */
+  nextItems(frame: ArrayFrame): readonly { readonly rule: ValueRule; readonly frame: ArrayFrame }[] {
+    const { rule, state, seen, parent } = frame;
+    if (state.index >= rule.max) return [];
+    const ways: { rule: ValueRule; frame: ArrayFrame }[] = [];
+    for (const choice of choicesAt(rule, state.index)) {
+      const next = choice.rule.lives ? advance(rule, state, choice) : null;
+      if (next === null || !finishes(rule, next)) continue;
+      if (rule.unique && !this.#hasFresh(choice.rule, seen)) continue;
+      ways.push({ rule: rule.unique ? this.fresh(choice.rule, seen) : choice.rule, frame: this.#array(rule, next, seen, parent) });
+    }
+    return ways;
+  }
+
+  /** Whether some value of the rule is not among those that were seen. */
+  #hasFresh(rule: ValueRule, seen: TextSet): boolean {
+    return countValues(rule, seen.texts.size) > seen.texts.size || this.fresh(rule, seen).lives;
+  }
+
+  /** The rule without the values that were seen. */
+  fresh(rule: ValueRule, seen: TextSet): ValueRule {
+    if (seen.texts.size === 0) return rule;
+    const key = `${rule.id},${seen.id}`;
+    let fresh = this.#fresh.get(key);
+    if (fresh === undefined) {
+      fresh = withoutValues(rule, seen.texts, --this.#freshIds);
+      this.#fresh.set(key, fresh);
+    }
+    return fresh;
+  }
+
+  /** The frame in which a value counts as seen. */
+  afterValue(frame: ArrayFrame, value: string): ArrayFrame {
+    return this.#array(frame.rule, frame.state, this.#with(frame.seen, value), frame.parent);
+  }
+
+  /** Whether an object may end here. */
+  objectEnds({ rule, written, open }: ObjectFrame): boolean {
+    return (
+      open === 0 &&
+      written.texts.size >= rule.min &&
+      rule.required.every((name) => written.texts.has(name)) &&
+      [...written.texts].every((name) => hasAll(rule.names.get(name)?.closure ?? [], written))
+    );
+  }
+
+  arrayEnds({ rule, state }: ArrayFrame): boolean {
+    return mayEnd(rule, state);
+  }
+
+  /** Whether another key may be written. */
+  hasNextKey(frame: ObjectFrame): boolean {
+    for (const name of frame.rule.names.keys()) if (this.nameIsAllowed(frame, name)) return true;
+    return frame.rule.classes.some((one) => this.classIsAllowed(frame, one));
+  }
+
+  /** Whether a known name may come next, so that the object can still be finished. */
+  nameIsAllowed(frame: ObjectFrame, name: string): boolean {
+    let allowed = frame.allowed.get(name);
+    if (allowed === undefined) {
+      allowed = this.#nameIsAllowed(frame, frame.rule.names.get(name)!);
+      frame.allowed.set(name, allowed);
+    }
+    return allowed;
+  }
+
+  #nameIsAllowed(frame: ObjectFrame, key: NamedKey): boolean {
+    const { rule, written, passed } = frame;
+    if (written.texts.has(key.name) || !nameLives(rule, key)) return false;
+    const needed = this.#needed(frame);
+    for (const name of key.closure) if (!written.texts.has(name)) needed.add(name);
+    needed.delete(key.name);
+    if (this.#order === 'declared') {
+      if (key.index < passed) return false;
+      for (const name of needed) if (rule.names.get(name)!.index < key.index) return false;
+    }
+    return this.#fits(frame, needed.size, key.index + 1);
+  }
+
+  /** Names that are still to be written. */
+  #needed({ rule, written }: ObjectFrame): Set<string> {
+    const needed = new Set(rule.required);
+    for (const name of written.texts) for (const other of rule.names.get(name)?.closure ?? []) needed.add(other);
+    for (const name of written.texts) needed.delete(name);
+    return needed;
+  }
+
+  /** Whether the upper bound can be kept with what is still needed. */
+  keepsMax(frame: ObjectFrame): boolean {
+    const { rule, written, open } = frame;
+    return (
+      rule.max === Number.POSITIVE_INFINITY ||
+      written.texts.size + this.#needed(frame).size + (open === 0 ? 0 : 1) <= rule.max
+    );
+  }
+
+  /** Whether the bounds can be kept after one more key, with so many others to come after it. */
+  #fits({ rule, written, open }: ObjectFrame, needed: number, passed: number): boolean {
+    const count = written.texts.size + 1;
+    if (count + needed + (open === 0 ? 0 : 1) > rule.max) return false;
+    if (this.#order === 'any' || count + needed >= rule.min) return true;
+    // Keys that were passed over are lost.
+    let left = 0;
+    for (const key of rule.names.values()) if (key.index >= passed && nameLives(rule, key)) left++;
+    if (count + left >= rule.min) return true;
+    const free = [...written.texts].filter((name) => !rule.names.has(name)).length;
+    const most = rule.min + free;
+    for (const one of rule.classes) if (classLives(one)) left += countTexts(one.language, most);
+    return count + left - free >= rule.min;
+  }
+
+  /** Whether a key of the class may come next; that it differs from those written is the reader's care. */
+  classIsAllowed(frame: ObjectFrame, one: KeyClass): boolean {
+    const { rule, open } = frame;
+    if (!classLives(one)) return false;
+    const needed = this.#needed(frame).size;
+    if (this.#order === 'declared' && needed > 0) return false;
+    const meets = one.choices.reduce((all, choice) => (choice.rule.lives ? all | choice.meets : all), 0);
+    return this.#fits({ ...frame, open: open & ~meets }, needed, rule.names.size);
+  }
+}
+
+function hasAll(names: readonly string[], set: TextSet): boolean {
+  return names.every((name) => set.texts.has(name));
+}

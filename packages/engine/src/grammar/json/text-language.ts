@@ -1,0 +1,190 @@
+// Sets of texts as schemas describe them: a few words, all but a few, or a regular language over spellings. Booleans of
+// words stay words, so that automata are only built where a pattern, a length or a format asks for one.
+import { Dfa } from '../regular/dfa.ts';
+import { both, difference, either, type Regular } from '../regular/regular.ts';
+import { ANY_STRING, spell, spelledText, unspell } from './spellings.ts';
+
+export type TextLanguage =
+  | { readonly kind: 'words'; readonly words: ReadonlySet<string> }
+  /** All texts but these. */
+  | { readonly kind: 'others'; readonly except: ReadonlySet<string> }
+  /** `dfa` reads spellings, without quotes; it is built when it is first asked for. */
+  | { readonly kind: 'regular'; readonly regular: Regular; readonly dfa: Dfa };
+
+export const ANY_TEXT: TextLanguage = { kind: 'others', except: new Set() };
+export const NO_TEXT: TextLanguage = { kind: 'words', words: new Set() };
+
+/** Every text, for machines that are inside of a string. */
+export const ANY_STRING_DFA = new Dfa(ANY_STRING);
+
+class RegularText {
+  readonly kind = 'regular';
+  readonly regular: Regular;
+  #dfa: Dfa | null = null;
+
+  constructor(regular: Regular) {
+    this.regular = regular;
+  }
+
+  get dfa(): Dfa {
+    this.#dfa ??= new Dfa(this.regular);
+    return this.#dfa;
+  }
+}
+
+/** The texts whose spellings are in the language; it holds nothing but spellings. */
+export const regularText = (regular: Regular): TextLanguage => new RegularText(regular);
+
+const wordsOf = (words: Iterable<string>): TextLanguage => ({ kind: 'words', words: new Set(words) });
+
+export function hasText(language: TextLanguage, text: string): boolean {
+  switch (language.kind) {
+    case 'words':
+      return language.words.has(text);
+    case 'others':
+      return text.isWellFormed() && !language.except.has(text);
+    case 'regular':
+      return language.dfa.accepts(language.dfa.run(language.dfa.start, spell(text)));
+  }
+}
+
+/** Words as a regular language. */
+const regularOf = (words: ReadonlySet<string>): Regular => either(...Array.from(words, spelledText));
+
+function asRegular(language: TextLanguage): Regular {
+  switch (language.kind) {
+    case 'words':
+      return regularOf(language.words);
+    case 'others':
+      return language.except.size === 0 ? ANY_STRING : difference(ANY_STRING, regularOf(language.except));
+    case 'regular':
+      return language.regular;
+  }
+}
+
+export function notText(language: TextLanguage): TextLanguage {
+  switch (language.kind) {
+    case 'words':
+      return { kind: 'others', except: language.words };
+    case 'others':
+      return { kind: 'words', words: language.except };
+    case 'regular':
+      return regularText(difference(ANY_STRING, language.regular));
+  }
+}
+
+export function andTexts(languages: readonly TextLanguage[]): TextLanguage {
+  const finite = languages.find((language) => language.kind === 'words');
+  if (finite !== undefined) {
+    return wordsOf([...finite.words].filter((word) => languages.every((language) => hasText(language, word))));
+  }
+  const except = new Set(languages.flatMap((one) => (one.kind === 'others' ? [...one.except] : [])));
+  const others: TextLanguage = { kind: 'others', except };
+  const regular = languages.filter((language) => language.kind === 'regular');
+  if (regular.length === 0) return others;
+  if (regular.length === 1 && except.size === 0) return regular[0];
+  const parts = regular.map((language) => language.regular);
+  return regularText(except.size === 0 ? both(...parts) : difference(both(...parts), regularOf(except)));
+}
+
+export function orTexts(languages: readonly TextLanguage[]): TextLanguage {
+  const others = languages.find((language) => language.kind === 'others');
+  if (others !== undefined) {
+    const missing = [...others.except].filter((word) => !languages.some((language) => hasText(language, word)));
+    return { kind: 'others', except: new Set(missing) };
+  }
+  const words = new Set(languages.flatMap((one) => (one.kind === 'words' ? [...one.words] : [])));
+  const regular = languages.filter((language) => language.kind === 'regular');
+  if (regular.length === 0) return { kind: 'words', words };
+  if (regular.length === 1 && words.size === 0) return regular[0];
+  const parts = regular.map(asRegular);
+  return regularText(either(...parts, ...Array.from(words, spelledText)));
+}
+
+export function isNoText(language: TextLanguage): boolean {
+  switch (language.kind) {
+    case 'words':
+      return ![...language.words].some((word) => word.isWellFormed());
+    case 'others':
+      return false;
+    case 'regular':
+      return language.dfa.start === 0;
+  }
+}
+
+/** Levels that are searched for texts; longer ones count as too many. */
+const MOST_LEVELS = 5000;
+
+/**
+ * How many texts a language holds; Infinity where there are more than `most`. Each beginning of a text that lives leads
+ * to another text, so few need to be looked at.
+ */
+export function countTexts(language: TextLanguage, most: number): number {
+  if (language.kind === 'words') return language.words.size;
+  if (language.kind === 'others') return Number.POSITIVE_INFINITY;
+  return textsFrom(language.dfa, language.dfa.start, '', most + 1)?.length ?? Number.POSITIVE_INFINITY;
+}
+
+/**
+ * The texts that complete a spelling, `raw`, which has led to the state; null where there are at least `most`. Each text
+ * is spelled in one way, apart from the character that is being written.
+ */
+export function textsFrom(dfa: Dfa, state: number, raw: string, most: number): readonly string[] | null {
+  const found = new Set<string>();
+  let level = [{ state, raw }];
+  // The character that is being written may still become the same one in two ways; later ones do not.
+  const enough = pendingOf(raw) === '' ? most : 2 * most;
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MOST_LEVELS) return null;
+    const next: typeof level = [];
+    for (const place of level) {
+      if (dfa.accepts(place.state)) found.add(unspell(place.raw));
+      if (found.size >= most) return null;
+      for (const byte of canonicalBytes(place.raw, raw.length)) {
+        const to = dfa.step(place.state, byte);
+        if (to !== 0) next.push({ state: to, raw: place.raw + String.fromCharCode(byte) });
+        if (next.length >= enough) return null;
+      }
+    }
+    level = next;
+  }
+  return [...found];
+}
+
+const range = (low: number, high: number): number[] => Array.from({ length: high - low + 1 }, (_, i) => low + i);
+const PLAIN_BYTES = range(0x20, 0xff).filter((byte) => byte !== 0x22);
+const CONTINUING = range(0x80, 0xbf);
+const AFTER_BACKSLASH = Array.from('"\\bfnrtu', (letter) => letter.charCodeAt(0));
+const HEX = Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
+
+/** The bytes to try after a spelling: plain characters as they are, others with an escape. */
+function canonicalBytes(raw: string, given: number): readonly number[] {
+  const pending = pendingOf(raw);
+  if (pending === '') return PLAIN_BYTES;
+  if (pending === '\\') return AFTER_BACKSLASH;
+  if (!pending.startsWith('\\')) return CONTINUING;
+  if (pending.length === 6) return [0x5c];
+  if (pending.length === 7) return [0x75];
+  // Escapes that are begun here are only needed for control characters.
+  const own = raw.length - pending.length >= given;
+  return own && pending.length < 4 ? [0x30] : own && pending.length === 4 ? [0x30, 0x31] : HEX;
+}
+
+/** The bytes of the last character where it is not complete. */
+function pendingOf(raw: string): string {
+  let at = 0;
+  while (at < raw.length) {
+    const code = raw.charCodeAt(at);
+    const length =
+      code === 0x5c ? escapeLength(raw, at) : code < 0x80 ? 1 : code < 0xe0 ? 2 : code < 0xf0 ? 3 : 4;
+    if (at + length > raw.length) return raw.slice(at);
+    at += length;
+  }
+  return '';
+}
+
+/** Bytes of the escape at a place. */
+function escapeLength(raw: string, at: number): number {
+  if (raw[at + 1] !== 'u') return 2;
+  return /^[dD][89abAB]/.test(raw.slice(at + 2, at + 4)) ? 12 : 6;
+}
