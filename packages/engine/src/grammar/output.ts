@@ -3,6 +3,8 @@ import { GrammarError, UsageError } from '../errors.ts';
 import type { JsonValue } from '../formats/types.ts';
 import { contextFreeMachine } from './context-free/machine.ts';
 import { parseEbnf } from './ebnf/parse.ts';
+import { compileSchema, type SchemaOptions } from './json/compile-schema.ts';
+import type { SchemaWarning } from './json/translate.ts';
 import { DEFAULT_LIMITS, type GrammarLimits } from './limits.ts';
 import { DEAD, type Machine, regularMachine } from './machine.ts';
 import { Dfa } from './regular/dfa.ts';
@@ -25,8 +27,14 @@ export interface GrammarOutput {
   readonly grammar: string;
 }
 
+/** A JSON text that is valid against a schema (drafts 2020-12 and 7). */
+export interface SchemaOutput extends SchemaOptions {
+  /** The schema as JSON.parse returns it. */
+  readonly schema: unknown;
+}
+
 /** What a text is held to. */
-export type OutputFormat = RegexOutput | GrammarOutput;
+export type OutputFormat = RegexOutput | GrammarOutput | SchemaOutput;
 
 /** What an answer is held to, and where it began. */
 export type OutputOptions = OutputFormat & {
@@ -68,9 +76,11 @@ export interface CompiledOutput {
   readonly machine: Machine;
   /** What a whole text means. */
   parse(text: string): OutputMeaning | Promise<OutputMeaning>;
+  /** What of a schema is ignored: unknown keywords and formats. */
+  readonly warnings: readonly SchemaWarning[];
 }
 
-const KINDS = ['regex', 'grammar'] as const;
+const KINDS = ['schema', 'regex', 'grammar'] as const;
 
 /**
  * Compiles what an output is held to. Throws GrammarError for what is broken, cannot be enforced, or is
@@ -83,6 +93,10 @@ export function compileOutput(format: OutputFormat): CompiledOutput {
     throw new UsageError(
       `output: expected one of ${KINDS.join(', ')}, found ${kinds.join(' and ') || 'none'}`,
     );
+  if (kind === 'schema') {
+    const { schema, ...options } = format as SchemaOutput;
+    return { ...compileSchema(schema, options), parse: (text) => ({ value: JSON.parse(text) as unknown }) };
+  }
   const source: unknown = (format as RegexOutput & GrammarOutput)[kind];
   if (typeof source !== 'string')
     throw new UsageError(
@@ -90,7 +104,7 @@ export function compileOutput(format: OutputFormat): CompiledOutput {
     );
   const limits = { ...DEFAULT_LIMITS, subject: kind };
   const machine = kind === 'regex' ? regexMachine(source, limits) : grammarMachine(source, limits);
-  return { machine, parse: (text) => ({ value: text }) };
+  return { machine, parse: (text) => ({ value: text }), warnings: [] };
 }
 
 function regexMachine(source: string, limits: GrammarLimits): Machine {

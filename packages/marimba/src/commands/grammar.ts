@@ -14,7 +14,7 @@ import {
   type TextVerdict,
 } from '@marimba/engine/grammar';
 import { createRandom } from '@marimba/engine/measure';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { BUNDLED } from '../bundled.ts';
 import { EXIT } from '../exit.ts';
 import { watchInterrupt } from '../interrupt.ts';
@@ -31,6 +31,8 @@ interface CheckFlags {
   readonly accepts?: string[];
   readonly sample?: number;
   readonly seed: number;
+  readonly whitespace?: 'compact' | 'flexible';
+  readonly order?: 'declared' | 'any';
   readonly json?: boolean;
 }
 
@@ -70,6 +72,13 @@ export function register(program: Command): void {
     .option('--accepts <TEXTFILE>', 'test the text of a file, every byte of it; may be repeated', collect)
     .option('--sample <N>', 'draw texts with random logits', wholeNumber(1, 100_000))
     .option('--seed <S>', 'of the samples', wholeNumber(0), 1)
+    .addOption(
+      new Option('--whitespace <KIND>', 'between the parts of JSON: none, or any').choices([
+        'compact',
+        'flexible',
+      ]),
+    )
+    .addOption(new Option('--order <KIND>', 'of the properties of an object').choices(['declared', 'any']))
     .option('--json', 'print one object')
     .addHelpText(
       'after',
@@ -108,10 +117,21 @@ async function readInputs(flags: CheckFlags): Promise<{ format: () => OutputForm
   const texts: string[] = [];
   for (const path of flags.accepts ?? []) texts.push(await readText(path));
   const format = (): OutputFormat => {
-    if (schema !== undefined) throw new GrammarError('schema: not supported yet');
+    if (schema !== undefined)
+      return { schema: parseSchemaFile(schema, source), whitespace: flags.whitespace, order: flags.order };
     return regex === undefined ? { grammar: source } : { regex };
   };
   return { format, texts };
+}
+
+function parseSchemaFile(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new GrammarError(`${path}: expected a JSON Schema, found no JSON: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
 }
 
 /** A file as text. Bytes that are no UTF-8 become lone surrogates, which no grammar accepts. */

@@ -1,17 +1,19 @@
 // From an expression to rules: every demand on a value that can be met with is looked at once, then those that no finite
 // value meets are found (a least fixed point: recursion without an end is no value) and left out of the rules.
+
+import type { Expressions } from './expression.ts';
 import { ARRAY, CannotEnforce, type Expression, OBJECT } from './expression.ts';
+import { asDoubles } from './number-prefix.ts';
+import type { RuleMaker, ValueRule } from './rules.ts';
 import { arrayLives, arrayRule, checkUnique } from './rules-array.ts';
 import { objectLives, objectRules } from './rules-object.ts';
-import type { ValueRule } from './rules.ts';
 import type { Shapes } from './shapes.ts';
-import type { Expressions } from './expression.ts';
 import { isNoText } from './text-language.ts';
 
 /** Demands of one schema. More are refused. */
 const MOST_RULES = 20_000;
 
-export class RuleCompiler {
+export class RuleCompiler implements RuleMaker {
   readonly x: Expressions;
   readonly shapes: Shapes;
   readonly #rules = new Map<Expression, ValueRule>();
@@ -23,7 +25,6 @@ export class RuleCompiler {
     this.shapes = shapes;
   }
 
-  /** A number that no other rule has. */
   nextId(): number {
     return this.#ids++;
   }
@@ -40,7 +41,6 @@ export class RuleCompiler {
     return root;
   }
 
-  /** The rule of an expression; its parts are made later. */
   rule(expression: Expression): ValueRule {
     const known = this.#rules.get(expression);
     if (known !== undefined) return known;
@@ -52,7 +52,7 @@ export class RuleCompiler {
       expression,
       lives: false,
       constants: shapes.constants(expression),
-      numbers: shapes.numbers(expression),
+      numbers: asDoubles(shapes.numbers(expression)),
       texts: shapes.texts(expression),
       numberReader: null,
       wordList: null,
@@ -89,4 +89,3 @@ export class RuleCompiler {
     }
   }
 }
-

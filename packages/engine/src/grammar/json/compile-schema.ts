@@ -64,7 +64,9 @@ function guarded<T>(translator: Translator, make: () => T): T | null {
 }
 
 function refusal(refused: readonly Refusal[]): GrammarError {
-  const list = refused.map(({ keyword, pointer, reason }) => `${keyword} at ${pointer || 'the root'}: ${reason}`);
+  const list = refused.map(
+    ({ keyword, pointer, reason }) => `${keyword} at ${pointer || 'the root'}: ${reason}`,
+  );
   return new GrammarError(`schema cannot be enforced: ${list.join('; ')}`, {
     code: 'unsupported-grammar',
     refused,

@@ -59,10 +59,13 @@ export function parseSchema(schema: unknown): Json {
     if (typeof value === 'number' && Number.isFinite(value)) return value;
     if (Array.isArray(value)) return value.map((item) => copy(item, depth + 1));
     if (typeof value !== 'object') {
-      throw new GrammarError(`schema: expected JSON, found a ${typeof value} in it. Pass what JSON.parse returns.`);
+      throw new GrammarError(
+        `schema: expected JSON, found a ${typeof value} in it. Pass what JSON.parse returns.`,
+      );
     }
     const result: Record<string, Json> = Object.create(null) as Record<string, Json>;
-    for (const [key, item] of Object.entries(value)) if (item !== undefined) result[key] = copy(item, depth + 1);
+    for (const [key, item] of Object.entries(value))
+      if (item !== undefined) result[key] = copy(item, depth + 1);
     return result;
   };
   return copy(schema, 0);
@@ -192,8 +195,9 @@ export const dialectOf = (uri: string): Dialect => (/draft-0[4-7]\//.test(uri) ?
 
 /** Whether a `$schema` is one whose keywords are known. */
 export const isKnownDialect = (uri: string): boolean =>
-  /^https?:\/\/json-schema\.org\/(schema|draft-0[4-7]\/(hyper-)?schema|draft\/20(19-09|20-12)\/schema)#?$/.test(uri) ||
-  /^https?:\/\/spec\.openapis\.org\/oas\/3\.1\//.test(uri);
+  /^https?:\/\/json-schema\.org\/(schema|draft-0[4-7]\/(hyper-)?schema|draft\/20(19-09|20-12)\/schema)#?$/.test(
+    uri,
+  ) || /^https?:\/\/spec\.openapis\.org\/oas\/3\.1\//.test(uri);
 
 function parseUri(reference: string, base: string): string | null {
   try {

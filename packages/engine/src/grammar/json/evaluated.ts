@@ -3,10 +3,9 @@
 // been looked at. Claiming fewer than do hold only leaves more to be checked, so alternatives may overlap.
 import { isObject, type Site } from './document.ts';
 import { ALL, CannotEnforce, type Expression, NONE, OBJECT } from './expression.ts';
-import { type Context, isSchema, listLength, malformed } from './keyword.ts';
+import { type Context, isSchema, listLength, malformed, type SchemaReader } from './keyword.ts';
 import { declaredNames, prefixLength } from './keywords-composite.ts';
 import { dependency } from './keywords-logic.ts';
-import type { Translator } from './translate.ts';
 
 /** One way in which a schema can hold. */
 interface Branch {
@@ -27,18 +26,18 @@ const BRANCHING = new Set([
 ]);
 
 /** The whole demand of a schema that has one of the two keywords. */
-export function withUnevaluated(translator: Translator, context: Context): Expression {
+export function withUnevaluated(translator: SchemaReader, context: Context): Expression {
   return translator.x.or(...branchesOf(translator, context).map(({ expression }) => expression));
 }
 
 /** The ways in which a subschema can hold. */
-function branchesAt(translator: Translator, site: Site): readonly Branch[] {
+function branchesAt(translator: SchemaReader, site: Site): readonly Branch[] {
   const context = typeof site.schema === 'boolean' ? null : translator.contextOf(site);
   if (context === null) return [{ expression: translator.expression(site), ...NOTHING_SEEN }];
   return branchesOf(translator, context);
 }
 
-function branchesOf(translator: Translator, context: Context): readonly Branch[] {
+function branchesOf(translator: SchemaReader, context: Context): readonly Branch[] {
   // A circle of schemas about one value is found, and refused, here.
   translator.enter(context.site);
   try {
@@ -48,7 +47,7 @@ function branchesOf(translator: Translator, context: Context): readonly Branch[]
   }
 }
 
-function makeBranches(translator: Translator, context: Context): readonly Branch[] {
+function makeBranches(translator: SchemaReader, context: Context): readonly Branch[] {
   const { site, schema } = context;
   const follow = (keyword: string): readonly Branch[] => {
     const target = translator.target(context, keyword);
@@ -57,12 +56,14 @@ function makeBranches(translator: Translator, context: Context): readonly Branch
   if (site.dialect === 'draft-7' && '$ref' in schema) return follow('$ref');
   const factors: (readonly Branch[])[] = [[ownBranch(translator, context)]];
   for (const keyword of ['$ref', '$dynamicRef']) if (keyword in schema) factors.push(follow(keyword));
-  const at = (...keys: string[]): readonly Branch[] => branchesAt(translator, translator.siteAt(site, ...keys));
+  const at = (...keys: string[]): readonly Branch[] =>
+    branchesAt(translator, translator.siteAt(site, ...keys));
   if ('allOf' in schema)
     for (let i = 0; i < listLength(context, 'allOf'); i++) factors.push(at('allOf', String(i)));
   if ('anyOf' in schema) factors.push(anyOf(translator, context, at));
   if ('oneOf' in schema) factors.push(oneOf(translator, context, at));
-  if ('if' in schema && isSchema(context, schema.if, 'if')) factors.push(conditional(translator, context, at));
+  if ('if' in schema && isSchema(context, schema.if, 'if'))
+    factors.push(conditional(translator, context, at));
   for (const keyword of ['dependentSchemas', 'dependencies'])
     if (keyword in schema) factors.push(...dependent(translator, context, keyword, at));
   const branches = factors.reduce((so, factor) => product(translator, so, factor));
@@ -70,7 +71,7 @@ function makeBranches(translator: Translator, context: Context): readonly Branch
 }
 
 /** What the schema says by itself, and looks at. */
-function ownBranch(translator: Translator, context: Context): Branch {
+function ownBranch(translator: SchemaReader, context: Context): Branch {
   const { schema, x } = context;
   const expression = x.and(
     ...Object.entries(schema).map(([keyword, value]) =>
@@ -93,7 +94,7 @@ type At = (...keys: string[]) => readonly Branch[];
 const seesNothing = (branches: readonly Branch[]): boolean =>
   branches.every(({ names, items, matching }) => names === NONE && items === 0 && matching === NONE);
 
-function anyOf(translator: Translator, context: Context, at: At): readonly Branch[] {
+function anyOf(translator: SchemaReader, context: Context, at: At): readonly Branch[] {
   const { x } = translator;
   const options = Array.from({ length: listLength(context, 'anyOf') }, (_, i) => at('anyOf', String(i)));
   if (options.every(seesNothing))
@@ -108,7 +109,7 @@ function anyOf(translator: Translator, context: Context, at: At): readonly Branc
   return branches.filter((branch) => branch !== null);
 }
 
-function oneOf(translator: Translator, context: Context, at: At): readonly Branch[] {
+function oneOf(translator: SchemaReader, context: Context, at: At): readonly Branch[] {
   const { x } = translator;
   const count = listLength(context, 'oneOf');
   const exact = x.one(Array.from({ length: count }, (_, i) => context.here('oneOf', String(i))));
@@ -117,7 +118,7 @@ function oneOf(translator: Translator, context: Context, at: At): readonly Branc
   return options.flat().map((branch) => ({ ...branch, expression: x.and(branch.expression, exact) }));
 }
 
-function conditional(translator: Translator, context: Context, at: At): readonly Branch[] {
+function conditional(translator: SchemaReader, context: Context, at: At): readonly Branch[] {
   const { x } = translator;
   const { schema } = context;
   const neutral: readonly Branch[] = [{ expression: ALL, ...NOTHING_SEEN }];
@@ -127,7 +128,12 @@ function conditional(translator: Translator, context: Context, at: At): readonly
   return [...product(translator, at('if'), yes), ...product(translator, fails, no)];
 }
 
-function dependent(translator: Translator, context: Context, keyword: string, at: At): (readonly Branch[])[] {
+function dependent(
+  translator: SchemaReader,
+  context: Context,
+  keyword: string,
+  at: At,
+): (readonly Branch[])[] {
   const { x } = translator;
   const map = context.schema[keyword];
   if (!isObject(map)) return [[{ expression: malformed(context, keyword, 'an object'), ...NOTHING_SEEN }]];
@@ -145,11 +151,7 @@ function dependent(translator: Translator, context: Context, keyword: string, at
 }
 
 /** Both hold. */
-function product(
-  { x }: Translator,
-  left: readonly Branch[],
-  right: readonly Branch[],
-): readonly Branch[] {
+function product({ x }: SchemaReader, left: readonly Branch[], right: readonly Branch[]): readonly Branch[] {
   const branches = left.flatMap((a) =>
     right.map((b) => ({
       expression: x.and(a.expression, b.expression),
@@ -168,13 +170,16 @@ function bounded<T>(branches: readonly T[]): readonly T[] {
 }
 
 function applyUnevaluated(
-  { x }: Translator,
+  { x }: SchemaReader,
   context: Context,
   branches: readonly Branch[],
 ): readonly Branch[] {
   const { schema } = context;
   let result = branches;
-  if ('unevaluatedProperties' in schema && isSchema(context, schema.unevaluatedProperties, 'unevaluatedProperties')) {
+  if (
+    'unevaluatedProperties' in schema &&
+    isSchema(context, schema.unevaluatedProperties, 'unevaluatedProperties')
+  ) {
     const value = context.inside('unevaluatedProperties');
     result = result.map((branch) => ({
       ...branch,

@@ -149,7 +149,9 @@ export class Expressions {
     if (types !== ALL_TYPES) parts.add(this.types(types));
     if (parts.size === 0) return ALL;
     const sorted = [...parts].sort((a, b) => a - b);
-    return sorted.length === 1 ? sorted[0] : this.#intern(`&${sorted.join()}`, { kind: 'and', parts: sorted });
+    return sorted.length === 1
+      ? sorted[0]
+      : this.#intern(`&${sorted.join()}`, { kind: 'and', parts: sorted });
   }
 
   or(...expressions: readonly Expression[]): Expression {
@@ -266,7 +268,9 @@ export class Expressions {
   }
 
   needs(name: string, other: string): Expression {
-    return name === other ? ALL : this.#intern(`N${JSON.stringify([name, other])}`, { kind: 'needs', name, other });
+    return name === other
+      ? ALL
+      : this.#intern(`N${JSON.stringify([name, other])}`, { kind: 'needs', name, other });
   }
 
   not(expression: Expression): Expression {

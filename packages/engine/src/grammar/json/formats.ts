@@ -66,7 +66,8 @@ const EMAIL =
   `(?:${HOSTNAME}|\\[(?:${IPV4}|IPv6:${IPV6})\\])`;
 
 // RFC 3986, appendix A; RFC 3987 adds characters beyond ASCII.
-const UNICODE = '\\u{a0}-\\u{d7ff}\\u{f900}-\\u{fdcf}\\u{fdf0}-\\u{ffef}\\u{10000}-\\u{1fffd}\\u{20000}-\\u{2fffd}';
+const UNICODE =
+  '\\u{a0}-\\u{d7ff}\\u{f900}-\\u{fdcf}\\u{fdf0}-\\u{ffef}\\u{10000}-\\u{1fffd}\\u{20000}-\\u{2fffd}';
 const PRIVATE = '\\u{e000}-\\u{f8ff}\\u{f0000}-\\u{ffffd}';
 
 function uriParts(unicode: string, extra: string): { absolute: string; relative: string } {
@@ -91,7 +92,8 @@ const IRI = uriParts(UNICODE, PRIVATE);
 const POINTER = '(?:/(?:[^/~]|~[01])*)*';
 
 // RFC 6570, sections 2 and 3.
-const VARIABLE = '(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2})(?:\\.?(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2}))*(?::[1-9][0-9]{0,3}|\\*)?';
+const VARIABLE =
+  '(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2})(?:\\.?(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2}))*(?::[1-9][0-9]{0,3}|\\*)?';
 const TEMPLATE =
   `(?:[!#$&(-;=?-\\[\\]_a-z~${UNICODE}${PRIVATE}]|%[0-9A-Fa-f]{2}|` +
   `\\{[+#./;?&=,!@|]?${VARIABLE}(?:,${VARIABLE})*\\})*`;

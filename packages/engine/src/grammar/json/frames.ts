@@ -1,10 +1,11 @@
 // What a machine remembers of the objects and arrays that it is inside of. Frames are interned: equal ones are one
 // object, so that ways that come to the same place become one.
-import { withoutValues } from './unique.ts';
+
+import type { ArrayRule, KeyClass, NamedKey, ObjectRule, ValueRule } from './rules.ts';
 import { type ArrayState, advance, choicesAt, countValues, finishes, mayEnd } from './rules-array.ts';
 import { classLives, nameLives } from './rules-object.ts';
 import { countTexts } from './text-language.ts';
-import type { ArrayRule, KeyClass, NamedKey, ObjectRule, ValueRule } from './rules.ts';
+import { withoutValues } from './unique.ts';
 
 /** A set of texts; equal sets are one object. */
 export interface TextSet {
@@ -86,7 +87,16 @@ export class Frames {
     const known = this.#known.get(key);
     if (known?.kind === 'object') return known;
     const id = this.#ids++;
-    const frame: ObjectFrame = { kind: 'object', id, rule, written, open, passed, parent, allowed: new Map() };
+    const frame: ObjectFrame = {
+      kind: 'object',
+      id,
+      rule,
+      written,
+      open,
+      passed,
+      parent,
+      allowed: new Map(),
+    };
     this.#known.set(key, frame);
     return frame;
   }
@@ -120,7 +130,10 @@ export class Frames {
       const next = choice.rule.lives ? advance(rule, state, choice) : null;
       if (next === null || !finishes(rule, next)) continue;
       if (rule.unique && !this.#hasFresh(choice.rule, seen)) continue;
-      ways.push({ rule: rule.unique ? this.fresh(choice.rule, seen) : choice.rule, frame: this.#array(rule, next, seen, parent) });
+      ways.push({
+        rule: rule.unique ? this.fresh(choice.rule, seen) : choice.rule,
+        frame: this.#array(rule, next, seen, parent),
+      });
     }
     return ways;
   }
@@ -193,18 +206,17 @@ export class Frames {
   /** Names that are still to be written. */
   #needed({ rule, written }: ObjectFrame): Set<string> {
     const needed = new Set(rule.required);
-    for (const name of written.texts) for (const other of rule.names.get(name)?.closure ?? []) needed.add(other);
+    for (const name of written.texts)
+      for (const other of rule.names.get(name)?.closure ?? []) needed.add(other);
     for (const name of written.texts) needed.delete(name);
     return needed;
   }
 
-  /** Whether the upper bound can be kept with what is still needed. */
-  keepsMax(frame: ObjectFrame): boolean {
-    const { rule, written, open } = frame;
-    return (
-      rule.max === Number.POSITIVE_INFINITY ||
-      written.texts.size + this.#needed(frame).size + (open === 0 ? 0 : 1) <= rule.max
-    );
+  /** Whether the upper bound can be kept after another free key, with these obligations left. */
+  fitsOpen(frame: ObjectFrame, open: number): boolean {
+    const { rule, written } = frame;
+    if (rule.max === Number.POSITIVE_INFINITY) return true;
+    return written.texts.size + 1 + this.#needed(frame).size + (open === 0 ? 0 : 1) <= rule.max;
   }
 
   /** Whether the bounds can be kept after one more key, with so many others to come after it. */

@@ -1,6 +1,7 @@
 // A schema as a machine over bytes: a state is the set of threads that a text has led to.
-import { DEAD, type Lexeme, type Machine } from '../machine.ts';
+
 import { DEFAULT_LIMITS, tooLarge } from '../limits.ts';
+import { DEAD, type Lexeme, type Machine } from '../machine.ts';
 import { Frames, type PropertyOrder } from './frames.ts';
 import type { NumberSpelling } from './number-text.ts';
 import type { ValueRule } from './rules.ts';
@@ -15,6 +16,8 @@ export interface MachineOptions {
 }
 
 const UNKNOWN = -1;
+/** Texts that were followed, the free keys among them one by one; some 150 bytes each. */
+const MOST_STATES = 3_000_000;
 /** Transitions of a state that are kept in a list, before a table for all bytes is worth its memory. */
 const FEW = 4;
 
@@ -31,7 +34,7 @@ export class JsonMachine implements Machine {
   readonly start: number;
   readonly #stepper: Stepper;
   readonly #states: State[] = [];
-  readonly #byThreads = new Map<string, number>();
+  readonly #byThreads = new Map<string | number, number>();
 
   /** The rule lives. */
   constructor(rule: ValueRule, { whitespace, order, numbers }: MachineOptions) {
@@ -62,12 +65,11 @@ export class JsonMachine implements Machine {
   }
 
   #intern(threads: readonly Thread[]): number {
-    if (threads.length > 1)
-      threads = [...new Set(threads)].sort((a, b) => a.id - b.id);
-    const key = threads.map((thread) => thread.id).join();
+    if (threads.length > 1) threads = [...new Set(threads)].sort((a, b) => a.id - b.id);
+    const key = threads.length === 1 ? threads[0].id : threads.map((thread) => thread.id).join();
     const known = this.#byThreads.get(key);
     if (known !== undefined) return known;
-    if (this.#states.length >= DEFAULT_LIMITS.states) throw tooLarge(DEFAULT_LIMITS, 'states', DEFAULT_LIMITS.states);
+    if (this.#states.length >= MOST_STATES) throw tooLarge(DEFAULT_LIMITS, 'states', MOST_STATES);
     const ends = threads.some((thread) => this.#stepper.ends(thread));
     this.#byThreads.set(key, this.#states.length);
     return this.#states.push({ threads, ends, few: [], table: null, lexeme: undefined }) - 1;
@@ -103,10 +105,13 @@ function keep(from: State, byte: number, next: number): void {
  */
 function lexemeOf(threads: readonly Thread[]): Lexeme | null {
   for (const thread of threads) {
-    if (thread.kind === 'text' && thread.dfa === ANY_STRING_DFA) return { dfa: thread.dfa, state: thread.state };
+    if (thread.kind === 'text' && thread.dfa === ANY_STRING_DFA)
+      return { dfa: thread.dfa, state: thread.state };
     if (thread.kind !== 'key') continue;
     const { classes } = thread.frame.rule;
-    const free = thread.key.states.findIndex((state, i) => state !== 0 && classes[i].language.kind === 'others');
+    const free = thread.key.states.findIndex(
+      (state, i) => state !== 0 && classes[i].language.kind === 'others',
+    );
     if (free >= 0) return { dfa: ANY_STRING_DFA, state: thread.key.states[free] };
   }
   const [only] = threads;

@@ -87,3 +87,21 @@ export function isSchema(context: Context, value: Json, ...keys: readonly string
   context.refuse(keys[0], `expected a schema at ${at}, found ${describe(value)}`);
   return false;
 }
+
+/** What reads the schemas beside a schema. */
+export interface SchemaReader {
+  readonly x: Expressions;
+  /** What a subschema demands. */
+  expression(site: Site): Expression;
+  /** What one keyword demands. */
+  keyword(keyword: string, value: Json, context: Context): Expression;
+  /** Where a reference leads; null where it was refused. */
+  target(context: Context, keyword: string): Site | null;
+  /** A subschema's place. */
+  siteAt(site: Site, ...keys: readonly string[]): Site;
+  /** Null for what is no schema. */
+  contextOf(site: Site): Context | null;
+  /** Throws where the subschema is being looked through already. */
+  enter(site: Site): void;
+  leave(site: Site): void;
+}

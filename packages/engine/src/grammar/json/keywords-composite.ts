@@ -1,7 +1,16 @@
 // Keywords about arrays and objects.
 import { isObject } from './document.ts';
 import { ALL, type Expression, NONE } from './expression.ts';
-import { type Context, countOf, isSchema, type Keyword, keysOf, listLength, malformed, namesOf } from './keyword.ts';
+import {
+  type Context,
+  countOf,
+  isSchema,
+  type Keyword,
+  keysOf,
+  listLength,
+  malformed,
+  namesOf,
+} from './keyword.ts';
 import { patternText } from './keywords-scalar.ts';
 
 const MOST = Number.POSITIVE_INFINITY;
@@ -20,12 +29,14 @@ const tuple = (context: Context, keyword: string): Expression =>
   );
 
 const items: Keyword = (value, context) => {
-  if (Array.isArray(value)) return 'prefixItems' in context.schema ? refuseLists(context) : tuple(context, 'items');
+  if (Array.isArray(value))
+    return 'prefixItems' in context.schema ? refuseLists(context) : tuple(context, 'items');
   if (!isSchema(context, value, 'items')) return ALL;
   return context.x.items(prefixLength(context), context.inside('items'));
 };
 
-const refuseLists = (context: Context): Expression => malformed(context, 'items', 'a schema beside prefixItems');
+const refuseLists = (context: Context): Expression =>
+  malformed(context, 'items', 'a schema beside prefixItems');
 
 /** It says nothing beside items that are one schema. */
 const additionalItems: Keyword = (value, context) => {
@@ -50,7 +61,9 @@ const uniqueItems: Keyword = (value, context) => {
 
 const properties: Keyword = (_, context) =>
   context.x.and(
-    ...keysOf(context, 'properties').map((name) => context.x.property(name, context.inside('properties', name))),
+    ...keysOf(context, 'properties').map((name) =>
+      context.x.property(name, context.inside('properties', name)),
+    ),
   );
 
 const patternProperties: Keyword = (_, context) =>

@@ -2,7 +2,17 @@
 import { GrammarError } from '../../errors.ts';
 import { regexLanguage } from '../regular/regex.ts';
 import { type Regular, repeat } from '../regular/regular.ts';
-import { ALL, ALL_TYPES, ARRAY, BOOLEAN, type Expression, NULL, NUMBER, OBJECT, STRING } from './expression.ts';
+import {
+  ALL,
+  ALL_TYPES,
+  ARRAY,
+  BOOLEAN,
+  type Expression,
+  NULL,
+  NUMBER,
+  OBJECT,
+  STRING,
+} from './expression.ts';
 import { FORMATS, IGNORED_FORMATS, NUMBER_FORMATS } from './formats.ts';
 import { type Context, countOf, describe, type Keyword, malformed, numberOf } from './keyword.ts';
 import { atLeast, atMost, INTEGERS, multiplesOf } from './number-set.ts';
@@ -85,7 +95,12 @@ const minLength: Keyword = (_, context) => textLength(context);
 const maxLength: Keyword = (_, context) => ('minLength' in context.schema ? ALL : textLength(context));
 
 /** The texts in which a pattern is found, spelled; refuses it where it is broken or cannot be done. */
-export function patternText(context: Context, keyword: string, source: string, ...keys: string[]): Expression {
+export function patternText(
+  context: Context,
+  keyword: string,
+  source: string,
+  ...keys: string[]
+): Expression {
   try {
     const language = kept(patterns, source, () =>
       regexLanguage(source, {
@@ -165,4 +180,3 @@ export const SCALAR_KEYWORDS: Readonly<Record<string, Keyword>> = {
   contentEncoding,
   contentMediaType,
 };
-

@@ -1,9 +1,64 @@
 // Whether a number that has begun can still become one of a set. Signs are dealt with by the caller: everything here is
 // about positive numbers, and pieces lie above zero.
-import { compare, type Decimal, decimal, leastExponent, magnitude, negative, ZERO } from './decimal.ts';
+import {
+  compare,
+  type Decimal,
+  decimal,
+  decimalOf,
+  leastExponent,
+  magnitude,
+  negative,
+  ONE,
+  ZERO,
+} from './decimal.ts';
 import { type Bound, firstMultiple, intersectPieces, type NumberSet, type Piece } from './number-set.ts';
 
 const mirror = (bound: Bound | null): Bound | null => bound && { at: negative(bound.at), open: bound.open };
+
+/** Numbers from here on read as infinity, or nearly so: two digits decide. */
+const OVERFLOW: Decimal = { digits: 17n, exponent: 307 };
+/** The least positive double: what is less reads as 0. */
+const LEAST: Decimal = { digits: 5n, exponent: -324 };
+
+/**
+ * The numbers of a set that stay in it once they are read as doubles, as programs do: none so large that it reads as
+ * infinity, and none so near to an end that does not belong that it reads as that end.
+ */
+export function asDoubles(set: NumberSet): NumberSet {
+  return set
+    .map((piece) => intersectPieces(piece, FINITE))
+    .filter((piece) => piece !== null)
+    .map((piece) => (piece.multipleOf === null ? withClosedEnds(piece) : piece))
+    .filter(({ low, high }) => low === null || high === null || compare(low.at, high.at) <= 0);
+}
+
+const FINITE: Piece = {
+  low: { at: negative(OVERFLOW), open: true },
+  high: { at: OVERFLOW, open: true },
+  multipleOf: null,
+  notMultipleOf: [],
+};
+
+function withClosedEnds(piece: Piece): Piece {
+  const { low, high } = piece;
+  return {
+    ...piece,
+    low: low?.open && compare(low.at, FINITE.low!.at) !== 0 ? closed(nextDouble(low.at, 1)) : low,
+    high: high?.open && compare(high.at, OVERFLOW) !== 0 ? closed(nextDouble(high.at, -1)) : high,
+  };
+}
+
+const closed = (at: Decimal): Bound => ({ at, open: false });
+
+/** The double next to a number, above or below it. */
+function nextDouble(value: Decimal, direction: 1 | -1): Decimal {
+  const double = Number(`${value.digits}e${value.exponent}`);
+  if (double === 0) return direction > 0 ? LEAST : negative(LEAST);
+  const view = new DataView(new ArrayBuffer(8));
+  view.setFloat64(0, double);
+  view.setBigInt64(0, view.getBigInt64(0) + (double > 0 === direction > 0 ? 1n : -1n));
+  return decimalOf(view.getFloat64(0));
+}
 
 const POSITIVE: Piece = { low: { at: ZERO, open: true }, high: null, multipleOf: null, notMultipleOf: [] };
 
@@ -110,22 +165,22 @@ function meetsDigits([low, high]: Range, digits: string): boolean {
   return false;
 }
 
-/** Whether all positive numbers are in the half. */
+/** Whether all positive numbers are in the half, as far as they are doubles. */
 export const isWholeHalf = (half: NumberSet): boolean =>
   half.some(
     ({ low, high, multipleOf, notMultipleOf }) =>
-      low!.at.digits === 0n && high === null && multipleOf === null && notMultipleOf.length === 0,
+      compare(low!.at, LEAST) <= 0 && isLast(high) && multipleOf === null && notMultipleOf.length === 0,
   );
 
 /** Whether the half is the positive integers. */
 export function isIntegerHalf(half: NumberSet): boolean {
   if (half.length !== 1) return false;
   const [{ low, high, multipleOf, notMultipleOf }] = half;
-  const isFromOne = isBefore(low!, { digits: 1n, exponent: 0 });
-  return isFromOne && high === null && isOne(multipleOf) && notMultipleOf.length === 0;
+  return isBefore(low!, ONE) && isLast(high) && isOne(multipleOf) && notMultipleOf.length === 0;
 }
 
-const isOne = (value: Decimal | null): boolean => value !== null && compare(value, decimal(1n, 0)) === 0;
+const isLast = (high: Bound | null): boolean => high === null || compare(high.at, OVERFLOW) === 0;
+const isOne = (value: Decimal | null): boolean => value !== null && compare(value, ONE) === 0;
 
 function isBefore(bound: Bound, value: Decimal): boolean {
   const order = compare(bound.at, value);

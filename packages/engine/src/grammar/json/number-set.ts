@@ -167,7 +167,9 @@ export function complementNumbers(set: NumberSet): NumberSet {
 /** Everything but these. */
 function betweenPoints(values: readonly Decimal[]): NumberSet {
   if (values.length === 0) return ALL_NUMBERS;
-  const sorted = [...values].sort(compare).filter((value, i, all) => i === 0 || compare(value, all[i - 1]) !== 0);
+  const sorted = [...values]
+    .sort(compare)
+    .filter((value, i, all) => i === 0 || compare(value, all[i - 1]) !== 0);
   const bounds = [null, ...sorted.map((at) => ({ at, open: true })), null];
   return bounds.slice(1).map((high, i) => ({ ...ALL, low: bounds[i], high }));
 }
@@ -189,7 +191,8 @@ export function countNumbers(set: NumberSet, most: number): number {
     if (isPoint(piece)) {
       seen.add(numberKey(piece.low!.at));
     } else {
-      if (piece.multipleOf === null || piece.low === null || piece.high === null) return Number.POSITIVE_INFINITY;
+      if (piece.multipleOf === null || piece.low === null || piece.high === null)
+        return Number.POSITIVE_INFINITY;
       let value = multipleFrom(piece.low.at, piece.multipleOf, piece.low.open);
       for (; isBelow(value, piece.high); value = add(value, piece.multipleOf)) {
         if (belongs(value, piece)) seen.add(numberKey(value));

@@ -75,7 +75,7 @@ export class NumberReader {
   readonly #hasZero: boolean;
   readonly #places = new Map<string, NumberPlace>();
 
-  /** The set is not empty. */
+  /** The set is not empty, and one of doubles (`asDoubles`). */
   constructor(set: NumberSet, spelling: NumberSpelling) {
     this.#set = set;
     this.#plain = spelling === 'plain';
@@ -155,26 +155,27 @@ export class NumberReader {
   #shorten(prefix: Prefix): string {
     const { minus, whole, point, fraction, e, exponent } = prefix;
     const { kind } = this.#half(prefix);
-    const isZero = /^0*$/.test(whole + fraction);
-    const { digits } = exponent;
-    const shortened = kind === 'all' || isZero ? digits.slice(0, 1) : digits.replace(/^0+(?=\d)/, '');
-    const tail = e + exponent.sign + shortened;
-    if (whole === '') return minus;
-    if (kind !== 'all' && isZero) return minus + whole + point + fraction + tail;
-    if (isZero) return minus + whole + point + (fraction && '0') + tail;
-    if (kind === 'all') return `${minus}1${point}${fraction && '1'}${tail}`;
-    if (kind === 'integers') return minus + lastDigitOnly(whole, point, fraction, this.#plain) + tail;
-    return minus + whole + point + fraction + tail;
+    const tail = e + exponent.sign + exponent.digits.replace(/^0+(?=\d)/, '');
+    if (kind === 'some' || /^0*$/.test(whole + fraction)) return minus + whole + point + fraction + tail;
+    // Which exponents make an integer is decided by the place of the last digit that is not zero.
+    const needsLast = kind === 'integers' && !this.#plain;
+    const kept = needsLast ? fraction : fraction.slice(0, whole === '0' ? fraction.search(/[1-9]/) + 2 : 2);
+    const digits = roughly(whole + kept, needsLast);
+    return minus + digits.slice(0, whole.length) + point + digits.slice(whole.length) + tail;
   }
 }
 
-/** The place of the last digit that is not zero decides which exponents make an integer; the others are forgotten. */
-function lastDigitOnly(whole: string, point: string, fraction: string, isPlain: boolean): string {
-  if (isPlain) return '1';
-  const zeros = /0*$/;
-  const last = fraction.replace(zeros, '').length;
-  if (last === 0) return `1${zeros.exec(whole)![0]}${point}${fraction}`;
-  return `1.${'0'.repeat(last - 1)}1${'0'.repeat(fraction.length - last)}`;
+/** Digits of the same length and nearly the same value: on the same side of what reads as infinity. */
+function roughly(digits: string, keepsLast: boolean): string {
+  const first = digits.search(/[1-9]/);
+  const last = digits.search(/0*$/) - 1;
+  const one = digits[first] === '1';
+  const [next = ''] = digits.slice(first + 1);
+  const second = next === '' || next === '0' ? next : one && next >= '7' ? '7' : '1';
+  const head = digits.slice(0, first) + (one ? '1' : '2') + second;
+  const rest = '0'.repeat(digits.length - head.length);
+  if (!keepsLast || last < head.length) return head + rest;
+  return `${head}${'0'.repeat(last - head.length)}1${'0'.repeat(digits.length - 1 - last)}`;
 }
 
 /** Behind a fraction that may go on in any way. */

@@ -1,8 +1,7 @@
 // Arrays: which items may stand where, how many, and whether an array that has begun can be finished.
-import type { RuleCompiler } from './compile-rules.ts';
 import { CannotEnforce, type Expression } from './expression.ts';
 import { countNumbers } from './number-set.ts';
-import type { ArrayRule, ItemChoice, ValueRule } from './rules.ts';
+import type { ArrayRule, ItemChoice, RuleMaker, ValueRule } from './rules.ts';
 import { countTexts } from './text-language.ts';
 
 const MOST = Number.POSITIVE_INFINITY;
@@ -14,7 +13,7 @@ const MOST_PLACES = 10_000;
 const MOST_STATES = 20_000;
 
 /** The rule of an alternative of arrays. */
-export function arrayRule(compiler: RuleCompiler, alternative: Expression): ArrayRule {
+export function arrayRule(compiler: RuleMaker, alternative: Expression): ArrayRule {
   const { x, shapes } = compiler;
   const nodes = shapes.conditions(alternative).map((part) => x.node(part));
   let [min, max, places, unique] = [0, MOST, 0, false];
@@ -29,9 +28,14 @@ export function arrayRule(compiler: RuleCompiler, alternative: Expression): Arra
   if (kinds.length > MOST_COUNTERS)
     throw new CannotEnforce(`more than ${MOST_COUNTERS} kinds of items are counted at once`, 'contains');
   for (const { from } of kinds) places = Math.max(places, from);
-  if (places > MOST_PLACES) throw new CannotEnforce(`more than ${MOST_PLACES} items with schemas of their own`);
+  if (places > MOST_PLACES)
+    throw new CannotEnforce(`more than ${MOST_PLACES} items with schemas of their own`);
   const items = Array.from({ length: places + 1 }, (_, index) =>
-    choicesOf(compiler, shapes.itemOf(nodes, index), kinds.map((kind) => (index >= kind.from ? kind : null))),
+    choicesOf(
+      compiler,
+      shapes.itemOf(nodes, index),
+      kinds.map((kind) => (index >= kind.from ? kind : null)),
+    ),
   );
   const counters = kinds.map((kind) => ({ min: kind.min, max: kind.max }));
   return { id: compiler.nextId(), min, max, items, counters, unique, finishes: new Map() };
@@ -39,12 +43,14 @@ export function arrayRule(compiler: RuleCompiler, alternative: Expression): Arra
 
 /** Each counted kind holds for the item, or not; where there is no upper bound, whether it does may stay open. */
 function choicesOf(
-  compiler: RuleCompiler,
+  compiler: RuleMaker,
   value: Expression,
   kinds: readonly ({ readonly value: Expression; readonly max: number } | null)[],
 ): readonly ItemChoice[] {
   const { x, shapes } = compiler;
-  let choices: { readonly value: Expression; readonly counts: readonly boolean[] }[] = [{ value, counts: [] }];
+  let choices: { readonly value: Expression; readonly counts: readonly boolean[] }[] = [
+    { value, counts: [] },
+  ];
   for (const kind of kinds) {
     choices = choices.flatMap(({ value: one, counts }) => {
       const no = { value: one, counts: [...counts, false] };
@@ -66,7 +72,14 @@ export const choicesAt = ({ items }: ArrayRule, index: number): readonly ItemCho
 export function arrayLives(rule: ArrayRule): boolean {
   if (rule.counters.length === 0) return rule.min <= reach(rule);
   lookAhead(rule);
-  return rule.finishes.get(stateKey(0, rule.counters.map(() => 0))) === true;
+  return (
+    rule.finishes.get(
+      stateKey(
+        0,
+        rule.counters.map(() => 0),
+      ),
+    ) === true
+  );
 }
 
 /** How long an array can get, as far as its items are possible. */
@@ -84,7 +97,11 @@ export interface ArrayState {
 }
 
 /** The state after another item; null where that would be too many of a kind. */
-export function advance(rule: ArrayRule, { index, counts }: ArrayState, choice: ItemChoice): ArrayState | null {
+export function advance(
+  rule: ArrayRule,
+  { index, counts }: ArrayState,
+  choice: ItemChoice,
+): ArrayState | null {
   const next: number[] = [];
   for (let i = 0; i < counts.length; i++) {
     const { min, max } = rule.counters[i];
@@ -153,7 +170,10 @@ export function checkUnique(rule: ArrayRule): void {
   if (!rule.unique) return;
   const choices = rule.items.flat().filter((choice) => choice.rule.lives);
   if (reach(rule) > 1 && choices.some(({ rule: { arrays, objects } }) => arrays.length + objects.length > 0))
-    throw new CannotEnforce('it is done for null, booleans, numbers and strings, not for arrays and objects', 'uniqueItems');
+    throw new CannotEnforce(
+      'it is done for null, booleans, numbers and strings, not for arrays and objects',
+      'uniqueItems',
+    );
   for (let index = 0; index < Math.min(rule.min, rule.items.length); index++) {
     for (const choice of choicesAt(rule, index)) {
       if (choice.rule.lives && countValues(choice.rule, rule.min) < rule.min)

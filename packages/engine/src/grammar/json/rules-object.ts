@@ -1,8 +1,7 @@
 // Objects: the keys that a schema knows by name, the classes of all others, and whether an object that has begun can be
 // finished.
-import type { RuleCompiler } from './compile-rules.ts';
 import { ALL, CannotEnforce, type Expression, NONE, type Node } from './expression.ts';
-import type { KeyClass, NamedKey, ObjectRule } from './rules.ts';
+import type { KeyClass, NamedKey, ObjectRule, RuleMaker } from './rules.ts';
 import { andTexts, countTexts, isNoText, notText, type TextLanguage } from './text-language.ts';
 import { WordList } from './words.ts';
 
@@ -20,12 +19,12 @@ type Pattern = Extract<Node, { kind: 'properties' }>;
 type Some = Extract<Node, { kind: 'some' }>;
 
 /** The rules of an alternative of objects: one for each way to place the properties of any name that it demands. */
-export function objectRules(compiler: RuleCompiler, alternative: Expression): readonly ObjectRule[] {
+export function objectRules(compiler: RuleMaker, alternative: Expression): readonly ObjectRule[] {
   return placings(compiler, alternative).map((one) => objectRule(compiler, one));
 }
 
 /** A demanded property of any name is one of the known names, or of none of them. */
-function placings(compiler: RuleCompiler, alternative: Expression): readonly Expression[] {
+function placings(compiler: RuleMaker, alternative: Expression): readonly Expression[] {
   const { x, shapes } = compiler;
   if (!shapes.conditions(alternative).some((part) => x.node(part).kind === 'some')) return [alternative];
   const done: Expression[] = [];
@@ -55,7 +54,7 @@ function placings(compiler: RuleCompiler, alternative: Expression): readonly Exp
 }
 
 /** The known names, and the free ones that are so few that they can be listed. */
-function allNames(compiler: RuleCompiler, nodes: readonly Node[]): readonly string[] {
+function allNames(compiler: RuleMaker, nodes: readonly Node[]): readonly string[] {
   const known = [...knownNames(nodes)];
   const patterns = nodes.filter((node) => node.kind === 'properties');
   return [...known, ...freeKeys(compiler, patterns, known).names];
@@ -70,7 +69,7 @@ function knownNames(nodes: readonly Node[]): Set<string> {
   return names;
 }
 
-function objectRule(compiler: RuleCompiler, alternative: Expression): ObjectRule {
+function objectRule(compiler: RuleMaker, alternative: Expression): ObjectRule {
   const { x, shapes } = compiler;
   const nodes = shapes.conditions(alternative).map((part) => x.node(part));
   const patterns = nodes.filter((node) => node.kind === 'properties');
@@ -99,7 +98,10 @@ function objectRule(compiler: RuleCompiler, alternative: Expression): ObjectRule
     max,
     obligations,
   };
-  checkCounts(rule, nodes.some((node) => node.kind === 'needs'));
+  checkCounts(
+    rule,
+    nodes.some((node) => node.kind === 'needs'),
+  );
   return rule;
 }
 
@@ -134,7 +136,7 @@ interface Free {
 
 /** The keys without a known name, by what is demanded of their values; a few of them become known names. */
 function freeKeys(
-  { x, shapes }: RuleCompiler,
+  { x, shapes }: RuleMaker,
   patterns: readonly Pattern[],
   known: readonly string[],
 ): { names: readonly string[]; classes: readonly Free[] } {
@@ -162,7 +164,7 @@ function freeKeys(
 
 /** A class is cut by what obligations want of names, so that its keys meet the same ones. */
 function classRules(
-  compiler: RuleCompiler,
+  compiler: RuleMaker,
   language: TextLanguage,
   value: Expression,
   somes: readonly Some[],
@@ -204,7 +206,8 @@ export const classLives = ({ choices }: KeyClass): boolean => choices.some((choi
 export function countKeys(rule: ObjectRule, most: number): number {
   let count = 0;
   for (const key of rule.names.values()) if (nameLives(rule, key)) count++;
-  for (const one of rule.classes) if (count <= most && classLives(one)) count += countTexts(one.language, most);
+  for (const one of rule.classes)
+    if (count <= most && classLives(one)) count += countTexts(one.language, most);
   return count > most ? MOST : count;
 }
 
@@ -225,4 +228,3 @@ export function objectLives(rule: ObjectRule): boolean {
   }
   return rule.min <= rule.required.length || countKeys(rule, rule.min) >= rule.min;
 }
-

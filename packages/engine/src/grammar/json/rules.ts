@@ -1,8 +1,9 @@
 // The compiled form of a schema: for each demand on a value a rule with what it leaves of every type. Rules refer to each
 // other, also in circles. `lives` says that some value keeps the rule; the machine only ever follows rules that live.
-import type { Expression } from './expression.ts';
-import type { NumberReader } from './number-text.ts';
+import type { Expression, Expressions } from './expression.ts';
 import type { NumberSet } from './number-set.ts';
+import type { NumberReader } from './number-text.ts';
+import type { Shapes } from './shapes.ts';
 import type { TextLanguage } from './text-language.ts';
 import type { WordList } from './words.ts';
 
@@ -73,4 +74,14 @@ export interface ObjectRule {
   readonly max: number;
   /** For each property of any free name that has to be there: which names will do. */
   readonly obligations: readonly TextLanguage[];
+}
+
+/** What making the rules of arrays and objects has at hand. */
+export interface RuleMaker {
+  readonly x: Expressions;
+  readonly shapes: Shapes;
+  /** A number that no other rule has. */
+  nextId(): number;
+  /** The rule of an expression; its parts are made later. */
+  rule(expression: Expression): ValueRule;
 }

@@ -9,8 +9,8 @@ import {
   type Expressions,
   FALSE,
   NONE,
-  NULL,
   type Node,
+  NULL,
   NUMBER,
   OBJECT,
   STRING,
@@ -105,8 +105,7 @@ export class Shapes {
   /** Which of null, false and true belong. */
   constants(expression: Expression): number {
     let types = 0;
-    for (const type of [NULL, FALSE, TRUE])
-      if (this.restrict(expression, type) === ALL) types |= type;
+    for (const type of [NULL, FALSE, TRUE]) if (this.restrict(expression, type) === ALL) types |= type;
     return types;
   }
 
@@ -299,4 +298,3 @@ function covers(some: ReadonlySet<number>, all: ReadonlySet<number>, orEqual: bo
   for (const one of some) if (!all.has(one)) return false;
   return true;
 }
-

@@ -53,6 +53,9 @@ export class Stepper {
       case 'colon':
         if (this.#skips(byte)) return [thread];
         return byte === COLON ? [this.#threads.intern({ ...thread, kind: 'value' })] : NOWHERE;
+      case 'closed':
+        if (this.#skips(byte)) return [thread];
+        return byte === COLON ? this.#freeValues(thread) : NOWHERE;
       case 'end':
         return this.#skips(byte) ? [thread] : NOWHERE;
       default:
@@ -77,11 +80,15 @@ export class Stepper {
       );
     }
     if (byte === OPEN_LIST)
-      return rule.arrays.map((one) => threads.intern({ kind: 'start', frame: this.#frames.array(one, frame) }));
+      return rule.arrays.map((one) =>
+        threads.intern({ kind: 'start', frame: this.#frames.array(one, frame) }),
+      );
     const constant = CONSTANTS.get(byte);
     if (constant !== undefined) {
       const [type, rest] = constant;
-      return (rule.constants & type) === 0 ? NOWHERE : [threads.intern({ kind: 'constant', rest, type, frame })];
+      return (rule.constants & type) === 0
+        ? NOWHERE
+        : [threads.intern({ kind: 'constant', rest, type, frame })];
     }
     if (rule.numbers.length === 0 || !(byte === 0x2d || (byte >= 0x30 && byte <= 0x39))) return NOWHERE;
     rule.numberReader ??= new NumberReader(rule.numbers, this.#numbers);
@@ -112,7 +119,12 @@ export class Stepper {
   }
 
   #digit(
-    { reader, place, raw, frame }: Pick<Extract<Thread, { kind: 'number' }>, 'reader' | 'place' | 'raw' | 'frame'>,
+    {
+      reader,
+      place,
+      raw,
+      frame,
+    }: Pick<Extract<Thread, { kind: 'number' }>, 'reader' | 'place' | 'raw' | 'frame'>,
     byte: number,
   ): readonly Thread[] {
     const next = reader.step(place, byte);
@@ -182,27 +194,25 @@ export class Stepper {
 
   #keyStart(frame: ObjectFrame): readonly Thread[] {
     const { wordList, classes } = frame.rule;
-    const states = classes.map((one) =>
-      this.#frames.classIsAllowed(frame, one) ? dfaOf(one).start : 0,
-    );
-    return this.#keyAt(frame, wordList.start, states, '');
+    const states = classes.map((one) => (this.#frames.classIsAllowed(frame, one) ? dfaOf(one).start : 0));
+    const key = this.#keyAt(frame, wordList.start, states, '');
+    return key === null ? NOWHERE : [this.#threads.intern({ kind: 'key', key, frame })];
   }
 
-  /** Keeps what can still become a key of the frame. */
+  /** What can still become a key of the frame; null where nothing can. */
   #keyAt(
     frame: ObjectFrame,
     place: WordPlace | null,
     states: readonly number[],
     raw: string,
-  ): readonly Thread[] {
+  ): KeyPlace | null {
     const named = place !== null && this.#hasAllowedWord(frame, place) ? place : null;
+    const { classes } = frame.rule;
     const living = states.map((state, i) =>
-      state !== 0 && this.#hasFreshKey(frame, frame.rule.classes[i], state, raw) ? state : 0,
+      state !== 0 && this.#hasFreshKey(frame, classes[i], state, raw) ? state : 0,
     );
-    const isFree = living.some((state) => state !== 0);
-    if (named === null && !isFree) return NOWHERE;
-    const key = { place: named, states: isFree ? living : [], raw: isFree ? raw : '' };
-    return [this.#threads.intern({ kind: 'key', key, frame })];
+    if (living.some((state) => state !== 0)) return { place: named, states: living, raw, next: new Map() };
+    return named === null ? null : { place: named, states: [], raw: '', next: null };
   }
 
   #hasAllowedWord(frame: ObjectFrame, place: WordPlace): boolean {
@@ -231,12 +241,20 @@ export class Stepper {
         ? place.pending !== ''
         : states.some((state, i) => state !== 0 && dfaOf(classes[i]).step(state, QUOTE) !== 0);
     if (byte === QUOTE && !isEscaped) return this.#keyEnd(key, frame);
-    return this.#keyAt(
+    const known = key.next?.get(byte);
+    if (known !== undefined) return [known];
+    const next = this.#keyAt(
       frame,
       place === null ? null : wordList.step(place, byte),
       states.map((state, i) => (state === 0 ? 0 : dfaOf(classes[i]).step(state, byte))),
       raw + String.fromCharCode(byte),
     );
+    if (next === null) return NOWHERE;
+    if (next.next === null || key.next === null)
+      return [this.#threads.intern({ kind: 'key', key: next, frame })];
+    const thread = this.#threads.make({ kind: 'key', key: next, frame });
+    key.next.set(byte, thread);
+    return [thread];
   }
 
   #keyEnd({ place, states, raw }: KeyPlace, frame: ObjectFrame): readonly Thread[] {
@@ -247,18 +265,31 @@ export class Stepper {
       return [this.#colon(names.get(name)!.rule, this.#frames.afterKey(frame, name, 0))];
     }
     const threads: Thread[] = [];
-    states.forEach((state, i) => {
-      if (state === 0 || !dfaOf(classes[i]).accepts(state)) return;
-      const name = unspell(raw);
-      const { language, choices } = classes[i];
-      if (frame.written.texts.has(name) || (language.kind === 'others' && language.except.has(name))) return;
-      for (const { meets, rule } of choices) {
-        if (!rule.lives || (meets & ~frame.open) !== 0) continue;
-        const next = this.#frames.afterKey(frame, name, meets);
-        if (this.#frames.keepsMax(next)) threads.push(this.#colon(rule, next));
-      }
-    });
+    let name: string | null = null;
+    for (let i = 0; i < states.length; i++) {
+      if (states[i] === 0 || !dfaOf(classes[i]).accepts(states[i])) continue;
+      name ??= unspell(raw);
+      const { language } = classes[i];
+      if (frame.written.texts.has(name) || (language.kind === 'others' && language.except.has(name)))
+        continue;
+      if (this.#choices(frame, classes[i]).length === 0) continue;
+      threads.push(this.#threads.intern({ kind: 'closed', name, keyClass: classes[i], frame }));
+    }
     return threads;
+  }
+
+  /** Which rules a free key's value may follow, by the obligations that it meets. */
+  #choices(frame: ObjectFrame, { choices }: KeyClass): KeyClass['choices'] {
+    return choices.filter(
+      ({ meets, rule }) =>
+        rule.lives && (meets & ~frame.open) === 0 && this.#frames.fitsOpen(frame, frame.open & ~meets),
+    );
+  }
+
+  #freeValues({ name, keyClass, frame }: Extract<Thread, { kind: 'closed' }>): readonly Thread[] {
+    return this.#choices(frame, keyClass).map(({ meets, rule }) =>
+      this.#threads.intern({ kind: 'value', rule, frame: this.#frames.afterKey(frame, name, meets) }),
+    );
   }
 
   #colon(rule: ValueRule, frame: ObjectFrame): Thread {

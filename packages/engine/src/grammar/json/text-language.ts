@@ -76,7 +76,9 @@ export function notText(language: TextLanguage): TextLanguage {
 export function andTexts(languages: readonly TextLanguage[]): TextLanguage {
   const finite = languages.find((language) => language.kind === 'words');
   if (finite !== undefined) {
-    return wordsOf([...finite.words].filter((word) => languages.every((language) => hasText(language, word))));
+    return wordsOf(
+      [...finite.words].filter((word) => languages.every((language) => hasText(language, word))),
+    );
   }
   const except = new Set(languages.flatMap((one) => (one.kind === 'others' ? [...one.except] : [])));
   const others: TextLanguage = { kind: 'others', except };
@@ -90,7 +92,9 @@ export function andTexts(languages: readonly TextLanguage[]): TextLanguage {
 export function orTexts(languages: readonly TextLanguage[]): TextLanguage {
   const others = languages.find((language) => language.kind === 'others');
   if (others !== undefined) {
-    const missing = [...others.except].filter((word) => !languages.some((language) => hasText(language, word)));
+    const missing = [...others.except].filter(
+      (word) => !languages.some((language) => hasText(language, word)),
+    );
     return { kind: 'others', except: new Set(missing) };
   }
   const words = new Set(languages.flatMap((one) => (one.kind === 'words' ? [...one.words] : [])));
@@ -151,7 +155,8 @@ export function textsFrom(dfa: Dfa, state: number, raw: string, most: number): r
   return [...found];
 }
 
-const range = (low: number, high: number): number[] => Array.from({ length: high - low + 1 }, (_, i) => low + i);
+const range = (low: number, high: number): number[] =>
+  Array.from({ length: high - low + 1 }, (_, i) => low + i);
 const PLAIN_BYTES = range(0x20, 0xff).filter((byte) => byte !== 0x22);
 const CONTINUING = range(0x80, 0xbf);
 const AFTER_BACKSLASH = Array.from('"\\bfnrtu', (letter) => letter.charCodeAt(0));

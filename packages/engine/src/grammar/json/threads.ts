@@ -5,14 +5,20 @@ import type { Dfa } from '../regular/dfa.ts';
 import { FALSE, NULL, TRUE } from './expression.ts';
 import type { ArrayFrame, Frame, ObjectFrame } from './frames.ts';
 import type { NumberPlace, NumberReader } from './number-text.ts';
-import type { ValueRule } from './rules.ts';
+import type { KeyClass, ValueRule } from './rules.ts';
 import type { WordList, WordPlace } from './words.ts';
 
 export type Thread =
   /** Before a value. */
   | { readonly kind: 'value'; readonly id: number; readonly rule: ValueRule; readonly frame: Frame }
   /** Inside of null, true or false: what is left of it. */
-  | { readonly kind: 'constant'; readonly id: number; readonly rest: string; readonly type: number; readonly frame: Frame }
+  | {
+      readonly kind: 'constant';
+      readonly id: number;
+      readonly rest: string;
+      readonly type: number;
+      readonly frame: Frame;
+    }
   | {
       readonly kind: 'number';
       readonly id: number;
@@ -23,7 +29,13 @@ export type Thread =
       readonly frame: Frame;
     }
   /** Inside of a text that is one of a few. */
-  | { readonly kind: 'word'; readonly id: number; readonly list: WordList; readonly place: WordPlace; readonly frame: Frame }
+  | {
+      readonly kind: 'word';
+      readonly id: number;
+      readonly list: WordList;
+      readonly place: WordPlace;
+      readonly frame: Frame;
+    }
   /** Inside of a text of a language. */
   | {
       readonly kind: 'text';
@@ -37,10 +49,22 @@ export type Thread =
       readonly frame: Frame;
     }
   | { readonly kind: 'key'; readonly id: number; readonly key: KeyPlace; readonly frame: ObjectFrame }
-  /** After a key: before the colon and the value. */
+  /** After a key that is of no known name: before its colon. What it means for the object is only looked at there. */
+  | {
+      readonly kind: 'closed';
+      readonly id: number;
+      readonly name: string;
+      readonly keyClass: KeyClass;
+      readonly frame: ObjectFrame;
+    }
+  /** After a key of a known name: before the colon and the value. */
   | { readonly kind: 'colon'; readonly id: number; readonly rule: ValueRule; readonly frame: ObjectFrame }
   /** After { or [, after a value, after a comma in an object. */
-  | { readonly kind: 'start' | 'after' | 'next'; readonly id: number; readonly frame: ObjectFrame | ArrayFrame }
+  | {
+      readonly kind: 'start' | 'after' | 'next';
+      readonly id: number;
+      readonly frame: ObjectFrame | ArrayFrame;
+    }
   /** After the outermost value. */
   | { readonly kind: 'end'; readonly id: number };
 
@@ -52,6 +76,8 @@ export interface KeyPlace {
   readonly states: readonly number[];
   /** The spelling so far, where free keys are possible: it must be remembered. */
   readonly raw: string;
+  /** Where free keys are possible, the places after one more byte: their texts are too many to be looked up. */
+  readonly next: Map<number, Thread> | null;
 }
 
 /** The words of JSON, by their first letter's byte. */
@@ -68,19 +94,21 @@ export type ThreadParts = Unnumbered<Thread>;
 /** Gives equal threads one object. */
 export class ThreadPool {
   readonly #byKey = new Map<string, Thread>();
-
-  get size(): number {
-    return this.#byKey.size;
-  }
+  #ids = 1;
 
   intern(parts: ThreadParts): Thread {
     const key = this.#keyOf(parts);
     let thread = this.#byKey.get(key);
     if (thread === undefined) {
-      thread = { ...parts, id: this.#byKey.size + 1 } as Thread;
+      thread = this.make(parts);
       this.#byKey.set(key, thread);
     }
     return thread;
+  }
+
+  /** A thread that its maker keeps, and makes only once. */
+  make(parts: ThreadParts): Thread {
+    return { ...parts, id: this.#ids++ } as Thread;
   }
 
   readonly #objects = new Map<object, number>();
@@ -117,6 +145,8 @@ export class ThreadPool {
       case 'after':
       case 'next':
         return `${parts.kind}${parts.frame.id}`;
+      case 'closed':
+        return `x${parts.frame.id},${this.#idOf(parts.keyClass)},${parts.name}`;
       case 'end':
         return 'end';
     }

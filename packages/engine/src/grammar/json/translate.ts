@@ -13,7 +13,7 @@ import {
 } from './document.ts';
 import { withUnevaluated } from './evaluated.ts';
 import { ALL, CannotEnforce, type Deferred, type Expression, Expressions, NONE } from './expression.ts';
-import { type Context, describe, type FormatMode, type Keyword } from './keyword.ts';
+import { type Context, describe, type FormatMode, type Keyword, type SchemaReader } from './keyword.ts';
 import { COMPOSITE_KEYWORDS } from './keywords-composite.ts';
 import { LOGIC_KEYWORDS } from './keywords-logic.ts';
 import { SCALAR_KEYWORDS } from './keywords-scalar.ts';
@@ -39,7 +39,7 @@ export interface SchemaWarning {
   readonly reason: string;
 }
 
-export class Translator {
+export class Translator implements SchemaReader {
   readonly x = new Expressions();
   readonly refused: Refusal[] = [];
   readonly warnings: SchemaWarning[] = [];
@@ -61,7 +61,6 @@ export class Translator {
     return this.expression(this.#document.root);
   }
 
-  /** What a subschema demands. */
   expression(site: Site): Expression {
     const { schema } = site;
     if (schema === true) return ALL;
@@ -114,7 +113,6 @@ export class Translator {
     return target === null ? ALL : this.expression(target);
   }
 
-  /** Where a reference leads; null where it was refused. */
   target({ site, schema }: Context, keyword: string): Site | null {
     const reference = schema[keyword];
     if (typeof reference !== 'string') {
@@ -162,7 +160,6 @@ export class Translator {
     }
   }
 
-  /** Null for what is no schema. */
   contextOf(site: Site): Context | null {
     const { schema } = site;
     if (!isObject(schema)) {
@@ -170,7 +167,12 @@ export class Translator {
       return null;
     }
     if (typeof schema.$schema === 'string' && !isKnownDialect(schema.$schema))
-      this.#refuse(site, '$schema', `expected a published draft, found ${describe(schema.$schema)}`, '$schema');
+      this.#refuse(
+        site,
+        '$schema',
+        `expected a published draft, found ${describe(schema.$schema)}`,
+        '$schema',
+      );
     const at = (keys: readonly string[]): Site => this.#document.at(site, ...keys);
     return {
       x: this.x,
@@ -180,13 +182,13 @@ export class Translator {
       limits: DEFAULT_LIMITS,
       here: (...keys) => this.expression(at(keys)),
       inside: (...keys) => this.defer(at(keys)),
-      refuse: (keyword, reason, ...keys) => this.#refuse(site, keyword, reason, ...(keys.length ? keys : [keyword])),
+      refuse: (keyword, reason, ...keys) =>
+        this.#refuse(site, keyword, reason, ...(keys.length ? keys : [keyword])),
       warn: (keyword, reason) =>
         this.warnings.push({ keyword, pointer: `${site.pointer}/${escapePointer(keyword)}`, reason }),
     };
   }
 
-  /** Throws where the subschema is being looked through already. */
   enter({ schema }: Site): void {
     if (this.#open.has(schema))
       throw new CannotEnforce('it leads back to itself without a value in between', '$ref');
@@ -197,15 +199,15 @@ export class Translator {
     this.#open.delete(schema);
   }
 
-  /** A subschema's place. */
   siteAt(site: Site, ...keys: readonly string[]): Site {
     return this.#document.at(site, ...keys);
   }
 
   #refuse(site: Site, keyword: string, reason: string, ...keys: readonly string[]): void {
     const pointer = site.pointer + keys.map((key) => `/${escapePointer(key)}`).join('');
-    if (!this.refused.some((one) => one.pointer === pointer && one.keyword === keyword && one.reason === reason))
+    if (
+      !this.refused.some((one) => one.pointer === pointer && one.keyword === keyword && one.reason === reason)
+    )
       this.refused.push({ keyword, pointer, reason });
   }
 }
-

@@ -1,6 +1,8 @@
 // Values that must differ: how they are told apart, and rules without those that were written.
-import { FALSE, NULL, TRUE } from './expression.ts';
+
 import { type Decimal, parseDecimal } from './decimal.ts';
+import { FALSE, NULL, TRUE } from './expression.ts';
+import { asDoubles } from './number-prefix.ts';
 import { complementNumbers, intersectNumbers, numberKey, points } from './number-set.ts';
 import type { ValueRule } from './rules.ts';
 import { andTexts, isNoText, notText } from './text-language.ts';
@@ -25,7 +27,7 @@ export function withoutValues(rule: ValueRule, values: ReadonlySet<string>, id: 
     ...rule,
     id,
     constants,
-    numbers: intersectNumbers(rule.numbers, complementNumbers(points(numbers))),
+    numbers: asDoubles(intersectNumbers(rule.numbers, complementNumbers(points(numbers)))),
     texts: andTexts([rule.texts, notText({ kind: 'words', words })]),
     numberReader: null,
     wordList: null,
