@@ -54,6 +54,7 @@ export type {
   OutputOptions,
   OutputValue,
   RegexOutput,
+  SchemaOutput,
 } from './grammar/output.ts';
 export type { StandardSchema } from './grammar/standard-schema.ts';
 export type { AttentionSpec } from './layers/attention.ts';

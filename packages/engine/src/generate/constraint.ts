@@ -188,5 +188,7 @@ export function createConstraint(
   const { from, ...format } = output;
   if (from !== undefined && !(Number.isSafeInteger(from) && from >= 0))
     throw new UsageError(`option output.from: expected a whole number from 0, found ${String(from)}`);
-  return new Constraint(compileOutput(format), masks, tokenizer, endTokens);
+  // Blanks between the parts of JSON are tokens that say nothing, and some models write them for ever.
+  const compiled = compileOutput('schema' in format ? { whitespace: 'compact', ...format } : format);
+  return new Constraint(compiled, masks, tokenizer, endTokens);
 }

@@ -9,7 +9,7 @@ import { DEFAULT_LIMITS, type GrammarLimits } from './limits.ts';
 import { DEAD, type Machine, regularMachine } from './machine.ts';
 import { Dfa } from './regular/dfa.ts';
 import { regexLanguage } from './regular/regex.ts';
-import type { OutputIssue, StandardSchema } from './standard-schema.ts';
+import { isStandardSchema, jsonSchemaOf, type OutputIssue, type StandardSchema } from './standard-schema.ts';
 
 export type { OutputIssue } from './standard-schema.ts';
 
@@ -29,7 +29,10 @@ export interface GrammarOutput {
 
 /** A JSON text that is valid against a schema (drafts 2020-12 and 7). */
 export interface SchemaOutput extends SchemaOptions {
-  /** The schema as JSON.parse returns it. */
+  /**
+   * The schema as JSON.parse returns it, or a schema of a library that follows Standard Schema and writes
+   * JSON Schema: zod, valibot, arktype.
+   */
   readonly schema: unknown;
 }
 
@@ -93,10 +96,7 @@ export function compileOutput(format: OutputFormat): CompiledOutput {
     throw new UsageError(
       `output: expected one of ${KINDS.join(', ')}, found ${kinds.join(' and ') || 'none'}`,
     );
-  if (kind === 'schema') {
-    const { schema, ...options } = format as SchemaOutput;
-    return { ...compileSchema(schema, options), parse: (text) => ({ value: JSON.parse(text) as unknown }) };
-  }
+  if (kind === 'schema') return schemaOutput(format as SchemaOutput);
   const source: unknown = (format as RegexOutput & GrammarOutput)[kind];
   if (typeof source !== 'string')
     throw new UsageError(
@@ -105,6 +105,19 @@ export function compileOutput(format: OutputFormat): CompiledOutput {
   const limits = { ...DEFAULT_LIMITS, subject: kind };
   const machine = kind === 'regex' ? regexMachine(source, limits) : grammarMachine(source, limits);
   return { machine, parse: (text) => ({ value: text }), warnings: [] };
+}
+
+function schemaOutput({ schema, ...options }: SchemaOutput): CompiledOutput {
+  const library = isStandardSchema(schema) ? schema : null;
+  return {
+    ...compileSchema(library ? jsonSchemaOf(library) : schema, options),
+    async parse(text) {
+      const value: unknown = JSON.parse(text);
+      if (!library) return { value };
+      const outcome = await library['~standard'].validate(value);
+      return outcome.issues ? { issues: outcome.issues } : { value: outcome.value };
+    },
+  };
 }
 
 function regexMachine(source: string, limits: GrammarLimits): Machine {

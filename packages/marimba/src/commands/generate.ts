@@ -1,5 +1,13 @@
 // marimba generate MODEL: continues a text or a list of tokens, streaming to stdout.
-import { type GenerateResult, type Generation, type Model, type Prompt, UsageError } from '@marimba/engine';
+import { readFileSync } from 'node:fs';
+import {
+  type GenerateResult,
+  type Generation,
+  type Model,
+  type OutputOptions,
+  type Prompt,
+  UsageError,
+} from '@marimba/engine';
 import type { Command } from 'commander';
 import { BUNDLED_PROMPT, isBundled, OPTIONAL_MODEL } from '../bundled.ts';
 import { watchInterrupt } from '../interrupt.ts';
@@ -16,6 +24,7 @@ import {
 import { dim, duration, plural, printJson, threeDigits } from '../terminal.ts';
 import { createWrapper, lineWidth } from '../wrap.ts';
 import { examples } from './examples.ts';
+import { parseSchemaFile } from './grammar.ts';
 
 interface GenerateFlags extends ModelFlags, SamplingFlags {
   readonly prompt?: string;
@@ -24,6 +33,9 @@ interface GenerateFlags extends ModelFlags, SamplingFlags {
   readonly chat?: boolean;
   readonly system?: string;
   readonly json?: boolean;
+  readonly schema?: string;
+  readonly regex?: string;
+  readonly grammar?: string;
 }
 
 export function register(program: Command): void {
@@ -39,7 +51,11 @@ export function register(program: Command): void {
     .option('--tokens <IDS>', 'token ids instead of text, such as 1,2,3', tokenList)
     .option('--chat', 'treat the prompt as a message, laid out by the model’s chat template')
     .option('--system <TEXT>', 'system message, with --chat')
-    .option('--json', 'print one object at the end instead of streaming');
+    .option('--json', 'print one object at the end instead of streaming')
+    .optionsGroup('Guaranteed output:')
+    .option('--schema <FILE>', 'write JSON that this JSON Schema allows')
+    .option('--regex <RE>', 'write a text that this expression matches as a whole')
+    .option('--grammar <FILE>', 'write a text of this grammar, in the notation of llama.cpp');
   addModelOptions(addSamplingOptions(command))
     .addHelpText(
       'after',
@@ -50,6 +66,10 @@ export function register(program: Command): void {
           [
             'git diff | marimba generate ./model --chat --system "Write a commit message."',
             'a message from a pipe',
+          ],
+          [
+            'marimba generate ./model --chat --prompt "Who wrote it?" --schema book.json',
+            'JSON of a schema, and nothing else',
           ],
           [
             'marimba generate ./model --tokens 1,2,3 --max-tokens 32 --ignore-eos --json',
@@ -69,13 +89,14 @@ async function run(source: string, flags: GenerateFlags): Promise<void> {
     throw new UsageError('generate: --system: expected --chat with it');
   const silent = process.stdin.isTTY && !['prompt', 'file', 'tokens'].some((flag) => flag in flags);
   const text = silent && isBundled(source) ? BUNDLED_PROMPT : promptFrom(flags, 'generate');
+  const output = outputOf(flags);
   const interrupt = watchInterrupt();
   const model = await loadForCommand(source, loadOptions(flags), interrupt);
   try {
     const prompt = layOut(text, flags);
     if (typeof prompt === 'string' && model.tokenizer) assertTokens(model.encode(prompt), 'generate');
     const greedy = flags.tokens !== undefined && flags.temperature === undefined;
-    const options = { ...generateOptions(flags, model, greedy), signal: interrupt.signal };
+    const options = { ...generateOptions(flags, model, greedy), output, signal: interrupt.signal };
     const generation = model.createSession().generate(prompt, options);
     await show(model, generation, flags.json !== true);
     const result = interrupt.signal.aborted ? soFar(generation) : await generation.result;
@@ -86,6 +107,16 @@ async function run(source: string, flags: GenerateFlags): Promise<void> {
     interrupt.release();
     await model.close();
   }
+}
+
+/** What the answer is held to, if anything. */
+function outputOf({ schema, regex, grammar }: GenerateFlags): OutputOptions | undefined {
+  const given = [schema, regex, grammar].filter((one) => one !== undefined);
+  if (given.length > 1)
+    throw new UsageError(`generate: expected one of --schema, --regex and --grammar, found ${given.length}`);
+  if (schema !== undefined) return { schema: parseSchemaFile(schema, readFileSync(schema, 'utf8')) };
+  if (grammar !== undefined) return { grammar: readFileSync(grammar, 'utf8') };
+  return regex === undefined ? undefined : { regex };
 }
 
 function layOut(text: string | number[], { chat, system }: GenerateFlags): Prompt {

@@ -124,7 +124,8 @@ async function readInputs(flags: CheckFlags): Promise<{ format: () => OutputForm
   return { format, texts };
 }
 
-function parseSchemaFile(path: string, text: string): unknown {
+/** What a file holds as JSON; what is none is refused as a schema, not as wrong usage. */
+export function parseSchemaFile(path: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {

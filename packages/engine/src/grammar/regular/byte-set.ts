@@ -31,21 +31,24 @@ export function hasByte(set: ByteSet, byte: number): boolean {
  */
 export function partition(sets: Iterable<ByteSet>): { classOf: Uint8Array; count: number } {
   const classOf = new Uint8Array(256);
+  const seen = new Set<string>();
   let count = 1;
   for (const set of sets) {
-    if (count === 256) break;
-    // Split every class into those inside the set and those outside; the half with the first byte keeps the
-    // number.
-    const inside = new Int16Array(256).fill(-1);
-    const outside = new Int16Array(256).fill(-1);
+    const key = set.join();
+    if (count === 256 || seen.has(key)) continue;
+    seen.add(key);
+    // Split every class into those inside the set and those outside; the half with the first byte keeps the order.
+    halves.fill(-1);
     let next = 0;
     for (let byte = 0; byte < 256; byte++) {
-      const half = hasByte(set, byte) ? inside : outside;
-      const old = classOf[byte];
-      if (half[old] < 0) half[old] = next++;
-      classOf[byte] = half[old];
+      const half = 2 * classOf[byte] + ((set[byte >> 5] >>> (byte & 31)) & 1);
+      if (halves[half] < 0) halves[half] = next++;
+      classOf[byte] = halves[half];
     }
     count = next;
   }
   return { classOf, count };
 }
+
+/** Scratch of `partition`: the new class of each old one's halves. */
+const halves = new Int16Array(512);

@@ -9,6 +9,8 @@ import { ALL_TERM, EMPTY_TERM, type Term, Terms } from './terms.ts';
 
 const DEAD = 0;
 const UNKNOWN = -1;
+/** Places of one search for a text: about a second of work. */
+const MOST_SEARCHED = 100_000;
 
 export class Dfa {
   /** The state of the first language; DEAD (0) where it holds no text. */
@@ -42,7 +44,8 @@ export class Dfa {
     this.classOf = this.#terms.classOf;
     this.classCount = this.#terms.classCount;
     this.#rows = new Int32Array(this.classCount * 16).fill(UNKNOWN).fill(DEAD, 0, this.classCount);
-    this.#hasCalls = hasCalls(trees);
+    this.#hasCalls = this.#terms.hasCalls;
+    if (this.#hasCalls) refuseHiddenCalls(trees);
     this.starts = trees.map((tree) => this.#intern(this.#terms.add(tree)));
     this.start = this.starts[0];
   }
@@ -158,6 +161,8 @@ export class Dfa {
     const before = new Map<Term, Term[]>([[term, []]]);
     const work = [term];
     for (let from = work.pop(); from !== undefined; from = work.pop()) {
+      if (before.size > MOST_SEARCHED)
+        throw tooLarge(this.#limits, 'places to search for a text', MOST_SEARCHED);
       // Classes downward: the last one pushed, of the lowest bytes, is tried first, and short ways are found
       // soon.
       for (let c = this.classCount - 1; c >= 0; c--) {
@@ -194,22 +199,19 @@ export class Dfa {
   }
 }
 
-/**
- * Whether a rule is called anywhere. Refuses calls under an intersection or complement: that is no grammar.
- */
-function hasCalls(trees: readonly Regular[]): boolean {
-  let found = false;
+/** Refuses calls under an intersection or complement: that is no context-free grammar. */
+function refuseHiddenCalls(trees: readonly Regular[]): void {
   const seen = new Map<Regular, boolean>();
   const visit = (tree: Regular, isBoolean: boolean): void => {
     if (seen.get(tree) === isBoolean || seen.get(tree) === true) return;
     seen.set(tree, isBoolean);
-    if (tree.kind === 'call') {
-      found = true;
-      if (isBoolean) throw new GrammarError('grammar: a rule inside an intersection or complement');
-    } else if ('parts' in tree) for (const part of tree.parts) visit(part, isBoolean || tree.kind === 'both');
+    if (tree.kind === 'call' && isBoolean)
+      throw new GrammarError(
+        'grammar: expected rules outside of intersections and complements, found one inside',
+      );
+    if ('parts' in tree) for (const part of tree.parts) visit(part, isBoolean || tree.kind === 'both');
     else if ('part' in tree) visit(tree.part, isBoolean || tree.kind === 'not');
     else if (tree.kind === 'defined') visit(tree.definition, true);
   };
   for (const tree of trees) visit(tree, false);
-  return found;
 }

@@ -34,6 +34,8 @@ export class Terms {
   /** The class of each byte. */
   readonly classOf: Uint8Array;
   readonly classCount: number;
+  /** Whether a rule is called anywhere. */
+  readonly hasCalls: boolean;
   readonly #limits: GrammarLimits;
   readonly #nodes: Node[] = [{ kind: 'nothing' }, { kind: 'empty' }, { kind: 'all' }];
   readonly #nullable: boolean[] = [false, true, true];
@@ -51,7 +53,9 @@ export class Terms {
   /** Terms over the byte classes that these trees need; only their parts may be added. */
   constructor(trees: readonly Regular[], limits: GrammarLimits) {
     this.#limits = limits;
-    const { classOf, count } = partition(setsOf(trees, limits));
+    const { sets, hasCalls } = partsOf(trees, limits);
+    const { classOf, count } = partition(sets);
+    this.hasCalls = hasCalls;
     this.classOf = classOf;
     this.classCount = count;
   }
@@ -532,19 +536,24 @@ function packed(flags: Uint8Array): number[] {
   return units;
 }
 
-/** All byte sets of trees, each part visited once. */
-function setsOf(trees: readonly Regular[], limits: GrammarLimits): Set<ByteSet> {
+/** All byte sets of trees, each part visited once, and whether a rule is called in them. */
+function partsOf(
+  trees: readonly Regular[],
+  limits: GrammarLimits,
+): { sets: Set<ByteSet>; hasCalls: boolean } {
   const sets = new Set<ByteSet>();
   const seen = new Set<Regular>();
   const work = [...trees];
+  let hasCalls = false;
   for (let tree = work.pop(); tree !== undefined; tree = work.pop()) {
     if (seen.has(tree)) continue;
     seen.add(tree);
     if (seen.size > limits.terms) throw tooLarge(limits, 'parts', limits.terms);
     if (tree.kind === 'bytes') sets.add(tree.set);
+    else if (tree.kind === 'call') hasCalls = true;
+    else if (tree.kind === 'defined') work.push(tree.definition);
     else if ('parts' in tree) for (const part of tree.parts) work.push(part);
     else if ('part' in tree) work.push(tree.part);
-    else if (tree.kind === 'defined') work.push(tree.definition);
   }
-  return sets;
+  return { sets, hasCalls };
 }
