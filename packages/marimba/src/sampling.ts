@@ -1,8 +1,8 @@
 // Sampling and stopping options of `generate` and `chat`, and which values hold when none are given.
-import { readFileSync } from 'node:fs';
 import { type GenerateOptions, type Model, UsageError } from '@marimba/engine';
 import { type Command, InvalidArgumentError } from 'commander';
 import { collect, realNumber, tokenList, wholeNumber } from './options.ts';
+import { readStandardInput, readTextFile } from './text-input.ts';
 
 /** Parsed values of `addSamplingOptions`; names are those of GenerateOptions where there is one. */
 export interface SamplingFlags {
@@ -102,12 +102,12 @@ export function promptFrom(
     throw new UsageError(`${command}: expected one of --prompt, --file and --tokens, found ${given}`);
   if (flags.tokens) return flags.tokens;
   if (flags.prompt !== undefined) return flags.prompt;
-  if (flags.file !== undefined) return readFileSync(flags.file, 'utf8');
+  if (flags.file !== undefined) return readTextFile(flags.file, '--file');
   if (process.stdin.isTTY)
     throw new UsageError(
       `${command}: expected --prompt, --file, --tokens or text on standard input, found none`,
     );
-  return readFileSync(0, 'utf8');
+  return readStandardInput();
 }
 
 /** Refuses a prompt without any token, in the words of the command line. A start token is one. */

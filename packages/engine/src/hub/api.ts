@@ -34,6 +34,12 @@ export interface HubOptions {
   readonly pacing?: Partial<Pacing> | undefined;
 }
 
+/** What the platform adds to the options: where a token that was not given comes from, how requests are sent. */
+export interface Transport {
+  readonly tokenOrigin?: string | undefined;
+  readonly fetch?: typeof fetch | undefined;
+}
+
 const MAX_PAGE_BYTES = 8 << 20;
 const MAX_PAGES = 100;
 const MAX_FILES = 100_000;
@@ -41,7 +47,7 @@ const MAX_FILES = 100_000;
 const MAX_FILE_BYTES = 2 ** 46;
 
 /** Checks endpoint and token. Throws UsageError. */
-export function connect(options: HubOptions): HubConnection {
+export function connect(options: HubOptions, transport: Transport = {}): HubConnection {
   const endpoint = (options.endpoint ?? DEFAULT_ENDPOINT).replace(/\/+$/, '');
   const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
   if (
@@ -59,10 +65,17 @@ export function connect(options: HubOptions): HubConnection {
   const token = options.token?.trim() || null;
   if (token !== null && !/^[\x21-\x7e]{1,4096}$/.test(token)) {
     throw new UsageError(
-      'hub token: expected printable characters without spaces. Check HF_TOKEN or the token option.',
+      `hub token: expected printable characters without spaces. Check ${transport.tokenOrigin ?? 'the token option'}.`,
     );
   }
-  return { endpoint, token, pacing: { ...DEFAULT_PACING, ...options.pacing } };
+  return {
+    endpoint,
+    token,
+    tokenOrigin: transport.tokenOrigin ?? 'the token option',
+    pacing: { ...DEFAULT_PACING, ...options.pacing },
+    // As a call of its own: browsers refuse fetch as a method of another object.
+    fetch: transport.fetch ?? ((input, init) => fetch(input, init)),
+  };
 }
 
 /** The commit that a branch, tag or pull-request ref points to now. */

@@ -21,11 +21,13 @@ import type { HubConnection } from './http.ts';
 import { type Found, locate } from './locate.ts';
 import { isRevision } from './names.ts';
 import { ProgressMeter } from './progress.ts';
+import { environmentFetch } from './proxy.node.ts';
 import { type HubReference, parseHubReference } from './reference.ts';
+import { savedToken } from './token.node.ts';
 
 /**
- * Endpoint, token and cache folder come from HF_ENDPOINT, HF_TOKEN and MARIMBA_CACHE where they are not
- * given.
+ * Endpoint, token and cache folder come from HF_ENDPOINT, HF_TOKEN (or the file of `hf auth login`) and
+ * MARIMBA_CACHE where they are not given; proxies from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
  */
 export interface PullOptions extends HubOptions, CacheOptions {
   /** A branch, tag or commit; overrides the one in the reference. */
@@ -68,11 +70,15 @@ export async function pullModel(
   const concurrency = options.concurrency ?? 4;
   if (!Number.isInteger(concurrency) || concurrency < 1)
     throw new UsageError(`concurrency: expected a whole number from 1, found ${concurrency}`);
-  const hub = connect({
-    endpoint: options.endpoint ?? (process.env.HF_ENDPOINT || undefined),
-    token: options.token ?? process.env.HF_TOKEN,
-    pacing: options.pacing,
-  });
+  const saved = options.token === undefined ? await savedToken() : null;
+  const hub = connect(
+    {
+      endpoint: options.endpoint ?? (process.env.HF_ENDPOINT?.trim() || undefined),
+      token: options.token ?? saved?.token,
+      pacing: options.pacing,
+    },
+    { tokenOrigin: saved?.origin, fetch: environmentFetch() },
+  );
   const signal = options.signal ?? new AbortController().signal;
   const repositoryPath = repositoryFolder(options, wanted.repository);
   const offline = options.offline ?? /^(1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? '');

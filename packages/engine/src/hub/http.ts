@@ -3,7 +3,7 @@
 // signed URL is all that it needs. Sources: https://huggingface.co/docs/hub/api, /docs/hub/rate-limits; RFC
 // 9110 for ranges.
 
-import { HubError } from '../errors.ts';
+import { HubError, MarimbaError } from '../errors.ts';
 import { printable } from './names.ts';
 import { guardAgainstStall, type Pacing, type StallGuard, TransientError } from './pacing.ts';
 
@@ -11,7 +11,10 @@ export interface HubConnection {
   /** Origin and optional path prefix, without a trailing slash. */
   readonly endpoint: string;
   readonly token: string | null;
+  /** Where the token comes from, for messages. */
+  readonly tokenOrigin: string;
   readonly pacing: Pacing;
+  readonly fetch: typeof fetch;
 }
 
 /** An answer with its body still unread, and what the hub itself said about the file before it redirected. */
@@ -60,11 +63,11 @@ async function follow(
   let token = mayCarryToken(hub, url) ? hub.token : null;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const sent = token === null ? headers : { ...headers, authorization: `Bearer ${token}` };
-    let response = await send(url, sent, 'manual', guard);
+    let response = await send(hub, url, sent, 'manual', guard);
     // A browser hides redirects. It follows them itself, and drops Authorization on leaving the origin (Fetch
     // standard, HTTP-redirect fetch, step 13).
     const headersHidden = response.type === 'opaqueredirect';
-    if (headersHidden) response = await send(url, sent, 'follow', guard);
+    if (headersHidden) response = await send(hub, url, sent, 'follow', guard);
     linked.linkedSize ??= response.headers.get('x-linked-size');
     linked.commit ??= response.headers.get('x-repo-commit');
     if (!REDIRECTS.has(response.status)) return { response, guard, ...linked, headersHidden };
@@ -104,13 +107,14 @@ function isLoopback(hostname: string): boolean {
 }
 
 async function send(
+  hub: HubConnection,
   url: URL,
   headers: Record<string, string>,
   redirect: 'manual' | 'follow',
   guard: StallGuard,
 ): Promise<Response> {
   try {
-    return await fetch(url, {
+    return await hub.fetch(url, {
       headers,
       redirect,
       signal: guard.signal,
@@ -118,6 +122,7 @@ async function send(
       cache: 'no-store',
     });
   } catch (error) {
+    if (error instanceof MarimbaError) throw error;
     throw asTransient(error, 'unreachable', url.host, guard.signal);
   }
 }
@@ -205,8 +210,8 @@ function explainRefusal(hub: HubConnection, status: number, code: string, subjec
     );
   }
   return new HubError(
-    `${subject}: refused (${status}) although a token was sent: it has expired, may not read this model, or the model ` +
-      `does not exist. Check it at ${tokenPage}.`,
+    `${subject}: refused (${status}) although a token was sent (${hub.tokenOrigin}): it has expired, may not read this ` +
+      `model, or the model does not exist. Check it at ${tokenPage}.`,
     { code: 'not-permitted' },
   );
 }

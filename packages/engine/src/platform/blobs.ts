@@ -1,5 +1,5 @@
 // Models that come as blobs: picked or dropped in a page, or fetched from an address.
-import { HubError } from '../errors.ts';
+import { HubError, MarimbaError } from '../errors.ts';
 import { ProgressMeter, type PullListener } from '../hub/progress.ts';
 
 export interface NamedBlob {
@@ -16,6 +16,8 @@ export function namedBlobs(source: Blob | readonly NamedBlob[]): readonly NamedB
 export interface FetchBlobOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: PullListener | undefined;
+  /** Default: the platform's own. */
+  readonly fetch?: typeof fetch | undefined;
 }
 
 /**
@@ -24,11 +26,11 @@ export interface FetchBlobOptions {
  */
 export async function fetchBlob(
   url: string,
-  { signal, onProgress }: FetchBlobOptions = {},
+  { signal, onProgress, fetch: send = (input, init) => fetch(input, init) }: FetchBlobOptions = {},
 ): Promise<NamedBlob> {
   const name = new URL(url).pathname.split('/').at(-1) || 'model.gguf';
   try {
-    const response = await fetch(url, signal ? { signal } : {});
+    const response = await send(url, signal ? { signal } : {});
     if (!response.ok) throw refusal(url, response);
     const byteLength = Number(response.headers.get('content-length') ?? 0);
     const meter = new ProgressMeter([{ path: name, byteLength }], onProgress);
@@ -45,7 +47,7 @@ export async function fetchBlob(
     return { name, blob: await new Response(body ?? null).blob() };
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
-    if (error instanceof HubError) throw error;
+    if (error instanceof MarimbaError) throw error;
     throw new HubError(
       `${url}: cannot be fetched (${explain(error)}). Check the address and the connection.`,
       {

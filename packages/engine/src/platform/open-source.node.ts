@@ -6,6 +6,7 @@ import { openCheckpointPath } from '../formats/checkpoint.node.ts';
 import { openCheckpointFiles } from '../formats/checkpoint.ts';
 import type { Checkpoint } from '../formats/types.ts';
 import { pullModel } from '../hub/download.node.ts';
+import { environmentFetch } from '../hub/proxy.node.ts';
 import { parseReference } from '../hub/reference.ts';
 import { fetchBlob, namedBlobs } from './blobs.ts';
 import type { ModelSource, OpenOptions } from './source.ts';
@@ -36,7 +37,8 @@ export async function openSource(
   if (path !== null) return openCheckpointPath(path);
   const reference = parseReference(String(source), existsSync);
   if (reference.kind === 'path') return openCheckpointPath(reference.path);
-  if (reference.kind === 'url') return openCheckpointFiles([await fetchBlob(reference.url, options)]);
+  if (reference.kind === 'url')
+    return openCheckpointFiles([await fetchBlob(reference.url, { ...options, fetch: environmentFetch() })]);
   const pulled = await pullModel(reference, {
     token: options.token,
     endpoint: options.endpoint,

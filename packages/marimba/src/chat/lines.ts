@@ -1,9 +1,10 @@
 // Messages from a terminal or a pipe, as something to wait for. On a terminal they are edited (`editor.ts`):
 // a paste is one message, and keys that are pressed while no message is asked for wait and are replayed when
 // one is, so that what is sent is always what was shown.
-import { createInterface, emitKeypressEvents, type Key } from 'node:readline';
+import { emitKeypressEvents, type Key } from 'node:readline';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { textWidth } from '../terminal.ts';
+import { decodeText } from '../text-input.ts';
 import { Editor, type EditorAction, layOut } from './editor.ts';
 import { History } from './history.ts';
 
@@ -21,8 +22,7 @@ export const readLines = (): LineReader =>
     : new PipeReader();
 
 class PipeReader implements LineReader {
-  readonly #reader = createInterface({ input: process.stdin, terminal: false });
-  readonly #lines = this.#reader[Symbol.asyncIterator]();
+  readonly #lines = linesOf(process.stdin);
 
   async next(): Promise<string | null> {
     const parts: string[] = [];
@@ -39,8 +39,32 @@ class PipeReader implements LineReader {
   }
 
   close(): void {
-    this.#reader.close();
+    process.stdin.destroy();
   }
+}
+
+/** Lines as they come, each decoded by itself. Ends where the input does, or is closed. */
+async function* linesOf(input: NodeJS.ReadStream): AsyncGenerator<string, undefined> {
+  let rest = Buffer.alloc(0);
+  let count = 0;
+  const decode = (bytes: Uint8Array) =>
+    decodeText(bytes, `standard input, line ${++count}`).replace(/\r$/, '');
+  try {
+    for await (const chunk of input) {
+      rest = Buffer.concat([rest, chunk as Buffer]);
+      for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+        const line = rest.subarray(0, end);
+        rest = rest.subarray(end + 1);
+        yield decode(line);
+      }
+    }
+  } catch (error) {
+    // What is left of an input that was closed while it was waited for.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'))
+      throw error;
+    return;
+  }
+  if (rest.length) yield decode(rest);
 }
 
 const PASTE_ON = '\u001b[?2004h';

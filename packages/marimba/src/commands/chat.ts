@@ -1,5 +1,4 @@
 // marimba chat MODEL: a conversation in the terminal, or with lines from a pipe.
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { bundledSettings, introduction, isBundled, OPTIONAL_MODEL } from '../bundled.ts';
 import { banner } from '../chat/banner.ts';
@@ -9,6 +8,7 @@ import { loadForCommand } from '../open.ts';
 import { addModelOptions, loadOptions, type ModelFlags } from '../options.ts';
 import { addSamplingOptions, generateOptions, type SamplingFlags } from '../sampling.ts';
 import { dim } from '../terminal.ts';
+import { readTextFile } from '../text-input.ts';
 import { wrapText } from '../wrap.ts';
 import { examples } from './examples.ts';
 
@@ -54,7 +54,8 @@ export function register(program: Command): void {
 
 async function run(source: string, flags: ChatFlags): Promise<void> {
   const system =
-    flags.system ?? (flags.systemFile === undefined ? undefined : await readFile(flags.systemFile, 'utf8'));
+    flags.system ??
+    (flags.systemFile === undefined ? undefined : readTextFile(flags.systemFile, '--system-file'));
   const bundled = isBundled(source);
   const interrupt = watchInterrupt();
   const model = await loadForCommand(source, loadOptions(flags), interrupt);

@@ -1,6 +1,5 @@
 // marimba quantize IN OUT: a Hugging Face folder or GGUF file as a GGUF file of fewer bits, and a report of
 // what that did.
-import { readFile } from 'node:fs/promises';
 import { UsageError } from '@marimba/engine';
 import {
   FILE_TYPES,
@@ -17,6 +16,7 @@ import { addHubOptions, type ModelFlags, threadsOption, wholeNumber } from '../o
 import { loadReporter, Progress } from '../progress.ts';
 import { formatQuantizeReport } from '../quantize/print.ts';
 import { plural } from '../terminal.ts';
+import { readTextFile } from '../text-input.ts';
 import { examples } from './examples.ts';
 
 interface QuantizeFlags extends ModelFlags {
@@ -92,7 +92,7 @@ const keepRules = (text: string, before: readonly KeepRule[] = []): KeepRule[] =
 ];
 
 async function run(source: string, out: string, flags: QuantizeFlags): Promise<void> {
-  const text = flags.text === undefined ? undefined : await readText(flags.text);
+  const text = flags.text === undefined ? undefined : readTextFile(flags.text, '--text');
   const interrupt = watchInterrupt();
   const progress = new Progress();
   try {
@@ -106,14 +106,6 @@ async function run(source: string, out: string, flags: QuantizeFlags): Promise<v
   } finally {
     progress.clear();
     interrupt.release();
-  }
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new UsageError(`--text ${path}: expected a file that can be read, found none`, { cause });
   }
 }
 
