@@ -26,14 +26,29 @@ class RegularText {
     this.regular = regular;
   }
 
+  get stateCount(): number {
+    return this.#dfa?.stateCount ?? 0;
+  }
+
   get dfa(): Dfa {
     this.#dfa ??= new Dfa(this.regular);
     return this.#dfa;
   }
 }
 
+/** By tree: formats are the same in all schemas, and so are their automata and the masks kept by them. */
+const regularTexts = new WeakMap<Regular, RegularText>();
+/** An automaton that many texts have made this large is not shared with further schemas. */
+const MOST_SHARED_STATES = 50_000;
+
 /** The texts whose spellings are in the language; it holds nothing but spellings. */
-export const regularText = (regular: Regular): TextLanguage => new RegularText(regular);
+export function regularText(regular: Regular): TextLanguage {
+  const known = regularTexts.get(regular);
+  if (known !== undefined && known.stateCount < MOST_SHARED_STATES) return known;
+  const language = new RegularText(regular);
+  regularTexts.set(regular, language);
+  return language;
+}
 
 const wordsOf = (words: Iterable<string>): TextLanguage => ({ kind: 'words', words: new Set(words) });
 
