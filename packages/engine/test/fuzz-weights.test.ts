@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { dequantize } from '../src/formats/dequantize.ts';
 import type { TypedMetadataValue } from '../src/formats/gguf-values.ts';
 import { createGgufWriter } from '../src/formats/gguf-writer.ts';
 import { byteLengthOf, TENSOR_TYPE_NAMES, TENSOR_TYPES } from '../src/formats/tensor-types.ts';
@@ -157,6 +158,44 @@ test('a model of any mix of types gives the reference’s numbers', async () => 
     const typeOf = () => TENSOR_TYPE_NAMES[below(random, TENSOR_TYPE_NAMES.length)]!;
     await checkModel(modelFile(random, typeOf, ordinaryBytes), `seed ${seed}`);
   }
+});
+
+test('scales beside tensors multiply them: NVFP4 as the float32 that it stands for', async () => {
+  const scaleOf = (name: string) => 0.5 + name.length / 64;
+  const matrices = SHAPES.filter(([, ...shape]) => shape.length > 1);
+  const raw = new Map(
+    matrices.map(([name, ...shape]) => {
+      const count = shape.reduce((a, b) => a * b, 1);
+      return [name, ordinaryBytes('NVFP4', count, seededRandom(count + name.length))] as const;
+    }),
+  );
+  const file = (type: 'NVFP4' | 'F32') => {
+    const tensors = SHAPES.flatMap(([name, ...shape]) => {
+      const matrix = shape.length > 1;
+      const scale = { name: name.replace(/weight$/, 'scale'), shape: [1], type: 'F32' as const };
+      return [
+        { name, shape, type: matrix ? type : ('F32' as const) },
+        ...(matrix && type === 'NVFP4' ? [scale] : []),
+      ];
+    });
+    const { header, tensors: placed, byteLength } = createGgufWriter({ metadata: METADATA, tensors });
+    const bytes = new Uint8Array(byteLength);
+    bytes.set(header);
+    placed.forEach(({ offset }, i) => {
+      const { name, shape } = tensors[i]!;
+      const source = raw.get(name);
+      const values = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(source ? 0 : 1);
+      if (name.endsWith('.scale')) values[0] = scaleOf(name.replace(/scale$/, 'weight'));
+      if (source) dequantize('NVFP4', source, values);
+      const scaled = source ? values.map((value) => value * scaleOf(name)) : values;
+      bytes.set(source && type === 'NVFP4' ? source : new Uint8Array(scaled.buffer), offset);
+    });
+    return bytes;
+  };
+  const expected = await logitsOf(file('F32'), { threads: 1 });
+  assert.ok(difference(expected, await logitsOf(file('NVFP4'), { threads: 1 })) < 1e-6);
+  const rounded = difference(expected, await logitsOf(file('NVFP4'), { threads: 1, activations: 'int8' }));
+  assert.ok(rounded < 0.06, `int8 activations: ${rounded}`);
 });
 
 /** Changes a description in the header: its type, its rows' length or its offset; or cuts the file short. */

@@ -6,6 +6,7 @@
 // before anything is allocated for it.
 
 import { FormatError } from '../errors.ts';
+import { withScales } from './gguf-scales.ts';
 import {
   alignUp,
   DEFAULT_ALIGNMENT,
@@ -67,7 +68,7 @@ export async function readGguf(source: ByteSource, options: GgufOptions = {}): P
       version,
       metadata,
       typedMetadata,
-      tensors: mergeTensors(parts),
+      tensors: await withScales(mergeTensors(parts)),
       unreadTensors: new Map(parts.flatMap((part) => [...part.leftOut])),
       close,
       [Symbol.asyncDispose]: close,

@@ -75,6 +75,8 @@ export interface TensorEntry {
   readonly offset: number;
   /** Its bytes in the file. */
   readonly byteLength: number;
+  /** What its values are multiplied by: one number, or one for each matrix of three dimensions. Default: nothing. */
+  readonly scales?: readonly number[];
 }
 
 /** Anything that JSON can hold. */

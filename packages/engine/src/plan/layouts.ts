@@ -48,6 +48,8 @@ const PACKED_TYPES = [
   'Q2_K',
   'Q3_K',
   'TQ2_0',
+  'IQ3_S',
+  'IQ3_XXS',
 ] as const;
 
 export type PackedType = (typeof PACKED_TYPES)[number];

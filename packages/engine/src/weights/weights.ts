@@ -123,7 +123,7 @@ export function derivedVectors(spec: ModelSpec): (DerivedVector<Role> & { readon
 export function findWeights(checkpoint: Checkpoint, family: Family, spec: ModelSpec): FoundWeight[] {
   const { names, pairedQk = false } = tableOf(checkpoint, family);
   return neededWeights(spec).map((weight) => {
-    const sources = findOne(checkpoint, names, spec, weight);
+    const sources = findOne(checkpoint, names, spec, weight).map((source) => withOwnScales(source, weight));
     const rows = reordered(weight, spec, pairedQk);
     if (!rows) return { ...weight, sources };
     const columns = rowLength(weight.shape);
@@ -135,6 +135,16 @@ export function findWeights(checkpoint: Checkpoint, family: Family, spec: ModelS
       })),
     };
   });
+}
+
+/** Rows of a tensor that has scales beside it, multiplied by these. */
+function withOwnScales(source: RowSource, { shape }: NeededWeight): RowSource {
+  const { tensor } = source;
+  if (!tensor.scales) return source;
+  const columns = rowLength(shape);
+  const rows = sizeOf(tensor.shape) / columns / tensor.scales.length;
+  const scaled = tensor.scales.map((scale, i) => run(i * rows, rows, scale));
+  return { tensor, runs: composeRuns(runsOf(source, columns), scaled) };
 }
 
 /** What this checkpoint calls the weights. */
@@ -246,7 +256,8 @@ const isFloat = (type: TensorType): boolean => type === 'F32' || type === 'F16' 
  * The format a matrix will have in memory: the file's, or the one it is quantised to. Rows that are read with
  * a factor are multiplied in f32 before they are quantised. Where they are not: F32 stays F32 (a product is
  * rounded once, by 2^-24 of itself at most); F16 and BF16 become F32 where activations are f32, which promise
- * to be exact for the weights as stored, and else keep their format (2^-11 and 2^-8, exact for powers of two).
+ * to be exact for the weights as stored, and else keep their format (2^-11 and 2^-8, exact for powers of two). So do
+ * quantised tensors with scales beside them, but for Q8_0 in place of their format.
  */
 export function targetType(
   weight: FoundWeight,
@@ -255,11 +266,13 @@ export function targetType(
 ): TensorType {
   const source = fileType(weight);
   const scaled = weight.sources.some(({ runs }) => runs?.some(({ scale }) => scale !== 1));
-  if (scaled && !isFloat(source))
+  if (scaled && !isFloat(source) && !weight.sources.every(({ tensor }) => tensor.scales))
     throw new ModelError(
       `layer ${weight.layer} ${weight.role}: expected F32, F16 or BF16 in a weight that is multiplied by a factor, found ${source}`,
     );
-  if (quantize && weight.precision !== 'f32' && isFloat(source)) return storedType(weight, quantize);
+  if (scaled && !isFloat(source) && !quantize) return activations === 'f32' ? 'F32' : 'Q8_0';
+  if (quantize && weight.precision !== 'f32' && (scaled || isFloat(source)))
+    return storedType(weight, quantize);
   return scaled && activations === 'f32' ? 'F32' : source;
 }
 

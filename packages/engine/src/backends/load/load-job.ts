@@ -3,6 +3,7 @@
 // rows.
 import { FormatError } from '../../errors.ts';
 import type { WritableTensorType } from '../../formats/quantize.ts';
+import { EXPANDED_BLOCK, EXPANSIONS, expand } from '../../formats/quants/expand.ts';
 import { type RowRun, readRuns, rowScales } from '../../formats/rows.ts';
 import { byteLengthOf } from '../../formats/tensor-types.ts';
 import type { ByteSource, SourceHandle, TensorType } from '../../formats/types.ts';
@@ -73,7 +74,11 @@ const TILE_ROWS = 16;
 /** Small enough to stay in a processor's second-level cache between being read and being packed. */
 const STAGE_BYTES = 256 * 1024;
 
-const rowBytesOf = (job: LoadJob) => byteLengthOf(job.target, job.columns);
+/** Whether rows are expanded on their way into a packed layout. */
+const isExpanded = ({ target, packed }: LoadJob): boolean => packed && EXPANSIONS[target] !== undefined;
+
+const rowBytesOf = (job: LoadJob) =>
+  isExpanded(job) ? (job.columns / 256) * EXPANDED_BLOCK : byteLengthOf(job.target, job.columns);
 
 export const jobBytes = (job: LoadJob): number => job.rows * byteLengthOf(job.type, job.columns);
 
@@ -87,7 +92,7 @@ export const stageBytes = (jobs: readonly LoadJob[]): number =>
 /** Carries out a job, alone on its stage. */
 export async function runLoadJob(job: LoadJob, loader: Loader): Promise<void> {
   const source = await loader.source(job);
-  const asTheyAre = job.type === job.target && !job.runs;
+  const asTheyAre = job.type === job.target && !job.runs && !isExpanded(job);
   const read = source.readNow ?? source.read;
   if (asTheyAre && !job.packed) return read(job.offset, destination(job, loader));
   if (asTheyAre && source.readNow) {
@@ -100,6 +105,7 @@ export async function runLoadJob(job: LoadJob, loader: Loader): Promise<void> {
   // In one go: a Blob takes milliseconds to answer, however little it is asked for.
   if (!job.runs) await read(job.offset, raw);
   if (job.type !== job.target || job.runs?.some(({ scale }) => scale !== 1)) raw = await convert(job, raw);
+  if (isExpanded(job)) raw = expand(job.target, raw);
   const start = (row: number) => row * rowBytesOf(job);
   if (!job.packed) destination(job, loader).set(raw);
   else

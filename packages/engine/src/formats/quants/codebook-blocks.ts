@@ -11,6 +11,7 @@
 // or down by the sign. Its u16 hold four scales of 3 bits, and in their top nibbles d. All products are exact in float32.
 
 import { f16ToF32, readF16 } from '../half.ts';
+import type { TensorType } from '../types.ts';
 import {
   type Codebook,
   IQ1_CODEBOOK,
@@ -83,26 +84,47 @@ export function dequantizeIQ2_S(bytes: Uint8Array, blocks: number, out: Float32A
   }
 }
 
+/** A row of four values: where it goes, the codebook's values, its place there, its scale s and four signs. */
+type VisitRow = (element: number, values: Int8Array, row: number, scale: number, signs: number) => void;
+
+/** All rows of a block of IQ3_XXS or IQ3_S. */
+export function forEachRow(type: TensorType, block: Uint8Array, visit: VisitRow): void {
+  if (type === 'IQ3_S') rowsOfIQ3_S(block, 0, visit);
+  else rowsOfIQ3_XXS(block, 0, visit);
+}
+
+function rowsOfIQ3_XXS(bytes: Uint8Array, at: number, visit: VisitRow): void {
+  const { values } = IQ3_XXS_CODEBOOK;
+  for (let i = 0; i < 64; i++) {
+    const packed = u32(bytes, at + 66 + 4 * (i >> 3));
+    const signs = eightSigns((packed >> (7 * ((i >> 1) & 3))) & 127);
+    visit(4 * i, values, bytes[at + 2 + i]!, packed >>> 28, signs >> (4 * (i & 1)));
+  }
+}
+
+function rowsOfIQ3_S(bytes: Uint8Array, at: number, visit: VisitRow): void {
+  const { values } = IQ3_S_CODEBOOK;
+  for (let i = 0; i < 64; i++) {
+    const row = bytes[at + 2 + i]! | (((bytes[at + 66 + (i >> 3)]! >> (i & 7)) & 1) << 8);
+    visit(4 * i, values, row, nibble(bytes, at + 106, i >> 3), bytes[at + 74 + (i >> 1)]! >> (4 * (i & 1)));
+  }
+}
+
 export function dequantizeIQ3_XXS(bytes: Uint8Array, blocks: number, out: Float32Array, to: number): void {
-  for (let block = 0, at = 0; block < blocks; block++, at += 98) {
+  for (let block = 0, at = 0; block < blocks; block++, at += 98, to += 256) {
     const d = readF16(bytes, at) / 4;
-    for (let i = 0; i < 64; i++, to += 4) {
-      const packed = u32(bytes, at + 66 + 4 * (i >> 3));
-      const scale = d * (2 * (packed >>> 28) + 1);
-      const signs = eightSigns((packed >> (7 * ((i >> 1) & 3))) & 127);
-      putRow(IQ3_XXS_CODEBOOK, bytes[at + 2 + i]!, scale, signs >> (4 * (i & 1)), out, to);
-    }
+    rowsOfIQ3_XXS(bytes, at, (element, _, row, scale, signs) =>
+      putRow(IQ3_XXS_CODEBOOK, row, d * (2 * scale + 1), signs, out, to + element),
+    );
   }
 }
 
 export function dequantizeIQ3_S(bytes: Uint8Array, blocks: number, out: Float32Array, to: number): void {
-  for (let block = 0, at = 0; block < blocks; block++, at += 110) {
+  for (let block = 0, at = 0; block < blocks; block++, at += 110, to += 256) {
     const d = readF16(bytes, at);
-    for (let i = 0; i < 64; i++, to += 4) {
-      const row = bytes[at + 2 + i]! | (((bytes[at + 66 + (i >> 3)]! >> (i & 7)) & 1) << 8);
-      const scale = d * (2 * nibble(bytes, at + 106, i >> 3) + 1);
-      putRow(IQ3_S_CODEBOOK, row, scale, bytes[at + 74 + (i >> 1)]! >> (4 * (i & 1)), out, to);
-    }
+    rowsOfIQ3_S(bytes, at, (element, _, row, scale, signs) =>
+      putRow(IQ3_S_CODEBOOK, row, d * (2 * scale + 1), signs, out, to + element),
+    );
   }
 }
 

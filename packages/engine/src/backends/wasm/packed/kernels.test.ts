@@ -40,6 +40,8 @@ const SCALES: {
   Q2_K: { halves: [80, 82] },
   Q3_K: { halves: [108] },
   TQ2_0: { halves: [64] },
+  IQ3_S: { halves: [0] },
+  IQ3_XXS: { halves: [0] },
 };
 const TYPES = (process.env.PACKED_TYPES?.split(',') ?? Object.keys(SCALES)) as TensorType[];
 
@@ -225,8 +227,9 @@ for (const [build, wide] of BUILDS) {
       for (const type of TYPES) {
         const raw = randomRaw(type, 16, 256, 8);
         setScales(type, raw, (at) => (at % 7 ? 0x8000 : 0) | ((at * 37 + 1) % 0x3ff));
-        const weight = h.allocate(raw.length);
-        packRows(type, raw, 0, 16, 16, 256, h.bytes.subarray(weight, weight + raw.length));
+        const size = packedByteLength(type, 16, 256);
+        const weight = h.allocate(size);
+        packRows(type, raw, 0, 16, 16, 256, h.bytes.subarray(weight, weight + size));
         const m = {
           layout: layoutId({ type, packed: true }),
           weight,
@@ -309,8 +312,9 @@ for (const [build, wide] of BUILDS) {
         for (const fill of [0x00, 0xff, 0x7f, 0x80]) {
           const raw = new Uint8Array(64 * TENSOR_TYPES[type].blockBytes).fill(fill);
           setScales(type, raw, () => 0x3c00);
-          const weight = h.allocate(raw.length);
-          packRows(type, raw, 0, 64, 64, unit, h.bytes.subarray(weight, weight + raw.length));
+          const size = packedByteLength(type, 64, unit);
+          const weight = h.allocate(size);
+          packRows(type, raw, 0, 64, 64, unit, h.bytes.subarray(weight, weight + size));
           const m = {
             layout: layoutId({ type, packed: true }),
             weight,

@@ -1,5 +1,5 @@
 // All weight types that have a packed layout.
-import { IQ4_XS } from './iq4_xs.ts';
+import { IQ3_S, IQ3_XXS, IQ4_XS } from './iq4_xs.ts';
 import type { Layout } from './layout.ts';
 import { IQ4_NL, MXFP4, Q4_0, Q4_1, Q5_0, Q5_1 } from './nibbles.ts';
 import { Q4_K } from './q4_k.ts';
@@ -25,4 +25,6 @@ export const LAYOUTS: readonly Layout[] = [
   Q2_K,
   Q3_K,
   TQ2_0,
+  IQ3_S,
+  IQ3_XXS,
 ];

@@ -15,6 +15,8 @@ export interface Layout {
   readonly bits: 2 | 3 | 4 | 5 | 6 | 8;
   /** What each code stands for: int8. Without them it is the code itself, less an offset where `start` says so. */
   readonly levels?: readonly number[];
+  /** What a header's scales are multiplied by besides. */
+  readonly factor?: number;
   /**
    * What a block is multiplied by: an f16 or a power of two (its exponent as ggml counts it, a byte) for each row in
    * every block; what `spread` and the type's name make of the group's header (linear/packed-scales.gen.ts): an f32

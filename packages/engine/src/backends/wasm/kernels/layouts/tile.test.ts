@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { EXPANDED_BLOCK, EXPANSIONS, expand } from '../../../../formats/quants/expand.ts';
 import { byteLengthOf, TENSOR_TYPES } from '../../../../formats/tensor-types.ts';
 import type { TensorType } from '../../../../formats/types.ts';
 import type { LoadJob } from '../../../load/load-job.ts';
@@ -17,6 +18,9 @@ const randomBytes = (count: number, seed: number): Uint8Array => {
   return Uint8Array.from({ length: count }, () => random() * 256);
 };
 
+/** Rows as they are packed: the file's, or what they are expanded to first. */
+const packable = (type: TensorType, raw: Uint8Array): Uint8Array => (EXPANSIONS[type] ? expand(type, raw) : raw);
+
 describe('packed layouts', () => {
   for (const type of TYPES) {
     const columns = TENSOR_TYPES[type].blockLength * 3;
@@ -28,7 +32,8 @@ describe('packed layouts', () => {
         const whole = new Uint8Array(packedByteLength(type, rows, columns)).fill(0xaa);
         packRows(type, raw, 0, rows, rows, columns, whole);
         for (let row = 0; row < rows; row++) {
-          assert.deepEqual(unpackRow(type, whole, row, columns), raw.subarray(row * rowBytes, (row + 1) * rowBytes));
+          const expected = packable(type, raw.subarray(row * rowBytes, (row + 1) * rowBytes));
+          assert.deepEqual(unpackRow(type, whole, row, columns), expected);
         }
         const inParts = new Uint8Array(whole.length).fill(0x55);
         const cut = Math.floor(rows / 3);
@@ -38,9 +43,10 @@ describe('packed layouts', () => {
       }
     });
 
-    test(`${type}: as large as the file, rows rounded up to 16`, () => {
-      assert.equal(packedByteLength(type, 32, columns), 32 * rowBytes);
-      assert.equal(packedByteLength(type, 33, columns), 48 * rowBytes);
+    test(`${type}: as large as the file or its expanded rows, rows rounded up to 16`, () => {
+      const packedRow = EXPANSIONS[type] ? 3 * EXPANDED_BLOCK : rowBytes;
+      assert.equal(packedByteLength(type, 32, columns), 32 * packedRow);
+      assert.equal(packedByteLength(type, 33, columns), 48 * packedRow);
     });
 
     for (const build of ['relaxed', 'pairs', 'baseline']) {
@@ -66,7 +72,7 @@ describe('packed layouts', () => {
           const actual = new Uint8Array(memory.buffer, address, expected.length + 64).fill(0xaa);
           const put = (rowStart: number, row: number, count: number) => {
             const from = (rowStart + row) * rowBytes;
-            stage.bytes.set(raw.subarray(from, from + count * rowBytes));
+            stage.bytes.set(packable(type, raw.subarray(from, from + count * rowBytes)));
             stage.pack({ target: type, rowStart, columns, address } as LoadJob, row, count);
           };
           if (rows > 32) {

@@ -5,9 +5,10 @@
 // columns (32, or 256 for K-quants). What a group holds, each type's file says (q4_0.ts …).
 //
 // So every byte belongs to one row, and rows can be packed in any order. F16 stays raw: its rows are a stream already.
+import { EXPANSIONS, expand } from '../../../../formats/quants/expand.ts';
 import { TENSOR_TYPES } from '../../../../formats/tensor-types.ts';
 import type { TensorType } from '../../../../formats/types.ts';
-import { LAYOUTS, type Layout } from './index.ts';
+import { groupBytes, LAYOUTS, type Layout } from './index.ts';
 
 export const TILE_OUTPUTS = 16;
 
@@ -24,10 +25,12 @@ export const canPack = (type: TensorType, rows: number, columns: number): boolea
   BY_TYPE.has(type) && rows > 0 && columns > 0 && columns % TENSOR_TYPES[type].blockLength === 0;
 
 const groupsOf = (type: TensorType, columns: number): number => columns / TENSOR_TYPES[type].blockLength;
+/** Of a row in a group: a block of the file, or what it is expanded to. */
+const packedBlock = (type: TensorType): number => groupBytes(layoutOf(type)) / TILE_OUTPUTS;
 const tileBytes = (type: TensorType, columns: number): number =>
-  groupsOf(type, columns) * TENSOR_TYPES[type].blockBytes * TILE_OUTPUTS;
+  groupsOf(type, columns) * packedBlock(type) * TILE_OUTPUTS;
 
-/** Bytes of a packed matrix: the file's, with rows rounded up to 16. */
+/** Bytes of a packed matrix: the file's, or those that its rows are expanded to, with rows rounded up to 16. */
 export const packedByteLength = (type: TensorType, rows: number, columns: number): number =>
   Math.ceil(rows / TILE_OUTPUTS) * tileBytes(layoutOf(type).type, columns);
 
@@ -46,8 +49,9 @@ export function packRows(
 ): void {
   const layout = layoutOf(type);
   const groups = groupsOf(type, columns);
-  const { blockBytes } = TENSOR_TYPES[type];
+  const blockBytes = packedBlock(type);
   const rowBytes = groups * blockBytes;
+  if (EXPANSIONS[type]) raw = expand(type, raw);
   const zero = new Uint8Array(blockBytes);
   const place = (row: number, source: Uint8Array | null) => {
     const tile = Math.floor(row / TILE_OUTPUTS) * tileBytes(type, columns);
@@ -61,10 +65,10 @@ export function packRows(
   for (let row = rows; row % TILE_OUTPUTS !== 0; row++) place(row, null);
 }
 
-/** One row of a packed matrix, back in the file's format. */
+/** One row of a packed matrix, back in the file's format, or as it was expanded. */
 export function unpackRow(type: TensorType, packed: Uint8Array, row: number, columns: number): Uint8Array {
   const layout = layoutOf(type);
-  const { blockBytes } = TENSOR_TYPES[type];
+  const blockBytes = packedBlock(type);
   const groups = groupsOf(type, columns);
   const tile = Math.floor(row / TILE_OUTPUTS) * tileBytes(type, columns);
   const raw = new Uint8Array(groups * blockBytes);

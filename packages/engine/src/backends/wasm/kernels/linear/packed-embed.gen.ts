@@ -46,7 +46,7 @@ function embed${type}(p: usize, r: usize, columns: i32, out: usize): void {
 }`;
 
 /** Groups of 256 columns with a scale for each block, or for all. */
-const scaled = ({ type, bits, block, levels, start }: Layout): string => {
+const scaled = ({ type, bits, block, levels, start, factor = 1 }: Layout): string => {
   const place = `p + ${type}_HEADER + i * ${block}`;
   const scale = bits < 4 ? 'd' : 'd * <f32>(sixBitScale(p + 32, r, i) - 32)';
   const code =
@@ -57,7 +57,7 @@ const scaled = ({ type, bits, block, levels, start }: Layout): string => {
 ${levels ? `const ${type}_VALUES: usize = memory.data<i8>([${levels.join(', ')}]);` : ''}
 function embed${type}(p: usize, r: usize, columns: i32, out: usize): void {
   for (let b = columns >> 8; b > 0; b--) {
-    const d = half(p + r * 2);
+    const d = half(p + r * 2)${factor === 1 ? '' : ` * ${factor}`};
     for (let i: usize = 0; i < 8; i++) {
       const scale: f32 = ${scale};
       for (let c: usize = 0; c < 32; c++) {

@@ -53,7 +53,8 @@ const own = LAYOUTS.filter(({ file }) => file);
 const packGroup = (layout: Layout): string => {
   const { type, bits, levels, file } = layout;
   if (file) return `own${type}(a, b, c, d, r, out);`;
-  if (bits < 4 || levels) return `pack${type}Group(a, b, c, d, r, out);`;
+  if (levels) return 'packIQ4_XSGroup(a, b, c, d, r, out);';
+  if (bits < 4) return `pack${type}Group(a, b, c, d, r, out);`;
   return bits === 6 ? 'packSixth(a, b, c, d, r, out);' : `packMinimum(${type}, a, b, c, d, r, out);`;
 };
 

@@ -1,5 +1,7 @@
 // The scales inside a group of 256 columns of K-quants, spread out to one f32 or i16 pair per row.
+
 import { declare, each, extended, F16, halves, load, numbered, plus, stores, widened } from '../build/vocabulary.ts';
+import { LAYOUTS, type Layout } from '../layouts/index.ts';
 
 interface Part {
   readonly name: string;
@@ -95,6 +97,26 @@ const HALF_THE_ROWS: Part = {
   set: (at) => plus('set', at),
   load: (p, at = 0) => `v128.load64_zero(${p}${at ? `, ${at}` : ''})`,
 };
+
+/** Scales of types whose groups have levels. */
+function spreadLevels({ type, factor = 1 }: Layout): string {
+  const times = (d: string) => (factor === 1 ? d : `f32x4.mul(${d}, f32x4.splat(${factor}))`);
+  return `
+/** out[block][0…16) = d * (scale - 32), times the type's factor. */
+export function spread${type}(w: usize, out: usize): void {
+  ${F16}
+  const h = v128.load(w), g = v128.load(w, 16);
+  ${declare('const', numbered('d', 4), (i) => times(halves('hg'[i >> 1]!)[i & 1]!))}
+  unpackSigned(w + 32, 2, out + 896);
+  for (let from = out + 896, end = out + 1024; from < end; from += 16) {
+    const v = v128.load(from), low = i16x8.extend_low_i8x16_s(v), high = i16x8.extend_high_i8x16_s(v);
+    ${each(4, (i) => `const y${i} = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_${i % 2 ? 'high' : 'low'}_i16x8_s(${i < 2 ? 'low' : 'high'})), d${i});`)}
+    ${stores('out', numbered('y', 4))}
+    out += 64;
+  }
+}
+`;
+}
 
 export default `
 /** Bytes that spreadScales fills: 8 blocks x (16 scales, 16 minima) f32. */
@@ -194,17 +216,7 @@ export function spreadQ2_K(w: usize, room: usize): void {
   spreadHalves(w, room);
 }
 
-/** out[block][0…16) = d * (scale - 32). */
-export function spreadIQ4_XS(w: usize, out: usize): void {
-  ${F16}
-  const h = v128.load(w), g = v128.load(w, 16);
-  ${declare('const', numbered('d', 4), (i) => halves('hg'[i >> 1]!)[i & 1]!)}
-  unpackSigned(w + 32, 2, out + 896);
-  for (let from = out + 896, end = out + 1024; from < end; from += 16) {
-    const v = v128.load(from), low = i16x8.extend_low_i8x16_s(v), high = i16x8.extend_high_i8x16_s(v);
-    ${each(4, (i) => `const y${i} = f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_${i % 2 ? 'high' : 'low'}_i16x8_s(${i < 2 ? 'low' : 'high'})), d${i});`)}
-    ${stores('out', numbered('y', 4))}
-    out += 64;
-  }
-}
+${LAYOUTS.filter(({ levels, scale }) => levels && scale === 'group')
+  .map(spreadLevels)
+  .join('')}
 `;
