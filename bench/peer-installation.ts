@@ -4,9 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-const PEERS = ['node-llama-cpp', '@wllama/wllama', '@huggingface/transformers'] as const;
-
-export const isPeerInstalled = (name: (typeof PEERS)[number]): boolean =>
+export const isPeerInstalled = (name: 'node-llama-cpp' | '@wllama/wllama'): boolean =>
   existsSync(join(import.meta.dirname, 'node_modules', name, 'package.json'));
 
 /**
@@ -15,8 +13,8 @@ export const isPeerInstalled = (name: (typeof PEERS)[number]): boolean =>
  * The lock is read, not written.
  */
 export function installPeers(): void {
-  if (PEERS.every(isPeerInstalled)) return;
-  process.stderr.write('Installing the peers into bench/node_modules (once; about 1.2 GB) …\n');
+  if (isPeerInstalled('node-llama-cpp') && isPeerInstalled('@wllama/wllama')) return;
+  process.stderr.write('Installing the peers into bench/node_modules (once; about 700 MB) …\n');
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   const done = spawnSync(npm, ['install', '--no-save', '--ignore-scripts'], {
     cwd: import.meta.dirname,

@@ -142,13 +142,7 @@ function lfm2(name: string, stack: Stack, attentionAt: readonly number[]): Bluep
 }
 
 /** Every fourth layer attends; `keyHeads` and `valueHeads` of 128 in the others. */
-function qwen35(
-  name: string,
-  stack: Stack,
-  keyHeads: number,
-  valueHeads: number,
-  tied: 'tied' | 'untied' = 'tied',
-): Blueprint {
+function qwen35(name: string, stack: Stack, keyHeads: number, valueHeads: number): Blueprint {
   const { hidden, headSize } = stack;
   const size = 128;
   const attends = (i: number) => i % 4 === 3;
@@ -186,10 +180,7 @@ function qwen35(
       norm('post_attention', hidden),
       ...swiglu(stack),
     ],
-    last: [
-      norm('output', hidden),
-      ...(tied === 'untied' ? [matrix('output.weight', stack.vocabulary, hidden)] : []),
-    ],
+    last: [norm('output', hidden)],
   });
 }
 
@@ -376,6 +367,4 @@ export const HYBRIDS: readonly Blueprint[] = [
     [10, 13, 17, 27],
     { attention: 1 / 64, residual: 0.246, logits: 3 },
   ),
-  // Larger than one WebAssembly memory.
-  qwen35('qwen3.5-9b', { ...QWEN35_4B, hidden: 4096, feedForward: 12_288 }, 16, 32, 'untied'),
 ];

@@ -16,21 +16,27 @@ const DATE =
 
 const two = (value: number): string => String(value).padStart(2, '0');
 
-/** Leap seconds end a day in UTC; written with offsets of whole quarters of an hour. */
+/**
+ * Leap seconds end a day in UTC: 23:59:60Z, and the same in zones that are whole or half hours away. Written as a
+ * tree of hours and minutes, since as many alternatives would be read side by side.
+ */
 function leapSeconds(): string {
-  const options = ['23:59:60(?:\\.[0-9]+)?[Zz]'];
-  for (let offset = -1425; offset < 1440; offset += 15) {
-    const local = (1439 + offset + 1440) % 1440;
-    const zone = `${offset < 0 ? '-' : '\\+'}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`;
-    options.push(`${two(Math.floor(local / 60))}:${two(local % 60)}:60(?:\\.[0-9]+)?${zone}`);
-  }
-  options.push('23:59:60(?:\\.[0-9]+)?-00:00');
-  return options.join('|');
+  const hours = Array.from({ length: 24 }, (_, hour) => {
+    const minutes = [29, 59].map((minute) => {
+      const zones = [1, -1].map((sign) => {
+        const offset = ((((hour * 60 + minute - 1439) * sign) % 1440) + 1440) % 1440;
+        return `[${sign > 0 ? '+' : '-'}]${two(Math.floor(offset / 60))}:${two(offset % 60)}`;
+      });
+      const utc = hour === 23 && minute === 59 ? '|[Zz]' : '';
+      return `${minute}:60(?:\\.[0-9]+)?(?:${zones.join('|')}${utc})`;
+    });
+    return `${two(hour)}:(?:${minutes.join('|')})`;
+  });
+  return hours.join('|');
 }
 
 const HOUR = '(?:[01][0-9]|2[0-3])';
-const TIME =
-  `(?:${HOUR}:[0-5][0-9]:[0-5][0-9](?:\\.[0-9]+)?(?:[Zz]|[+-]${HOUR}:[0-5][0-9])|` + `${leapSeconds()})`;
+const TIME = `(?:${HOUR}:[0-5][0-9]:[0-5][0-9](?:\\.[0-9]+)?(?:[Zz]|[+-]${HOUR}:[0-5][0-9])|${leapSeconds()})`;
 
 // RFC 3339, appendix A: parts in order, none left out between two.
 const DURATION =

@@ -5,7 +5,7 @@ import type { ArrayRule, KeyClass, NamedKey, ObjectRule, ValueRule } from './rul
 import { type ArrayState, advance, choicesAt, countValues, finishes, mayEnd } from './rules-array.ts';
 import { classLives, nameLives } from './rules-object.ts';
 import { countTexts } from './text-language.ts';
-import { withoutValues } from './unique.ts';
+import { arrayValue, objectValue, withoutValues } from './unique.ts';
 
 /** A set of texts; equal sets are one object. */
 export interface TextSet {
@@ -25,6 +25,8 @@ export interface ObjectFrame {
   /** The place in the declared order up to which keys have been passed; 0 where the order is free. */
   readonly passed: number;
   readonly parent: Frame;
+  /** What was written, where the whole value must be told from others; else null. */
+  readonly content: ObjectContent | null;
   /** Answers about keys by name. */
   readonly allowed: Map<string, boolean>;
 }
@@ -37,7 +39,18 @@ export interface ArrayFrame {
   /** Values that were written, where they must differ. */
   readonly seen: TextSet;
   readonly parent: Frame;
+  /** Keys of the items, where the whole value must be told from others; else null. */
+  readonly content: readonly string[] | null;
 }
+
+/** Properties with the keys of their values; the last one's value is still to come while it is null. */
+type ObjectContent = readonly (readonly [name: string, value: string | null])[];
+
+type WholeContent = readonly (readonly [name: string, value: string])[];
+
+/** Whether the key of a value at this place is asked for. */
+export const wantsValue = (frame: Frame): boolean =>
+  frame !== null && (frame.content !== null || (frame.kind === 'array' && frame.rule.unique));
 
 /** Null outside of the outermost value. */
 export type Frame = ObjectFrame | ArrayFrame | null;
@@ -79,51 +92,60 @@ export class Frames {
   }
 
   object(rule: ObjectRule, parent: Frame): ObjectFrame {
-    return this.#object(rule, this.#empty, (1 << rule.obligations.length) - 1, 0, parent);
+    const content = wantsValue(parent) ? [] : null;
+    return this.#object({
+      rule,
+      written: this.#empty,
+      open: (1 << rule.obligations.length) - 1,
+      passed: 0,
+      parent,
+      content,
+    });
   }
 
-  #object(rule: ObjectRule, written: TextSet, open: number, passed: number, parent: Frame): ObjectFrame {
-    const key = `o${rule.id},${written.id},${open},${passed},${parent?.id ?? 0}`;
+  #object(parts: Omit<ObjectFrame, 'kind' | 'id' | 'allowed'>): ObjectFrame {
+    const { rule, written, open, passed, parent, content } = parts;
+    const key = `o${rule.id},${written.id},${open},${passed},${parent?.id ?? 0},${content === null ? '' : JSON.stringify(content)}`;
     const known = this.#known.get(key);
     if (known?.kind === 'object') return known;
     const id = this.#ids++;
-    const frame: ObjectFrame = {
-      kind: 'object',
-      id,
-      rule,
-      written,
-      open,
-      passed,
-      parent,
-      allowed: new Map(),
-    };
+    const frame: ObjectFrame = { ...parts, kind: 'object', id, allowed: new Map() };
     this.#known.set(key, frame);
     return frame;
   }
 
   array(rule: ArrayRule, parent: Frame): ArrayFrame {
-    return this.#array(rule, { index: 0, counts: rule.counters.map(() => 0) }, this.#empty, parent);
+    const state = { index: 0, counts: rule.counters.map(() => 0) };
+    return this.#array({ rule, state, seen: this.#empty, parent, content: wantsValue(parent) ? [] : null });
   }
 
-  #array(rule: ArrayRule, state: ArrayState, seen: TextSet, parent: Frame): ArrayFrame {
-    const key = `a${rule.id},${state.index}:${state.counts.join()},${seen.id},${parent?.id ?? 0}`;
+  #array(parts: Omit<ArrayFrame, 'kind' | 'id'>): ArrayFrame {
+    const { rule, state, seen, parent, content } = parts;
+    const key = `a${rule.id},${state.index}:${state.counts.join()},${seen.id},${parent?.id ?? 0},${content === null ? '' : JSON.stringify(content)}`;
     const known = this.#known.get(key);
     if (known?.kind === 'array') return known;
-    const frame: ArrayFrame = { kind: 'array', id: this.#ids++, rule, state, seen, parent };
+    const frame: ArrayFrame = { ...parts, kind: 'array', id: this.#ids++ };
     this.#known.set(key, frame);
     return frame;
   }
 
   /** The frame after a key was written; `meets` are obligations that its value meets. */
   afterKey(frame: ObjectFrame, key: string, meets: number): ObjectFrame {
-    const { rule, parent } = frame;
+    const { rule } = frame;
     const passed = this.#order === 'any' ? 0 : (rule.names.get(key)?.index ?? rule.names.size) + 1;
-    return this.#object(rule, this.#with(frame.written, key), frame.open & ~meets, passed, parent);
+    const content = frame.content && [...frame.content, [key, null] as const];
+    return this.#object({
+      ...frame,
+      written: this.#with(frame.written, key),
+      open: frame.open & ~meets,
+      passed,
+      content,
+    });
   }
 
   /** The ways to go on with another item, each with the frame that it leads to. */
   nextItems(frame: ArrayFrame): readonly { readonly rule: ValueRule; readonly frame: ArrayFrame }[] {
-    const { rule, state, seen, parent } = frame;
+    const { rule, state, seen } = frame;
     if (state.index >= rule.max) return [];
     const ways: { rule: ValueRule; frame: ArrayFrame }[] = [];
     for (const choice of choicesAt(rule, state.index)) {
@@ -132,7 +154,7 @@ export class Frames {
       if (rule.unique && !this.#hasFresh(choice.rule, seen)) continue;
       ways.push({
         rule: rule.unique ? this.fresh(choice.rule, seen) : choice.rule,
-        frame: this.#array(rule, next, seen, parent),
+        frame: this.#array({ ...frame, state: next }),
       });
     }
     return ways;
@@ -155,9 +177,27 @@ export class Frames {
     return fresh;
   }
 
-  /** The frame in which a value counts as seen. */
-  afterValue(frame: ArrayFrame, value: string): ArrayFrame {
-    return this.#array(frame.rule, frame.state, this.#with(frame.seen, value), frame.parent);
+  /** The frame after a value with this key; null where the value was there before and must not be. */
+  afterValue(frame: ObjectFrame | ArrayFrame, value: string): ObjectFrame | ArrayFrame | null {
+    if (frame.kind === 'object') {
+      if (frame.content === null) return frame;
+      const [name] = frame.content[frame.content.length - 1];
+      return this.#object({ ...frame, content: [...frame.content.slice(0, -1), [name, value]] });
+    }
+    const { rule, seen, content } = frame;
+    if (!rule.unique && content === null) return frame;
+    if (rule.unique && seen.texts.has(value)) return null;
+    return this.#array({
+      ...frame,
+      seen: rule.unique ? this.#with(seen, value) : seen,
+      content: content && [...content, value],
+    });
+  }
+
+  /** The key of a whole object or array; anything where nobody asks for it. */
+  valueOf(frame: ObjectFrame | ArrayFrame): string {
+    if (frame.content === null) return '';
+    return frame.kind === 'array' ? arrayValue(frame.content) : objectValue(frame.content as WholeContent);
   }
 
   /** Whether an object may end here. */

@@ -2,6 +2,7 @@
 import { CannotEnforce, type Expression } from './expression.ts';
 import { countNumbers } from './number-set.ts';
 import type { ArrayRule, ItemChoice, RuleMaker, ValueRule } from './rules.ts';
+import { isAmpleObject } from './rules-object.ts';
 import { countTexts } from './text-language.ts';
 
 const MOST = Number.POSITIVE_INFINITY;
@@ -155,23 +156,40 @@ function lookAhead(rule: ArrayRule): void {
   }
 }
 
-/** How many values a rule of null, booleans, numbers and texts has; Infinity where more than `most`. */
+/** How many values a rule has; Infinity where more than `most`, and for arrays and objects. */
 export function countValues(rule: ValueRule, most: number): number {
+  if (rule.arrays.length + rule.objects.length > 0) return MOST;
   let count = 0;
   for (let types = rule.constants; types > 0; types &= types - 1) count++;
   return count + countNumbers(rule.numbers, most) + countTexts(rule.texts, most);
 }
 
+/** Whether any array of the rule, at any time before its end, can be made one of infinitely many, by further items. */
+function isAmpleArray(rule: ArrayRule): boolean {
+  const last = rule.items[rule.items.length - 1];
+  return (
+    reach(rule) === MOST &&
+    !rule.unique &&
+    rule.counters.every(({ max }) => max === MOST) &&
+    last.some((choice) => choice.rule.lives)
+  );
+}
+
 /**
- * Throws where uniqueItems is asked of items that it is not done for: arrays and objects, and few values at places that
+ * Throws where uniqueItems is asked of items that it is not done for: arrays and objects of few forms, and few values at places that
  * must be filled.
  */
 export function checkUnique(rule: ArrayRule): void {
   if (!rule.unique) return;
   const choices = rule.items.flat().filter((choice) => choice.rule.lives);
-  if (reach(rule) > 1 && choices.some(({ rule: { arrays, objects } }) => arrays.length + objects.length > 0))
+  if (
+    reach(rule) > 1 &&
+    !choices.every(
+      ({ rule: { arrays, objects } }) => arrays.every(isAmpleArray) && objects.every(isAmpleObject),
+    )
+  )
     throw new CannotEnforce(
-      'it is done for null, booleans, numbers and strings, not for arrays and objects',
+      'among arrays and objects it is only done for those that can always get another item or property',
       'uniqueItems',
     );
   for (let index = 0; index < Math.min(rule.min, rule.items.length); index++) {

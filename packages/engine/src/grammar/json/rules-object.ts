@@ -2,7 +2,7 @@
 // finished.
 import { ALL, CannotEnforce, type Expression, NONE, type Node } from './expression.ts';
 import type { KeyClass, NamedKey, ObjectRule, RuleMaker } from './rules.ts';
-import { andTexts, countTexts, isNoText, notText, type TextLanguage } from './text-language.ts';
+import { andTexts, countTexts, isNoText, minusTexts, notText, type TextLanguage } from './text-language.ts';
 import { WordList } from './words.ts';
 
 const MOST = Number.POSITIVE_INFINITY;
@@ -17,6 +17,9 @@ const PLENTY = 1000;
 
 type Pattern = Extract<Node, { kind: 'properties' }>;
 type Some = Extract<Node, { kind: 'some' }>;
+
+/** Keys that an obligation wants are told from others, as if they had a schema of their own. */
+const cut = ({ names }: Some): Pattern => ({ kind: 'properties', names, value: ALL });
 
 /** The rules of an alternative of objects: one for each way to place the properties of any name that it demands. */
 export function objectRules(compiler: RuleMaker, alternative: Expression): readonly ObjectRule[] {
@@ -57,7 +60,8 @@ function placings(compiler: RuleMaker, alternative: Expression): readonly Expres
 function allNames(compiler: RuleMaker, nodes: readonly Node[]): readonly string[] {
   const known = [...knownNames(nodes)];
   const patterns = nodes.filter((node) => node.kind === 'properties');
-  return [...known, ...freeKeys(compiler, patterns, known).names];
+  const somes = nodes.filter((node) => node.kind === 'some');
+  return [...known, ...freeKeys(compiler, [...patterns, ...somes.map(cut)], known).names];
 }
 
 function knownNames(nodes: readonly Node[]): Set<string> {
@@ -77,7 +81,7 @@ function objectRule(compiler: RuleMaker, alternative: Expression): ObjectRule {
   if (somes.length > MOST_OBLIGATIONS)
     throw new CannotEnforce(`more than ${MOST_OBLIGATIONS} demanded properties of any name`);
   const order = [...knownNames(nodes)].filter((name) => name.isWellFormed());
-  const { names, classes } = freeKeys(compiler, patterns, order);
+  const { names, classes } = freeKeys(compiler, [...patterns, ...somes.map(cut)], order);
   order.push(...names);
   const values = order.map((name) => shapes.propertyOf(nodes, name));
   const required = [...new Set(nodes.flatMap((node) => (node.kind === 'required' ? [node.name] : [])))];
@@ -152,7 +156,7 @@ function freeKeys(
     const inside = shapes.texts(names);
     classes = classes.flatMap((one) => [
       { language: andTexts([one.language, inside]), value: x.and(one.value, value) },
-      { language: andTexts([one.language, notText(inside)]), value: one.value },
+      { language: minusTexts(one.language, inside), value: one.value },
     ]);
     classes = classes.filter((one) => !isNoText(one.language));
     if (classes.length > MOST_CLASSES)
@@ -176,7 +180,7 @@ function classRules(
     parts = parts
       .flatMap((one) => [
         { language: andTexts([one.language, wanted]), meets: one.meets | (1 << bit) },
-        { language: andTexts([one.language, notText(wanted)]), meets: one.meets },
+        { language: minusTexts(one.language, wanted), meets: one.meets },
       ])
       .filter((one) => !isNoText(one.language));
   });
@@ -228,3 +232,10 @@ export function objectLives(rule: ObjectRule): boolean {
   }
   return rule.min <= rule.required.length || countKeys(rule, rule.min) >= rule.min;
 }
+
+/**
+ * Whether any object of the rule, at any time before its end, can be made one of infinitely many: there is always room for
+ * another key.
+ */
+export const isAmpleObject = (rule: ObjectRule): boolean =>
+  rule.max === MOST && rule.classes.some((one) => one.language.kind === 'others' && classLives(one));

@@ -23,16 +23,10 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /** Bytes as a string of one character each. */
-export const bytesAsText = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
-
-const asciiSpellings: (readonly string[])[] = [];
+const bytesAsText = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
 
 /** All spellings of a character, bytes as text; hex digits in lower case. No spelling begins another one. */
 export function spellings(code: number): readonly string[] {
-  return code < 0x80 ? (asciiSpellings[code] ??= formsOf(code)) : formsOf(code);
-}
-
-function formsOf(code: number): readonly string[] {
   const character = String.fromCodePoint(code);
   const short = SHORT.get(character);
   const units = Array.from({ length: character.length }, (_, i) => hexOf(character.charCodeAt(i)));
@@ -61,18 +55,22 @@ export function unspell(raw: string): string {
   return text.includes('\\') ? (JSON.parse(`"${text}"`) as string) : text;
 }
 
-const known = new WeakMap<CodePoints, Regular>();
+/** Sets in expressions are made anew each time, and are mostly the same few. */
+const known = new Map<string, Regular>();
+const MOST_KNOWN = 4096;
 
 /** One character of the set in any spelling. */
 export function spelled(set: CodePoints): Regular {
-  const found = known.get(set);
+  const key = set.join();
+  const found = known.get(key);
   if (found !== undefined) return found;
   const short = [...SHORT].filter(([character]) => includes(set, character)).map(([, letter]) => letter);
   const language = either(
     utf8(intersectCodePoints(set, PLAIN)),
     concat(literal('\\'), either(oneOf(bytesOf(encoder.encode(short.join('')))), unicodeEscapes(set))),
   );
-  known.set(set, language);
+  if (known.size >= MOST_KNOWN) known.clear();
+  known.set(key, language);
   return language;
 }
 

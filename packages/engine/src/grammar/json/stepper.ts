@@ -1,15 +1,13 @@
 // One byte further: what becomes of a thread.
 import type { Dfa } from '../regular/dfa.ts';
-import type { ArrayFrame, Frame, Frames, ObjectFrame } from './frames.ts';
+import { type ArrayFrame, type Frame, type Frames, type ObjectFrame, wantsValue } from './frames.ts';
 import { NumberReader, type NumberSpelling } from './number-text.ts';
 import type { KeyClass, ValueRule } from './rules.ts';
-import { bytesAsText, unspell } from './spellings.ts';
+import { unspell } from './spellings.ts';
 import { ANY_STRING_DFA, textsFrom } from './text-language.ts';
-import { CONSTANTS, type KeyPlace, type Thread, type ThreadPool, UNTRACKED } from './threads.ts';
+import { CONSTANTS, type KeyPlace, type Thread, type ThreadPool } from './threads.ts';
 import { constantValue, numberValue, textValue } from './unique.ts';
 import { WordList, type WordPlace } from './words.ts';
-
-const encoder = new TextEncoder();
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -22,15 +20,11 @@ export type Whitespace = 'compact' | 'flexible';
 const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 const NOWHERE: readonly Thread[] = [];
 
-const mustDiffer = (frame: Frame): boolean => frame?.kind === 'array' && frame.rule.unique;
-
 export class Stepper {
   readonly #frames: Frames;
   readonly #threads: ThreadPool;
   readonly #flexible: boolean;
   readonly #numbers: NumberSpelling;
-  /** The bytes of keys. */
-  readonly #bytesOf = new Map<string, string>();
 
   constructor(frames: Frames, threads: ThreadPool, whitespace: Whitespace, numbers: NumberSpelling) {
     this.#frames = frames;
@@ -119,7 +113,7 @@ export class Stepper {
     const { rest, type, frame } = thread;
     if (rest.charCodeAt(0) !== byte) return NOWHERE;
     if (rest.length > 1) return [this.#threads.intern({ ...thread, rest: rest.slice(1) })];
-    return [this.afterValue(frame, constantValue(type))];
+    return this.#afterValue(frame, constantValue(type));
   }
 
   #digit(
@@ -133,7 +127,7 @@ export class Stepper {
   ): readonly Thread[] {
     const next = reader.step(place, byte);
     if (next === null) return NOWHERE;
-    const text = mustDiffer(frame) ? raw + String.fromCharCode(byte) : '';
+    const text = wantsValue(frame) ? raw + String.fromCharCode(byte) : '';
     return [this.#threads.intern({ kind: 'number', reader, place: next, raw: text, frame })];
   }
 
@@ -142,13 +136,15 @@ export class Stepper {
     const { place, raw, frame } = thread;
     const longer = this.#digit(thread, byte);
     if (longer.length > 0 || !place.ends) return longer;
-    return this.step(this.afterValue(frame, raw === '' ? '' : numberValue(raw)), byte);
+    return this.#afterValue(frame, raw === '' ? '' : numberValue(raw)).flatMap((after) =>
+      this.step(after, byte),
+    );
   }
 
   #word({ list, place, frame }: Extract<Thread, { kind: 'word' }>, byte: number): readonly Thread[] {
     if (byte === QUOTE && place.pending === '') {
       const index = list.ends(place);
-      return index < 0 ? NOWHERE : [this.afterValue(frame, textValue(list.words[index]))];
+      return index < 0 ? NOWHERE : this.#afterValue(frame, textValue(list.words[index]));
     }
     const next = list.step(place, byte);
     return next === null ? NOWHERE : [this.#threads.intern({ kind: 'word', list, place: next, frame })];
@@ -158,27 +154,29 @@ export class Stepper {
     const { dfa, state, except, raw, frame } = thread;
     const next = dfa.step(state, byte);
     if (next !== 0) {
-      const isKept = except !== null || mustDiffer(frame);
+      const isKept = except !== null || wantsValue(frame);
       return [
         this.#threads.intern({ ...thread, state: next, raw: isKept ? raw + String.fromCharCode(byte) : '' }),
       ];
     }
     if (byte !== QUOTE || !dfa.accepts(state)) return NOWHERE;
-    if (except === null && !mustDiffer(frame)) return [this.afterValue(frame, '')];
+    if (except === null && !wantsValue(frame)) return this.#afterValue(frame, '');
     const text = unspell(raw);
-    return except?.has(text) ? NOWHERE : [this.afterValue(frame, textValue(text))];
+    return except?.has(text) ? NOWHERE : this.#afterValue(frame, textValue(text));
   }
 
-  /** The thread after a whole value. */
-  afterValue(frame: Frame, value: string): Thread {
-    if (frame === null) return this.#threads.intern({ kind: 'end' });
-    if (frame.kind === 'array' && frame.rule.unique) frame = this.#frames.afterValue(frame, value);
-    return this.#threads.intern({ kind: 'after', frame });
+  /** The thread after a whole value, which may be one that was there before and must not be. */
+  #afterValue(frame: Frame, value: string): readonly Thread[] {
+    if (frame === null) return [this.#threads.intern({ kind: 'end' })];
+    const after = this.#frames.afterValue(frame, value);
+    return after === null ? NOWHERE : [this.#threads.intern({ kind: 'after', frame: after })];
   }
 
   #inArray(kind: 'start' | 'after' | 'next', frame: ArrayFrame, byte: number): readonly Thread[] {
     if (byte === CLOSE_LIST)
-      return this.#frames.arrayEnds(frame) ? [this.afterValue(frame.parent, '')] : NOWHERE;
+      return this.#frames.arrayEnds(frame)
+        ? this.#afterValue(frame.parent, this.#frames.valueOf(frame))
+        : NOWHERE;
     if (kind === 'after' && byte !== COMMA) return NOWHERE;
     const values = this.#frames
       .nextItems(frame)
@@ -188,7 +186,9 @@ export class Stepper {
 
   #inObject(kind: 'start' | 'after' | 'next', frame: ObjectFrame, byte: number): readonly Thread[] {
     if (byte === CLOSE_OBJECT && kind !== 'next')
-      return this.#frames.objectEnds(frame) ? [this.afterValue(frame.parent, '')] : NOWHERE;
+      return this.#frames.objectEnds(frame)
+        ? this.#afterValue(frame.parent, this.#frames.valueOf(frame))
+        : NOWHERE;
     if (kind === 'after')
       return byte === COMMA && this.#frames.hasNextKey(frame)
         ? [this.#threads.intern({ kind: 'next', frame })]
@@ -245,7 +245,6 @@ export class Stepper {
         ? place.pending !== ''
         : states.some((state, i) => state !== 0 && dfaOf(classes[i]).step(state, QUOTE) !== 0);
     if (byte === QUOTE && !isEscaped) return this.#keyEnd(key, frame);
-    if (raw === UNTRACKED) return this.#untracked(key, frame, byte);
     const known = key.next?.get(byte);
     if (known !== undefined) return [known];
     const next = this.#keyAt(
@@ -262,44 +261,6 @@ export class Stepper {
     return [thread];
   }
 
-  #utf8(text: string): string {
-    const bytes = this.#bytesOf.get(text) ?? bytesAsText(encoder.encode(text));
-    this.#bytesOf.set(text, bytes);
-    return bytes;
-  }
-
-  /** One byte further in a key that is not remembered. */
-  #untracked(key: KeyPlace, frame: ObjectFrame, byte: number): readonly Thread[] {
-    const { classes } = frame.rule;
-    const states = key.states.map((state, i) => (state === 0 ? 0 : dfaOf(classes[i]).step(state, byte)));
-    if (states.every((state) => state === 0)) return NOWHERE;
-    return [this.#threads.intern({ kind: 'key', key: { ...key, states }, frame })];
-  }
-
-  /**
-   * The thread without the key that it is inside of, where that key is like none that the object must not have: what
-   * may follow for a while is the same. Otherwise the thread itself.
-   */
-  forget(thread: Thread): Thread {
-    if (thread.kind !== 'key' || thread.key.next === null || thread.key.place !== null) return thread;
-    const { key, frame } = thread;
-    const { states, raw } = key;
-    if (raw.includes('\\')) return thread;
-    const isLikeIt = (text: string) => this.#utf8(text).startsWith(raw);
-    for (const text of frame.written.texts) if (isLikeIt(text)) return thread;
-    for (let i = 0; i < states.length; i++) {
-      if (states[i] === 0) continue;
-      const { language } = frame.rule.classes[i];
-      if (language.kind !== 'others') return thread;
-      for (const text of language.except) if (isLikeIt(text)) return thread;
-    }
-    return this.#threads.intern({
-      kind: 'key',
-      key: { place: null, states, raw: UNTRACKED, next: null },
-      frame,
-    });
-  }
-
   #keyEnd({ place, states, raw }: KeyPlace, frame: ObjectFrame): readonly Thread[] {
     const { wordList, names, classes } = frame.rule;
     const index = place === null ? -1 : wordList.ends(place);
@@ -311,7 +272,7 @@ export class Stepper {
     let name: string | null = null;
     for (let i = 0; i < states.length; i++) {
       if (states[i] === 0 || !dfaOf(classes[i]).accepts(states[i])) continue;
-      name ??= raw === UNTRACKED ? UNTRACKED : unspell(raw);
+      name ??= unspell(raw);
       const { language } = classes[i];
       if (frame.written.texts.has(name) || (language.kind === 'others' && language.except.has(name)))
         continue;

@@ -1,5 +1,6 @@
-// Sets of texts as schemas describe them: a few words, all but a few, or a regular language over spellings. Booleans of
-// words stay words, so that automata are only built where a pattern, a length or a format asks for one.
+// Sets of texts as schemas describe them: a few words, all but a few, or what patterns, lengths and formats leave. The
+// latter are kept as the languages that they hold to and those that they avoid, so that automata are only built where
+// their product is needed, and what contradicts itself is seen without one.
 import { Dfa } from '../regular/dfa.ts';
 import { both, difference, either, type Regular } from '../regular/regular.ts';
 import { ANY_STRING, spell, spelledText, unspell } from './spellings.ts';
@@ -8,8 +9,7 @@ export type TextLanguage =
   | { readonly kind: 'words'; readonly words: ReadonlySet<string> }
   /** All texts but these. */
   | { readonly kind: 'others'; readonly except: ReadonlySet<string> }
-  /** `dfa` reads spellings, without quotes; it is built when it is first asked for. */
-  | { readonly kind: 'regular'; readonly regular: Regular; readonly dfa: Dfa };
+  | RegularText;
 
 export const ANY_TEXT: TextLanguage = { kind: 'others', except: new Set() };
 export const NO_TEXT: TextLanguage = { kind: 'words', words: new Set() };
@@ -17,38 +17,65 @@ export const NO_TEXT: TextLanguage = { kind: 'words', words: new Set() };
 /** Every text, for machines that are inside of a string. */
 export const ANY_STRING_DFA = new Dfa(ANY_STRING);
 
+/** Automata by their language, shared by all schemas. */
+const automata = new WeakMap<Regular, Dfa>();
+
+function automatonOf(language: Regular): Dfa {
+  let dfa = automata.get(language);
+  if (dfa === undefined) {
+    dfa = new Dfa(language);
+    automata.set(language, dfa);
+  }
+  return dfa;
+}
+
+/** Texts that are in all of some languages over spellings, in none of others, and are none of a few words. */
 class RegularText {
   readonly kind = 'regular';
-  readonly regular: Regular;
+  readonly within: ReadonlySet<Regular>;
+  readonly outside: ReadonlySet<Regular>;
+  readonly except: ReadonlySet<string>;
   #dfa: Dfa | null = null;
 
-  constructor(regular: Regular) {
-    this.regular = regular;
+  constructor(within: Iterable<Regular>, outside: Iterable<Regular>, except: Iterable<string>) {
+    this.within = new Set(within);
+    this.outside = new Set(outside);
+    this.except = new Set(except);
   }
 
-  get stateCount(): number {
-    return this.#dfa?.stateCount ?? 0;
-  }
-
+  /** Reads spellings, without quotes. */
   get dfa(): Dfa {
-    this.#dfa ??= new Dfa(this.regular);
+    this.#dfa ??= this.#isPlain() ? automatonOf(this.#first()) : new Dfa(this.regular);
     return this.#dfa;
   }
-}
 
-/** By tree: formats are the same in all schemas, and so are their automata and the masks kept by them. */
-const regularTexts = new WeakMap<Regular, RegularText>();
-/** An automaton that many texts have made this large is not shared with further schemas. */
-const MOST_SHARED_STATES = 50_000;
+  get regular(): Regular {
+    const all = this.within.size === 0 ? ANY_STRING : both(...this.within);
+    if (this.outside.size === 0 && this.except.size === 0) return all;
+    return difference(all, either(...this.outside, ...Array.from(this.except, spelledText)));
+  }
+
+  has(text: string): boolean {
+    if (!text.isWellFormed() || this.except.has(text)) return false;
+    const bytes = spell(text);
+    const holds = (dfa: Dfa): boolean => dfa.accepts(dfa.run(dfa.start, bytes));
+    for (const language of this.within) if (!holds(automatonOf(language))) return false;
+    for (const language of this.outside) if (holds(automatonOf(language))) return false;
+    return true;
+  }
+
+  #isPlain(): boolean {
+    return this.within.size === 1 && this.outside.size === 0 && this.except.size === 0;
+  }
+
+  #first(): Regular {
+    const [first] = this.within;
+    return first;
+  }
+}
 
 /** The texts whose spellings are in the language; it holds nothing but spellings. */
-export function regularText(regular: Regular): TextLanguage {
-  const known = regularTexts.get(regular);
-  if (known !== undefined && known.stateCount < MOST_SHARED_STATES) return known;
-  const language = new RegularText(regular);
-  regularTexts.set(regular, language);
-  return language;
-}
+export const regularText = (language: Regular): TextLanguage => new RegularText([language], [], []);
 
 const wordsOf = (words: Iterable<string>): TextLanguage => ({ kind: 'words', words: new Set(words) });
 
@@ -59,21 +86,7 @@ export function hasText(language: TextLanguage, text: string): boolean {
     case 'others':
       return text.isWellFormed() && !language.except.has(text);
     case 'regular':
-      return language.dfa.accepts(language.dfa.run(language.dfa.start, spell(text)));
-  }
-}
-
-/** Words as a regular language. */
-const regularOf = (words: ReadonlySet<string>): Regular => either(...Array.from(words, spelledText));
-
-function asRegular(language: TextLanguage): Regular {
-  switch (language.kind) {
-    case 'words':
-      return regularOf(language.words);
-    case 'others':
-      return language.except.size === 0 ? ANY_STRING : difference(ANY_STRING, regularOf(language.except));
-    case 'regular':
-      return language.regular;
+      return language.has(text);
   }
 }
 
@@ -83,8 +96,14 @@ export function notText(language: TextLanguage): TextLanguage {
       return { kind: 'others', except: language.words };
     case 'others':
       return { kind: 'words', words: language.except };
-    case 'regular':
-      return regularText(difference(ANY_STRING, language.regular));
+    case 'regular': {
+      const { within, outside, except } = language;
+      return orTexts([
+        ...Array.from(within, (one) => new RegularText([], [one], [])),
+        ...Array.from(outside, (one) => new RegularText([one], [], [])),
+        ...(except.size > 0 ? [wordsOf(except)] : []),
+      ]);
+    }
   }
 }
 
@@ -95,13 +114,13 @@ export function andTexts(languages: readonly TextLanguage[]): TextLanguage {
       [...finite.words].filter((word) => languages.every((language) => hasText(language, word))),
     );
   }
-  const except = new Set(languages.flatMap((one) => (one.kind === 'others' ? [...one.except] : [])));
-  const others: TextLanguage = { kind: 'others', except };
+  const except = new Set(languages.flatMap((one) => (one.kind === 'words' ? [] : [...one.except])));
   const regular = languages.filter((language) => language.kind === 'regular');
-  if (regular.length === 0) return others;
-  if (regular.length === 1 && except.size === 0) return regular[0];
-  const parts = regular.map((language) => language.regular);
-  return regularText(except.size === 0 ? both(...parts) : difference(both(...parts), regularOf(except)));
+  if (regular.length === 0) return { kind: 'others', except };
+  const within = new Set(regular.flatMap((one) => [...one.within]));
+  const outside = new Set(regular.flatMap((one) => [...one.outside]));
+  for (const one of within) if (outside.has(one)) return NO_TEXT;
+  return new RegularText(within, outside, except);
 }
 
 export function orTexts(languages: readonly TextLanguage[]): TextLanguage {
@@ -116,8 +135,23 @@ export function orTexts(languages: readonly TextLanguage[]): TextLanguage {
   const regular = languages.filter((language) => language.kind === 'regular');
   if (regular.length === 0) return { kind: 'words', words };
   if (regular.length === 1 && words.size === 0) return regular[0];
-  const parts = regular.map(asRegular);
-  return regularText(either(...parts, ...Array.from(words, spelledText)));
+  return regularText(either(...regular.map((one) => one.regular), ...Array.from(words, spelledText)));
+}
+
+/** What is in the first and not in the second. */
+export function minusTexts(from: TextLanguage, without: TextLanguage): TextLanguage {
+  if (isNoText(andTexts([from, without]))) return from;
+  return isPlainlyWithin(from, without) ? NO_TEXT : andTexts([from, notText(without)]);
+}
+
+/** Whether the first demands all that the second does. */
+function isPlainlyWithin(one: TextLanguage, other: TextLanguage): boolean {
+  if (one.kind === 'words' || other.kind === 'words') return false;
+  const covers = <T>(all: ReadonlySet<T>, some: ReadonlySet<T>): boolean =>
+    [...some].every((each) => all.has(each));
+  if (!covers(one.except, other.except)) return false;
+  if (other.kind === 'others') return true;
+  return one.kind === 'regular' && covers(one.within, other.within) && covers(one.outside, other.outside);
 }
 
 export function isNoText(language: TextLanguage): boolean {

@@ -10,9 +10,14 @@ import { andTexts, isNoText, notText } from './text-language.ts';
 /** Keys of values: equal exactly for equal values. */
 export const numberValue = (text: string): string => `n${numberKey(parseDecimal(text))}`;
 export const textValue = (text: string): string => `s${text}`;
+/** Of the keys of its items, in order. */
+export const arrayValue = (items: readonly string[]): string => `[${JSON.stringify(items)}`;
+/** Of its keys, each followed by its value's. */
+export const objectValue = (entries: readonly (readonly [string, string])[]): string =>
+  `{${JSON.stringify([...entries].sort(([a], [b]) => (a < b ? -1 : 1)))}`;
 export const constantValue = (type: number): string => `c${type}`;
 
-/** The rule without some of the values that are null, booleans, numbers or texts. */
+/** The rule without some values, as far as they are null, booleans, numbers or texts. */
 export function withoutValues(rule: ValueRule, values: ReadonlySet<string>, id: number): ValueRule {
   const numbers: Decimal[] = [];
   const words = new Set<string>();
@@ -21,7 +26,7 @@ export function withoutValues(rule: ValueRule, values: ReadonlySet<string>, id: 
     const rest = value.slice(1);
     if (value.startsWith('c')) constants &= ~Number(rest) & (NULL | FALSE | TRUE);
     else if (value.startsWith('s')) words.add(rest);
-    else numbers.push(parseKey(rest));
+    else if (value.startsWith('n')) numbers.push(parseKey(rest));
   }
   const left = {
     ...rule,
@@ -32,7 +37,8 @@ export function withoutValues(rule: ValueRule, values: ReadonlySet<string>, id: 
     numberReader: null,
     wordList: null,
   };
-  return { ...left, lives: constants !== 0 || left.numbers.length > 0 || !isNoText(left.texts) };
+  const composite = rule.arrays.length + rule.objects.length > 0;
+  return { ...left, lives: composite || constants !== 0 || left.numbers.length > 0 || !isNoText(left.texts) };
 }
 
 const parseKey = (key: string): Decimal => {

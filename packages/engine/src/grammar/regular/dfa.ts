@@ -159,12 +159,13 @@ export class Dfa {
     const known = this.#alive.get(term);
     if (known !== undefined) return known;
     const before = new Map<Term, Term[]>([[term, []]]);
-    const work = [term];
-    for (let from = work.pop(); from !== undefined; from = work.pop()) {
+    // Terms by how short their texts can be: the search goes straight for a text where there is one.
+    const work: Term[][] = [];
+    const add = (one: Term): void => void (work[this.#terms.shortest(one)] ??= []).push(one);
+    add(term);
+    for (let from = take(work); from !== undefined; from = take(work)) {
       if (before.size > MOST_SEARCHED)
         throw tooLarge(this.#limits, 'places to search for a text', MOST_SEARCHED);
-      // Classes downward: the last one pushed, of the lowest bytes, is tried first, and short ways are found
-      // soon.
       for (let c = this.classCount - 1; c >= 0; c--) {
         const to = this.#terms.derive(from, c);
         if (this.#alive.get(to) === false) continue;
@@ -176,7 +177,7 @@ export class Dfa {
         if (ways !== undefined) ways.push(from);
         else {
           before.set(to, [from]);
-          work.push(to);
+          add(to);
         }
       }
     }
@@ -197,6 +198,12 @@ export class Dfa {
       for (const from of before.get(one) ?? []) work.push(from);
     }
   }
+}
+
+/** The last one of the first list that is not empty. */
+function take(lists: readonly (Term[] | undefined)[]): Term | undefined {
+  for (const list of lists) if (list !== undefined && list.length > 0) return list.pop();
+  return undefined;
 }
 
 /** Refuses calls under an intersection or complement: that is no context-free grammar. */

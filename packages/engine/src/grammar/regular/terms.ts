@@ -27,6 +27,9 @@ export const NOTHING_TERM: Term = 0;
 export const EMPTY_TERM: Term = 1;
 export const ALL_TERM: Term = 2;
 
+/** Lengths beyond it count as it. */
+export const LONG = 255;
+
 /** Trees nested deeper are refused: nobody writes them, and they are walked recursively. */
 const DEEPEST = 1000;
 
@@ -39,6 +42,7 @@ export class Terms {
   readonly #limits: GrammarLimits;
   readonly #nodes: Node[] = [{ kind: 'nothing' }, { kind: 'empty' }, { kind: 'all' }];
   readonly #nullable: boolean[] = [false, true, true];
+  readonly #shortest: number[] = [LONG, 0, 0];
   /** Whether an intersection or a complement is in it: then only a search says if it holds any text. */
   readonly #boolean: boolean[] = [false, false, false];
   /** Whether it is defined in terms of itself: such terms are kept as alternatives of intersections. */
@@ -140,7 +144,32 @@ export class Terms {
       throw tooLarge(this.#limits, 'distinct parts', this.#limits.terms);
     this.#nullable.push(nullable);
     this.#boolean.push(isBoolean);
+    this.#shortest.push(Math.min(this.#shortestOf(node, nullable), LONG));
     return this.#nodes.push(node) - 1;
+  }
+
+  /** No text of the term is shorter: where to look for one first. At most `LONG`. */
+  shortest(term: Term): number {
+    return this.#shortest[term];
+  }
+
+  #shortestOf(node: Node, nullable: boolean): number {
+    if (nullable) return 0;
+    const of = (term: Term): number => this.#shortest[term];
+    switch (node.kind) {
+      case 'concat':
+        return of(node.head) + of(node.tail);
+      case 'either':
+        return Math.min(...node.parts.map(of));
+      case 'both':
+        return Math.max(...node.parts.map(of));
+      case 'repeat':
+        return node.min * of(node.part);
+      case 'nothing':
+        return LONG;
+      default:
+        return 1;
+    }
   }
 
   #set(classes: Uint8Array): Term {
@@ -157,24 +186,22 @@ export class Terms {
     if (head === NOTHING_TERM || tail === NOTHING_TERM) return NOTHING_TERM;
     if (head === EMPTY_TERM) return tail;
     if (tail === EMPTY_TERM) return head;
-    const node = this.#nodes[head];
-    if (node.kind === 'concat') return this.concat(node.head, this.concat(node.tail, tail));
-    if (node.kind === 'either') return this.either(node.parts.map((part) => this.concat(part, tail)));
-    return this.#joined(head, tail) ?? this.#concatOf(head, tail);
-  }
-
-  #concatOf(head: Term, tail: Term): Term {
     const key = head * 0x2000000 + tail;
     const known = this.#concats.get(key);
     if (known !== undefined) return known;
-    const nullable = this.#nullable[head] && this.#nullable[tail];
-    const term = this.#push(
-      { kind: 'concat', head, tail },
-      nullable,
-      this.#boolean[head] || this.#boolean[tail],
-    );
+    const term = this.#concat(head, tail);
     this.#concats.set(key, term);
     return term;
+  }
+
+  #concat(head: Term, tail: Term): Term {
+    const node = this.#nodes[head];
+    if (node.kind === 'concat') return this.concat(node.head, this.concat(node.tail, tail));
+    if (node.kind === 'either') return this.either(node.parts.map((part) => this.concat(part, tail)));
+    const joined = this.#joined(head, tail);
+    if (joined !== null) return joined;
+    const nullable = this.#nullable[head] && this.#nullable[tail];
+    return this.#push({ kind: 'concat', head, tail }, nullable, this.#boolean[head] || this.#boolean[tail]);
   }
 
   /** x{a,b}x{c,d} is x{a+c,b+d}, and all·all is all. Null where nothing joins. */
