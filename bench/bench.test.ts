@@ -175,5 +175,6 @@ test('synthetic hybrids have the sizes that are published', () => {
     'lfm2-350m': 354,
     'qwen3.5-0.8b': 752,
     'granite-4.0-h-350m': 340,
+    'qwen3.5-9b': 8954,
   });
 });

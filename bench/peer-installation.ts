@@ -4,7 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const isPeerInstalled = (name: 'node-llama-cpp' | '@wllama/wllama'): boolean =>
+const PEERS = ['node-llama-cpp', '@wllama/wllama', '@huggingface/transformers'] as const;
+
+export const isPeerInstalled = (name: (typeof PEERS)[number]): boolean =>
   existsSync(join(import.meta.dirname, 'node_modules', name, 'package.json'));
 
 /**
@@ -13,8 +15,8 @@ export const isPeerInstalled = (name: 'node-llama-cpp' | '@wllama/wllama'): bool
  * The lock is read, not written.
  */
 export function installPeers(): void {
-  if (isPeerInstalled('node-llama-cpp') && isPeerInstalled('@wllama/wllama')) return;
-  process.stderr.write('Installing the peers into bench/node_modules (once; about 700 MB) …\n');
+  if (PEERS.every(isPeerInstalled)) return;
+  process.stderr.write('Installing the peers into bench/node_modules (once; about 1.2 GB) …\n');
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
   const done = spawnSync(npm, ['install', '--no-save', '--ignore-scripts'], {
     cwd: import.meta.dirname,

@@ -142,7 +142,13 @@ function lfm2(name: string, stack: Stack, attentionAt: readonly number[]): Bluep
 }
 
 /** Every fourth layer attends; `keyHeads` and `valueHeads` of 128 in the others. */
-function qwen35(name: string, stack: Stack, keyHeads: number, valueHeads: number): Blueprint {
+function qwen35(
+  name: string,
+  stack: Stack,
+  keyHeads: number,
+  valueHeads: number,
+  tied: 'tied' | 'untied' = 'tied',
+): Blueprint {
   const { hidden, headSize } = stack;
   const size = 128;
   const attends = (i: number) => i % 4 === 3;
@@ -180,7 +186,10 @@ function qwen35(name: string, stack: Stack, keyHeads: number, valueHeads: number
       norm('post_attention', hidden),
       ...swiglu(stack),
     ],
-    last: [norm('output', hidden)],
+    last: [
+      norm('output', hidden),
+      ...(tied === 'untied' ? [matrix('output.weight', stack.vocabulary, hidden)] : []),
+    ],
   });
 }
 
@@ -367,4 +376,6 @@ export const HYBRIDS: readonly Blueprint[] = [
     [10, 13, 17, 27],
     { attention: 1 / 64, residual: 0.246, logits: 3 },
   ),
+  // Larger than one WebAssembly memory.
+  qwen35('qwen3.5-9b', { ...QWEN35_4B, hidden: 4096, feedForward: 12_288 }, 16, 32, 'untied'),
 ];

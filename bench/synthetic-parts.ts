@@ -4,7 +4,8 @@ import type { TensorType } from '@marimba/engine';
 import type { GgufTensorInfo, TypedMetadataValue } from '@marimba/engine/formats';
 
 export const MIXES = ['q4_0', 'q4_K_M'] as const;
-export type Mix = (typeof MIXES)[number];
+/** A mix of llama.cpp's quantiser, or a type that all matrices have. */
+export type Mix = (typeof MIXES)[number] | TensorType;
 
 /** How the values of a tensor are made: quantised noise, small noise, one number, or −1 … −decay in turn. */
 export type Fill = 'noise' | 'smallNoise' | number | { readonly decay: number };
@@ -43,7 +44,7 @@ export const vector = (name: string, shape: readonly number[], fill: Fill): Part
 export const generalMetadata = (architecture: string, mix: Mix): [string, TypedMetadataValue][] => [
   ['general.architecture', { type: 'string', value: architecture }],
   ['general.name', { type: 'string', value: 'synthetic' }],
-  // LLAMA_FTYPE_MOSTLY_Q4_0, LLAMA_FTYPE_MOSTLY_Q4_K_M
+  // LLAMA_FTYPE_MOSTLY_Q4_0, LLAMA_FTYPE_MOSTLY_Q4_K_M: for display only
   ['general.file_type', u32(mix === 'q4_0' ? 2 : 15)],
   ['general.quantization_version', u32(2)],
 ];
@@ -72,6 +73,7 @@ export function withTypes(mix: Mix, layers: number, parts: readonly Part[]): Pla
 
 function typeOf(mix: Mix, isFragile: boolean, columns: number): TensorType {
   if (mix === 'q4_0') return 'Q4_0';
+  if (mix !== 'q4_K_M') return mix;
   if (columns % 256 === 0) return isFragile ? 'Q6_K' : 'Q4_K';
   return isFragile ? 'Q8_0' : 'Q5_0';
 }

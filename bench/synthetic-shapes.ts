@@ -64,7 +64,15 @@ const jamba = (name: string, shape: JambaShape): Blueprint => ({
 
 export const JAMBA_3B = jamba('jamba-3b', JAMBA_3B_SHAPE);
 export const JAMBA_SMALL = jamba('jamba-small', JAMBA_SMALL_SHAPE);
-export const LLAMA_1B: Blueprint = { name: 'llama-1b', metadata: llamaMetadata, tensors: llamaTensors };
+const llama = (name: string, layers: number): Blueprint => ({
+  name,
+  metadata: (mix) => llamaMetadata(layers, mix),
+  tensors: (mix) => llamaTensors(layers, mix),
+});
+
+export const LLAMA_1B = llama('llama-1b', LLAMA_1B_SHAPE.layers);
+/** Half of its layers: for many files after each other. */
+export const LLAMA_1B_HALF = llama('llama-1b-half', LLAMA_1B_SHAPE.layers / 2);
 
 function jambaMetadata(shape: JambaShape, mix: Mix): Map<string, TypedMetadataValue> {
   const isAttention = attentionTest(shape);
@@ -136,11 +144,11 @@ function jambaTensors(shape: JambaShape, mix: Mix): PlannedTensor[] {
   return withTypes(mix, shape.layers, planned);
 }
 
-function llamaMetadata(mix: Mix): Map<string, TypedMetadataValue> {
+function llamaMetadata(layers: number, mix: Mix): Map<string, TypedMetadataValue> {
   const shape = LLAMA_1B_SHAPE;
   return new Map<string, TypedMetadataValue>([
     ...generalMetadata('llama', mix),
-    ['llama.block_count', u32(shape.layers)],
+    ['llama.block_count', u32(layers)],
     ['llama.context_length', u32(shape.contextLength)],
     ['llama.embedding_length', u32(shape.hidden)],
     ['llama.feed_forward_length', u32(shape.feedForward)],
@@ -154,8 +162,8 @@ function llamaMetadata(mix: Mix): Map<string, TypedMetadataValue> {
   ]);
 }
 
-function llamaTensors(mix: Mix): PlannedTensor[] {
-  const { layers, hidden, feedForward, heads, kvHeads, vocabulary } = LLAMA_1B_SHAPE;
+function llamaTensors(layers: number, mix: Mix): PlannedTensor[] {
+  const { hidden, feedForward, heads, kvHeads, vocabulary } = LLAMA_1B_SHAPE;
   const kv = (hidden / heads) * kvHeads;
   const planned = [
     matrix('token_embd.weight', vocabulary, hidden),

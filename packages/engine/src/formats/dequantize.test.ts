@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { dequantize } from './dequantize.ts';
+import { ternaryCodes } from './quants/ternary.ts';
 import { byteLengthOf, TENSOR_TYPE_NAMES, TENSOR_TYPES, typeFromGgmlId } from './tensor-types.ts';
 import type { TensorType } from './types.ts';
 
@@ -93,4 +94,15 @@ test('byteLengthOf counts whole blocks only', () => {
   assert.equal(byteLengthOf('F16', 3), 6);
   for (const count of [31, -32, Number.NaN, 2 ** 60])
     assert.throws(() => byteLengthOf('Q8_0', count), RangeError);
+});
+
+test('TQ1_0 as two-bit codes of TQ2_0 stands for the same values', () => {
+  const raw = new Uint8Array(readFileSync(new URL(index.types.TQ1_0!.raw, folder)));
+  const count = (raw.length / TENSOR_TYPES.TQ1_0.blockBytes) * 256;
+  const [expected, actual] = [new Float32Array(count), new Float32Array(count)];
+  dequantize('TQ1_0', raw, expected);
+  const codes = ternaryCodes(raw);
+  assert.equal(codes.length, byteLengthOf('TQ2_0', count));
+  dequantize('TQ2_0', codes, actual);
+  assert.deepEqual(bitsOf(new Uint8Array(actual.buffer)), bitsOf(new Uint8Array(expected.buffer)));
 });

@@ -202,3 +202,30 @@ test('formats that do not exist or cannot be enforced are refused at once', () =
   assert.throws(attempt({ regex: 'a', from: -1 }), /output.from/);
   assert.throws(attempt({ regex: 'a' }, createScriptedModel(SIZE)), /without/);
 });
+
+test('without output nobody asks for masks, which cost tens of megabytes', async () => {
+  const { masks, ...model } = createScriptedModel(SIZE, tokenizer, { endTokens: [END] });
+  let asked = 0;
+  const watched = {
+    ...model,
+    get masks() {
+      asked++;
+      return masks;
+    },
+  };
+  const answer = (options: GenerateOptions) => {
+    const session = createScriptedSession({ vocabularySize: SIZE, predict: noise(2) });
+    const begin = () => ({
+      session,
+      promptTokens: PROMPT,
+      reuse: { reusedTokens: 0, computedTokens: 0, reason: null },
+      readLength: () => session.position,
+      release: () => {},
+    });
+    return generate(begin, watched, { maxTokens: 3, ...options }).result;
+  };
+  await answer({});
+  assert.equal(asked, 0);
+  await answer({ output: { regex: '[a-z]+' } });
+  assert.equal(asked, 1);
+});

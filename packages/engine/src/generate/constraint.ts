@@ -175,7 +175,7 @@ function wholeText(bytes: Uint8Array): string | null {
  */
 export function createConstraint(
   output: OutputOptions | undefined,
-  { masks, tokenizer }: Pick<TokenModel, 'masks' | 'tokenizer'>,
+  model: Pick<TokenModel, 'masks' | 'tokenizer'>,
   endTokens: readonly number[],
 ): Constraint | null {
   if (output === undefined) return null;
@@ -183,6 +183,8 @@ export function createConstraint(
     throw new UsageError(
       `option output: expected an object, found ${output === null ? 'null' : typeof output}`,
     );
+  // Asked for only here: the masks' vocabulary is built when it is first wanted, tens of megabytes.
+  const { masks, tokenizer } = model;
   if (masks === null || tokenizer === null)
     throw new UsageError('option output: expected a model with a tokenizer, found one without');
   const { from, ...format } = output;

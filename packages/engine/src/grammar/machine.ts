@@ -27,6 +27,11 @@ export interface Machine {
    * (`Dfa.exits`).
    */
   lexeme(state: number): Lexeme | null;
+  /**
+   * A state that allows the same bytes for the length of any token, and is shared by more texts: what the machine
+   * remembers for later only (the free keys of an object, say) may be missing from it. Masks are kept by it.
+   */
+  twin?(state: number): number;
 }
 
 /** A place in an automaton that a machine follows for a while. */

@@ -64,6 +64,9 @@ export const PACKED_BASE = 64;
 export const layoutId = (layout: WeightLayout): number =>
   layout.packed ? PACKED_BASE + PACKED_TYPES.indexOf(layout.type as PackedType) : RAW.indexOf(layout.type);
 
+/** The type that rows of another are packed as: TQ1_0, whose digits no kernel reads, as TQ2_0. */
+export const packedAs = (type: TensorType): TensorType => (type === 'TQ1_0' ? 'TQ2_0' : type);
+
 export const rawTypeOf = (id: number): TensorType | undefined => RAW[id];
 export const hasPackedLayout = (type: TensorType): type is PackedType =>
   (PACKED_TYPES as readonly string[]).includes(type);

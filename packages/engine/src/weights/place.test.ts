@@ -187,7 +187,7 @@ async function placed(
   }
 }
 
-const TYPES = ['F32', 'BF16', 'F16', 'Q8_0', 'Q4_0', 'Q4_K', 'Q5_K', 'Q6_K', 'TQ2_0'] as const;
+const TYPES = ['F32', 'BF16', 'F16', 'Q8_0', 'Q4_0', 'Q4_K', 'Q5_K', 'Q6_K', 'TQ1_0', 'TQ2_0'] as const;
 
 for (const [name, open] of Object.entries(BACKENDS)) {
   describe(`rows of shared tensors, ${name}`, () => {

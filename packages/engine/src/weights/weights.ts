@@ -35,7 +35,7 @@ import { refuseUnread } from '../formats/unread-tensors.ts';
 import { arrangedShape, sizeOf } from '../layers/arrange.ts';
 import { type LayerKind, layerOf, type PartSpec } from '../layers/index.ts';
 import { type DerivedVector, type LayerTensor, matrix, vector } from '../layers/layer.ts';
-import type { WeightLayout } from '../plan/layouts.ts';
+import { packedAs, type WeightLayout } from '../plan/layouts.ts';
 import type { PlacedWeight } from '../plan/plan.ts';
 import { QUANTIZE_TYPES, type QuantizeType, storedType, wantsMoreBits } from './recipe.ts';
 
@@ -329,7 +329,11 @@ export function chooseLayout(
   packing: PackingRules | null,
 ): { layout: WeightLayout; byteLength: number } {
   const wanted = activations === 'int8';
-  if (packing && wanted && packing.canPack(type, rows, columns))
-    return { layout: { type, packed: true }, byteLength: packing.packedByteLength(type, rows, columns) };
+  const packed = packedAs(type);
+  if (packing && wanted && packing.canPack(packed, rows, columns))
+    return {
+      layout: { type: packed, packed: true },
+      byteLength: packing.packedByteLength(packed, rows, columns),
+    };
   return { layout: { type, packed: false }, byteLength: rows * byteLengthOf(type, columns) };
 }

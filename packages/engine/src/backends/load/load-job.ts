@@ -165,6 +165,10 @@ async function packPieces(
 
 /** Its modules are loaded when needed: most models are quantised already, and every thread loads its own. */
 async function convert(job: LoadJob, raw: Uint8Array): Promise<Uint8Array> {
+  if (job.type === 'TQ1_0' && job.target === 'TQ2_0') {
+    const { ternaryCodes } = await import('../../formats/quants/ternary.ts');
+    return ternaryCodes(raw);
+  }
   const { dequantize } = await import('../../formats/dequantize.ts');
   const { quantize } = await import('../../formats/quantize.ts');
   const from = byteLengthOf(job.type, job.columns);

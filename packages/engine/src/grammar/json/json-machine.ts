@@ -28,6 +28,7 @@ interface State {
   few: number[];
   table: Int32Array | null;
   lexeme: Lexeme | null | undefined;
+  twin: number | undefined;
 }
 
 export class JsonMachine implements Machine {
@@ -72,11 +73,20 @@ export class JsonMachine implements Machine {
     if (this.#states.length >= MOST_STATES) throw tooLarge(DEFAULT_LIMITS, 'states', MOST_STATES);
     const ends = threads.some((thread) => this.#stepper.ends(thread));
     this.#byThreads.set(key, this.#states.length);
-    return this.#states.push({ threads, ends, few: [], table: null, lexeme: undefined }) - 1;
+    return this.#states.push({ threads, ends, few: [], table: null, lexeme: undefined, twin: undefined }) - 1;
   }
 
   accepts(state: number): boolean {
     return this.#states[state].ends;
+  }
+
+  twin(state: number): number {
+    const from = this.#states[state];
+    if (from.twin === undefined) {
+      const threads = from.threads.map((thread) => this.#stepper.forget(thread));
+      from.twin = threads.every((thread, i) => thread === from.threads[i]) ? state : this.#intern(threads);
+    }
+    return from.twin;
   }
 
   lexeme(state: number): Lexeme | null {

@@ -23,10 +23,16 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /** Bytes as a string of one character each. */
-const bytesAsText = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
+export const bytesAsText = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
+
+const asciiSpellings: (readonly string[])[] = [];
 
 /** All spellings of a character, bytes as text; hex digits in lower case. No spelling begins another one. */
 export function spellings(code: number): readonly string[] {
+  return code < 0x80 ? (asciiSpellings[code] ??= formsOf(code)) : formsOf(code);
+}
+
+function formsOf(code: number): readonly string[] {
   const character = String.fromCodePoint(code);
   const short = SHORT.get(character);
   const units = Array.from({ length: character.length }, (_, i) => hexOf(character.charCodeAt(i)));

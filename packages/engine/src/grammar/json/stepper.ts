@@ -3,11 +3,13 @@ import type { Dfa } from '../regular/dfa.ts';
 import { type ArrayFrame, type Frame, type Frames, type ObjectFrame, wantsValue } from './frames.ts';
 import { NumberReader, type NumberSpelling } from './number-text.ts';
 import type { KeyClass, ValueRule } from './rules.ts';
-import { unspell } from './spellings.ts';
+import { bytesAsText, unspell } from './spellings.ts';
 import { ANY_STRING_DFA, textsFrom } from './text-language.ts';
-import { CONSTANTS, type KeyPlace, type Thread, type ThreadPool } from './threads.ts';
+import { CONSTANTS, type KeyPlace, type Thread, type ThreadPool, UNTRACKED } from './threads.ts';
 import { constantValue, numberValue, textValue } from './unique.ts';
 import { WordList, type WordPlace } from './words.ts';
+
+const encoder = new TextEncoder();
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -25,6 +27,8 @@ export class Stepper {
   readonly #threads: ThreadPool;
   readonly #flexible: boolean;
   readonly #numbers: NumberSpelling;
+  /** The bytes of keys. */
+  readonly #bytesOf = new Map<string, string>();
 
   constructor(frames: Frames, threads: ThreadPool, whitespace: Whitespace, numbers: NumberSpelling) {
     this.#frames = frames;
@@ -245,6 +249,7 @@ export class Stepper {
         ? place.pending !== ''
         : states.some((state, i) => state !== 0 && dfaOf(classes[i]).step(state, QUOTE) !== 0);
     if (byte === QUOTE && !isEscaped) return this.#keyEnd(key, frame);
+    if (raw === UNTRACKED) return this.#untracked(key, frame, byte);
     const known = key.next?.get(byte);
     if (known !== undefined) return [known];
     const next = this.#keyAt(
@@ -261,6 +266,44 @@ export class Stepper {
     return [thread];
   }
 
+  #utf8(text: string): string {
+    const bytes = this.#bytesOf.get(text) ?? bytesAsText(encoder.encode(text));
+    this.#bytesOf.set(text, bytes);
+    return bytes;
+  }
+
+  /** One byte further in a key that is not remembered. */
+  #untracked(key: KeyPlace, frame: ObjectFrame, byte: number): readonly Thread[] {
+    const { classes } = frame.rule;
+    const states = key.states.map((state, i) => (state === 0 ? 0 : dfaOf(classes[i]).step(state, byte)));
+    if (states.every((state) => state === 0)) return NOWHERE;
+    return [this.#threads.intern({ kind: 'key', key: { ...key, states }, frame })];
+  }
+
+  /**
+   * The thread without the key that it is inside of, where that key is like none that the object must not have: what
+   * may follow for a while is the same. Otherwise the thread itself.
+   */
+  forget(thread: Thread): Thread {
+    if (thread.kind !== 'key' || thread.key.next === null || thread.key.place !== null) return thread;
+    const { key, frame } = thread;
+    const { states, raw } = key;
+    if (raw.includes('\\')) return thread;
+    const isLikeIt = (text: string) => this.#utf8(text).startsWith(raw);
+    for (const text of frame.written.texts) if (isLikeIt(text)) return thread;
+    for (let i = 0; i < states.length; i++) {
+      if (states[i] === 0) continue;
+      const { language } = frame.rule.classes[i];
+      if (language.kind !== 'others') return thread;
+      for (const text of language.except) if (isLikeIt(text)) return thread;
+    }
+    return this.#threads.intern({
+      kind: 'key',
+      key: { place: null, states, raw: UNTRACKED, next: null },
+      frame,
+    });
+  }
+
   #keyEnd({ place, states, raw }: KeyPlace, frame: ObjectFrame): readonly Thread[] {
     const { wordList, names, classes } = frame.rule;
     const index = place === null ? -1 : wordList.ends(place);
@@ -272,7 +315,7 @@ export class Stepper {
     let name: string | null = null;
     for (let i = 0; i < states.length; i++) {
       if (states[i] === 0 || !dfaOf(classes[i]).accepts(states[i])) continue;
-      name ??= unspell(raw);
+      name ??= raw === UNTRACKED ? UNTRACKED : unspell(raw);
       const { language } = classes[i];
       if (frame.written.texts.has(name) || (language.kind === 'others' && language.except.has(name)))
         continue;

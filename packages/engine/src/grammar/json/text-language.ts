@@ -17,12 +17,14 @@ export const NO_TEXT: TextLanguage = { kind: 'words', words: new Set() };
 /** Every text, for machines that are inside of a string. */
 export const ANY_STRING_DFA = new Dfa(ANY_STRING);
 
+/** An automaton that many texts have made this large is not shared with further schemas. */
+const MOST_SHARED_STATES = 50_000;
 /** Automata by their language, shared by all schemas. */
 const automata = new WeakMap<Regular, Dfa>();
 
 function automatonOf(language: Regular): Dfa {
   let dfa = automata.get(language);
-  if (dfa === undefined) {
+  if (dfa === undefined || dfa.stateCount >= MOST_SHARED_STATES) {
     dfa = new Dfa(language);
     automata.set(language, dfa);
   }
@@ -41,6 +43,10 @@ class RegularText {
     this.within = new Set(within);
     this.outside = new Set(outside);
     this.except = new Set(except);
+  }
+
+  get stateCount(): number {
+    return this.#dfa?.stateCount ?? 0;
   }
 
   /** Reads spellings, without quotes. */
@@ -74,8 +80,17 @@ class RegularText {
   }
 }
 
+/** By tree: formats are the same in all schemas, and so are their automata and the masks kept by them. */
+const regularTexts = new WeakMap<Regular, RegularText>();
+
 /** The texts whose spellings are in the language; it holds nothing but spellings. */
-export const regularText = (language: Regular): TextLanguage => new RegularText([language], [], []);
+export function regularText(regular: Regular): TextLanguage {
+  const known = regularTexts.get(regular);
+  if (known !== undefined && known.stateCount < MOST_SHARED_STATES) return known;
+  const language = new RegularText([regular], [], []);
+  regularTexts.set(regular, language);
+  return language;
+}
 
 const wordsOf = (words: Iterable<string>): TextLanguage => ({ kind: 'words', words: new Set(words) });
 

@@ -68,13 +68,19 @@ export type Thread =
   /** After the outermost value. */
   | { readonly kind: 'end'; readonly id: number };
 
+/**
+ * Stands for the spelling of a free key that is like no other, in states that only live for a token's length: no text
+ * holds half a surrogate pair.
+ */
+export const UNTRACKED = '\ud800';
+
 /** A place inside of a key. */
 export interface KeyPlace {
   /** Among the known names; null where none of them goes on so. */
   readonly place: WordPlace | null;
   /** The state in the automaton of each class of free keys; 0 where none goes on so. */
   readonly states: readonly number[];
-  /** The spelling so far, where free keys are possible: it must be remembered. */
+  /** The spelling so far, where free keys are possible: it must be remembered. Or UNTRACKED. */
   readonly raw: string;
   /** Where free keys are possible, the places after one more byte: their texts are too many to be looked up. */
   readonly next: Map<number, Thread> | null;

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { UsageError } from '../../errors.ts';
 import { contextFreeMachine } from '../context-free/machine.ts';
 import { parseEbnf } from '../ebnf/parse.ts';
+import { compileSchema } from '../json/compile-schema.ts';
 import { DEFAULT_LIMITS } from '../limits.ts';
 import { DEAD, type Machine, regularMachine, run } from '../machine.ts';
 import { Dfa } from '../regular/dfa.ts';
@@ -76,6 +77,8 @@ const regex = (source: string): Machine => regularMachine(new Dfa(regexLanguage(
 const ebnf = (source: string): Machine =>
   contextFreeMachine(parseEbnf(source, DEFAULT_LIMITS), DEFAULT_LIMITS);
 
+const schema = (value: unknown): Machine => compileSchema(value).machine;
+
 const STRING = '"\\"" ([^"\\\\\\x7f\\x00-\\x1f] | "\\\\" ["\\\\nu])* "\\""';
 const MACHINES: Readonly<Record<string, Machine>> = {
   letters: regex('[a-c]+'),
@@ -90,6 +93,11 @@ const MACHINES: Readonly<Record<string, Machine>> = {
     string ::= ${STRING} ws
     number ::= "-"? [0-9]+ ("." [0-9]+)? ws
     ws ::= [ \\n]{0,4}`),
+  'an open object': schema({
+    properties: { the: { type: 'integer' }, thea: { enum: ['a', 'ab'] } },
+    additionalProperties: { type: 'array', items: { type: 'object' } },
+  }),
+  'any JSON': schema(true),
   'nested parentheses': ebnf('root ::= "a" | "[" root "]" | root "," root'),
 };
 

@@ -50,6 +50,7 @@ export class Masks {
    * where no token has the bytes that must come.
    */
   of(machine: Machine, state: number): Mask {
+    if (machine.twin !== undefined) state = machine.twin(state);
     const ofMachine = entry(this.#states, machine);
     const known = ofMachine.get(state);
     if (known !== undefined) return known;
@@ -77,7 +78,7 @@ export class Masks {
       if (node < 0) this.#walk(trie, ~node, nodes[~node + 1], machine, mask);
       else {
         const depth = nodes[node + 2];
-        this.#stack[depth + 1] = machine.step(this.#stack[depth], nodes[node] & 255);
+        this.#stack[depth + 1] = alike(machine, machine.step(this.#stack[depth], nodes[node] & 255));
       }
     }
     return this.#withTwins(trie, mask);
@@ -95,7 +96,7 @@ export class Masks {
         at = nodes[at + 1];
         continue;
       }
-      stack[depth + 1] = state;
+      stack[depth + 1] = alike(machine, state);
       const token = (head >> 8) - 1;
       if (token >= 0) mask[token >> 5] |= 1 << (token & 31);
       at += NODE_SIZE;
@@ -202,6 +203,9 @@ class Keeper {
     }
   }
 }
+
+const alike = (machine: Machine, state: number): number =>
+  machine.twin === undefined ? state : machine.twin(state);
 
 /** Whether a token is in a mask. */
 export const allows = (mask: Mask, token: number): boolean => ((mask[token >> 5] >>> (token & 31)) & 1) === 1;
