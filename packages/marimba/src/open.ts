@@ -58,7 +58,9 @@ export async function loadForCommand(
       signal: interrupt.signal,
       onProgress: loadReporter(progress),
     });
-    for (const note of model.notes) progress.note(`${model.name}: ${note}`);
+    // Which bytes a vocabulary has no token for is a fact of the model: `inspect` tells it.
+    for (const note of model.notes)
+      if (!note.includes('bytes have no token')) progress.note(`${model.name}: ${note}`);
     return model;
   } finally {
     progress.clear();

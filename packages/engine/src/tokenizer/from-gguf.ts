@@ -19,6 +19,7 @@ import { WordPieceModel } from './word-piece.ts';
 type Metadata = ReadonlyMap<string, MetadataValue>;
 
 /** llama.h, `enum llama_token_type`. */
+const NORMAL = 1;
 const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
@@ -132,6 +133,7 @@ interface Table {
 function readTable(reader: Reader, rawAdded: boolean): Table {
   const texts = reader.texts();
   const types = reader.numbers('token_type', texts.length) ?? texts.map(() => 1);
+  const given = [...types];
   const known = new Set(texts);
   texts.forEach((text, id) => {
     if (isMarker(text, (other) => known.has(other))) types[id] = CONTROL;
@@ -154,7 +156,10 @@ function readTable(reader: Reader, rawAdded: boolean): Table {
     addedTexts.add(content);
     added.push({ id, content, special, lstrip: false, rstrip: false, singleWord: false, normalized: false });
   }
-  return { texts, ids, added, specialIds, words: rawAdded ? plain : ids, plain, types };
+  // Merges still name what the file calls an ordinary token; those that make one are left out.
+  const words = rawAdded ? new Map(plain) : ids;
+  if (rawAdded) for (const id of specialIds) if (given[id] === NORMAL) words.set(texts[id]!, id);
+  return { texts, ids, added, specialIds, words, plain, types };
 }
 
 function finish(
