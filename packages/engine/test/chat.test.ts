@@ -160,6 +160,30 @@ describe('a chat', () => {
     }
   });
 
+  it('takes what clients send, wherever it stands, and keeps it through a save', async () => {
+    const messages: ChatMessage[] = [
+      { role: 'system', content: 'Kind.' },
+      { role: 'user', content: [{ type: 'text', text: 'Hi' }], name: null as never },
+      { role: 'assistant', content: null, toolCalls: [{ id: 'c', name: 'f', arguments: '{"x": 1.0}' }] },
+      { role: 'tool', content: 'ok', tool_call_id: 'c' },
+      { role: 'developer', content: 'Short.' },
+      { role: 'system', content: 'Late.' },
+    ];
+    const variables = { enable_thinking: false, documents: [{ text: 'd' }] };
+    using chat = model.createChat({ messages, variables, defaults: TEN });
+    chat.system = 'Other.';
+    assert.deepEqual(chat.messages.slice(1), messages.slice(1));
+    const { text } = await chat.regenerate().result;
+    assert.equal(text.length, 10);
+    using restored = model.restoreChat(chat.save(), { defaults: TEN });
+    assert.deepEqual([restored.messages, restored.variables], [chat.messages, variables]);
+    using fork = restored.fork();
+    assert.deepEqual(fork.variables, variables);
+    chat.system = null;
+    assert.equal(chat.messages.length, messages.length);
+    assert.throws(() => model.createChat({ variables: [] as never }), { name: 'UsageError' });
+  });
+
   it('keeps the part of an answer that was made before an abort, and nothing of one without a token', async () => {
     using chat = model.createChat({ defaults: TEN });
     const abort = new AbortController();

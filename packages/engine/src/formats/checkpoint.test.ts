@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -215,6 +215,18 @@ test('the tokenizer is read on demand; a template file wins over the one in the 
   assert(again.kind === 'huggingface');
   assert.deepEqual([...(await again.chatTemplates())], [['default', 'J']]);
   await again.close();
+  await mkdir(join(folder, 'additional_chat_templates'));
+  await writeFile(join(folder, 'additional_chat_templates', 'rag.jinja'), 'R');
+  await writeFile(join(folder, 'additional_chat_templates', 'notes.txt'), 'N');
+  const beside = await openCheckpointPath(folder);
+  assert(beside.kind === 'huggingface');
+  const both = [
+    ['default', 'J'],
+    ['rag', 'R'],
+  ];
+  assert.deepEqual([...(await beside.chatTemplates())], both);
+  await beside.close();
+  await rm(join(folder, 'additional_chat_templates'), { recursive: true });
   await rm(join(folder, 'chat_template.jinja'));
   const third = await openCheckpointPath(folder);
   assert(third.kind === 'huggingface');

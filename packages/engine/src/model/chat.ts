@@ -21,6 +21,8 @@ export interface ChatOptions {
    * JSON schemas of functions that the model may call, as in OpenAI's API. Calls come as text of the answer.
    */
   readonly tools?: readonly JsonObject[] | undefined;
+  /** Further variables of the chat template, such as `enable_thinking` or `documents`. Default: none. */
+  readonly variables?: JsonObject | undefined;
   /** Options of every answer. Those of a single call win. */
   readonly defaults?: GenerateOptions | undefined;
 }
@@ -31,6 +33,8 @@ interface ChatParts {
   readonly messages: readonly ChatMessage[];
   /** JSON schemas of functions, for the chat template. */
   readonly tools: readonly JsonObject[];
+  /** Further variables of the chat template. */
+  readonly variables: JsonObject;
   /** Options of every answer that does not say otherwise. */
   readonly defaults: GenerateOptions;
 }
@@ -47,12 +51,14 @@ interface ChatParts {
 export class Chat implements Disposable {
   readonly #session: Session;
   readonly #defaults: GenerateOptions;
+  readonly #variables: JsonObject;
   #tools: readonly JsonObject[];
   #messages: readonly ChatMessage[];
 
   /** Made by `model.createChat()`. */
-  constructor(session: Session, { messages, tools, defaults }: ChatParts) {
+  constructor(session: Session, { messages, tools, variables, defaults }: ChatParts) {
     this.#session = session;
+    this.#variables = variables;
     this.#messages = [...messages];
     this.#tools = [...tools];
     this.#defaults = defaults;
@@ -68,6 +74,11 @@ export class Chat implements Disposable {
     return this.#tools;
   }
 
+  /** Further variables of the chat template. */
+  get variables(): JsonObject {
+    return this.#variables;
+  }
+
   /**
    * The system message; null when there is none. Setting it holds from the next answer on, which evaluates
    * all messages again.
@@ -79,7 +90,7 @@ export class Chat implements Disposable {
 
   set system(text: string | null) {
     this.#assertFree();
-    const rest = this.#messages.filter(({ role }) => role !== 'system');
+    const rest = this.#messages.slice(this.system === null ? 0 : 1);
     this.#messages = text === null ? rest : [{ role: 'system', content: text }, ...rest];
   }
 
@@ -107,8 +118,10 @@ export class Chat implements Disposable {
    */
   regenerate(options: GenerateOptions = {}): Generation {
     const last = this.#messages.findLastIndex(({ role }) => role !== 'assistant');
-    if (last < 0 || this.#messages[last]!.role === 'system')
-      throw new UsageError('there is no answer to regenerate yet: send a message first');
+    const asked = this.#messages
+      .slice(0, last + 1)
+      .some(({ role }) => role !== 'system' && role !== 'developer');
+    if (!asked) throw new UsageError('there is no answer to regenerate yet: send a message first');
     return this.#answer(this.#messages.slice(0, last + 1), options);
   }
 
@@ -144,8 +157,8 @@ export class Chat implements Disposable {
 
   /** A second conversation from here on. Copies the recurrent state at most. */
   fork(): Chat {
-    const { messages, tools } = this;
-    return new Chat(this.#session.fork(), { messages, tools, defaults: this.#defaults });
+    const { messages, tools, variables } = this;
+    return new Chat(this.#session.fork(), { messages, tools, variables, defaults: this.#defaults });
   }
 
   /**
@@ -173,7 +186,8 @@ export class Chat implements Disposable {
 
   #answer(messages: readonly ChatMessage[], options: GenerateOptions): Generation {
     const before = this.#messages;
-    const prompt = { messages, tools: this.#tools.length ? this.#tools : undefined };
+    const tools = this.#tools.length ? this.#tools : undefined;
+    const prompt = { messages, tools, variables: this.#variables };
     const chosen = Object.entries(options ?? {}).filter(([, value]) => value !== undefined);
     const merged = options === null ? options : { ...this.#defaults, ...Object.fromEntries(chosen) };
     return coreOfSession(this.#session).generate(timelineOf(this.#session), prompt, merged, {
@@ -190,7 +204,9 @@ export class Chat implements Disposable {
 
   #data(): JsonValue {
     return JSON.parse(
-      JSON.stringify({ chat: { messages: this.#messages, tools: this.#tools } }),
+      JSON.stringify({
+        chat: { messages: this.#messages, tools: this.#tools, variables: this.#variables },
+      }),
     ) as JsonValue;
   }
 
@@ -203,8 +219,9 @@ export class Chat implements Disposable {
 export function checkChatOptions(options: ChatOptions): void {
   if (typeof options !== 'object' || options === null)
     throw new UsageError(`options: expected an object, found ${options}`);
-  refuseUnknown('option', options, { system: true, messages: true, tools: true, defaults: true });
-  const { system, messages, tools } = options;
+  const known = { system: true, messages: true, tools: true, variables: true, defaults: true } as const;
+  refuseUnknown('option', options, known);
+  const { system, messages, tools, variables } = options;
   if (system !== undefined && typeof system !== 'string')
     throw new UsageError(`option system: expected text, found ${typeof system}`);
   if (messages !== undefined && !Array.isArray(messages))
@@ -212,13 +229,14 @@ export function checkChatOptions(options: ChatOptions): void {
   if (messages?.length) messagesOf(messages);
   if (tools !== undefined && !Array.isArray(tools))
     throw new UsageError(`option tools: expected an array of JSON schemas, found ${typeof tools}`);
+  if (variables !== undefined && !isObject(variables))
+    throw new UsageError(`option variables: expected an object, found ${typeof variables}`);
 }
 
 /** The chat that a restored session was saved as. */
 export function chatOf(session: Session, defaults: GenerateOptions): Chat {
   try {
-    const { messages, tools } = parseChat(session.data);
-    return new Chat(session, { messages, tools, defaults });
+    return new Chat(session, { ...parseChat(session.data), defaults });
   } catch (error) {
     session.close();
     throw error;
@@ -237,22 +255,25 @@ function messagesOf(input: unknown): readonly ChatMessage[] {
   return list as readonly ChatMessage[];
 }
 
-function parseChat(data: JsonValue | null): { messages: ChatMessage[]; tools: JsonObject[] } {
+function parseChat(data: JsonValue | null): Omit<ChatParts, 'defaults'> {
   const chat = isObject(data) ? data.chat : undefined;
   if (!isObject(chat))
     throw new StateError('the saved session is not a chat: restore it with restoreSession');
-  const { messages, tools } = chat;
+  const { messages, tools, variables = {} } = chat;
   if (!Array.isArray(messages) || !messages.every(isMessage))
     throw new StateError('saved chat: expected messages with role and content, found others');
   if (!Array.isArray(tools) || !tools.every(isObject))
     throw new StateError('saved chat: expected JSON schemas as tools, found others');
-  return { messages: messages as unknown as ChatMessage[], tools };
+  if (!isObject(variables)) throw new StateError('saved chat: expected variables as an object, found others');
+  return { messages: messages as unknown as ChatMessage[], tools, variables };
 }
 
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const isOptionalText = (value: unknown): boolean => value === undefined || typeof value === 'string';
+/** Clients write null for what a message has not. */
+const isOptionalText = (value: unknown): boolean =>
+  value === undefined || value === null || typeof value === 'string';
 
 /** The text of a message, whether it came whole or in parts. */
 function textOf({ content }: ChatMessage): string {
@@ -271,7 +292,9 @@ const isMessage = (value: unknown): boolean =>
   value.role !== '' &&
   (value.content === undefined ? value.role === 'assistant' : isContent(value.content)) &&
   [value.toolCallId, value.name, value.reasoning].every(isOptionalText) &&
-  (value.toolCalls === undefined || (Array.isArray(value.toolCalls) && value.toolCalls.every(isToolCall)));
+  (value.toolCalls === undefined ||
+    value.toolCalls === null ||
+    (Array.isArray(value.toolCalls) && value.toolCalls.every(isToolCall)));
 
 const isToolCall = (value: unknown): boolean =>
   isObject(value) &&

@@ -243,9 +243,14 @@ export class Model implements AsyncDisposable {
     checkChatOptions(options);
     this.#core.needHead('conversations');
     this.#core.needTemplate();
-    const { system, messages = [], tools = [], defaults = {} } = options;
+    const { system, messages = [], tools = [], variables = {}, defaults = {} } = options;
     const opening = system === undefined ? [] : [{ role: 'system' as const, content: system }];
-    return new Chat(this.createSession(), { messages: [...opening, ...messages], tools, defaults });
+    return new Chat(this.createSession(), {
+      messages: [...opening, ...messages],
+      tools,
+      variables,
+      defaults,
+    });
   }
 
   /** A chat from what `chat.save()` returned. Throws StateError for anything else. */

@@ -4,7 +4,7 @@ import { bind } from './args.ts';
 import { characters, isSpace, lengthOf, linesOf, splitAtSpaces, stripped } from './characters.ts';
 import { fail } from './errors.ts';
 import { percentFormat } from './format-percent.ts';
-import { listOf } from './iterate.ts';
+import { length, listOf } from './iterate.ts';
 import { escapeHtml, stripTags } from './markup.ts';
 import { replaced, TEXT_METHODS } from './methods-text.ts';
 import { smallInteger } from './operators.ts';
@@ -98,21 +98,21 @@ const indent: Native = (args, kwargs, { budget }) => {
 };
 
 const truncate: Native = (args, kwargs, { budget }) => {
-  const [s, length = 255n, killwords = false, end = '...', leeway = null] = bind(
+  const [s, most = 255n, killwords = false, end = '...', leeway = null] = bind(
     'do_truncate',
     ['s', 'length?', 'killwords?', 'end?', 'leeway?'],
     args,
     kwargs,
   );
-  const [size, slack] = [smallInteger(length), leeway === null ? 5 : smallInteger(leeway)];
+  const [size, slack] = [smallInteger(most), leeway === null ? 5 : smallInteger(leeway)];
   const tail = str(end, budget);
   if (size < lengthOf(tail)) fail('AssertionError', `expected length >= ${lengthOf(tail)}, got ${size}`);
   if (slack < 0) fail('AssertionError', `expected leeway >= 0, got ${slack}`);
-  if (s instanceof Undefined) return s;
+  if (length(s!) <= size + slack) return s!;
   const text = textOf(s!);
-  if (text === null) return fail('TypeError', `object of type '${typeName(s!)}' has no len()`);
+  if (text === null)
+    return fail('TypeError', `can only concatenate ${typeName(s!)} (not "str") to ${typeName(s!)}`);
   budget.text(text.length);
-  if (lengthOf(text) <= size + slack) return s!;
   const cut = characters(text)
     .slice(0, size - lengthOf(tail))
     .join('');

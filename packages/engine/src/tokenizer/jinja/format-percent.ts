@@ -7,7 +7,17 @@ import { checkedSize, type Field, floatDigits, integerText, padded } from './for
 import { escapeHtml } from './markup.ts';
 import { parseFloatText } from './numbers.ts';
 import { repr, str } from './print.ts';
-import { Dict, Markup, type Runtime, Tuple, textOf, typeName, Undefined, type Value } from './values.ts';
+import {
+  Dict,
+  Markup,
+  Range,
+  type Runtime,
+  Tuple,
+  textOf,
+  typeName,
+  Undefined,
+  type Value,
+} from './values.ts';
 
 /** `text % right`. `escapes`: the format is HTML, so what goes in is escaped. */
 export function percentFormat(text: string, right: Value, runtime: Runtime, escapes: boolean): string {
@@ -48,7 +58,8 @@ class PercentFormat {
       budget.joined(out.length);
       start = this.#at;
     }
-    const isMapping = this.#right instanceof Dict || Array.isArray(this.#right);
+    // As Python: whatever has items but is no tuple or text may be left unread.
+    const isMapping = [Dict, Array, Undefined, Range].some((kind) => this.#right instanceof kind);
     if (this.#used < this.#values.length && !this.#usedKey && !isMapping)
       fail('TypeError', 'not all arguments converted during string formatting');
     return out + this.#text.slice(start);

@@ -249,6 +249,7 @@ export class Interpreter extends Evaluator {
     for (let next = context.next(); next !== null; next = context.next()) {
       const own = new Frame(frame, frame.context, loop.body.symbols);
       own.set('loop', context);
+      this.line = loop.line;
       this.#assign(loop.target, next.item, own);
       const ending = this.#run(loop.body.statements, own);
       // An iteration that ends early does not count for {% else %}, as in Jinja2.

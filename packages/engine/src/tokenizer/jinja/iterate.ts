@@ -3,18 +3,7 @@
 import { characters, lengthOf } from './characters.ts';
 import { fail } from './errors.ts';
 import type { Budget } from './limits.ts';
-import {
-  Dict,
-  DictView,
-  Iter,
-  Markup,
-  Range,
-  Tuple,
-  textOf,
-  typeName,
-  Undefined,
-  type Value,
-} from './values.ts';
+import { Dict, DictView, Iter, Range, Tuple, textOf, typeName, Undefined, type Value } from './values.ts';
 
 /** iter(value): each item is paid for when it is taken. */
 export function* iterate(value: Value, budget: Budget): Generator<Value> {
@@ -28,8 +17,7 @@ export function* iterate(value: Value, budget: Budget): Generator<Value> {
 export function iterable(value: Value): Iterable<Value> {
   if (Array.isArray(value)) return value;
   const text = textOf(value);
-  if (text !== null)
-    return value instanceof Markup ? characters(text).map((one) => new Markup(one)) : characters(text);
+  if (text !== null) return characters(text);
   if (value instanceof Tuple) return value.items;
   if (value instanceof Dict) return value.keys();
   if (value instanceof DictView) return value.items();

@@ -327,6 +327,7 @@ export const TEXT_METHODS: ReadonlyMap<string, Method> = new Map<string, Method>
   ['center', justify('center', (missing, width) => Math.floor(missing / 2) + (missing & width & 1))],
   ['zfill', zfill],
   ['expandtabs', expandtabs],
+  ['encode', () => fail('TypeError', 'encode(): there are no bytes in templates')],
   ['maketrans', maketrans],
   ['translate', translate],
   ['isspace', (text) => text !== '' && Array.from(text).every((one) => isSpace(one.charCodeAt(0)))],

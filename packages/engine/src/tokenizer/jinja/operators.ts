@@ -374,8 +374,14 @@ export function item(holder: Value, index: Value): Value | undefined {
   return at === null ? undefined : items[at];
 }
 
-/** The places that start:stop:step means in a sequence of `size`, as Python's slice.indices. */
-function* places(size: number, start: Value, stop: Value, step: Value): Generator<number> {
+interface Span {
+  readonly from: number;
+  readonly to: number;
+  readonly by: number;
+}
+
+/** What start:stop:step means in a sequence of `size`, as Python's slice.indices. */
+function spanOf(size: number, start: Value, stop: Value, step: Value): Span {
   const by = step === null ? 1 : sliceIndex(step);
   if (by === 0) fail('ValueError', 'slice step cannot be zero');
   const clamp = (value: Value, fallback: number): number => {
@@ -385,7 +391,11 @@ function* places(size: number, start: Value, stop: Value, step: Value): Generato
     return by > 0 ? Math.min(Math.max(from, 0), size) : Math.min(Math.max(from, -1), size - 1);
   };
   const from = clamp(start, by > 0 ? 0 : size - 1);
-  const to = clamp(stop, by > 0 ? size : -1);
+  return { from, to: clamp(stop, by > 0 ? size : -1), by };
+}
+
+function* places(size: number, start: Value, stop: Value, step: Value): Generator<number> {
+  const { from, to, by } = spanOf(size, start, stop, step);
   for (let at = from; by > 0 ? at < to : at > to; at += by) yield at;
 }
 
@@ -403,10 +413,8 @@ export function slice(holder: Value, start: Value, stop: Value, step: Value, bud
     return holder instanceof Markup ? new Markup(made) : made;
   }
   if (holder instanceof Range) {
-    const at = [...places(holder.length, start, stop, step)];
-    const by = holder.step * (step === null ? 1n : integerOf(step));
-    const first = at[0] ?? 0;
-    return new Range(holder.at(first), holder.at(first) + by * BigInt(at.length), by);
+    const { from, to, by } = spanOf(holder.length, start, stop, step);
+    return new Range(holder.at(from), holder.at(to), holder.step * BigInt(by));
   }
   const items = Array.isArray(holder) ? holder : holder instanceof Tuple ? holder.items : null;
   if (items !== null) {
