@@ -86,6 +86,15 @@ const SCALES: { readonly [type in TensorType]?: readonly (readonly [offset: numb
   MXFP4: [],
   TQ1_0: [[52, 1 / 0.82]],
   TQ2_0: [[64, 1 / 1.2]],
+  IQ2_XXS: [[0, 1 / 53]],
+  IQ2_XS: [[0, 1 / 55]],
+  IQ2_S: [[0, 1 / 56]],
+  IQ3_XXS: [[0, 1 / 142]],
+  IQ3_S: [[0, 1 / 142]],
+  IQ1_S: [[0, 1 / 7.2]],
+  NVFP4: [],
+  Q1_0: [[0, 1]],
+  Q2_0: [[0, 1 / 1.23]],
 };
 /** Types of which files can be made. */
 export const SYNTHETIC_TYPES = Object.keys(SCALES) as readonly TensorType[];
@@ -97,6 +106,8 @@ const FLOATS: { readonly [type in TensorType]?: readonly [kept: number, set: num
 };
 /** The standard deviation of MXFP4's values; its scale is a power of two. */
 const MXFP4_DEVIATION = 5.85;
+/** That of NVFP4's for the smallest scale; the first four bytes of a block are multiples of it, up to seven. */
+const NVFP4_DEVIATION = 5.85 / 1024;
 
 function tensorBytes(tensor: PlannedTensor, byteLength: number, next: () => number): Uint8Array {
   const bytes = new Uint8Array(byteLength);
@@ -116,6 +127,9 @@ function tensorBytes(tensor: PlannedTensor, byteLength: number, next: () => numb
   if (tensor.type === 'MXFP4')
     for (let at = 0; at < byteLength; at += blockBytes)
       bytes[at] = 128 + Math.round(Math.log2(deviation / MXFP4_DEVIATION));
+  if (tensor.type === 'NVFP4')
+    for (let at = 0; at < byteLength; at += blockBytes)
+      bytes.fill(Math.min(7, Math.round(deviation / NVFP4_DEVIATION)), at, at + 4);
   return bytes;
 }
 
