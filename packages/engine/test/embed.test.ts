@@ -59,6 +59,7 @@ const EMBEDDERS: readonly (readonly [string, string | null])[] = [
   ['roberta', null],
   ['modernbert', null],
   ['embedding-gemma', 'query'],
+  ['static', null],
 ];
 
 for (const setting of SETTINGS) {
@@ -79,6 +80,12 @@ for (const setting of SETTINGS) {
         if (queries) within(await model.embed(texts.slice(0, 3), { prompt: prompt! }), queries, 'query');
         if (eight) within(await model.embed(texts.slice(0, 3), { dimensions: 8 }), eight, 'eight dimensions');
       });
+
+    it('nomic-bert.f32.gguf holds the same, with q, k and v in one tensor', async () => {
+      const { texts, embeddings } = golden<EmbedderGolden>('nomic-bert');
+      await using model = await load('nomic-bert.f32.gguf', setting);
+      within(await model.embed(texts, { normalize: false, maxTokens: 64 }), embeddings, 'text');
+    });
 
     for (const file of ['bert', 'bert.f32.gguf'])
       it(`${file} equals transformers: hidden states, pairs, texts`, () => checkBert(file, setting));

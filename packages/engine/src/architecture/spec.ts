@@ -68,6 +68,8 @@ export interface EncoderSpec {
   readonly positions: number;
   /** Rows of the table of token types; 0 for none. */
   readonly tokenTypes: number;
+  /** A norm on what goes into the first layer. */
+  readonly embeddingNorm: boolean;
   /** A norm after the last layer. */
   readonly finalNorm: boolean;
 }
@@ -75,7 +77,8 @@ export interface EncoderSpec {
 /**
  * Whether tokens see those behind them: a text is then read whole, in one pass, and nothing of it is kept.
  */
-export const readsWhole = ({ layers }: Pick<ModelSpec, 'layers'>): boolean =>
+export const readsWhole = ({ encoder, layers }: Pick<ModelSpec, 'encoder' | 'layers'>): boolean =>
+  encoder !== undefined ||
   layers.some(({ mixers }) => mixers.some((mixer) => mixer.kind === 'attention' && mixer.bidirectional));
 
 /** Of models that scale nothing and whose norms multiply by their weights alone. */

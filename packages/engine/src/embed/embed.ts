@@ -111,6 +111,8 @@ export async function embedTexts(
   let done = 0;
   for (let from = 0; from < inputs.length; from += WINDOW) {
     const texts = inputs.slice(from, from + WINDOW).map((input, i) => ready(host, settings, input, from + i));
+    for (const [i, text] of texts.entries()) if (!text.tokens.length) results[from + i] = nothing(settings);
+    done += texts.filter(({ tokens }) => !tokens.length).length;
     for (const group of groupsOf(texts)) {
       const rows = await readGroup(
         host,
@@ -128,6 +130,13 @@ export async function embedTexts(
   return results;
 }
 
+/** The mean of no vectors, as model2vec has it. */
+const nothing = ({ dimensions }: Settings): Embedding => ({
+  vector: new Float32Array(dimensions),
+  tokenCount: 0,
+  truncated: false,
+});
+
 function vectorOf(
   { dense }: EmbeddingRules,
   { pooling, dimensions, normalize }: Settings,
@@ -141,7 +150,8 @@ function vectorOf(
 
 /** Indices of the texts, in groups of similar length. */
 export function groupsOf(texts: readonly { readonly tokens: readonly number[] }[]): number[][] {
-  const order = texts.map((_, i) => i).sort((a, b) => texts[a]!.tokens.length - texts[b]!.tokens.length);
+  const some = texts.map((_, i) => i).filter((i) => texts[i]!.tokens.length);
+  const order = some.sort((a, b) => texts[a]!.tokens.length - texts[b]!.tokens.length);
   const groups: number[][] = [];
   let sum = GROUP_TOKENS;
   for (const i of order) {
@@ -180,14 +190,15 @@ function ready(host: EmbedHost, settings: Settings, input: EmbedInput, index: nu
     host.checkTokens(input, 0);
     return { tokens: input.slice(0, maxTokens), skip: 0, truncated: input.length > maxTokens };
   }
-  const { lowerCase, poolsPrompt } = host.embedding;
+  const { lowerCase, poolsPrompt, bareTokens } = host.embedding;
   const tokenizer = needTokenizer(host);
-  const { before, after } = tokenizer.frame;
+  const { before, after } = bareTokens ? NO_FRAME : tokenizer.frame;
   const whole = settings.prompt + input;
-  const inner = tokenizer.encode(lowerCase ? whole.toLowerCase() : whole, { addBos: false });
+  const all = tokenizer.encode(lowerCase ? whole.toLowerCase() : whole, { addBos: false });
+  const inner = bareTokens ? all.filter((token) => token !== tokenizer.special.unknown) : all;
   const room = Math.max(0, maxTokens - before.length - after.length);
   const tokens = [...before, ...inner.slice(0, room), ...after].slice(0, maxTokens);
-  if (!tokens.length)
+  if (!tokens.length && !bareTokens)
     throw new UsageError(
       `text ${index + 1}: expected at least one token, found none: this model puts none around a text, so it cannot be empty`,
     );
@@ -195,6 +206,8 @@ function ready(host: EmbedHost, settings: Settings, input: EmbedInput, index: nu
     poolsPrompt || !settings.prompt ? 0 : before.length + promptTokens(tokenizer, settings.prompt);
   return { tokens, skip: prompt, truncated: inner.length > room };
 }
+
+const NO_FRAME: Tokenizer['frame'] = { before: [], after: [] };
 
 const promptTokens = (tokenizer: Tokenizer, prompt: string): number =>
   tokenizer.encode(prompt, { addBos: false }).length;

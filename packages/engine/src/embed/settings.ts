@@ -31,6 +31,8 @@ export interface EmbeddingRules extends EmbeddingSettings {
   /** Whether a prompt's tokens count in the pooling. */
   readonly poolsPrompt: boolean;
   readonly lowerCase: boolean;
+  /** Texts are their own tokens alone, known ones only, and may have none (static embeddings). */
+  readonly bareTokens: boolean;
 }
 
 const MOST_PROMPTS = 256;
@@ -49,6 +51,7 @@ export async function readEmbeddingRules(checkpoint: Checkpoint, spec: ModelSpec
     dense: [],
     poolsPrompt: true,
     lowerCase: false,
+    bareTokens: spec.family === 'static',
   };
   if (checkpoint.kind === 'huggingface') return fromFolder(checkpoint, plain);
   const dense = await denseOfGguf(checkpoint);
@@ -89,9 +92,11 @@ type Folder = Extract<Checkpoint, { kind: 'huggingface' }>;
 
 async function fromFolder(checkpoint: Folder, plain: EmbeddingRules): Promise<EmbeddingRules> {
   const files = await checkpoint.sentenceFiles();
-  if (!files) return plain;
+  const config = ConfigReader.ofJson(`${checkpoint.name}/config.json`, checkpoint.config);
+  const start = plain.bareTokens ? { ...plain, normalize: config.flag('normalize', false) } : plain;
+  if (!files) return start;
   let rules: EmbeddingRules = {
-    ...plain,
+    ...start,
     ...readPrompts(checkpoint.name, files.settings ?? {}),
     ...readTransformer(checkpoint.name, files.transformer ?? {}, plain),
   };

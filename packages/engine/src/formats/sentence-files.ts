@@ -49,7 +49,8 @@ function listed(list: JsonValue | null): { type: string; path: string }[] {
       `${MODULES}: expected a list of at most ${MOST_MODULES} modules, found another value.`,
     );
   return list.map((entry, i) => {
-    const { type, path = '' } = isJsonObject(entry) ? entry : {};
+    const { type, path: given = '' } = isJsonObject(entry) ? entry : {};
+    const path = given === '.' ? '' : given; // model2vec's way to write it
     if (typeof type !== 'string' || typeof path !== 'string' || !(path === '' || MODULE_FOLDER.test(path)))
       throw new FormatError(
         `${MODULES}: module ${i}: expected a type and a folder such as 1_Pooling, found ${quoted(JSON.stringify(entry))}.`,

@@ -52,11 +52,12 @@ interface Here {
 }
 
 /** Adds learned positions and token types to the embedding, and a norm on the sum. */
-function encoderInput(here: Here, { positions, tokenTypes }: EncoderSpec, hidden: Value): Value {
+function encoderInput(here: Here, encoder: EncoderSpec, hidden: Value): Value {
+  const { positions, tokenTypes, embeddingNorm } = encoder;
   const { p, weights } = here;
   if (positions) addRows(p, hidden, weights.get(-1, 'positionTable'), 'positions');
   if (tokenTypes) addRows(p, hidden, weights.get(-1, 'typeTable'), 'types');
-  return norm(here, hidden, 'embeddingNorm', { into: hidden });
+  return embeddingNorm ? norm(here, hidden, 'embeddingNorm', { into: hidden }) : hidden;
 }
 
 /**

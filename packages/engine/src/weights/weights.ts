@@ -90,7 +90,7 @@ export function neededWeights(spec: ModelSpec): NeededWeight[] {
     const { positions, tokenTypes } = spec.encoder;
     if (positions) add(-1, 'embedding', vector('positionTable', [positions, hiddenSize]));
     if (tokenTypes) add(-1, 'embedding', vector('typeTable', [tokenTypes, hiddenSize]));
-    norm(-1, 'embeddingNorm');
+    if (spec.encoder.embeddingNorm) norm(-1, 'embeddingNorm');
   }
   if (spec.encoder?.finalNorm ?? true) norm(-1, 'finalNorm');
   if (!spec.tiedHead && !spec.headless)

@@ -34,7 +34,7 @@ function fromHuggingFace(c: ConfigReader, unusedRows: number, family: string): M
     hiddenSize,
     normEpsilon: c.number('layer_norm_eps', 0, 1, 1e-12),
     layerNorm: { bias: true },
-    encoder: { positions, tokenTypes: c.size('type_vocab_size', 2), finalNorm: false },
+    encoder: { positions, tokenTypes: c.size('type_vocab_size', 2), embeddingNorm: true, finalNorm: false },
     contextLength: positions,
     layers: onSum(
       c.size('num_hidden_layers', undefined, 4096),
@@ -63,7 +63,12 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     hiddenSize,
     normEpsilon: c.number(`${arch}.attention.layer_norm_epsilon`, 0, 1, 1e-12),
     layerNorm: { bias: true },
-    encoder: { positions, tokenTypes: shapeOf('token_types.weight')?.[0] ?? 0, finalNorm: false },
+    encoder: {
+      positions,
+      tokenTypes: shapeOf('token_types.weight')?.[0] ?? 0,
+      embeddingNorm: true,
+      finalNorm: false,
+    },
     contextLength: Math.min(positions, c.size(`${arch}.context_length`, positions, 2 ** 31)),
     layers: onSum(
       c.size(`${arch}.block_count`, undefined, 4096),

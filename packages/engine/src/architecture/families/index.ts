@@ -26,6 +26,7 @@ import { nemotronH } from './nemotron-h.ts';
 import { nomicBert } from './nomic-bert.ts';
 import { olmo } from './olmo.ts';
 import { qwen3Next, qwen35 } from './qwen3-next.ts';
+import { staticTable } from './static.ts';
 
 /** All of them. GGUF files are written in the first form that holds a model. */
 export const FAMILIES: readonly Family[] = [
@@ -49,6 +50,7 @@ export const FAMILIES: readonly Family[] = [
   roberta,
   nomicBert,
   modernbert,
+  staticTable,
   marimba,
 ];
 

@@ -30,7 +30,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     hiddenSize,
     normEpsilon: c.number('norm_eps', 0, 1, 1e-5),
     layerNorm: { bias: c.flag('norm_bias', false) },
-    encoder: { positions: 0, tokenTypes: 0, finalNorm: true },
+    encoder: { positions: 0, tokenTypes: 0, embeddingNorm: true, finalNorm: true },
     contextLength: c.size('max_position_embeddings', 8192, 2 ** 31),
     layers: readTypes(c).map(
       (type, i): LayerSpec => ({

@@ -35,7 +35,12 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     vocabularySize: c.size('vocab_size'),
     hiddenSize: sizes.hiddenSize,
     normEpsilon: c.number(own ? 'layer_norm_epsilon' : 'layer_norm_eps', 0, 1, 1e-12),
-    encoder: { positions: 0, tokenTypes: c.integer('type_vocab_size', 0, 2 ** 16, 2), finalNorm: false },
+    encoder: {
+      positions: 0,
+      tokenTypes: c.integer('type_vocab_size', 0, 2 ** 16, 2),
+      embeddingNorm: true,
+      finalNorm: false,
+    },
     contextLength: c.size(own ? 'n_positions' : 'max_position_embeddings', 2048, 2 ** 31),
     layers: layersOf(sizes),
   };
@@ -91,7 +96,12 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     vocabularySize,
     hiddenSize: head.hiddenSize,
     normEpsilon: c.number(key('attention.layer_norm_epsilon'), 0, 1, 1e-12),
-    encoder: { positions: 0, tokenTypes: shapeOf('token_types.weight')?.[0] ?? 0, finalNorm: false },
+    encoder: {
+      positions: 0,
+      tokenTypes: shapeOf('token_types.weight')?.[0] ?? 0,
+      embeddingNorm: true,
+      finalNorm: false,
+    },
     contextLength: c.size(key('context_length'), 2048, 2 ** 31),
     layers: layersOf({
       ...head,
