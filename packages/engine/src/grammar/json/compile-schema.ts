@@ -36,7 +36,7 @@ export interface CompiledSchema {
  */
 export function compileSchema(schema: unknown, options: SchemaOptions = {}): CompiledSchema {
   const { whitespace = 'flexible', order = 'any', numbers = 'any', formats = 'assert' } = options;
-  const translator = new Translator(new SchemaDocument(parseSchema(schema)), formats);
+  const translator = new Translator(new SchemaDocument(parseSchema(schema)), formats, order === 'declared');
   const rule = guarded(translator, () => {
     const root = translator.root();
     return new RuleCompiler(translator.x, new Shapes(translator.x)).compile(root);

@@ -57,7 +57,7 @@ export function parseSchema(schema: unknown): Json {
     if (++count > MOST_VALUES) throw tooLarge('values', MOST_VALUES);
     if (value === null || typeof value === 'boolean' || typeof value === 'string') return value;
     if (typeof value === 'number' && Number.isFinite(value)) return value;
-    if (Array.isArray(value)) return value.map((item) => copy(item, depth + 1));
+    if (Array.isArray(value)) return Array.from(value, (item) => copy(item, depth + 1));
     if (typeof value !== 'object') {
       throw new GrammarError(
         `schema: expected JSON, found a ${typeof value} in it. Pass what JSON.parse returns.`,

@@ -58,6 +58,8 @@ export type Node =
   | { readonly kind: 'properties'; readonly names: Expression; readonly value: Expression }
   /** At least one property with such a name and such a value. */
   | { readonly kind: 'some'; readonly names: Expression; readonly value: Expression }
+  /** The order in which names are declared: demands nothing, and has no negation. */
+  | { readonly kind: 'order'; readonly names: readonly string[] }
   /** With the one property, the other one is required. */
   | { readonly kind: 'needs'; readonly name: string; readonly other: string };
 
@@ -81,6 +83,7 @@ export function typeOf(kind: Node['kind']): number {
     case 'properties':
     case 'some':
     case 'needs':
+    case 'order':
       return OBJECT;
     default:
       return 0;
@@ -112,6 +115,12 @@ export class Expressions {
     [NONE, ALL],
   ]);
   readonly #objects = new Map<object, number>();
+  readonly #keepsOrder: boolean;
+
+  /** `keepsOrder`: the order of declared names matters. */
+  constructor(keepsOrder: boolean) {
+    this.#keepsOrder = keepsOrder;
+  }
 
   node(expression: Expression): Node {
     return this.#nodes[expression];
@@ -267,6 +276,11 @@ export class Expressions {
     return this.#intern(`S${names},${value}`, { kind: 'some', names, value });
   }
 
+  order(names: readonly string[]): Expression {
+    if (!this.#keepsOrder || names.length < 2) return ALL;
+    return this.#intern(`o${JSON.stringify(names)}`, { kind: 'order', names });
+  }
+
   needs(name: string, other: string): Expression {
     return name === other
       ? ALL
@@ -336,6 +350,8 @@ export class Expressions {
         return this.properties(node.names, this.not(node.value));
       case 'needs':
         return this.and(this.required(node.name), this.property(node.other, NONE));
+      case 'order':
+        return NONE;
       case 'unique':
         throw new CannotEnforce('it is asked for only where it is not negated', 'uniqueItems');
       default:

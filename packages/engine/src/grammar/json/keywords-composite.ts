@@ -61,6 +61,7 @@ const uniqueItems: Keyword = (value, context) => {
 
 const properties: Keyword = (_, context) =>
   context.x.and(
+    context.x.order(keysOf(context, 'properties')),
     ...keysOf(context, 'properties').map((name) =>
       context.x.property(name, context.inside('properties', name)),
     ),

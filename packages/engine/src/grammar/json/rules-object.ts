@@ -64,8 +64,10 @@ function allNames(compiler: RuleMaker, nodes: readonly Node[]): readonly string[
   return [...known, ...freeKeys(compiler, [...patterns, ...somes.map(cut)], known).names];
 }
 
+/** In declared order, as far as there is one. */
 function knownNames(nodes: readonly Node[]): Set<string> {
   const names = new Set<string>();
+  for (const node of nodes) if (node.kind === 'order') for (const name of node.names) names.add(name);
   for (const node of nodes) {
     if (node.kind === 'property' || node.kind === 'required' || node.kind === 'needs') names.add(node.name);
     if (node.kind === 'needs') names.add(node.other);

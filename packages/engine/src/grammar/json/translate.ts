@@ -40,7 +40,7 @@ export interface SchemaWarning {
 }
 
 export class Translator implements SchemaReader {
-  readonly x = new Expressions();
+  readonly x: Expressions;
   readonly refused: Refusal[] = [];
   readonly warnings: SchemaWarning[] = [];
   readonly #document: SchemaDocument;
@@ -51,7 +51,8 @@ export class Translator implements SchemaReader {
   readonly #open = new Set<Json>();
   readonly #deferred = new Map<Json, Deferred>();
 
-  constructor(document: SchemaDocument, formats: FormatMode) {
+  constructor(document: SchemaDocument, formats: FormatMode, keepsOrder: boolean) {
+    this.x = new Expressions(keepsOrder);
     this.#document = document;
     this.#formats = formats;
   }

@@ -41,6 +41,7 @@ function valueExpression(x: Expressions, value: Json): Expression {
   const names = Object.keys(value);
   return x.and(
     x.types(OBJECT),
+    x.order(names),
     x.properties(x.words(names, true), NONE),
     ...names.map((name) => x.required(name)),
     ...names.map((name) => x.property(name, oneOfValues(x, [value[name]]))),
