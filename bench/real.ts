@@ -1,9 +1,9 @@
-// `npm run test:real`: real models beside the programs that others run them with. For each model that is at hand it
-// prints what was held of it and the figures; --write puts the table into docs/models.md, --short does without what
-// takes long, --speed adds speeds beside llama-bench (five rounds in turns; on a quiet machine), --models A,B picks.
-// MARIMBA_MODELS names the folder with the files, LLAMA_BIN that with llama.cpp's programs, PYTHON an interpreter with
-// torch, transformers, gguf and jinja2; what needs one that is not there is skipped by its name. Exit code 1 where
-// something is wrong.
+// `npm run test:real`: real models beside the programs that others run them with. For each model that is
+// at hand it prints what was held of it and the figures; --write puts the table into docs/models.md,
+// --short does without what takes long, --speed adds speeds beside llama-bench (five rounds in turns; on a
+// quiet machine), --models A,B picks. MARIMBA_MODELS names the folder with the files, LLAMA_BIN that with
+// llama.cpp's programs, PYTHON an interpreter with torch, transformers, accelerate, gguf and jinja2; what
+// needs one that is not there is skipped by its name. Exit code 1 where something is wrong.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';

@@ -1,5 +1,6 @@
-// The other side of each check: Python (transformers, Jinja2) and the programs of llama.cpp, where they are. PYTHON
-// names an interpreter that has torch, transformers, gguf and jinja2; LLAMA_BIN the folder of llama.cpp's programs.
+// The other side of each check: Python (transformers, Jinja2) and the programs of llama.cpp, where they
+// are. PYTHON names an interpreter that has torch, transformers, accelerate, gguf and jinja2; LLAMA_BIN
+// the folder of llama.cpp's programs.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';

@@ -1,6 +1,6 @@
 """The reference side of `npm run test:real`: transformers in float32, its tokenizers, Jinja2, sentence-transformers'
 recipe. Reads one task as JSON from standard input and prints the answer as one line of JSON after "@answer ".
-Needs torch, transformers, gguf and jinja2.
+Needs torch, transformers, accelerate, gguf and jinja2.
 """
 
 import json
