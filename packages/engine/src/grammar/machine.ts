@@ -41,6 +41,8 @@ export interface Lexeme {
   readonly state: number;
   /** Nothing comes after the lexeme: where its automaton dies, so does the machine. */
   readonly isLast?: boolean;
+  /** What comes after the lexeme begins with no ordinary character (`Dfa.ordinaryCharacters`): with a quote. */
+  readonly isQuoted?: boolean;
 }
 
 /** A regular language as a machine. */

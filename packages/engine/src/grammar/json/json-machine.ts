@@ -116,15 +116,15 @@ function keep(from: State, byte: number, next: number): void {
 function lexemeOf(threads: readonly Thread[]): Lexeme | null {
   for (const thread of threads) {
     if (thread.kind === 'text' && thread.dfa === ANY_STRING_DFA)
-      return { dfa: thread.dfa, state: thread.state };
+      return { dfa: thread.dfa, state: thread.state, isQuoted: true };
     if (thread.kind !== 'key') continue;
     const { classes } = thread.frame.rule;
     const free = thread.key.states.findIndex(
       (state, i) => state !== 0 && classes[i].language.kind === 'others',
     );
-    if (free >= 0) return { dfa: ANY_STRING_DFA, state: thread.key.states[free] };
+    if (free >= 0) return { dfa: ANY_STRING_DFA, state: thread.key.states[free], isQuoted: true };
   }
   const [only] = threads;
   if (threads.length !== 1 || only.kind !== 'text' || only.except !== null) return null;
-  return { dfa: only.dfa, state: only.state };
+  return { dfa: only.dfa, state: only.state, isQuoted: true };
 }

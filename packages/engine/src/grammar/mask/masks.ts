@@ -30,6 +30,9 @@ export class Masks {
   readonly vocabulary: GrammarVocabulary;
   readonly #lexemes = new WeakMap<Dfa, Map<number, LexemeMask>>();
   readonly #states = new WeakMap<Machine, Map<number, Mask>>();
+  /** Inside of quotes, without the ordinary tokens. */
+  readonly #parts = new WeakMap<Dfa, Map<number, LexemeMask>>();
+  readonly #reaches = new WeakMap<Dfa, Map<number, number>>();
   readonly #kept: Keeper;
   readonly #stack: Int32Array;
   readonly #path: Int32Array;
@@ -111,37 +114,72 @@ export class Masks {
     return mask;
   }
 
-  #lexemeMask({ dfa, state }: Lexeme): LexemeMask {
+  #lexemeMask(lexeme: Lexeme): LexemeMask {
+    const { dfa, state } = lexeme;
     const ofDfa = entry(this.#lexemes, dfa);
     const known = ofDfa.get(state);
     if (known !== undefined) return known;
-    // Counts that no token can exhaust are alike.
-    const alike = dfa.withinReach(state, this.vocabulary.trie.depth);
-    const made = ofDfa.get(alike) ?? this.#makeLexemeMask(dfa, alike);
-    for (const key of new Set([state, alike])) {
-      if (ofDfa.has(key)) continue;
-      ofDfa.set(key, made);
-      const bytes = key === alike ? made.inside.byteLength + made.leaving.byteLength : 64;
-      this.#kept.add(bytes, () => ofDfa.delete(key));
-    }
+    const isQuoted = lexeme.isQuoted === true && dfa.isOrdinaryOnly(state);
+    const made = isQuoted ? this.#quotedMask(dfa, state) : this.#unquotedMask(dfa, state);
+    this.#keep(ofDfa, state, made);
     return made;
   }
 
-  #makeLexemeMask(dfa: Dfa, state: number): LexemeMask {
-    const slice = this.vocabulary.slice(dfa.ordinaryCharacters(state));
-    const trie = slice?.others ?? this.vocabulary.trie;
+  #keep(ofDfa: Map<number, LexemeMask>, state: number, made: LexemeMask): void {
+    ofDfa.set(state, made);
+    this.#kept.add(made.inside.byteLength + made.leaving.byteLength, () => ofDfa.delete(state));
+  }
+
+  /** Inside of quotes: ordinary tokens by their length, the others by a walk. */
+  #quotedMask(dfa: Dfa, state: number): LexemeMask {
+    const { ordinary } = this.vocabulary;
+    const trie = ordinary.others;
+    const parts = entry(this.#parts, dfa);
+    // Counts that none of these tokens can use up are alike. How far they reach is seen without the counts.
+    const alike = dfa.withinReach(state, this.#reachOf(dfa, dfa.withinReach(state, 0)));
+    let part = parts.get(alike);
+    if (part === undefined) {
+      const inside = new Uint32Array(this.vocabulary.words);
+      const leaving = this.#scan(trie, dfa, alike, inside).leaving;
+      part = { inside: this.#withTwins(trie, inside), leaving: Int32Array.from(leaving), trie };
+      this.#keep(parts, alike, part);
+    }
+    const inside = this.vocabulary.ordinaryUpTo(dfa.ordinaryCharacters(state)).slice();
+    for (let word = 0; word < inside.length; word++) inside[word] |= part.inside[word];
+    return { inside, leaving: part.leaving, trie };
+  }
+
+  /** The bytes that a token can take inside of quotes, at most. */
+  #reachOf(dfa: Dfa, state: number): number {
+    const ofDfa = entry(this.#reaches, dfa);
+    const known = ofDfa.get(state);
+    if (known !== undefined) return known;
+    const scratch = new Uint32Array(this.vocabulary.words);
+    const { reach } = this.#scan(this.vocabulary.ordinary.others, dfa, state, scratch);
+    ofDfa.set(state, reach);
+    return reach;
+  }
+
+  #unquotedMask(dfa: Dfa, state: number): LexemeMask {
+    const { ordinary, byteSlices, trie: whole } = this.vocabulary;
+    const slice =
+      dfa.ordinaryCharacters(state) === Number.POSITIVE_INFINITY
+        ? ordinary
+        : byteSlices.find(({ bytes, length }) => dfa.allowsAny(state, bytes, length));
+    const trie = slice?.others ?? whole;
     const inside = slice?.bits.slice() ?? new Uint32Array(this.vocabulary.words);
-    const leaving = this.#scan(trie, dfa, state, inside);
+    const { leaving } = this.#scan(trie, dfa, state, inside);
     return { inside: this.#withTwins(trie, inside), leaving: Int32Array.from(leaving), trie };
   }
 
-  /** Adds the tokens that stay inside of a lexeme; returns where others leave it. */
-  #scan(trie: TokenTrie, dfa: Dfa, state: number, inside: Mask): number[] {
+  /** Adds the tokens that stay inside of a lexeme; returns where others leave it, and how deep it went. */
+  #scan(trie: TokenTrie, dfa: Dfa, state: number, inside: Mask): { leaving: number[]; reach: number } {
     const { nodes } = trie;
     const [stack, path, exited] = [this.#stack, this.#path, this.#exited];
     const leaving: number[] = [];
     stack[0] = state;
     exited[0] = dfa.exits(state) ? 1 : 0;
+    let reach = 0;
     let noted = 0; // nodes of the path that are in the list already
     for (let at = 0; at < nodes.length; ) {
       const head = nodes[at];
@@ -156,6 +194,7 @@ export class Masks {
         at = nodes[at + 1];
         continue;
       }
+      if (depth >= reach) reach = depth + 1;
       stack[depth + 1] = next;
       path[depth] = at;
       exited[depth + 1] = exited[depth] === 1 || dfa.exits(next) ? 1 : 0;
@@ -163,7 +202,7 @@ export class Masks {
       if (token >= 0) inside[token >> 5] |= 1 << (token & 31);
       at += NODE_SIZE;
     }
-    return leaving;
+    return { leaving, reach };
   }
 }
 

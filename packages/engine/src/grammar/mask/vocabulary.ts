@@ -12,16 +12,20 @@ export type GrammarTokenizer = Pick<
   'vocabularySize' | 'tokenBytes' | 'isSpecial' | 'createStreamDecoder'
 >;
 
-/** The longest lengths, in characters, of slices: a string that still holds n takes the largest up to n. */
-const SLICE_LENGTHS = [8, 16, 32, Number.POSITIVE_INFINITY] as const;
+/** Tokens of letters, or of letters and digits, up to this length are a slice. */
+const LETTERS_LENGTH = 12;
 
-/** Tokens of ordinary characters up to a length, and all others. */
+/** Tokens that are allowed together, and all others. */
 export interface Slice {
-  /** Characters of the longest. */
-  readonly characters: number;
   readonly bits: Uint32Array;
   /** The trie of the tokens that are not in it. */
   readonly others: TokenTrie;
+}
+
+/** A slice of the tokens that consist of certain bytes, up to a length. */
+export interface ByteSlice extends Slice {
+  readonly bytes: readonly number[];
+  readonly length: number;
 }
 
 export class GrammarVocabulary {
@@ -35,7 +39,13 @@ export class GrammarVocabulary {
   /** Characters of each token that is nothing but ordinary characters; 0 for others. */
   readonly #ordinary: Uint8Array;
   readonly #sorted: TokenText[];
-  readonly #slices = new Map<number, Slice>();
+  /** Characters of the longest ordinary token. */
+  readonly #longest: number;
+  readonly #shorter = new Map<number, Uint32Array>();
+  /** The tokens of ordinary characters. */
+  readonly ordinary: Slice;
+  /** Slices for places without quotes: identifiers, addresses, paths; larger ones first. */
+  readonly byteSlices: readonly ByteSlice[];
 
   /**
    * Throws UsageError for a tokenizer that writes something between tokens: no mask of tokens can hold its
@@ -55,6 +65,9 @@ export class GrammarVocabulary {
     this.#sorted = this.#bytes.flatMap((bytes, token) => (bytes === null ? [] : [{ token, bytes }]));
     sortTokens(this.#sorted);
     this.trie = new TokenTrie(this.#sorted);
+    this.#longest = this.#ordinary.reduce((most, length) => Math.max(most, length), 0);
+    this.ordinary = this.#slice((token) => this.#ordinary[token] > 0);
+    this.byteSlices = [ALPHANUMERIC, LOWER].map((bytes) => this.#byteSlice(bytes));
     assertPlainJoin(tokenizer, this.#bytes);
   }
 
@@ -63,25 +76,41 @@ export class GrammarVocabulary {
     return this.#bytes[token] ?? null;
   }
 
-  /** The slice for a place where up to this many ordinary characters may follow; null for few. */
-  slice(characters: number): Slice | null {
-    const most = SLICE_LENGTHS.findLast((length) => length <= characters);
-    if (most === undefined) return null;
-    const known = this.#slices.get(most);
+  /** The tokens of ordinary characters, up to a count of them. */
+  ordinaryUpTo(characters: number): Uint32Array {
+    if (characters >= this.#longest) return this.ordinary.bits;
+    const known = this.#shorter.get(characters);
     if (known !== undefined) return known;
-    const bits = new Uint32Array(this.words);
-    const inside = (token: number) => this.#ordinary[token] > 0 && this.#ordinary[token] <= most;
-    for (let token = 0; token < this.#bytes.length; token++)
-      if (inside(token)) bits[token >> 5] |= 1 << (token & 31);
-    const slice = { characters: most, bits, others: this.#trieOf((token) => !inside(token)) };
-    this.#slices.set(most, slice);
-    return slice;
+    const bits = this.#bitsOf((token) => this.#ordinary[token] > 0 && this.#ordinary[token] <= characters);
+    this.#shorter.set(characters, bits);
+    return bits;
   }
 
-  #trieOf(wanted: (token: number) => boolean): TokenTrie {
-    return new TokenTrie(this.#sorted.filter(({ token }) => wanted(token)));
+  #slice(inside: (token: number) => boolean): Slice {
+    const others = new TokenTrie(this.#sorted.filter(({ token }) => !inside(token)));
+    return { bits: this.#bitsOf(inside), others };
+  }
+
+  #bitsOf(inside: (token: number) => boolean): Uint32Array {
+    const bits = new Uint32Array(this.words);
+    for (let token = 0; token < this.#bytes.length; token++)
+      if (inside(token)) bits[token >> 5] |= 1 << (token & 31);
+    return bits;
+  }
+
+  #byteSlice(bytes: readonly number[]): ByteSlice {
+    const wanted = new Set(bytes);
+    const inside = (token: number): boolean => {
+      const text = this.#bytes[token];
+      return text !== null && text.length <= LETTERS_LENGTH && text.every((byte) => wanted.has(byte));
+    };
+    return { bytes, length: LETTERS_LENGTH, ...this.#slice(inside) };
   }
 }
+
+const codesOf = (text: string): number[] => Array.from(text, (character) => character.charCodeAt(0));
+const LOWER = codesOf('abcdefghijklmnopqrstuvwxyz');
+const ALPHANUMERIC = [...LOWER, ...codesOf('ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789')];
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** More characters than a byte counts are not an ordinary token. */

@@ -9,6 +9,8 @@ import { ALL_TERM, EMPTY_TERM, type Term, Terms } from './terms.ts';
 
 const DEAD = 0;
 const UNKNOWN = -1;
+/** States of one level of `allowsAny`. */
+const MOST_ALIKE = 32;
 /** Places of one search for a text: about a second of work. */
 const MOST_SEARCHED = 100_000;
 
@@ -81,6 +83,30 @@ export class Dfa {
    */
   ordinaryCharacters(state: number): number {
     return this.#terms.ordinaryCharacters(this.#termOf[state]);
+  }
+
+  /** Whether no ordinary character may follow beyond that count. */
+  isOrdinaryOnly(state: number): boolean {
+    return this.#terms.isOrdinaryOnly(this.#termOf[state]);
+  }
+
+  /** Whether any bytes of the set may follow, up to a length. False also where that takes long to say. */
+  allowsAny(state: number, bytes: readonly number[], length: number): boolean {
+    const classes = new Set(bytes.map((byte) => this.classOf[byte]));
+    let level = new Set([state]);
+    for (let depth = 0; depth < length; depth++) {
+      const next = new Set<number>();
+      for (const from of level)
+        for (const byteClass of classes) {
+          const to = this.stepClass(from, byteClass);
+          if (to === DEAD) return false;
+          next.add(to);
+        }
+      if (next.size > MOST_ALIKE) return false;
+      if (next.size === level.size && [...next].every((one) => level.has(one))) return true;
+      level = next;
+    }
+    return true;
   }
 
   /** Whether every byte string may follow. */

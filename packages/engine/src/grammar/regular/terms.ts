@@ -52,7 +52,7 @@ export class Terms {
   readonly #derivatives = new Map<number, Term>();
   readonly #trees = new Map<Regular, Term>();
   readonly #reaches = new Map<Term, { readonly reach: number; readonly alike: Term }>();
-  readonly #ordinary = new Map<Term, boolean>();
+  readonly #ordinary = new Map<Term, 'none' | 'some' | 'each'>();
 
   /** Terms over the byte classes that these trees need; only their parts may be added. */
   constructor(trees: readonly Regular[], limits: GrammarLimits) {
@@ -467,32 +467,50 @@ export class Terms {
       case 'concat':
         return this.#boolean[node.tail] ? 0 : this.ordinaryCharacters(node.head);
       case 'repeat':
-        return this.#holdsOrdinary(node.part) ? node.max : 0;
+        return this.#ordinaryIn(node.part) === 'none' ? 0 : node.max;
       default:
         return 0;
     }
   }
 
-  /**
-   * Whether every ordinary character is a text of the term: follows one of each kind through its derivatives.
-   */
-  #holdsOrdinary(term: Term): boolean {
-    const known = this.#ordinary.get(term);
-    if (known !== undefined) return known;
-    const holds = ordinarySequences().every((sequence) => this.#holdsAll(term, sequence, 0));
-    this.#ordinary.set(term, holds);
-    return holds;
+  /** Whether no more ordinary characters may follow than `ordinaryCharacters` says. */
+  isOrdinaryOnly(term: Term): boolean {
+    const node = this.#nodes[term];
+    return node.kind === 'repeat' && this.#ordinaryIn(node.part) === 'each';
   }
 
-  #holdsAll(term: Term, sequence: readonly (readonly [number, number])[], depth: number): boolean {
-    if (depth === sequence.length) return this.#nullable[term];
+  /**
+   * Whether every ordinary character is a text of the term (`some`), and begins no other one (`each`): follows
+   * one of each kind through its derivatives.
+   */
+  #ordinaryIn(term: Term): 'none' | 'some' | 'each' {
+    const known = this.#ordinary.get(term);
+    if (known !== undefined) return known;
+    const all = (ends: (after: Term) => boolean) =>
+      ordinarySequences().every((sequence) => this.#holdsAll(term, sequence, 0, ends));
+    const found = all((after) => after === EMPTY_TERM)
+      ? 'each'
+      : all((after) => this.#nullable[after])
+        ? 'some'
+        : 'none';
+    this.#ordinary.set(term, found);
+    return found;
+  }
+
+  #holdsAll(
+    term: Term,
+    sequence: readonly (readonly [number, number])[],
+    depth: number,
+    ends: (after: Term) => boolean,
+  ): boolean {
+    if (depth === sequence.length) return ends(term);
     const [low, high] = sequence[depth];
     const tried = new Set<number>();
     for (let byte = low; byte <= high; byte++) {
       const byteClass = this.classOf[byte];
       if (tried.has(byteClass)) continue;
       tried.add(byteClass);
-      if (!this.#holdsAll(this.derive(term, byteClass), sequence, depth + 1)) return false;
+      if (!this.#holdsAll(this.derive(term, byteClass), sequence, depth + 1, ends)) return false;
     }
     return true;
   }
