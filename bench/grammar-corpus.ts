@@ -1,5 +1,5 @@
-// Schemas as people send them, each with a value that a model might write: the forms of OpenAI's strict mode and of
-// pydantic, inputs of tools, open objects, formats, patterns, recursion.
+// Schemas as people send them, each with a value that a model might write: the forms of OpenAI's strict mode
+// and of pydantic, inputs of tools, open objects, formats, patterns, recursion.
 const strict = (properties: object, more: object = {}): object => ({
   type: 'object',
   properties,

@@ -1,9 +1,11 @@
-// Full-size model files for measuring speed: the shapes of real models, random weights. What such a model says means
-// nothing; how long it takes, and what it needs, is the real model's. Made once, kept in Marimba's cache folder.
+// Full-size model files for measuring speed: the shapes of real models, random weights. What such a model
+// says means nothing; how long it takes, and what it needs, is the real model's. Made once, kept in Marimba's
+// cache folder.
 //
 //   node bench/make-synthetic.ts q4_0|q4_K_M|TYPE [MODEL [FILE]]
 //
-// Weights are random bits with block scales of one size for all, chosen so that activations neither vanish nor explode.
+// Weights are random bits with block scales of one size for all, chosen so that activations neither vanish
+// nor explode.
 import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -99,7 +101,10 @@ const SCALES: { readonly [type in TensorType]?: readonly (readonly [offset: numb
 /** Types of which files can be made. */
 export const SYNTHETIC_TYPES = Object.keys(SCALES) as readonly TensorType[];
 
-/** Bits of both halves of a word that are kept, and those that are set: signs and mantissas of floats near 1/45. */
+/**
+ * Bits of both halves of a word that are kept, and those that are set: signs and mantissas of floats near
+ * 1/45.
+ */
 const FLOATS: { readonly [type in TensorType]?: readonly [kept: number, set: number] } = {
   F16: [0x83ff83ff, 0x24002400],
   BF16: [0x807f807f, 0x3c803c80],

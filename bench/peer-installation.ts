@@ -16,9 +16,9 @@ export const isPeerInstalled = (name: Peer): boolean =>
   existsSync(join(import.meta.dirname, 'node_modules', name, 'package.json'));
 
 /**
- * Installs the locked peers where one that is needed is missing. Their install scripts (which would compile llama.cpp) are not run.
- * Not `npm ci`: it refuses a lock that leaves out binaries of other platforms, which not every registry has.
- * The lock is read, not written.
+ * Installs the locked peers where one that is needed is missing. Their install scripts (which would compile
+ * llama.cpp) are not run. Not `npm ci`: it refuses a lock that leaves out binaries of other platforms, which
+ * not every registry has. The lock is read, not written.
  */
 export function installPeers(needed: readonly Peer[] = PEERS): void {
   if (needed.every(isPeerInstalled)) return;

@@ -21,9 +21,15 @@ const MOST_STATES = 3_000_000;
 /** Transitions of a state that are kept in a list, before a table for all bytes is worth its memory. */
 const FEW = 4;
 
+/** 1 for the bytes of JSON outside of strings. */
+const STRUCTURAL = new Uint8Array(256);
+for (const one of '{}[]:,"-+.eE0123456789truefalsenull \t\n\r') STRUCTURAL[one.charCodeAt(0)] = 1;
+
 interface State {
   readonly threads: readonly Thread[];
   readonly ends: boolean;
+  /** Whether a thread is inside of quotes: otherwise only a few bytes lead anywhere. */
+  readonly isText: boolean;
   /** Byte and state, in turns; replaced by the table once there are more than a few. */
   few: number[];
   table: Int32Array | null;
@@ -47,6 +53,7 @@ export class JsonMachine implements Machine {
 
   step(state: number, byte: number): number {
     const from = this.#states[state];
+    if (!from.isText && STRUCTURAL[byte] === 0) return DEAD;
     if (from.table !== null) {
       const next = from.table[byte];
       if (next !== UNKNOWN) return next;
@@ -66,14 +73,20 @@ export class JsonMachine implements Machine {
   }
 
   #intern(threads: readonly Thread[]): number {
+    // Of most states most bytes lead nowhere.
+    if (threads.length === 0 && this.#states.length > 0) return DEAD;
     if (threads.length > 1) threads = [...new Set(threads)].sort((a, b) => a.id - b.id);
     const key = threads.length === 1 ? threads[0].id : threads.map((thread) => thread.id).join();
     const known = this.#byThreads.get(key);
     if (known !== undefined) return known;
     if (this.#states.length >= MOST_STATES) throw tooLarge(DEFAULT_LIMITS, 'states', MOST_STATES);
     const ends = threads.some((thread) => this.#stepper.ends(thread));
+    const isText = threads.some(({ kind }) => kind === 'text' || kind === 'key' || kind === 'word');
     this.#byThreads.set(key, this.#states.length);
-    return this.#states.push({ threads, ends, few: [], table: null, lexeme: undefined, twin: undefined }) - 1;
+    return (
+      this.#states.push({ threads, ends, isText, few: [], table: null, lexeme: undefined, twin: undefined }) -
+      1
+    );
   }
 
   accepts(state: number): boolean {

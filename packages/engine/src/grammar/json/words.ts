@@ -12,6 +12,8 @@ export interface WordPlace {
   /** Bytes of the character that is being read. */
   readonly pending: string;
   readonly next: Map<number, WordPlace | null>;
+  /** 1 for each byte that some word goes on with; made when it is first needed. */
+  possible: Uint8Array | null;
 }
 
 interface Word {
@@ -45,11 +47,30 @@ export class WordList {
 
   /** The place after one more byte; null where no word goes on so. */
   step(place: WordPlace, byte: number): WordPlace | null {
+    place.possible ??= this.#possible(place);
+    if (place.possible[byte] === 0) return null;
     const known = place.next.get(byte);
     if (known !== undefined) return known;
     const next = this.#compute(place, byte);
     place.next.set(byte, next);
     return next;
+  }
+
+  /** All bytes at once: most lead nowhere, and need no look at the words. */
+  #possible({ from, to, depth, pending }: WordPlace): Uint8Array {
+    const possible = new Uint8Array(256);
+    for (let at = from; at < to; at = this.#endOf(at, to, depth)) {
+      const code = this.#sorted[at].codes[depth];
+      if (code === undefined) continue;
+      for (const form of spellings(code)) {
+        if (!form.startsWith(pending) || form.length === pending.length) continue;
+        const byte = form.charCodeAt(pending.length);
+        possible[byte] = 1;
+        const upper = byte - 32;
+        if (upper > 0 && foldHex(pending, upper) === form[pending.length]) possible[upper] = 1;
+      }
+    }
+    return possible;
   }
 
   #compute({ from, to, depth, pending }: WordPlace, byte: number): WordPlace | null {
@@ -87,7 +108,7 @@ export class WordList {
     const key = `${from},${to},${depth},${pending}`;
     let place = this.#places.get(key);
     if (place === undefined) {
-      place = { from, to, depth, pending, next: new Map() };
+      place = { from, to, depth, pending, next: new Map(), possible: null };
       this.#places.set(key, place);
     }
     return place;

@@ -18,8 +18,8 @@ interface LexemeMask {
   /** Tokens after which the lexeme goes on. */
   readonly inside: Mask;
   /**
-   * Where tokens leave it: nodes on the way, and as ~node the roots of subtrees to walk with the machine
-   * itself.
+   * Where tokens leave it, in pairs: the root of a subtree that is to be walked with the machine itself, or −1 for
+   * a byte on the way to one; that byte with its depth above it. So what is not allowed costs no look at the trie.
    */
   readonly leaving: Int32Array;
   readonly trie: TokenTrie;
@@ -69,7 +69,7 @@ export class Masks {
       const mask = new Uint32Array(this.vocabulary.words);
       const { trie } = this.vocabulary;
       this.#stack[0] = state;
-      this.#walk(trie, 0, trie.nodes.length, machine, mask);
+      this.#walkAll(trie, machine, mask);
       return this.#withTwins(trie, mask);
     }
     const { inside, leaving, trie } = this.#lexemeMask(lexeme);
@@ -77,14 +77,32 @@ export class Masks {
     if (lexeme.isLast) return mask;
     const { nodes } = trie;
     this.#stack[0] = state;
-    for (const node of leaving) {
-      if (node < 0) this.#walk(trie, ~node, nodes[~node + 1], machine, mask);
-      else {
-        const depth = nodes[node + 2];
-        this.#stack[depth + 1] = alike(machine, machine.step(this.#stack[depth], nodes[node] & 255));
-      }
+    for (let i = 0; i < leaving.length; i += 2) {
+      const at = leaving[i];
+      const depth = leaving[i + 1] >> 8;
+      const next = machine.step(this.#stack[depth], leaving[i + 1] & 255);
+      if (next === DEAD) continue;
+      this.#stack[depth + 1] = alike(machine, next);
+      if (at < 0) continue;
+      addToken(nodes[at], mask);
+      this.#walk(trie, at + NODE_SIZE, nodes[at + 1], machine, mask);
     }
     return this.#withTwins(trie, mask);
+  }
+
+  /** Adds the tokens of the whole trie; the machine is in the first state of the stack. */
+  #walkAll(trie: TokenTrie, machine: Machine, mask: Mask): void {
+    const { nodes, roots } = trie;
+    const [start] = this.#stack;
+    for (let byte = 0; byte < 256; byte++) {
+      const at = roots[byte];
+      if (at < 0) continue;
+      const state = machine.step(start, byte);
+      if (state === DEAD) continue;
+      this.#stack[1] = alike(machine, state);
+      addToken(nodes[at], mask);
+      this.#walk(trie, at + NODE_SIZE, nodes[at + 1], machine, mask);
+    }
   }
 
   /** Adds the tokens of the nodes from `from` to `to`, whose states begin in the stack. */
@@ -100,8 +118,7 @@ export class Masks {
         continue;
       }
       stack[depth + 1] = alike(machine, state);
-      const token = (head >> 8) - 1;
-      if (token >= 0) mask[token >> 5] |= 1 << (token & 31);
+      addToken(head, mask);
       at += NODE_SIZE;
     }
   }
@@ -188,8 +205,8 @@ export class Masks {
       const next = dfa.step(stack[depth], head & 255);
       if (next === DEAD) {
         if (exited[depth] === 1) {
-          while (noted < depth) leaving.push(path[noted++]);
-          leaving.push(~at);
+          for (; noted < depth; noted++) leaving.push(-1, (nodes[path[noted]] & 255) | (noted << 8));
+          leaving.push(at, (head & 255) | (depth << 8));
         }
         at = nodes[at + 1];
         continue;
@@ -198,8 +215,7 @@ export class Masks {
       stack[depth + 1] = next;
       path[depth] = at;
       exited[depth + 1] = exited[depth] === 1 || dfa.exits(next) ? 1 : 0;
-      const token = (head >> 8) - 1;
-      if (token >= 0) inside[token >> 5] |= 1 << (token & 31);
+      addToken(head, inside);
       at += NODE_SIZE;
     }
     return { leaving, reach };
@@ -241,6 +257,12 @@ class Keeper {
       this.#first = 0;
     }
   }
+}
+
+/** Adds the token of a node, if it has one. */
+function addToken(head: number, mask: Mask): void {
+  const token = (head >> 8) - 1;
+  if (token >= 0) mask[token >> 5] |= 1 << (token & 31);
 }
 
 const alike = (machine: Machine, state: number): number =>

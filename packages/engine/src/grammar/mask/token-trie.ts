@@ -16,6 +16,11 @@ export class TokenTrie {
    * Per node: byte | (token + 1) << 8; index of the first number after its subtree; bytes before this one.
    */
   readonly nodes: Int32Array;
+  /**
+   * First byte → its node, −1 where no token begins with it. Apart, since the first nodes lie far from each other
+   * and most of them are not allowed: a walk would wait for memory 256 times.
+   */
+  readonly roots: Int32Array;
   /** Bytes of the longest token. */
   readonly depth: number;
   /** Pairs of tokens with the same bytes: the one that is in the trie, and another one. */
@@ -48,6 +53,8 @@ export class TokenTrie {
     }
     for (let d = 0; d < before.length; d++) nodes[open[d] + 1] = at;
     this.nodes = nodes.slice(0, at);
+    this.roots = new Int32Array(256).fill(-1);
+    for (let node = 0; node < at; node = nodes[node + 1]) this.roots[nodes[node] & 255] = node;
     this.twins = Int32Array.from(twins);
   }
 
