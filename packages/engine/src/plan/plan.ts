@@ -143,6 +143,8 @@ export class PlanBuilder {
   }
 
   finish(logits: Value): Plan {
+    if (this.#crossings.at(-1)?.start === this.#ops.length)
+      throw new Error('plan: expected ops after a crossing, found none: what crosses would not be copied');
     return {
       ops: this.#ops,
       crossings: this.#crossings,

@@ -27,10 +27,12 @@ export function forward(p: PlanBuilder, spec: ModelSpec, weights: PlacedWeights,
     hidden = block({ p, spec, weights, state, index }, layer, hidden); // [T, H]
   });
   p.label('head');
-  hidden = p.cross(arenaOf(state.cuts, -1), hidden);
   const here = { p, spec, weights, state, index: -1 };
+  // Rows that nothing more is done with are read where they are.
+  const isLast = readsWhole(spec) && !(spec.encoder?.finalNorm ?? true);
+  if (!isLast) hidden = p.cross(arenaOf(state.cuts, -1), hidden);
   if (readsWhole(spec)) {
-    if (spec.encoder?.finalNorm ?? true) hidden = norm(here, hidden, 'finalNorm'); // [T, H]
+    if (!isLast) hidden = norm(here, hidden, 'finalNorm'); // [T, H]
     p.markHidden(hidden);
     p.startHead();
     return p.finish(hidden);
