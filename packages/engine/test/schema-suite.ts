@@ -58,7 +58,17 @@ function compileGroup(group: Group, draft: Draft): Machine | GrammarError {
 
 const isNever = (error: GrammarError): boolean => error.refused.some(({ keyword }) => keyword === 'schema');
 
+const results = new Map<Draft, SuiteResult>();
+
 export function runSuite(draft: Draft): SuiteResult {
+  const known = results.get(draft);
+  if (known !== undefined) return known;
+  const result = runGroups(draft);
+  results.set(draft, result);
+  return result;
+}
+
+function runGroups(draft: Draft): SuiteResult {
   const groups = JSON.parse(readFileSync(join(folder, `${draft}.json`), 'utf8')) as Group[];
   const wronglyAccepted: string[] = [];
   const wronglyRejected: string[] = [];
@@ -82,4 +92,28 @@ export function runSuite(draft: Draft): SuiteResult {
     }
   }
   return { right, wronglyAccepted, wronglyRejected, refused };
+}
+
+/** Where the table stands in docs/grammar.md. */
+export const SUITE_PLACE = /(<!-- suite: begin -->).*(<!-- suite: end -->)/s;
+
+/** The results as Markdown: totals, and what is refused with how many tests. */
+export function suiteTable(): string {
+  const lines = [
+    '| | tests | right | refused | wrongly accepted | wrongly rejected |',
+    '|---|---|---|---|---|---|',
+  ];
+  const refused: string[] = ['| Refused | reason | tests |', '|---|---|---|'];
+  for (const draft of DRAFTS) {
+    const result = runSuite(draft);
+    const tests = result.refused.reduce((sum, group) => sum + group.tests, 0);
+    const wrong = [result.wronglyAccepted.length, result.wronglyRejected.length];
+    const total = result.right + tests + wrong[0] + wrong[1];
+    lines.push(`| ${draft} | ${total} | ${result.right} | ${tests} | ${wrong.join(' | ')} |`);
+    for (const { file, description, keyword, reason, tests: count } of result.refused) {
+      const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
+      refused.push(`| ${draft}/${file}: ${cell(description)} | \`${keyword}\`: ${cell(reason)} | ${count} |`);
+    }
+  }
+  return [...lines, '', ...refused].join('\n');
 }
