@@ -91,28 +91,32 @@ for (const setting of SETTINGS) {
       it(`${file} equals transformers: hidden states, pairs, texts`, () => checkBert(file, setting));
   });
 
-  describe(`qwen3-reranker, ${setting}`, () => {
-    it('equals transformers: logit of yes minus that of no', async () => {
-      const { query, documents, logits, counts } = golden<{
-        query: string;
-        documents: readonly string[];
-        logits: readonly number[];
-        counts: readonly number[];
-      }>('qwen3-reranker');
-      await using model = await load('qwen3-reranker', setting);
-      const ranked = await model.rerank(query, documents);
-      const order = logits.map((_, i) => i).sort((a, b) => logits[b]! - logits[a]!);
-      assert.deepEqual(
-        ranked.map(({ index }) => index),
-        order,
-      );
-      for (const { index, logit, score, tokenCount, truncated } of ranked) {
-        assert.ok(Math.abs(logit - logits[index]!) <= 3e-4, `${index}: ${logit}, expected ${logits[index]}`);
-        assert.equal(score, 1 / (1 + Math.exp(-logit)));
-        assert.equal(tokenCount, counts[index]);
-        assert.equal(truncated, false);
-      }
-    });
+  describe(`rerankers, ${setting}`, () => {
+    for (const name of ['qwen3-reranker', 'cross-encoder'])
+      it(`${name} equals transformers`, async () => {
+        const { query, documents, logits, counts } = golden<{
+          query: string;
+          documents: readonly string[];
+          logits: readonly number[];
+          counts: readonly number[];
+        }>(name);
+        await using model = await load(name, setting);
+        const ranked = await model.rerank(query, documents);
+        const order = logits.map((_, i) => i).sort((a, b) => logits[b]! - logits[a]!);
+        assert.deepEqual(
+          ranked.map(({ index }) => index),
+          order,
+        );
+        for (const { index, logit, score, tokenCount, truncated } of ranked) {
+          assert.ok(
+            Math.abs(logit - logits[index]!) <= 3e-4,
+            `${index}: ${logit}, expected ${logits[index]}`,
+          );
+          assert.equal(score, 1 / (1 + Math.exp(-logit)));
+          assert.equal(tokenCount, counts[index]);
+          assert.equal(truncated, false);
+        }
+      });
   });
 }
 

@@ -1,6 +1,7 @@
 // Texts as vectors. Texts are sorted by length and read in groups that share passes over the weights; nothing
 // is padded, and what is under way at a time is bounded, however many texts there are.
 
+import type { ModelSpec } from '../architecture/spec.ts';
 import { UsageError } from '../errors.ts';
 import { refuseUnknown } from '../generate/options.ts';
 import type { Piece } from '../runtime/pieces.ts';
@@ -58,6 +59,7 @@ export interface EmbedHost {
   readonly runtime: Runtime;
   readonly tokenizer: Tokenizer | null;
   readonly embedding: EmbeddingRules;
+  readonly spec: ModelSpec;
   readonly contextLength: number;
   assertOpen(): void;
   checkTokens(tokens: readonly number[], held: number): void;
@@ -116,7 +118,7 @@ export async function embedTexts(
     for (const group of groupsOf(texts)) {
       const rows = await readGroup(
         host,
-        group.map((i) => texts[i]!.tokens),
+        group.map((i) => ({ tokens: texts[i]!.tokens })),
         { output: 'hidden', logits: settings.pooling === 'last' ? 'last' : 'all' },
         signal,
       );
@@ -167,9 +169,9 @@ export function groupsOf(texts: readonly { readonly tokens: readonly number[] }[
 }
 
 /** Reads texts in passes that they share, each from an empty state. */
-async function readGroup(
+export async function readGroup(
   host: EmbedHost,
-  texts: readonly (readonly number[])[],
+  texts: readonly Pick<Piece, 'tokens' | 'types'>[],
   wanted: Pick<Piece, 'logits' | 'output'>,
   signal: AbortSignal | undefined,
 ): Promise<Float32Array[]> {
@@ -177,7 +179,7 @@ async function readGroup(
   const { runtime } = host;
   const states = texts.map(() => runtime.createState());
   try {
-    const pieces = texts.map((tokens, i) => ({ state: states[i]!, tokens, ...wanted }));
+    const pieces = texts.map(({ tokens, types }, i) => ({ state: states[i]!, tokens, types, ...wanted }));
     return (await runtime.step(pieces, signal)) as Float32Array[];
   } finally {
     for (const state of states) state.dispose();

@@ -1,12 +1,14 @@
 // Documents in the order in which they answer a query. A decoder is asked whether a document does, in the form of
 // Qwen3-Reranker (Zhang et al. 2025, arXiv:2506.05176): the score is the share of "yes" against "no" as the next
-// token. What comes before a document is read once, and each document goes on from a copy of that state.
+// token. What comes before a document is read once, and each document goes on from a copy of that state. A
+// cross-encoder reads query and document as one text, and has a head that scores it (classifier.ts).
 
 import { UsageError } from '../errors.ts';
 import { refuseUnknown } from '../generate/options.ts';
 import type { SessionState } from '../state/session-state.ts';
 import type { Tokenizer } from '../tokenizer/types.ts';
-import { type EmbedHost, type EmbedProgress, groupsOf, whole } from './embed.ts';
+import { type EmbedHost, type EmbedProgress, groupsOf, readGroup, whole } from './embed.ts';
+import { type DenseProjection, pool, project } from './pooling.ts';
 
 /** Options of `model.rerank`. `undefined` is the default everywhere. */
 export interface RerankOptions {
@@ -28,7 +30,7 @@ export interface RankedDocument {
   readonly index: number;
   /** From 0 to 1: the sigmoid of `logit`. */
   readonly score: number;
-  /** The logit of yes minus that of no. */
+  /** The logit of yes minus that of no, or what a cross-encoder's head gives. */
   readonly logit: number;
   /** Tokens of query and document with what stands around them. */
   readonly tokenCount: number;
@@ -60,23 +62,88 @@ export async function rerankDocuments(
 ): Promise<RankedDocument[]> {
   host.assertOpen();
   check(query, documents, options);
-  const form = formOf(host);
   const topN = options.topN === undefined ? documents.length : whole('topN', options.topN, 1, 2 ** 31);
   const maxTokens = whole('maxTokens', options.maxTokens, host.contextLength, host.contextLength);
+  const { ranking } = host.embedding;
+  const found = ranking
+    ? await crossEncode(host, ranking, query, documents, { ...options, maxTokens })
+    : await ask(host, query, documents, { ...options, maxTokens });
+  return found
+    .map((one, index) => ({ index, score: 1 / (1 + Math.exp(-one.logit)), ...one }))
+    .sort((a, b) => b.logit - a.logit || a.index - b.index)
+    .slice(0, topN);
+}
+
+type Scored = Omit<RankedDocument, 'index' | 'score'>;
+type Limited = RerankOptions & { readonly maxTokens: number };
+
+/** Asks a decoder about each document. */
+async function ask(
+  host: EmbedHost,
+  query: string,
+  documents: readonly string[],
+  { maxTokens, ...options }: Limited,
+): Promise<Scored[]> {
+  const form = formOf(host);
   const head = `<Instruct>: ${options.instruction ?? INSTRUCTION}\n<Query>: ${query}\n<Document>:`;
   const { shared, texts } = prepare(host, form, { head, documents, maxTokens });
   options.signal?.throwIfAborted();
   const logits = await scores(host, form, shared, texts, options);
-  return texts
-    .map(({ tokens, truncated }, index) => ({
-      index,
-      score: 1 / (1 + Math.exp(-logits[index]!)),
-      logit: logits[index]!,
-      tokenCount: shared.length + tokens.length,
-      truncated,
-    }))
-    .sort((a, b) => b.logit - a.logit || a.index - b.index)
-    .slice(0, topN);
+  return texts.map(({ tokens, truncated }, i) => ({
+    logit: logits[i]!,
+    tokenCount: shared.length + tokens.length,
+    truncated,
+  }));
+}
+
+/** Query and document as one text, with what the tokenizer puts around and between a pair. */
+async function crossEncode(
+  host: EmbedHost,
+  ranking: readonly DenseProjection[],
+  query: string,
+  documents: readonly string[],
+  { maxTokens, instruction, signal, onProgress }: Limited,
+): Promise<Scored[]> {
+  if (instruction !== undefined)
+    throw new UsageError('instruction: expected none, as this reranker reads a query and a document alone');
+  const { tokenizer, spec } = host;
+  if (!tokenizer) throw new UsageError(`${host.name} has no tokenizer`);
+  const { before, after } = tokenizer.frame;
+  const between = spec.family === 'roberta' ? [...after, ...after] : after;
+  const encode = (text: string) => tokenizer.encode(text, { addBos: false });
+  const first = [...before, ...encode(query), ...between];
+  const room = maxTokens - first.length - after.length;
+  if (room < 1)
+    throw new UsageError(
+      `rerank: expected a query of fewer than ${maxTokens} tokens, with room for a document, found ${first.length}`,
+    );
+  // The second text has a token type of its own where there are two.
+  const second = (spec.encoder?.tokenTypes ?? 0) > 1 ? 1 : 0;
+  const pairs = documents.map((document) => {
+    const all = encode(document);
+    const tokens = [...first, ...all.slice(0, room), ...after];
+    const types = tokens.map((_, i) => (i < first.length ? 0 : second));
+    return { tokens, types, truncated: all.length > room };
+  });
+  const results: Scored[] = [];
+  let done = 0;
+  for (const group of groupsOf(pairs)) {
+    const wanted = { output: 'hidden', logits: 'all' } as const;
+    const rows = await readGroup(
+      host,
+      group.map((i) => pairs[i]!),
+      wanted,
+      signal,
+    );
+    group.forEach((i, g) => {
+      const { tokens, truncated } = pairs[i]!;
+      const [logit] = ranking.reduce(project, pool(rows[g]!, spec.hiddenSize, 'cls'));
+      results[i] = { logit: logit!, tokenCount: tokens.length, truncated };
+    });
+    done += group.length;
+    onProgress?.({ done, total: pairs.length });
+  }
+  return results;
 }
 
 /** The fixed parts of a prompt, and the tokens whose logits are compared. */

@@ -6,6 +6,7 @@ import { ModelError } from '../errors.ts';
 import { ConfigReader } from '../formats/config-reader.ts';
 import type { Checkpoint, JsonObject, SentenceModule } from '../formats/types.ts';
 import { readValues, Scratch } from '../weights/read-values.ts';
+import { readClassifier } from './classifier.ts';
 import type { DenseProjection, Pooling } from './pooling.ts';
 
 /** How a model turns texts into vectors, as its files say. */
@@ -33,6 +34,8 @@ export interface EmbeddingRules extends EmbeddingSettings {
   readonly lowerCase: boolean;
   /** Texts are their own tokens alone, known ones only, and may have none (static embeddings). */
   readonly bareTokens: boolean;
+  /** Layers from the state of the first token to a score, of cross-encoders. */
+  readonly ranking: readonly DenseProjection[] | null;
 }
 
 const MOST_PROMPTS = 256;
@@ -52,6 +55,7 @@ export async function readEmbeddingRules(checkpoint: Checkpoint, spec: ModelSpec
     poolsPrompt: true,
     lowerCase: false,
     bareTokens: spec.family === 'static',
+    ranking: await readClassifier(checkpoint, spec),
   };
   if (checkpoint.kind === 'huggingface') return fromFolder(checkpoint, plain);
   const dense = await denseOfGguf(checkpoint);

@@ -302,7 +302,8 @@ export class Model implements AsyncDisposable {
 
   /**
    * Sorts documents by how well they answer a query, the best first: by the share of yes against no that a
-   * reranker gives as the next token (Qwen3-Reranker). Throws UsageError for a model without those tokens.
+   * reranker gives as the next token (Qwen3-Reranker), or by the head of a cross-encoder (ms-marco-MiniLM,
+   * bge-reranker). Throws UsageError for a model that has neither.
    *
    * @example
    * const [best] = await model.rerank('Why do marimbas have resonators?', passages);
@@ -313,7 +314,7 @@ export class Model implements AsyncDisposable {
     documents: readonly string[],
     options: RerankOptions = {},
   ): Promise<RankedDocument[]> {
-    this.#core.needHead('yes or no');
+    if (!this.#core.embedding.ranking) this.#core.needHead('yes or no');
     return rerankDocuments(this.#core, query, documents, options);
   }
 
