@@ -56,7 +56,7 @@ const nibbleSteps = (layout: Layout, vectors: number, from: number): string => {
   const five = isFive(layout);
   return `
     ${beginBlock(layout, vectors)}
-    ${five ? pairs('let', 'f', vectors, (v) => load('w', 256 + 16 * v)) : ''}
+    ${five ? `${pairs('let', 'f', vectors, (v) => load('w', 16 * v))}\nw += 64;` : ''}
     const stop = w + 256;
     do {
       ${declare('const', numbered('u', vectors), (v) => load('w', 16 * v))}
@@ -80,28 +80,11 @@ export const byteSteps = (vectors: number, p: string, x: string, codes: string, 
       ${x} += <usize>K * 4;
     } while (${p} < stop);`;
 
-/**
- * The lower or the higher digits of a block of codes of two, from `p` to `stop`, of activations from `x`. Of bytes they
- * are the nibbles of each step; of levels each nibble is a step, columns 4s… and 16 + 4s…
- */
-export function digitSteps(layout: Layout, digit: 'low' | 'high', vectors: number, p: string, x: string): string {
-  const high = (v: number) => `v128.and(i16x8.shr_u(u${v}, 4), nibbles)`;
-  const low = (v: number) => `v128.and(u${v}, nibbles)`;
+/** The lower or the higher digits of a block of bytes, their nibbles, from `p` to `stop`, of activations from `x`. */
+export function digitSteps(digit: 'low' | 'high', vectors: number, p: string, x: string): string {
+  const cut = (v: number) => `v128.and(${digit === 'low' ? `u${v}` : `i16x8.shr_u(u${v}, 4)`}, nibbles)`;
   const loaded = declare('const', numbered('u', vectors), (v) => load(p, 16 * v));
-  if (!layout.levels)
-    return byteSteps(vectors, p, x, 'l', `${loaded} ${pairs('const', 'l', vectors, digit === 'low' ? low : high)}`);
-  const cut = (code: string) => (digit === 'low' ? `lookUp(table, ${code})` : code);
-  return `
-    do {
-      ${loaded}
-      ${pairs('const', 'l', vectors, (v) => cut(low(v)))}
-      ${dots(vectors, 2, 'x', x, 'l')}
-      ${pairs('const', 'h', vectors, (v) => cut(high(v)))}
-      const further = ${x} + <usize>K * 16;
-      ${dots(vectors, 2, 'y', 'further', 'h')}
-      ${p} += 64;
-      ${x} += <usize>K * 4;
-    } while (${p} < stop);`;
+  return byteSteps(vectors, p, x, 'l', `${loaded} ${pairs('const', 'l', vectors, cut)}`);
 }
 
 /** 16 columns of 6-bit codes at `set`: three steps from `p` to `stop`, and a fourth from the bits above their codes. */
@@ -148,7 +131,7 @@ export const blockSteps = (layout: Layout, vectors: number, from: number): strin
     for (const stop = w + 128; w < stop; w += 64) {${quarterSteps(layout, vectors, from, 'w')}}`;
 /** How far these walk over activations, and over weights. */
 export const walked = ({ bits }: Layout): { columns: number; bytes: number } =>
-  bits < 4 ? { columns: 32, bytes: 128 } : { columns: 16, bytes: 256 };
+  bits < 4 ? { columns: 32, bytes: 128 } : { columns: 16, bytes: bits === 5 ? 320 : 256 };
 
 /** The steps of 16 columns that have a scale, at `p`. */
 export const passSteps = (layout: Layout, vectors: number, p: string, set: string): string =>

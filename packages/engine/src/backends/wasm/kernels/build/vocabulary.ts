@@ -98,8 +98,8 @@ export const addBoth = (from: number, kind: string, low: string, high: string): 
 
 /** One function for each type (or kind) and number of rows, and the switch that finds it. */
 export interface Family {
-  /** In the order of the switch: its name, and the call that is its whole body. */
-  readonly members: readonly { readonly name: string; readonly body: string }[];
+  /** In the order of the switch, where they have no number of theirs: name, and the call that is its whole body. */
+  readonly members: readonly { readonly name: string; readonly body: string; readonly number?: number }[];
   readonly parameters: string;
 }
 
@@ -112,7 +112,7 @@ export const functions = ({ members, parameters }: Family): string =>
 
 /** The cases of a switch over the members, which are called with `call`. */
 export const cases = ({ members }: Family, call: string): string =>
-  members.map(({ name }, i) => `    case ${i}: ${name}(${call}); break;`).join('\n');
+  members.map(({ name, number }, i) => `    case ${number ?? i}: ${name}(${call}); break;`).join('\n');
 
 /** Types by number as names of functions begin: `q4_0`, `q4_K` … */
 export const typeNames: readonly string[] = LAYOUTS.map(({ type }) => type[0]!.toLowerCase() + type.slice(1));

@@ -2,19 +2,23 @@
 
 const nibbleAt = (c: number, r: number): number => ((c % 16) >> 2) * 64 + r * 4 + (c % 4);
 
-/** Nibbles, 256 B at `at`; with 5 bits, bit 4 in the 64 B behind them. */
+/** Bit 4 of codes of 5 bits comes first, 64 B: the loads that walk over a tile touch it before others read it. */
+export const FIFTH_BITS = 64;
+
+/** Nibbles, 256 B at `at`; with 5 bits, behind bit 4. */
 export function putCode(group: Uint8Array, at: number, r: number, c: number, code: number, bits: 4 | 5): void {
-  const n = at + nibbleAt(c, r);
+  const n = at + (bits === 5 ? FIFTH_BITS : 0) + nibbleAt(c, r);
   group[n] = c < 16 ? (group[n]! & 0xf0) | (code & 15) : (group[n]! & 0x0f) | ((code & 15) << 4);
   if (bits === 5) {
-    const b = at + 256 + r * 4 + (c % 4);
+    const b = at + r * 4 + (c % 4);
     group[b] = (group[b]! & ~(1 << (c >> 2))) | ((code >> 4) << (c >> 2));
   }
 }
 
 export function getCode(group: Uint8Array, at: number, r: number, c: number, bits: 4 | 5): number {
-  const nibble = (group[at + nibbleAt(c, r)]! >> (c < 16 ? 0 : 4)) & 15;
-  if (bits === 5) return nibble | (((group[at + 256 + r * 4 + (c % 4)]! >> (c >> 2)) & 1) << 4);
+  const n = at + (bits === 5 ? FIFTH_BITS : 0) + nibbleAt(c, r);
+  const nibble = (group[n]! >> (c < 16 ? 0 : 4)) & 15;
+  if (bits === 5) return nibble | (((group[at + r * 4 + (c % 4)]! >> (c >> 2)) & 1) << 4);
   return nibble;
 }
 

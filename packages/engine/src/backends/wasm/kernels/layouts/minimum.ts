@@ -4,7 +4,7 @@
 //   dmin    32 B   f16
 //   6-bit  192 B   16 values v for each row (8 scales, then 8 minima) in four sets of 48 B: byte j * 16 + r holds v[j]
 //                  and, above it, bits 2j, 2j + 1 of v[3], j = 0…2
-//   8 blocks of nibbles as Q4_0's (and, in Q5_K, of bit 4 as Q5_0's)
+//   8 blocks of nibbles as Q4_0's (in Q5_K behind bits 4, as Q5_0's)
 //
 // File format: ggml's block_q4_K and block_q5_K (ggml-common.h), 12 bytes of scales and minima.
 import { copyHalf, get6, getCode, put6, putCode } from './bits.ts';

@@ -1,7 +1,7 @@
 // Types whose files hold blocks of 32 columns: scales and nibbles, with or without a fifth bit. A tile's group:
 //
-//   nibbles 256 B   byte (c % 16 >> 2) * 64 + r * 4 + c % 4 holds column c low and column c + 16 high
 //   bit 4    64 B   byte r * 4 + c % 4, bit c >> 2; of 5 bits
+//   nibbles 256 B   byte (c % 16 >> 2) * 64 + r * 4 + c % 4 holds column c low and column c + 16 high
 //   scales   32 B   f16, one for each row; of MXFP4 16 B of exponents
 //   minima   32 B   f16; of Q4_1 and Q5_1
 //
@@ -10,11 +10,10 @@
 //
 // File formats: ggml's block_q4_0, block_q4_1, block_q5_0, block_q5_1, block_iq4_nl and block_mxfp4 (ggml-common.h).
 import { IQ4_LEVELS, MXFP4_LEVELS } from '../../../../formats/quants/table-blocks.ts';
-import { copyHalf, getCode, putCode } from './bits.ts';
+import { copyHalf, FIFTH_BITS, getCode, putCode } from './bits.ts';
 import type { Layout } from './layout.ts';
 
 const NIBBLES = 256;
-const FIFTH_BITS = 64;
 
 type Variable = Pick<Layout, 'type' | 'start' | 'levels'> & {
   readonly bits: 4 | 5;

@@ -34,9 +34,10 @@ function nibbleSteps(layout: Layout): string {
   if (layout.bits < 4) return quarterSteps(layout, start);
   return `
       let a0 = ${start}, a1 = a0, a2 = a0, a3 = a0;
-      ${five ? declare('let', numbered('h', 4), (v) => load('w', 256 + 16 * v)) : ''}
-      const stop = w + 256;
+      ${five ? `let ${numbered('h', 4).join(' = nibbles, ')} = nibbles, first = true;` : ''}
+      const stop = w + ${walked(layout).bytes};
       do {
+        ${five ? fifthBits : ''}
         ${loadStep}
         const low = v128.load32_splat(x), high = v128.load32_splat(x, 16);
         ${each(4, (v) => `a${v} = dot(a${v}, low, ${lowCodes(layout, `w${v}`, `h${v}`)});`)}
@@ -46,6 +47,19 @@ function nibbleSteps(layout: Layout): string {
         x += 4;
       } while (w < stop);`;
 }
+
+/**
+ * Bits 4 come first. The loop goes over them, too, and begins with a word of each line, loaded by one instruction: what
+ * prefetchers follow (1.24 x from memory for Q5_0, 1.3 x and more for Q5_1; a Zen 4).
+ */
+const fifthBits = `
+        load<i32>(w);
+        if (first) {
+          first = false;
+          ${each(4, (v) => `h${v} = ${load('w', 16 * v)};`)}
+          w += 64;
+          continue;
+        }`;
 
 /** Two sets of four steps of 2-bit codes. */
 const quarterSteps = (layout: Layout, start: string): string => `
@@ -173,6 +187,7 @@ function decode${layout.type}(w: usize, x: usize, blocks: i32, sums: usize, room
       ${nibbleSteps(layout)}
       s += 16;
       if (block < 0) {
+        ${five ? 'w -= 64;' : ''}
         spreadGroup(w - 256, room);
         unpackScales(w - 256, room + 128);
         x -= 16;
@@ -189,7 +204,7 @@ function decode${layout.type}(w: usize, x: usize, blocks: i32, sums: usize, room
         return `const m${v} = ${five ? `f32x4.add(f32x4.mul(s${v}, sixteen), ${minimum})` : minimum};`;
       })}
       ${addMinima}
-      w += ${layout.block - 256};
+      w += ${layout.block - walked(layout).bytes};
       x += BLOCK_CODES - 16;
     }
   }

@@ -25,7 +25,6 @@ import {
   join,
   load,
   ofTile,
-  splat,
   TILE,
   typeNames,
 } from '../build/vocabulary.ts';
@@ -70,30 +69,21 @@ const oneDigit = (layout: Layout): string => {
 }`;
 };
 
-/** A block of a type with two digits: the higher ones first, times 16, then the lower ones into the same accumulators. */
+/** A block of Q8_0: the higher digits first, the high nibbles, times 16, then the low ones into the same accumulators. */
 const twoDigits = (layout: Layout): string => {
-  const { type, levels, scales } = layout;
-  const codeBytes = levels ? 256 : 512;
+  const { type, scales } = layout;
   return `
-@inline export function block${type}(
-  K: i32, touch: bool, w: usize, x: usize, s: usize, sums: usize, more: usize,
-): void {
+@inline function block${type}(K: i32, touch: bool, w: usize, x: usize, s: usize, sums: usize, more: usize): void {
   const zero = i32x4.splat(0);
   ${codeConstants(layout)} ${scaleConstants(layout)}
   const start = x + <usize>K * START_8;
   ${begin(4, 2)}
   let p = w, y = x;
-  const stop = w + ${codeBytes};
-  ${digitSteps(layout, 'high', 4, 'p', 'y')}
-  ${
-    levels
-      ? `const second = x + <usize>K * START_16;
-  ${ofTile(2, (a, _, r) => `${a} = i32x4.add(i32x4.shl(${a}, 4), ${splat('second', 4 * r)});`)}`
-      : ofTile(2, (a) => `${a} = i32x4.shl(${a}, 4);`)
-  }
-  ${digitSteps(layout, 'low', 4, 'w', 'x')}
-  ${levels ? 'x += <usize>K * 16;' : ''}
-  ${layout.scale === 'group' ? groupScales(layout) : ownScales(layout, 'w', scales - codeBytes, SCALES, MINIMA)}
+  const stop = w + ${scales};
+  ${digitSteps('high', 4, 'p', 'y')}
+  ${ofTile(2, (a) => `${a} = i32x4.shl(${a}, 4);`)}
+  ${digitSteps('low', 4, 'w', 'x')}
+  ${ownScales(layout, 'w', 0, SCALES, MINIMA)}
   ${addBlock(layout, '0')}
 }`;
 };
@@ -215,14 +205,17 @@ function direct(layout: Layout): string {
 }`;
 }
 
+/** Types that are multiplied as they lie (shapes.gen.ts). */
+const DIRECT = LAYOUTS.filter(({ levels }) => !levels);
 const ROWS = [2, 3, 4, 8];
 const family: Family = {
   parameters: 'w: usize, x: usize, n: i32, a: usize, b: usize, c: usize, d: usize, r: usize, e: usize, f: usize',
-  members: LAYOUTS.flatMap((layout, i) =>
-    ROWS.map((K) => ({
-      name: `${typeNames[i]}x${K}`,
-      body: `direct${layout.type}(${K}, w, x, n, a, b, c, d, r, e, f)`,
-    })),
+  members: DIRECT.flatMap((layout) =>
+    ROWS.map((K, k) => {
+      const id = LAYOUTS.indexOf(layout);
+      const body = `direct${layout.type}(${K}, w, x, n, a, b, c, d, r, e, f)`;
+      return { name: `${typeNames[id]}x${K}`, body, number: id * 4 + k };
+    }),
   ),
 };
 
@@ -231,7 +224,7 @@ export default `
 @inline function float(i: v128): v128 {
   return f32x4.convert_i32x4_s(i);
 }
-${LAYOUTS.map(block).join('\n')}
+${DIRECT.map(block).join('\n')}
 
 /*
  * The packed tile at w times 2, 3, 4 or 8 rows of activations. Of 8, both fours go block by block, not one after the
@@ -242,7 +235,7 @@ ${LAYOUTS.map(block).join('\n')}
  * memory 1.5 x, 4 rows 1.2 x). Where products take longer than memory does, with 8 rows, that would cost more than it
  * gains.
  */
-${LAYOUTS.map(direct).join('\n')}
+${DIRECT.map(direct).join('\n')}
 
 ${functions(family)}
 

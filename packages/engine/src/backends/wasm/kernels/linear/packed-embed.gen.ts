@@ -115,10 +115,11 @@ const embed = (layout: Layout): string => {
 };
 
 export default `
-/** Column c of 32: nibble, with bit 4 where the type has it. \`codes\` is where the 256 B of nibbles start. */
+/** Column c of 32: nibble, with bit 4 where the type has it, which comes first. */
 function code(codes: usize, r: usize, c: usize, bits: i32): i32 {
-  const nibble = (<i32>load<u8>(codes + ((c & 15) >> 2) * 64 + r * 4 + (c & 3)) >> (c < 16 ? 0 : 4)) & 15;
-  if (bits == 5) return nibble | (((<i32>load<u8>(codes + 256 + r * 4 + (c & 3)) >> <i32>(c >> 2)) & 1) << 4);
+  const at = codes + (bits == 5 ? 64 : 0) + ((c & 15) >> 2) * 64 + r * 4 + (c & 3);
+  const nibble = (<i32>load<u8>(at) >> (c < 16 ? 0 : 4)) & 15;
+  if (bits == 5) return nibble | (((<i32>load<u8>(codes + r * 4 + (c & 3)) >> <i32>(c >> 2)) & 1) << 4);
   return nibble;
 }
 

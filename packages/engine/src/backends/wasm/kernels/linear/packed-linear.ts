@@ -74,7 +74,7 @@ function multiplyRows(p: Product, w: usize, x: usize, rows: i32, first: i32, to:
   const sums = areaOf(p),
     room = sums + 2 * WIDE_SUMS_BYTES,
     between = room + SCALE_ROOM;
-  const direct = rows == 1 || rows <= directRows();
+  const direct = rows == 1 || rows <= directRows(type);
   const kind = panelKind(type),
     half = <usize>blocks * panelBlockBytes(kind);
   const panel = sums + FIXED_SCRATCH + <usize>GATHERED_ROWS * perRow;

@@ -33,9 +33,9 @@ function packOwn({ type, bits, scale, minimum, file }: Layout): string {
       const vector = `v128.load(${row}, ${codes + 16 * half})`;
       return bits === 8 ? `v128.xor(${vector}, flip)` : vector;
     };
-    return `storeSteps(${list(read)}, ${plus('group', 256 * half)} + r * 4);`;
+    return `storeSteps(${list(read)}, ${plus('group', 256 * half + (high === undefined ? 0 : 64))} + r * 4);`;
   });
-  const fifth = (row: string, i: number) => `fifthBits(load<u32>(${row}, ${high}), group + ${256 + 4 * i} + r * 4);`;
+  const fifth = (row: string, i: number) => `fifthBits(load<u32>(${row}, ${high}), group + ${4 * i} + r * 4);`;
   const at = (i: number) => (i ? `, ${i}` : '');
   const half = (place: number) => (row: string, i: number) =>
     `store<u16>(scales, load<u16>(${row}${at(place)})${at(16 * place + 2 * i)});`;
@@ -135,7 +135,7 @@ ${own.map(packOwn).join('\n')}
   ${ofRows((row, i) => `minimumScales(${row}, ${plus('r', i)}, group);`)}
   const step = type == Q4_K ? Q4_K_BLOCK : Q5_K_BLOCK;
   const at: usize = type == Q4_K ? 16 : 48;
-  let out = group + Q4_K_HEADER + r * 4;
+  let out = group + Q4_K_HEADER + (type == Q4_K ? 0 : 64) + r * 4;
   for (let pair: usize = 0; pair < 4; pair++) {
     const p = at + pair * 32;
     storeSteps(${list((row) => `lowBlock(${row} + p)`)}, out);
@@ -143,7 +143,7 @@ ${own.map(packOwn).join('\n')}
     out += 2 * step;
   }
   if (type == Q4_K) return;
-  out = group + Q5_K_HEADER + 256 + r * 4;
+  out = group + Q5_K_HEADER + r * 4;
   for (let i = 0; i < 8; i++) {
     ${ofRows((row, i) => `store<u32>(out, gatherBits(${row} + 16, i)${i ? `, ${4 * i}` : ''});`)}
     out += Q5_K_BLOCK;

@@ -43,7 +43,8 @@ function spreadCodes(layout: Layout): string {
       const c = a + q * 32, d = b + q * 32;
       ${splitNibbles('c', 'd', 256)}
     }`;
-  if (!levels) return `spreadNibbles(w, a, b, nibbles);${bits === 5 ? ' spreadFifthBits(w + 256, a, b);' : ''}`;
+  if (bits === 5) return 'spreadNibbles(w + 64, a, b, nibbles); spreadFifthBits(w, a, b);';
+  if (!levels) return 'spreadNibbles(w, a, b, nibbles);';
   const tables = hasTwoDigits(layout) ? ['LOW', 'HIGH'] : ['TABLE'];
   const names = tables.map((name) => name.toLowerCase());
   return `

@@ -164,10 +164,9 @@ const twoPasses = (layout: Layout): string => {
 }`;
 };
 
-/** Types with two digits: all steps with the lower ones, then with the higher ones. */
+/** Q8_0: all steps with the lower digits, the nibbles, then with the higher ones. */
 const twoDigits = (layout: Layout): string => {
-  const { type, levels } = layout;
-  const [codeBytes, columns] = levels ? [256, 16] : [512, 32];
+  const { type, block, scales } = layout;
   return `
 @inline function product${type}(
   K: i32, tile: usize, half: usize, x: usize, blocks: i32, sums: usize, room: usize,
@@ -176,23 +175,20 @@ const twoDigits = (layout: Layout): string => {
   ${codeConstants(layout)} ${scaleConstants(layout)}
   ${SUMS}
   let w = tile + half * 32, s = ${firstScales(layout)};
-  for (let b = 0; b < blocks; b++) {
-    ${groupHeader(layout)}
-    let start = x + <usize>K * START_16;
-    ${levels ? begin(2, 2) : `let ${each(4, (r) => `a${r} = zero, b${r} = zero`, ', ')};`}
-    const stop = w + ${codeBytes};
+  for (; blocks > 0; blocks--) {
+    let ${each(4, (r) => `a${r} = zero, b${r} = zero`, ', ')};
+    const stop = w + ${scales};
     let v = w, u = x;
-    ${digitSteps(layout, 'low', 2, 'v', 'u')}
+    ${digitSteps('low', 2, 'v', 'u')}
     const ${each(2, (r) => `c${r} = total(a${r}, ones), d${r} = total(b${r}, ones)`, ', ')};
     const ${each(2, (r) => `c${r + 2} = total(a${r + 2}, ones), d${r + 2} = total(b${r + 2}, ones)`, ', ')};
-    start = x + <usize>K * START_8;
+    const start = x + <usize>K * START_8;
     ${rows(2, (r) => `a${r} = ${splat('start', 4 * r)}; b${r} = a${r};`)}
-    ${digitSteps(layout, 'high', 2, 'w', 'x')}
+    ${digitSteps('high', 2, 'w', 'x')}
     ${blockScales(layout)} const f = sixteens;
-    x += <usize>K * ${32 - columns};
     ${addBoth(2, 'TWO_NIBBLES', 'f', 'f')}
-    w += ${layout.block - codeBytes};
-    s += ${scaleStep(layout)};
+    w += ${block - scales};
+    s += ${block};
     x += <usize>K * (BLOCK_CODES - 32);
   }
   ${storeSums(2)}
@@ -208,12 +204,16 @@ const call = (layout: Layout, K: number): string => `product${layout.type}(${K},
 const family: Family = {
   parameters: 'w: usize, half: usize, x: usize, n: i32, sums: usize, room: usize',
   members: LAYOUTS.flatMap((layout, i) =>
-    [2, 3, 4].map((K) => ({ name: `${typeNames[i]}x${K}`, body: call(layout, K) })),
+    layout.levels
+      ? []
+      : [2, 3, 4].map((K) => ({ name: `${typeNames[i]}x${K}`, body: call(layout, K), number: i * 3 + K - 2 })),
   ),
 };
 
 export default `
-${LAYOUTS.map(product).join('')}
+${LAYOUTS.filter(({ levels }) => !levels)
+  .map(product)
+  .join('')}
 
 ${functions(family)}
 
