@@ -19,6 +19,8 @@ const CONTEXT_TOKENS = 8;
 /** What may follow a forced stretch: tokens that hold with all of these in place are its canonical ones. */
 const FOLLOWERS = ['', 'a', ' ', '1', '"', ',', '\n', 'é'];
 
+const JSON_DEFAULTS = { whitespace: 'compact', numbers: 'plain' } as const;
+
 const NONE = -1;
 const SEVERAL = -2;
 
@@ -190,7 +192,8 @@ export function createConstraint(
   const { from, ...format } = output;
   if (from !== undefined && !(Number.isSafeInteger(from) && from >= 0))
     throw new UsageError(`option output.from: expected a whole number from 0, found ${String(from)}`);
-  // Blanks between the parts of JSON are tokens that say nothing, and some models write them for ever.
-  const compiled = compileOutput('schema' in format ? { whitespace: 'compact', ...format } : format);
+  // Blanks between the parts of JSON and zeros behind a fraction say nothing, and small models write them for
+  // ever.
+  const compiled = compileOutput('schema' in format ? { ...JSON_DEFAULTS, ...format } : format);
   return new Constraint(compiled, masks, tokenizer, endTokens);
 }

@@ -126,8 +126,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal | undefined;
   /**
    * Holds the answer to a JSON Schema, a regular expression or a grammar: only tokens that lead to a text of
-   * it are ever chosen, and it ends exactly where such a text may end. JSON is compact unless `whitespace`
-   * says otherwise. Default: any text.
+   * it are ever chosen, and it ends exactly where such a text may end. JSON is compact and its numbers have no
+   * exponents, unless `whitespace` and `numbers` say otherwise. Default: any text.
    */
   readonly output?: OutputOptions | undefined;
   /**
