@@ -152,7 +152,7 @@ test('each broken field is named', () => {
     },
     'added_tokens[1]',
   );
-  refused({ ...tiny(), normalizer: { type: 'Precompiled' } }, 'normalizer.type');
+  refused({ ...tiny(), normalizer: { type: 'Compiled' } }, 'normalizer.type');
   refused(
     { ...tiny(), normalizer: { type: 'Replace', pattern: { Regex: '(' }, content: '' } },
     'normalizer.pattern.Regex',

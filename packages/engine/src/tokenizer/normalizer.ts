@@ -5,6 +5,7 @@
 import { bertNormalizer } from './bert-normalizer.ts';
 import { toByteCharacters } from './byte-level.ts';
 import { asList, asObject, asString, type Fields, field, flag, type Place, typeOf } from './json-fields.ts';
+import { precompiledNormalizer } from './precompiled.ts';
 import { literalRegex, translateRegex } from './regex.ts';
 
 export type Normalizer = (text: string) => string;
@@ -92,6 +93,10 @@ function normalizerStep(step: Fields, place: Place): Normalizer {
         stripAccents: flag(step, 'strip_accents', lowercase, place),
         lowercase,
       });
+    }
+    case 'Precompiled': {
+      const at = place.at('precompiled_charsmap');
+      return precompiledNormalizer(asString(field(step, 'precompiled_charsmap'), at), at);
     }
     case 'StripAccents':
       return (text) => text.replace(/\p{M}/gv, '');
