@@ -169,6 +169,33 @@ describe('GGUF files of the field', () => {
     await same(changedGguf(mixtral, {}, apart), fixturePath(mixtral));
   });
 
+  it('files that go with a model and are none are called what they are', async () => {
+    for (const [keys, words] of [
+      [{ 'general.type': text('adapter') }, /a LoRA adapter/],
+      [{ 'general.type': text('mmproj') }, /a vision projector/],
+      [{ 'general.type': text('imatrix') }, /calibration data/],
+    ] as const)
+      await refused(changedGguf(LLAMA, keys), words);
+    await refused(
+      changedGguf(LLAMA, {}, () => []),
+      /a vocabulary without weights/,
+    );
+    await refused(
+      changedGguf(LLAMA, { 'llama.attention.layer_norm_rms_epsilon': null }),
+      /layer_norm_rms_epsilon: .*found nothing/,
+    );
+  });
+
+  it('end tokens may be a list', async () => {
+    const ids = { type: 'array', of: 'i32', value: [7, 9, 99_999] } as const;
+    await using model = await loadModel(await changedGguf(LLAMA, { 'tokenizer.ggml.eos_token_ids': ids }), {
+      backend: 'reference',
+    });
+    assert.ok(
+      model.endTokens.includes(7) && model.endTokens.includes(9) && !model.endTokens.includes(99_999),
+    );
+  });
+
   it("ollama's caps on Gemma 3, which none of the models has, are passed over; others are refused", async () => {
     const gemma = 'golden-families/gguf/gemma3-p6.f32.gguf';
     const ollamas = {
@@ -226,6 +253,27 @@ describe('folders of the field', () => {
       await refused(changedFolder(FOLDER, { config }), words);
     const loaded = { quant_method: 'bitsandbytes', load_in_4bit: false, load_in_8bit: false };
     await same(changedFolder(FOLDER, { config: { quantization_config: loaded } }), fixturePath(FOLDER));
+  });
+
+  it('a head that is not the embedding counts where the configuration ties both, as in transformers 5', async () => {
+    const config = { tie_word_embeddings: true };
+    await same(changedFolder(FOLDER, { config }), fixturePath(FOLDER));
+    await using model = await loadModel(await changedFolder(FOLDER, { config }), { backend: 'reference' });
+    assert.match(model.notes.join(), /ties the head to the embedding, but the file has another one/);
+    const copied = (all: FileTensor[]) => {
+      const embedding = all.find(({ name }) => name === 'model.embed_tokens.weight')!;
+      return all.map((t) => (t.name === 'lm_head.weight' ? { ...embedding, name: t.name } : t));
+    };
+    await using tied = await loadModel(await changedFolder(FOLDER, { config, tensors: copied }), {
+      backend: 'reference',
+    });
+    assert.equal(tied.spec.tiedHead, true);
+    assert.deepEqual(tied.notes, []);
+  });
+
+  it('swish is SiLU; a path of config.json or of an index is its folder', async () => {
+    const folder = await changedFolder(FOLDER, { config: { hidden_act: 'swish' } });
+    await same(join(folder, 'config.json'), fixturePath(FOLDER));
   });
 
   it('tokens outside the vocabulary mean none, with a note', async () => {

@@ -16,6 +16,7 @@ export async function openCheckpointPath(path: string): Promise<Checkpoint> {
   if (await isFolder(path)) return openFolder(await diskFolder(path));
   const name = basename(path);
   const folder = await diskFolder(dirname(path));
+  if (name === 'config.json' || name.endsWith('.safetensors.index.json')) return openFolder(folder);
   if (name.endsWith('.safetensors')) return openHuggingFace(folder, name);
   if (isGgufName(name) || (await startsLikeGguf(path))) return openGguf(folder, name);
   throw new FormatError(

@@ -28,7 +28,7 @@ const INDEX = 'model.safetensors.index.json';
  */
 export async function openHuggingFace(folder: ModelFolder, weights?: string): Promise<HuggingFaceCheckpoint> {
   const config = await readJson(folder, 'config.json', MAX_CONFIG);
-  if (config === null) throw missingFile('config.json');
+  if (config === null) throw withoutConfig(folder);
   const generationConfig = await readJson(folder, 'generation_config.json', MAX_CONFIG);
   const sources: ByteSource[] = [];
   const close = async () => {
@@ -44,6 +44,7 @@ export async function openHuggingFace(folder: ModelFolder, weights?: string): Pr
       generationConfig,
       tensors,
       unreadTensors: leftOut,
+      ownHead: await hasOwnHead(tensors),
       otherTokenizers: folder.files.includes('tokenizer.json')
         ? []
         : folder.files.filter((name) => OTHER_TOKENIZERS.test(name)),
@@ -67,6 +68,45 @@ export async function openHuggingFace(folder: ModelFolder, weights?: string): Pr
     await close();
     throw error;
   }
+}
+
+/** What a folder without config.json is, where its files tell. */
+function withoutConfig({ name, files }: ModelFolder): FormatError {
+  if (files.includes('adapter_config.json'))
+    return new FormatError(
+      `${name}: expected a model, found a LoRA adapter (adapter_config.json). Merge it into its base model first.`,
+    );
+  if (files.includes('params.json'))
+    return new FormatError(
+      `${name}: expected config.json, found params.json, the form of the model's own publisher. ` +
+        'Take the folder with config.json, which the hub has beside it.',
+    );
+  return missingFile('config.json');
+}
+
+const HEAD_SAMPLES = 16;
+const SAMPLE_BYTES = 4096;
+
+/**
+ * Whether lm_head.weight differs from the embedding, by samples of both. transformers 5 ties only where they are
+ * equal; two that were trained apart differ everywhere.
+ */
+async function hasOwnHead(tensors: ReadonlyMap<string, TensorEntry>): Promise<boolean> {
+  const head = tensors.get('lm_head.weight');
+  const embedding = [...tensors.values()].find(({ name }) =>
+    /(^|\.)(embed_tokens|embeddings?)\.weight$/.test(name),
+  );
+  if (!head || !embedding) return false;
+  if (head.type !== embedding.type || head.byteLength !== embedding.byteLength) return true;
+  const size = Math.min(SAMPLE_BYTES, head.byteLength);
+  const [one, other] = [new Uint8Array(size), new Uint8Array(size)];
+  for (let i = 0; i < HEAD_SAMPLES; i++) {
+    const at = Math.floor(((head.byteLength - size) * i) / (HEAD_SAMPLES - 1));
+    await head.source.read(head.offset + at, one);
+    await embedding.source.read(embedding.offset + at, other);
+    if (one.some((byte, k) => byte !== other[k])) return true;
+  }
+  return false;
 }
 
 /** SentencePiece, Mistral, GPT-2, BERT and tiktoken. */

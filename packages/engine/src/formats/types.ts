@@ -120,6 +120,8 @@ export interface HuggingFaceCheckpoint extends OpenedFiles {
   readonly config: JsonObject;
   /** generation_config.json; null when the folder has none. */
   readonly generationConfig: JsonObject | null;
+  /** The files have an lm_head.weight that is not the embedding: it counts where the configuration ties both. */
+  readonly ownHead?: boolean;
   /** Tokenizer files of other forms that a folder without tokenizer.json has: tokenizer.model, merges.txt … */
   readonly otherTokenizers?: readonly string[];
   /** Read on demand: these can be tens of megabytes. Null when the folder has none. */

@@ -94,7 +94,7 @@ class Reader {
     });
   }
 
-  numbers(key: string, length: number): number[] | null {
+  numbers(key: string, length: number | null): number[] | null {
     const list = this.list(key, length);
     return (
       list?.map((value, i) => {
@@ -182,6 +182,9 @@ function finish(
     const id = reader.token(key, key === 'eos_token_id' ? defaults.eos : null, size, notes);
     if (id !== null) eos.add(id);
   }
+  // ollama's converter.
+  for (const id of reader.numbers('eos_token_ids', null) ?? [])
+    if (table.texts[id] !== undefined) eos.add(id);
   for (const id of table.specialIds)
     if (endsTurn(table.texts[id]!, (text) => table.ids.has(text))) eos.add(id);
   const ending = reader.token('eos_token_id', defaults.eos, size);

@@ -1,5 +1,4 @@
 // marimba generate MODEL: continues a text or a list of tokens, streaming to stdout.
-import { readFileSync } from 'node:fs';
 import {
   type GenerateResult,
   type Generation,
@@ -22,6 +21,7 @@ import {
   type SamplingFlags,
 } from '../sampling.ts';
 import { dim, duration, plural, printJson, threeDigits } from '../terminal.ts';
+import { readTextFile } from '../text-input.ts';
 import { createWrapper, lineWidth } from '../wrap.ts';
 import { examples } from './examples.ts';
 import { parseSchemaFile } from './grammar.ts';
@@ -114,8 +114,8 @@ function outputOf({ schema, regex, grammar }: GenerateFlags): OutputOptions | un
   const given = [schema, regex, grammar].filter((one) => one !== undefined);
   if (given.length > 1)
     throw new UsageError(`generate: expected one of --schema, --regex and --grammar, found ${given.length}`);
-  if (schema !== undefined) return { schema: parseSchemaFile(schema, readFileSync(schema, 'utf8')) };
-  if (grammar !== undefined) return { grammar: readFileSync(grammar, 'utf8') };
+  if (schema !== undefined) return { schema: parseSchemaFile(schema, readTextFile(schema, '--schema')) };
+  if (grammar !== undefined) return { grammar: readTextFile(grammar, '--grammar') };
   return regex === undefined ? undefined : { regex };
 }
 

@@ -6,10 +6,10 @@ import { type AttentionSpec, plainAttention } from '../../layers/attention.ts';
 import { bambaSizes, type Mamba2Spec, mamba2Names } from '../../layers/mamba2.ts';
 import type { Family } from '../family.ts';
 import { type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
-import { huggingFaceCommon, readHeads, readPartialFactor, readRope } from './huggingface.ts';
+import { huggingFaceCommon, readHeads, readPartialFactor, readRope, readSilu } from './huggingface.ts';
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
-  c.text('hidden_act', ['silu'], 'silu');
+  readSilu(c);
   // transformers takes the mean over all channels, whatever the number of groups.
   const mamba: Mamba2Spec = { ...bambaSizes(c), norm: 'afterGate', normGroups: 1 };
   const attention = readAttention(c);

@@ -21,14 +21,14 @@ import {
 import { GGUF_NAMES, OWN_NAMES } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED, type WeightScales } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-import { huggingFaceCommon, readHeads, readRope } from './huggingface.ts';
+import { huggingFaceCommon, readHeads, readRope, readSilu } from './huggingface.ts';
 
 function fromHuggingFace(c: ConfigReader, shapeOf: TensorShapes = () => undefined): ModelSpec {
   c.refuse({ mamba_use_mlp: [true], attn_layer_indices: [] });
   const attention = readAttention(c);
   const mamba = readMamba(c);
   const size = c.size('intermediate_size');
-  const activation = c.text('hidden_act', ['silu'], 'silu');
+  const activation = readSilu(c);
   const layer: LayerSpec = {
     mixers: [attention, mamba],
     feedForward: { kind: 'dense', size, gated: true, activation, bias: c.flag('mlp_bias', false) },
@@ -150,7 +150,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     name: 'falcon_h1',
     hiddenSize: c.size(`${arch}.embedding_length`),
     ...UNSCALED,
-    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-5),
+    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1),
     layers: Array.from({ length: c.size(`${arch}.block_count`, undefined, 4096) }, (_, i) => block(i)),
     ...ggufCommon(c, arch, shapeOf),
   };

@@ -51,6 +51,7 @@ describe('windows of Gemma 3', () => {
   it('are read from GGUF by list, by distance, or as six', () => {
     const keys = {
       block_count: 7,
+      'attention.layer_norm_rms_epsilon': 1e-6,
       embedding_length: 32,
       feed_forward_length: 48,
       'attention.head_count': 4,

@@ -163,7 +163,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     hiddenSize,
     ...UNSCALED,
     embeddingScale: Math.sqrt(hiddenSize),
-    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-6),
+    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1),
     layers: Array.from({ length: count }, (_, i) => block(i)),
     ...ggufCommon(c, arch, shapeOf),
     ...(embeds ? { headless: true } : {}),

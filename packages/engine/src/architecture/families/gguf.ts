@@ -6,7 +6,9 @@ import type { TensorShapes } from '../family.ts';
 export function ggufCommon(c: ConfigReader, arch: string, shapeOf: TensorShapes) {
   const vocabularySize = shapeOf('token_embd.weight')?.[0];
   if (!vocabularySize) c.fail('token_embd.weight', 'the embedding matrix', undefined);
-  const ends = ['eos', 'eot', 'eom'].flatMap((t) => c.tokens(`tokenizer.ggml.${t}_token_id`, vocabularySize));
+  const ends = ['eos_token_id', 'eot_token_id', 'eom_token_id', 'eos_token_ids'].flatMap((key) =>
+    c.tokens(`tokenizer.ggml.${key}`, vocabularySize),
+  );
   return {
     vocabularySize,
     tiedHead: shapeOf('output.weight') === undefined,

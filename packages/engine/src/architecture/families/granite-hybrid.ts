@@ -24,14 +24,14 @@ import {
 import { GGUF_NAMES, type TensorRows } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-import { huggingFaceCommon, readHeads, readRope } from './huggingface.ts';
+import { huggingFaceCommon, readHeads, readRope, readSilu } from './huggingface.ts';
 
 /** Factors are divided by and squared; this keeps them far from the ends of f32. */
 const LEAST = 1e-6;
 const MOST = 1e6;
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
-  c.text('hidden_act', ['silu'], 'silu');
+  readSilu(c);
   c.refuse({ normalization_function: ['rmsnorm'] });
   // transformers takes the mean over all channels, whatever the number of groups.
   const mamba: Mamba2Spec = { ...bambaSizes(c), norm: 'afterGate', normGroups: 1 };
@@ -131,7 +131,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     embeddingScale: scale('embedding_scale'),
     residualScale: scale('residual_scale'),
     logitScale: 1 / scale('logit_scale'),
-    normEpsilon: c.number(key('attention.layer_norm_rms_epsilon'), 0, 1, 1e-6),
+    normEpsilon: c.number(key('attention.layer_norm_rms_epsilon'), 0, 1),
     ...ggufCommon(c, arch, shapeOf),
   };
 }

@@ -10,7 +10,14 @@ import { differsFrom, layerMisfit, type Misfit, modelMisfit, ropeMisfit, uneven 
 import { GGUF_NAMES } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-import { huggingFaceCommon, readHeads, readLayerTypes, readRope, TRANSFORMER_NAMES } from './huggingface.ts';
+import {
+  huggingFaceCommon,
+  readHeads,
+  readLayerTypes,
+  readRope,
+  readSilu,
+  TRANSFORMER_NAMES,
+} from './huggingface.ts';
 
 /** Factors are divided by and squared; this keeps them far from the ends of f32. */
 const LEAST = 1e-6;
@@ -25,7 +32,7 @@ const dense = (size: number, bias: boolean): DenseSpec => ({
 });
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
-  c.text('hidden_act', ['silu'], 'silu');
+  readSilu(c);
   const type = c.text('model_type', ['granite', 'granite_swa']);
   const isSwash = type === 'granite_swa';
   const feedForward = dense(c.size('intermediate_size'), c.flag('mlp_bias', false));
@@ -100,7 +107,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     embeddingScale: scale('embedding_scale'),
     residualScale: scale('residual_scale'),
     logitScale: 1 / scale('logit_scale'),
-    normEpsilon: c.number(key('attention.layer_norm_rms_epsilon'), 0, 1, 1e-6),
+    normEpsilon: c.number(key('attention.layer_norm_rms_epsilon'), 0, 1),
     ...ggufCommon(c, arch, shapeOf),
   };
 }

@@ -24,6 +24,12 @@ export function huggingFaceCommon(
   };
 }
 
+/** `hidden_act` of models that gate with SiLU, by either of its names. */
+export function readSilu(c: ConfigReader): 'silu' {
+  c.text('hidden_act', ['silu', 'swish'], 'silu');
+  return 'silu';
+}
+
 /** What classes take that do not follow Llama's: as many key heads as heads, which share the hidden size. */
 interface HeadDefaults {
   readonly kvHeads?: number;

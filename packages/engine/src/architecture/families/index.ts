@@ -2,7 +2,7 @@
 import { ModelError } from '../../errors.ts';
 import { ConfigReader, shownValue } from '../../formats/config-reader.ts';
 import { isJsonObject } from '../../formats/json.ts';
-import type { Checkpoint, HuggingFaceCheckpoint, JsonObject } from '../../formats/types.ts';
+import type { Checkpoint, GgufCheckpoint, HuggingFaceCheckpoint, JsonObject } from '../../formats/types.ts';
 import { refuseUnread } from '../../formats/unread-tensors.ts';
 import type { Family } from '../family.ts';
 import { GGUF_KEYS, HUGGING_FACE_FIELDS, ROPE_FIELDS } from '../number-fields.ts';
@@ -81,11 +81,17 @@ export function readSpec(checkpoint: Checkpoint): ReadSpec {
     const spec = family.fromHuggingFace(config, (name) => checkpoint.tensors.get(name)?.shape);
     config.refuseUnread(HUGGING_FACE_FIELDS);
     if (config.hasRead('rope_theta')) config.refuseUnread(ROPE_FIELDS);
+    const tiedHead = spec.tiedHead && !checkpoint.ownHead;
+    if (spec.tiedHead !== tiedHead)
+      config.notes.push(
+        'config.json ties the head to the embedding, but the file has another one, which is used',
+      );
     const headless = lacksHead(checkpoint, family, spec) ? { headless: true as const } : {};
     return {
       family,
       spec: {
         ...spec,
+        tiedHead,
         ...headless,
         endTokens: endTokens(checkpoint, spec, config.notes),
       },
@@ -93,6 +99,7 @@ export function readSpec(checkpoint: Checkpoint): ReadSpec {
       notes: config.notes,
     };
   }
+  refuseOtherFiles(checkpoint);
   const architecture = checkpoint.metadata.get('general.architecture');
   const family = FAMILIES.find((f) => f.gguf.some((form) => form.architecture === architecture));
   if (!family || typeof architecture !== 'string')
@@ -112,6 +119,21 @@ export function readSpec(checkpoint: Checkpoint): ReadSpec {
     Object.fromEntries(Object.entries(GGUF_KEYS).map(([key, values]) => [`${architecture}.${key}`, values])),
   );
   return { family, spec, defaults: config.defaults, notes: config.notes };
+}
+
+/** GGUF files that go with a model and are none: named, with what to do. */
+function refuseOtherFiles({ name, metadata, tensors, unreadTensors }: GgufCheckpoint): void {
+  const type = metadata.get('general.type');
+  const architecture = metadata.get('general.architecture');
+  const fail = (found: string, remedy: string): never => {
+    throw new ModelError(`${name}: expected a model, found ${found}. ${remedy}`);
+  };
+  if (type === 'adapter') fail('a LoRA adapter', 'Merge it into its base model first (llama-export-lora).');
+  if (type === 'mmproj' || architecture === 'clip')
+    fail('a vision projector', 'Open the file of the language model beside it; images are not read.');
+  if (type === 'imatrix') fail('calibration data', 'Open the file of the model that was made with it.');
+  if (!tensors.size && !unreadTensors?.size && typeof architecture === 'string')
+    fail('a vocabulary without weights', 'Take the file of the whole model.');
 }
 
 /**

@@ -13,7 +13,7 @@ import { differsFrom, layerMisfit, type Misfit, mambaLimits, modelMisfit, uneven
 import { GGUF_NAMES, OWN_NAMES } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-import { huggingFaceCommon } from './huggingface.ts';
+import { huggingFaceCommon, readSilu } from './huggingface.ts';
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   const hiddenSize = c.size('hidden_size');
@@ -33,7 +33,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
     period: c.size('expert_layer_period', 2),
     offset: c.integer('expert_layer_offset', 0, 4096, 1),
   };
-  const activation = c.text('hidden_act', ['silu'], 'silu');
+  const activation = readSilu(c);
   const attention = plainAttention(heads, kvHeads, hiddenSize / heads);
   const mamba = { ...jambaSizes(c), innerNorms: 'weighted' } as const;
   const layers = Array.from(
@@ -63,7 +63,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
   if (hiddenSize % heads)
     c.fail(`${arch}.attention.head_count`, `a divisor of embedding_length ${hiddenSize}`, heads);
   const kvHeads = c.perLayer(`${arch}.attention.head_count_kv`, count, 0, heads); // 0: a Mamba layer
-  const normEpsilon = c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-6);
+  const normEpsilon = c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1);
   const layers = kvHeads.map((kv, i): LayerSpec => {
     if (kv > 0 && heads % kv)
       c.fail(`${arch}.attention.head_count_kv`, `divisors of head_count ${heads}, or 0`, kv);

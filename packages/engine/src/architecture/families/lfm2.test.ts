@@ -81,6 +81,7 @@ describe('configurations of LFM2', () => {
 describe('GGUF files of LFM2', () => {
   const metadata = new Map<string, MetadataValue>([
     ['lfm2.block_count', 2],
+    ['lfm2.attention.layer_norm_rms_epsilon', 1e-5],
     ['lfm2.embedding_length', 32],
     ['lfm2.feed_forward_length', 48],
     ['lfm2.attention.head_count', 4],

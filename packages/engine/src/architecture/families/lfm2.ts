@@ -154,7 +154,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     name: arch,
     hiddenSize,
     ...UNSCALED,
-    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-5),
+    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1),
     layers,
     ...ggufCommon(c, arch, shapeOf),
   };

@@ -7,7 +7,7 @@ import { type ExpertsSpec, plainExperts } from '../../layers/experts.ts';
 import type { Family, GgufWriting } from '../family.ts';
 import { GGUF_NAMES, type TensorNames, type TensorRows } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
-import { huggingFaceCommon } from './huggingface.ts';
+import { huggingFaceCommon, readSilu } from './huggingface.ts';
 import { fromGguf, LIMITS, llama, readAttention, readDense, writing } from './llama.ts';
 
 const model = (
@@ -30,7 +30,7 @@ function readExperts(
   field: string,
   defaults: readonly [number, number],
 ): ExpertsSpec {
-  const activation = c.text('hidden_act', ['silu'], 'silu');
+  const activation = readSilu(c);
   const count = c.size(field, defaults[0], 4096);
   return { ...plainExperts(size, count, c.size('num_experts_per_tok', defaults[1], count)), activation };
 }

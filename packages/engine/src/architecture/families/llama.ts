@@ -10,7 +10,14 @@ import { differsFrom, layerMisfit, type Misfit, modelMisfit, ropeMisfit, uneven 
 import { GGUF_NAMES } from '../roles.ts';
 import { allOfKind, type LayerSpec, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-import { huggingFaceCommon, readHeads, readLayerTypes, readRope, TRANSFORMER_NAMES } from './huggingface.ts';
+import {
+  huggingFaceCommon,
+  readHeads,
+  readLayerTypes,
+  readRope,
+  readSilu,
+  TRANSFORMER_NAMES,
+} from './huggingface.ts';
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   const type = c.text('model_type', ['llama', 'mistral', 'qwen2', 'qwen3']);
@@ -30,7 +37,7 @@ export const readDense = (c: ConfigReader, bias: boolean): DenseSpec => ({
   kind: 'dense',
   size: c.size('intermediate_size'),
   gated: true,
-  activation: c.text('hidden_act', ['silu'], 'silu'),
+  activation: readSilu(c),
   bias,
 });
 
@@ -86,7 +93,7 @@ export function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): 
     name: arch,
     hiddenSize: c.size(`${arch}.embedding_length`),
     ...UNSCALED,
-    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-6),
+    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1),
     layers: Array.from({ length: c.size(`${arch}.block_count`, undefined, 4096) }, (_, i): LayerSpec => {
       const layer = ggufLayer(c, arch, shapeOf, i);
       const routed = layer.shapeOf('ffn_gate_inp.weight') !== undefined;

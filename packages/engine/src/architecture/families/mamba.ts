@@ -7,7 +7,7 @@ import { layerMisfit, type Misfit, mambaLimits, modelMisfit, uneven } from '../g
 import { GGUF_NAMES } from '../roles.ts';
 import { allOfKind, type ModelSpec, UNSCALED } from '../spec.ts';
 import { ggufCommon, ggufLayer } from './gguf.ts';
-import { huggingFaceCommon } from './huggingface.ts';
+import { huggingFaceCommon, readSilu } from './huggingface.ts';
 
 const stack = (mixer: MambaSpec, count: number) =>
   Array.from({ length: count }, () => ({ mixers: [mixer], feedForward: null }));
@@ -15,7 +15,7 @@ const stack = (mixer: MambaSpec, count: number) =>
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   const hiddenSize = c.size('hidden_size');
   const falcon = c.raw('model_type') === 'falcon_mamba';
-  c.text('hidden_act', ['silu'], 'silu');
+  readSilu(c);
   const mixer: MambaSpec = {
     kind: 'mamba',
     innerSize: c.size('intermediate_size', c.size('expand', 2, 64) * hiddenSize),
@@ -41,7 +41,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
 }
 
 function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSpec {
-  const normEpsilon = c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-5);
+  const normEpsilon = c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1);
   const mixer = mambaFromGguf(ggufLayer(c, arch, shapeOf, 0), normEpsilon);
   return {
     family: 'mamba',

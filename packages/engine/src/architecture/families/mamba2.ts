@@ -31,7 +31,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
   const inner = c.size('expand', 2, 64) * hiddenSize;
   if (heads * headSize !== inner)
     c.fail('num_heads', `expand × hidden_size / head_dim = ${inner / headSize}`, heads);
-  c.text('hidden_act', ['silu'], 'silu');
+  c.text('hidden_act', ['silu', 'swish'], 'silu');
   // Codestral Mamba's file has `norm_before_gate` true, which nothing reads: its norm stands after the gate.
   c.refuse({ rms_norm: [true] });
   const groups = readGroups(c, 'n_groups', heads, 8);
@@ -71,7 +71,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     name: arch,
     ...UNSCALED,
     hiddenSize: c.size(`${arch}.embedding_length`),
-    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-5),
+    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1),
     layers: stack(
       mamba2FromGguf(ggufLayer(c, arch, shapeOf, 0)),
       c.size(`${arch}.block_count`, undefined, 4096),

@@ -8,7 +8,7 @@ import type { Family, TensorShapes } from '../family.ts';
 import type { ModelSpec } from '../spec.ts';
 import { ENCODER_GGUF_NAMES } from './bert.ts';
 import { bidirectional, ENCODER, onSum, readEncoderHeads, rowsOfThree } from './encoder.ts';
-import { readTheta } from './huggingface.ts';
+import { readSilu, readTheta } from './huggingface.ts';
 
 interface Sizes {
   readonly hiddenSize: number;
@@ -49,7 +49,7 @@ function fromHuggingFace(c: ConfigReader): ModelSpec {
 function readNative(c: ConfigReader): Sizes {
   const head = readEncoderHeads(c, 'hidden_size', 'num_attention_heads');
   c.refuse({ head_dim: [head.headSize] });
-  c.text('hidden_act', ['silu'], 'silu');
+  readSilu(c);
   return {
     ...head,
     layers: c.size('num_hidden_layers', undefined, 4096),

@@ -22,6 +22,7 @@ import {
   readLayerTypes,
   readRope,
   readRopesByType,
+  readSilu,
   TRANSFORMER_NAMES,
 } from './huggingface.ts';
 
@@ -39,7 +40,7 @@ const dense = (size: number): DenseSpec => ({
 
 function fromHuggingFace(c: ConfigReader): ModelSpec {
   const type = c.text('model_type', ['olmo2', 'olmo3']);
-  c.text('hidden_act', ['silu'], 'silu');
+  readSilu(c);
   const { heads, kvHeads, headSize } = readHeads(c);
   const bias = c.flag('attention_bias', false);
   const attention = (rope: RopeSpec, window: number | null): AttentionSpec => ({
@@ -110,7 +111,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     hiddenSize: c.size(`${arch}.embedding_length`),
     layers: Array.from({ length: count }, (_, i) => block(i)),
     ...UNSCALED,
-    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1, 1e-6),
+    normEpsilon: c.number(`${arch}.attention.layer_norm_rms_epsilon`, 0, 1),
     ...ggufCommon(c, arch, shapeOf),
   };
 }

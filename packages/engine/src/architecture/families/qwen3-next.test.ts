@@ -113,6 +113,7 @@ describe('GGUF of Qwen 3.5 and Qwen3-Next', () => {
     new Map(
       Object.entries({
         block_count: 5,
+        'attention.layer_norm_rms_epsilon': 1e-6,
         embedding_length: 36,
         feed_forward_length: 52,
         'attention.head_count': 3,

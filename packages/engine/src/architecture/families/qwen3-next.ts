@@ -147,7 +147,7 @@ function fromGguf(c: ConfigReader, arch: string, shapeOf: TensorShapes): ModelSp
     hiddenSize: c.size(key('embedding_length')),
     layers,
     ...UNSCALED,
-    normEpsilon: c.number(key('attention.layer_norm_rms_epsilon'), 0, 1, 1e-6),
+    normEpsilon: c.number(key('attention.layer_norm_rms_epsilon'), 0, 1),
     ...ggufCommon(c, arch, shapeOf),
   };
 }

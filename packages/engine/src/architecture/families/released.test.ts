@@ -292,6 +292,7 @@ describe('GGUF metadata of other converters', () => {
       {
         'general.architecture': 'gemma3',
         'gemma3.block_count': 6,
+        'gemma3.attention.layer_norm_rms_epsilon': 1e-6,
         'gemma3.embedding_length': 1152,
         'gemma3.feed_forward_length': 6912,
         'gemma3.attention.head_count': 4,
