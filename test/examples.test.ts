@@ -10,8 +10,8 @@ import { promisify } from 'node:util';
 const root = join(import.meta.dirname, '..');
 const path = (name: string): string => join(root, 'examples', `${name}.ts`);
 
-async function run(name: string): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, [path(name)], { cwd: root });
+async function run(name: string, ...args: string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [path(name), ...args], { cwd: root });
   return stdout;
 }
 
@@ -35,6 +35,18 @@ test('fork-and-save: three continuations that differ, one session restored', asy
   assert.equal(new Set([first, second, third].map((line) => line!.slice(2))).size, 3);
   const [, position, reused] = /^restored at position (\d+): (\d+) tokens were not read again$/.exec(last!)!;
   assert.equal(reused, position);
+});
+
+test('search: the passages nearest to a query, the nearest first', async () => {
+  const lines = (await run('search', 'fixtures/embedders/static', 'README.md', 'marimba'))
+    .trimEnd()
+    .split('\n');
+  const cosines = lines.map((line) => Number(line.slice(0, 6)));
+  assert.equal(cosines.length, 3);
+  assert.deepEqual(
+    cosines,
+    cosines.toSorted((a, b) => b - a),
+  );
 });
 
 test('text-stream: two requests at once, each with an answer', async () => {
