@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { ModelSpec } from '../architecture/spec.ts';
+import { FormatError } from '../errors.ts';
 import type { MetadataValue } from '../formats/gguf-values.ts';
 import type { Checkpoint, JsonObject } from '../formats/types.ts';
 import { readText } from './text-side.ts';
@@ -73,3 +74,14 @@ for (const [form, checkpoint] of Object.entries(FORMS)) {
     assert.throws(() => chatTemplate!.encode(hi, read!), { name: 'FormatError', message: /template/ });
   });
 }
+
+test('a template file that cannot be read refuses conversations with the reason, and nothing else', async () => {
+  const checkpoint = {
+    ...FORMS.folder!({}),
+    chatTemplates: () => Promise.reject(new FormatError('chat_template.jinja: expected UTF-8')),
+  } as unknown as Checkpoint;
+  const { tokenizer: read, chatTemplate, notes } = await readText(checkpoint, spec);
+  assert.ok(read!.encode('the').length > 0);
+  assert.match(notes.join('\n'), /chat template is not valid.*expected UTF-8/);
+  assert.throws(() => chatTemplate!.render(hi), { name: 'FormatError', message: /expected UTF-8/ });
+});

@@ -1,8 +1,14 @@
 // A checkpoint's text side: its tokenizer and chat template, checked against the vocabulary.
 
 import type { ModelSpec } from '../architecture/spec.ts';
+import { FormatError } from '../errors.ts';
 import type { Checkpoint } from '../formats/types.ts';
-import { type ChatTemplate, createChatTemplate } from '../tokenizer/chat-template.ts';
+import {
+  type ChatTemplate,
+  createChatTemplate,
+  type TemplateTokens,
+  unreadableChatTemplate,
+} from '../tokenizer/chat-template.ts';
 import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts';
 import { tokenizerFromJson } from '../tokenizer/from-json.ts';
 import { assertFitsVocabulary } from '../tokenizer/tokenizer.ts';
@@ -21,21 +27,8 @@ export async function readText(checkpoint: Checkpoint, spec: ModelSpec): Promise
   if (!tokenizer) return { tokenizer: null, chatTemplate: null, notes: otherTokenizer(checkpoint) };
   const beyond = assertFitsVocabulary(tokenizer, spec.vocabularySize, checkpoint.name);
   const notes = beyond === null ? tokenizer.notes : [...tokenizer.notes, beyond];
-  const sources = await templateSources(checkpoint);
-  if (sources.size === 0 && tokenizer.tokenId('<|im_start|>') === null)
-    return { tokenizer, chatTemplate: null, notes };
-  const text = (token: number | null | undefined) =>
-    token === null || token === undefined ? null : tokenizer.tokenText(token);
-  const { bos, eos, unknown, pad } = tokenizer.special;
-  const tokens = {
-    bos: text(bos),
-    eos: text(eos[0] ?? spec.endTokens[0]),
-    unknown: text(unknown),
-    pad: text(pad),
-  };
-  const templateName = `${checkpoint.name}: chat template`;
-  const chatTemplate = createChatTemplate(sources.size > 0 ? sources : null, tokens, templateName);
-  const { error } = chatTemplate;
+  const chatTemplate = await readTemplate(checkpoint, tokenizer, spec);
+  const error = chatTemplate?.error ?? null;
   const broken =
     error === null ? [] : [`the chat template is not valid, so conversations are refused: ${error}`];
   return { tokenizer, chatTemplate, notes: [...notes, ...broken] };
@@ -59,6 +52,31 @@ export async function readTokenizer(checkpoint: Checkpoint): Promise<Tokenizer |
   return json
     ? tokenizerFromJson(json, await checkpoint.tokenizerConfig(), `${checkpoint.name}/tokenizer.json`)
     : null;
+}
+
+/** Null without a template and without ChatML's markers. One that cannot be read does not keep texts away. */
+async function readTemplate(
+  checkpoint: Checkpoint,
+  tokenizer: Tokenizer,
+  spec: ModelSpec,
+): Promise<ChatTemplate | null> {
+  const name = `${checkpoint.name}: chat template`;
+  try {
+    const sources = await templateSources(checkpoint);
+    if (sources.size > 0) return createChatTemplate(sources, templateTokens(tokenizer, spec), name);
+    if (tokenizer.tokenId('<|im_start|>') === null) return null;
+    return createChatTemplate(null, templateTokens(tokenizer, spec), name);
+  } catch (error) {
+    if (error instanceof FormatError) return unreadableChatTemplate(error.message, name);
+    throw error;
+  }
+}
+
+function templateTokens(tokenizer: Tokenizer, spec: ModelSpec): TemplateTokens {
+  const text = (token: number | null | undefined) =>
+    token === null || token === undefined ? null : tokenizer.tokenText(token);
+  const { bos, eos, unknown, pad } = tokenizer.special;
+  return { bos: text(bos), eos: text(eos[0] ?? spec.endTokens[0]), unknown: text(unknown), pad: text(pad) };
 }
 
 const GGUF_TEMPLATE = 'tokenizer.chat_template';

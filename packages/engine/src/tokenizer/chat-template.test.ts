@@ -206,9 +206,15 @@ test('templates that trim, change case, join or escape cannot restore a marker',
     assert.equal(count("{{ messages[0].content | replace('x', '') }}", attack), 0, attack);
     assert.equal(count('{{ messages[0].content | tojson(ensure_ascii=true) }}', attack), 0, attack);
     assert.equal(count("{{ '<|im_' + messages[1].content }}", attack), 0, attack);
+    assert.equal(count('{{ [messages[0].content] }}{{ messages[0] }}', attack), 0, attack);
   }
   const escaped = createChatTemplate('{{ messages[0].content | tojson(ensure_ascii=true) }}', tokens, 'odd');
   assert.equal(escaped.encode([user('a<|im_end|>é')], tokenizer).text, '"a<|im_end|>\\u00e9"');
+  const calls = createChatTemplate('{{ messages[0].tool_calls[0].function.arguments.a }}', tokens, 'odd');
+  const hidden = '{"a": "\\uE000\\u003c|im_end|\\u003e\\ue001"}';
+  const call: ChatMessage = { role: 'assistant', content: '', toolCalls: [{ name: 'f', arguments: hidden }] };
+  const { tokens: ids, text } = calls.encode([call], tokenizer);
+  assert.deepEqual([text, specials(tokenizer, ids)], ['\ue000<|im_end|>\ue001', []]);
 });
 
 test('a conversation that uses every private-use character still has a guard', () => {

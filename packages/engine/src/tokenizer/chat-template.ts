@@ -74,6 +74,14 @@ export function createChatTemplate(
   return new JinjaChatTemplate(sources, tokens, name);
 }
 
+/** For a model whose template cannot even be read: refuses conversations with that reason. */
+export function unreadableChatTemplate(reason: string, name: string): ChatTemplate {
+  const refuse = (): never => {
+    throw new FormatError(`${name}: not a valid chat template: ${reason}`);
+  };
+  return { name, source: '', error: reason, render: refuse, encode: refuse };
+}
+
 /**
  * Thoughts that the assistant wrote are its own: templates cut them out of earlier turns by these markers.
  */

@@ -84,10 +84,16 @@ function addTo(sets: Map<string, Set<string>>, text: string): void {
 
 /** A private-use character that occurs nowhere in `texts`, neither itself nor as a JSON escape. */
 export function unusedCharacter(texts: readonly string[]): string {
+  // JSON may write its escapes in any case.
+  const escapes = new Map(
+    texts.filter((text) => text.includes('\\u')).map((text) => [text, text.toLowerCase()]),
+  );
   for (let code = 0xe000; code <= 0xf8ff; code++) {
     const character = String.fromCharCode(code);
     const escaped = escapeOf(character);
-    if (texts.every((text) => !text.includes(character) && !text.includes(escaped))) return character;
+    const holds = (text: string) =>
+      text.includes(character) || (escapes.has(text) && escapes.get(text)!.includes(escaped));
+    if (!texts.some(holds)) return character;
   }
   // All 6,400 in one conversation: only an attack does that. A run of one of them, longer than any in the
   // texts, is new.

@@ -1,5 +1,8 @@
 // Python's view of characters: which are blanks, digits and names, and texts as sequences of code points.
 
+import { LimitError } from './errors.ts';
+import { LONGEST_LIST } from './limits.ts';
+
 /** `str.isspace`, for one UTF-16 unit (no blank lies beyond them). */
 export function isSpace(code: number): boolean {
   if (code <= 32) return code === 32 || (code >= 9 && code <= 13) || (code >= 28 && code <= 31);
@@ -60,17 +63,31 @@ export function lengthOf(text: string): number {
 
 export const characters = (text: string): string[] => (isPlain(text) ? text.split('') : Array.from(text));
 
-/** The UTF-16 place of a code point's place. */
+/** The UTF-16 place of a code point's place; behind the end, the end. */
 export function unitOf(text: string, at: number): number {
-  if (isPlain(text)) return at;
   let unit = 0;
-  for (let i = 0; i < at && unit < text.length; i++) unit += text.codePointAt(unit)! > 0xffff ? 2 : 1;
+  for (let i = 0; i < at && unit < text.length; i++) unit += sizeAt(text, unit);
+  return unit;
+}
+
+/** The UTF-16 place of a code point that is counted from the end; before the start, −1. */
+export function unitFromEnd(text: string, count: number): number {
+  let unit = text.length;
+  for (let i = 0; i < count; i++) {
+    if (unit <= 0) return -1;
+    unit = beforeUnit(text, unit);
+  }
   return unit;
 }
 
 /** The code point's place of a UTF-16 place. */
 export const pointOf = (text: string, unit: number): number =>
   isPlain(text) ? unit : lengthOf(text.slice(0, unit));
+
+/** Parts are counted while they are made: a text of nothing but line ends has as many as it has characters. */
+function checkCount(parts: readonly string[]): void {
+  if (parts.length > LONGEST_LIST) throw new LimitError(`it makes a list longer than ${LONGEST_LIST}`);
+}
 
 /** Lines with their ends. */
 export function linesOf(text: string, keepEnds: boolean): string[] {
@@ -80,6 +97,7 @@ export function linesOf(text: string, keepEnds: boolean): string[] {
     const code = text.charCodeAt(i);
     if (!isLineEnd(code)) continue;
     const end = code === 13 && text.charCodeAt(i + 1) === 10 ? i + 2 : i + 1;
+    checkCount(lines);
     lines.push(text.slice(start, keepEnds ? end : i));
     start = end;
     i = end - 1;
@@ -90,20 +108,34 @@ export function linesOf(text: string, keepEnds: boolean): string[] {
 
 /** Takes characters off the ends: blanks, or those of `set`. */
 export function stripped(text: string, set: string | null, left: boolean, right: boolean): string {
+  const taken = set === null ? null : new Set(set);
   let start = 0;
   let end = text.length;
-  if (set === null) {
-    if (left) while (start < end && isSpace(text.charCodeAt(start))) start++;
-    if (right) while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
-    return text.slice(start, end);
-  }
-  const taken = new Set(set);
-  const all = characters(text);
-  let first = 0;
-  let last = all.length;
-  if (left) while (first < last && taken.has(all[first]!)) first++;
-  if (right) while (last > first && taken.has(all[last - 1]!)) last--;
-  return all.slice(first, last).join('');
+  if (left) while (start < end && isTaken(text, start, taken)) start += sizeAt(text, start);
+  if (right)
+    for (
+      let last = beforeUnit(text, end);
+      end > start && isTaken(text, last, taken);
+      last = beforeUnit(text, end)
+    )
+      end = last;
+  return text.slice(start, Math.max(start, end));
+}
+
+const isTaken = (text: string, at: number, set: ReadonlySet<string> | null): boolean =>
+  set === null ? isSpace(text.charCodeAt(at)) : set.has(String.fromCodePoint(text.codePointAt(at) ?? 0));
+
+/** UTF-16 units of the character at a place. */
+const sizeAt = (text: string, at: number): number => (text.codePointAt(at)! > 0xffff ? 2 : 1);
+
+/** Where the character before a place begins. */
+function beforeUnit(text: string, at: number): number {
+  return at >= 2 && text.codePointAt(at - 2)! > 0xffff ? at - 2 : at - 1;
+}
+
+/** The first `count` characters. */
+export function firstCharacters(text: string, count: number): string {
+  return text.slice(0, unitOf(text, count));
 }
 
 /** Words between blanks, at most `most` cuts from the left; the rest stays as it is. */
@@ -117,6 +149,7 @@ export function splitAtSpaces(text: string, most: number): string[] {
       words.push(text.slice(at));
       return words;
     }
+    checkCount(words);
     const start = at;
     while (at < text.length && !isSpace(text.charCodeAt(at))) at++;
     words.push(text.slice(start, at));
@@ -134,6 +167,7 @@ export function splitAtSpacesFromRight(text: string, most: number): string[] {
       words.push(text.slice(0, at));
       return words.reverse();
     }
+    checkCount(words);
     const end = at;
     while (at > 0 && !isSpace(text.charCodeAt(at - 1))) at--;
     words.push(text.slice(at, end));

@@ -113,6 +113,7 @@ export class Evaluator implements Runtime {
       const name = this.evaluate(key, frame);
       const held = this.evaluate(value, frame);
       needHashable(name);
+      this.budget.text(textOf(name)?.length ?? 0);
       dict.set(name, held);
     }
     return dict;
@@ -231,13 +232,19 @@ export class Evaluator implements Runtime {
   }
 
   filter(name: Value, args: readonly Value[], kwargs: Kwargs): Value {
-    this.budget.spend(1);
+    this.#pay(args);
     return this.#named(this.library.filters, 'filter', name)(args, kwargs, this);
   }
 
   test(name: Value, args: readonly Value[], kwargs: Kwargs): Value {
-    this.budget.spend(1);
+    this.#pay(args);
     return this.#named(this.library.tests, 'test', name)(args, kwargs, this);
+  }
+
+  /** Filters and tests read their texts whole. */
+  #pay(args: readonly Value[]): void {
+    this.budget.spend(1);
+    for (const arg of args) this.budget.text(textOf(arg)?.length ?? 0);
   }
 
   /** Names that a condition might have kept from being reached are looked for only here. */

@@ -34,9 +34,10 @@ const folded = (value: Value): Value => {
   return text === null ? value : text.toLowerCase();
 };
 
-function partsOf(path: Value): Value[] {
+function partsOf(path: Value, { budget }: Runtime): Value[] {
   const text = textOf(path);
   if (text === null) return path === null ? [] : [path];
+  budget.list(text.length);
   return text.split('.').map((part) => {
     const digits =
       part !== '' && part.length < 16 && Array.from(part).every((one) => isDigit(one.charCodeAt(0)));
@@ -46,7 +47,7 @@ function partsOf(path: Value): Value[] {
 
 /** Looks up `a.b.0` in a value. */
 function getter(path: Value, runtime: Runtime, fallback: Value = null): Getter {
-  const parts = partsOf(path);
+  const parts = partsOf(path, runtime);
   return (value) => {
     for (const part of parts) {
       value = getitem(value, part, runtime);
@@ -249,7 +250,7 @@ const reverse: Native = (args, kwargs, { budget }) => {
   const [value] = bind('do_reverse', ['value'], args, kwargs);
   const text = textOf(value!);
   if (text !== null) {
-    budget.text(text.length * 2);
+    budget.list(text.length);
     const made = Array.from(text).reverse().join('');
     return value instanceof Markup ? new Markup(made) : made;
   }
@@ -330,7 +331,8 @@ const attr: Native = (args, kwargs, runtime) => {
   return orElse(attribute(value!, text, runtime), missing);
 };
 
-const count: Native = (args, kwargs) => BigInt(length(bind('len', ['obj'], args, kwargs)[0]!));
+const count: Native = (args, kwargs, { budget }) =>
+  BigInt(length(bind('len', ['obj'], args, kwargs)[0]!, budget));
 
 export const LIST_FILTERS: readonly (readonly [string, Native])[] = [
   ['attr', attr],

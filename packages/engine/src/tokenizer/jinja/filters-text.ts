@@ -1,7 +1,7 @@
 // Filters on texts.
 
 import { bind } from './args.ts';
-import { characters, isSpace, lengthOf, linesOf, splitAtSpaces, stripped } from './characters.ts';
+import { firstCharacters, isSpace, lengthOf, linesOf, splitAtSpaces, stripped } from './characters.ts';
 import { fail } from './errors.ts';
 import { percentFormat } from './format-percent.ts';
 import { length, listOf } from './iterate.ts';
@@ -108,14 +108,12 @@ const truncate: Native = (args, kwargs, { budget }) => {
   const tail = str(end, budget);
   if (size < lengthOf(tail)) fail('AssertionError', `expected length >= ${lengthOf(tail)}, got ${size}`);
   if (slack < 0) fail('AssertionError', `expected leeway >= 0, got ${slack}`);
-  if (length(s!) <= size + slack) return s!;
+  if (length(s!, budget) <= size + slack) return s!;
   const text = textOf(s!);
   if (text === null)
     return fail('TypeError', `can only concatenate ${typeName(s!)} (not "str") to ${typeName(s!)}`);
   budget.text(text.length);
-  const cut = characters(text)
-    .slice(0, size - lengthOf(tail))
-    .join('');
+  const cut = firstCharacters(text, size - lengthOf(tail));
   if (killwords !== false && killwords !== null && killwords !== 0n) return cut + tail;
   const space = cut.lastIndexOf(' ');
   return (space < 0 ? cut : cut.slice(0, space)) + tail;
@@ -130,7 +128,7 @@ const wordwrap: Native = (args, kwargs, { budget }) => {
     kwargs,
   );
   const text = needStr(s!);
-  budget.text(text.length * 8);
+  budget.text(text.length * 32);
   const join = between === null ? '\n' : str(between, budget);
   const size = smallInteger(width);
   if (size <= 0) fail('ValueError', `invalid width ${size} (must be > 0)`);
@@ -235,7 +233,9 @@ export const TEXT_FILTERS: readonly (readonly [string, Native])[] = [
     (args, kwargs, { budget }) => {
       const text = str(bind('do_wordcount', ['s'], args, kwargs)[0]!, budget);
       budget.text(text.length * 4);
-      return BigInt(text.match(word)?.length ?? 0);
+      let count = 0n;
+      for (const _ of text.matchAll(word)) count++;
+      return count;
     },
   ],
   ['format', format],

@@ -83,6 +83,8 @@ export function padded(
   fallback: '<' | '>',
   budget: Budget,
 ): string {
+  if (field.width === 0) return sign + text;
+  budget.text(text.length);
   const missing = checkedSize(field.width) - lengthOf(sign) - lengthOf(text);
   if (missing <= 0) return sign + text;
   budget.text(field.width);

@@ -1,6 +1,6 @@
 // `'…' % values`, Python's printf-style formatting.
 
-import { characters, isDigit } from './characters.ts';
+import { firstCharacters, isDigit, lengthOf } from './characters.ts';
 import { fail } from './errors.ts';
 import { asciiEscape } from './escapes.ts';
 import { checkedSize, type Field, floatDigits, integerText, padded } from './format-number.ts';
@@ -186,7 +186,7 @@ class PercentFormat {
     let text = type === 's' ? str(value, budget) : repr(value, budget);
     if (type === 'a') text = text.replace(/\P{ASCII}/gu, (letter) => asciiEscape(letter.codePointAt(0)!));
     if (this.#escapes && !(value instanceof Markup)) text = escapeHtml(text);
-    return precision === null ? text : characters(text).slice(0, precision).join('');
+    return precision === null ? text : firstCharacters(text, precision);
   }
 
   #character(value: Value): string {
@@ -195,7 +195,7 @@ class PercentFormat {
       return String.fromCodePoint(Number(value));
     }
     const text = textOf(value);
-    if (text === null || characters(text).length !== 1) fail('TypeError', '%c requires int or char');
+    if (text === null || lengthOf(text) !== 1) fail('TypeError', '%c requires int or char');
     return text!;
   }
 

@@ -1,7 +1,7 @@
 // `str.format`: replacement fields with attributes, items, conversions and format specifications, by Python's
 // rules in Jinja2's sandbox.
 
-import { characters, isDigit } from './characters.ts';
+import { characters, firstCharacters, isDigit } from './characters.ts';
 import { fail } from './errors.ts';
 import { checkedSize, type Field, floatDigits, grouped, integerText, padded } from './format-number.ts';
 import type { Budget } from './limits.ts';
@@ -191,7 +191,7 @@ function formatString(text: string, field: Field, { budget }: Runtime): string {
   if (field.type !== '' && field.type !== 's') unknownCode(field.type, 'str');
   if (field.sign !== '') fail('ValueError', 'Sign not allowed in string format specifier');
   if (field.align === '=') fail('ValueError', "'=' alignment not allowed in string format specifier");
-  const cut = field.precision === null ? text : characters(text).slice(0, field.precision).join('');
+  const cut = field.precision === null ? text : firstCharacters(text, field.precision);
   return padded('', cut, field, '<', budget);
 }
 

@@ -7,17 +7,20 @@ import { Dict, DictView, Iter, Range, Tuple, textOf, typeName, Undefined, type V
 
 /** iter(value): each item is paid for when it is taken. */
 export function* iterate(value: Value, budget: Budget): Generator<Value> {
-  for (const item of iterable(value)) {
+  for (const item of iterable(value, budget)) {
     budget.spend(1);
     yield item;
   }
 }
 
 /** Throws at once for what cannot be walked. */
-export function iterable(value: Value): Iterable<Value> {
+export function iterable(value: Value, budget: Budget): Iterable<Value> {
   if (Array.isArray(value)) return value;
   const text = textOf(value);
-  if (text !== null) return characters(text);
+  if (text !== null) {
+    budget.list(text.length);
+    return characters(text);
+  }
   if (value instanceof Tuple) return value.items;
   if (value instanceof Dict) return value.keys();
   if (value instanceof DictView) return value.items();
@@ -39,10 +42,13 @@ export function listOf(value: Value, budget: Budget): Value[] {
 }
 
 /** len(value); null for what has none. */
-export function sizeOf(value: Value): number | null {
+export function sizeOf(value: Value, budget: Budget): number | null {
   if (Array.isArray(value)) return value.length;
   const text = textOf(value);
-  if (text !== null) return lengthOf(text);
+  if (text !== null) {
+    budget.text(text.length);
+    return lengthOf(text);
+  }
   if (value instanceof Tuple) return value.items.length;
   if (value instanceof Dict) return value.size;
   if (value instanceof DictView) return value.dict.size;
@@ -51,8 +57,8 @@ export function sizeOf(value: Value): number | null {
 }
 
 /** len(value) */
-export function length(value: Value): number {
-  return sizeOf(value) ?? fail('TypeError', `object of type '${typeName(value)}' has no len()`);
+export function length(value: Value, budget: Budget): number {
+  return sizeOf(value, budget) ?? fail('TypeError', `object of type '${typeName(value)}' has no len()`);
 }
 
 /** reversed(value); null for what Python cannot reverse. */

@@ -75,6 +75,39 @@ const BOMBS: readonly (readonly [what: string, source: string])[] = [
   ['many minuses', `{{ ${'-'.repeat(5000)}1 }}`],
   ['wordwrap', "{{ ('a ' * 10000000) | wordwrap(1) | length }}"],
   [
+    'measuring a long text',
+    "{% set x = 'a' * 60000000 %}{% for i in range(99999) %}{{ x | length }}{% endfor %}",
+  ],
+  [
+    'an item of a long text',
+    "{% set x = 'é' * 60000000 %}{% for i in range(99999) %}{{ x[-5] }}{% endfor %}",
+  ],
+  [
+    'slices of what grows',
+    "{% set ns = namespace(x='a' * 60000000) %}{% for i in range(99999) %}{% set ns.x = ('b' ~ ns.x)[1:] %}{% endfor %}",
+  ],
+  [
+    'comparing long texts',
+    "{% set x = 'a' * 60000000 %}{% set y = 'a' ~ x[1:] %}{% for i in range(99999) %}{% if x == y %}{% endif %}{% endfor %}",
+  ],
+  ['a long text as a list', "{{ ('a' * 60000000) | list | length }}"],
+  ['lines of a long text', "{{ ('\n' * 60000000).splitlines() | length }}"],
+  ['words of a long text', "{{ ('a ' * 30000000).split() | length }}"],
+  ['splitting a long text', "{{ ('a' * 60000000).split('a') | length }}"],
+  [
+    'replacing in a long text',
+    "{% set x = 'a' * 60000000 %}{% for i in range(99) %}{{ x.replace('a', '') }}{% endfor %}",
+  ],
+  ['replacing nothing', "{{ ('a' * 60000000).replace('', 'b') | length }}"],
+  [
+    'the case of a long text',
+    "{% for i in range(99) %}{{ ('a' * 60000000).swapcase() | length }}{% endfor %}",
+  ],
+  [
+    'keys of long texts',
+    "{% set x = 'a' * 60000000 %}{% for i in range(999) %}{% set d = {x ~ i: 1} %}{% endfor %}",
+  ],
+  [
     'sorting',
     "{{ ('a' * 1000000) | list | sort | unique | list }}{{ ('a' * 1000000) | list | sort }}".repeat(9),
   ],

@@ -9,7 +9,7 @@ export const LONGEST_TEMPLATE = 1 << 20;
 export const DEEPEST_TEMPLATE = 300;
 /** Characters of a text that a template makes, its output included. */
 const LONGEST_TEXT = 1 << 27;
-const LONGEST_LIST = 1 << 20;
+export const LONGEST_LIST = 1 << 20;
 /** Bits of an integer: 2,000 digits. */
 const LONGEST_INTEGER = 6644;
 /** Macros and recursive loops inside each other. Python stops at about 250. */
@@ -24,9 +24,9 @@ export class Budget {
   #steps: number;
   #depth = 0;
 
-  /** `inputSize`: characters of the conversation, whose reading is not the template's doing. */
+  /** `inputSize`: characters of the conversation, which a template may read a hundred times over. */
   constructor(inputSize = 0) {
-    this.#steps = MOST_STEPS + inputSize;
+    this.#steps = MOST_STEPS + 4 * inputSize;
   }
 
   spend(steps: number): void {

@@ -28,8 +28,8 @@ export class LoopContext extends Attributes {
     this.#budget = budget;
     this.#recurse = recurse;
     this.#depth = depth;
-    this.#length = sizeOf(items);
-    this.#iterator = iterable(items)[Symbol.iterator]();
+    this.#length = sizeOf(items, budget);
+    this.#iterator = iterable(items, budget)[Symbol.iterator]();
   }
 
   #take(): { item: Value } | null {

@@ -3,7 +3,6 @@
 import { bind, needText } from './args.ts';
 import {
   characters,
-  isSpace,
   lengthOf,
   linesOf,
   pointOf,
@@ -14,7 +13,7 @@ import {
 } from './characters.ts';
 import { fail } from './errors.ts';
 import { iterate } from './iterate.ts';
-import type { Budget } from './limits.ts';
+import { type Budget, LONGEST_LIST } from './limits.ts';
 import { integerOf, numberOf, smallInteger } from './operators.ts';
 import { CLASSES, capitalized, folded, swapCased, titleCased } from './text-case.ts';
 import { Dict, type Kwargs, type Runtime, Tuple, textOf, typeName, type Value } from './values.ts';
@@ -30,10 +29,9 @@ const countOf = (value: Value | undefined): number => {
 };
 
 function strip(name: string, left: boolean, right: boolean): Method {
-  return (text, args, kwargs, { budget }) => {
+  return (text, args, kwargs) => {
     const [set = null] = bind(name, ['chars?'], args, kwargs);
     if (set !== null && textOf(set) === null) fail('TypeError', `${name} arg must be None or str`);
-    budget.text(set === null ? 32 : text.length);
     return stripped(text, set === null ? null : textOf(set), left, right);
   };
 }
@@ -57,7 +55,7 @@ const splitSpaces = (text: string, count: number, fromRight: boolean): string[] 
 
 function splitBy(text: string, by: string, count: number, fromRight: boolean): string[] {
   if (by === '') fail('ValueError', 'empty separator');
-  const parts = fromRight ? splitFromRight(text, by, count) : text.split(by);
+  const parts = fromRight ? splitFromRight(text, by, count) : text.split(by, LONGEST_LIST + 1);
   if (fromRight || parts.length <= count + 1) return parts;
   return [...parts.slice(0, count), parts.slice(count).join(by)];
 }
@@ -66,7 +64,7 @@ function splitBy(text: string, by: string, count: number, fromRight: boolean): s
 function splitFromRight(text: string, by: string, count: number): string[] {
   const parts: string[] = [];
   let end = text.length;
-  while (parts.length < count) {
+  while (parts.length < count && parts.length <= LONGEST_LIST) {
     const at = end < by.length ? -1 : text.lastIndexOf(by, end - by.length);
     if (at < 0) break;
     parts.push(text.slice(at + by.length, end));
@@ -125,7 +123,7 @@ const count: Method = (text, args, kwargs, { budget }) => {
   const found = window(text, start, end);
   if (found === null || found[0] > found[1]) return 0n;
   const inside = text.slice(...found);
-  return BigInt(wanted === '' ? lengthOf(inside) + 1 : inside.split(wanted).length - 1);
+  return BigInt(wanted === '' ? lengthOf(inside) + 1 : occurrences(inside, wanted, MANY));
 };
 
 function affix(name: string, atStart: boolean): Method {
@@ -144,18 +142,39 @@ function affix(name: string, atStart: boolean): Method {
   };
 }
 
-/** `count` < 0: all. As `str.replace`, an empty `old` stands between all characters. */
+/** How often `part` stands in `text`, counted up to `most`. */
+function occurrences(text: string, part: string, most: number): number {
+  let count = 0;
+  for (let at = text.indexOf(part); at >= 0 && count < most; at = text.indexOf(part, at + part.length))
+    count++;
+  return count;
+}
+
+/** `most` < 0: all. As `str.replace`, an empty `old` stands between all characters. */
 export function replaced(text: string, old: string, by: string, most: number, budget: Budget): string {
   budget.text(text.length);
   const limit = most < 0 ? MANY : most;
-  const parts = old === '' ? ['', ...characters(text), ''] : text.split(old);
-  const times = Math.min(parts.length - 1, limit);
+  if (old === '') return interspersed(text, by, limit, budget);
+  const times = occurrences(text, old, limit);
   budget.spend(times);
   budget.text(text.length + times * by.length);
-  if (times === parts.length - 1) return parts.join(by);
-  const rest = old === '' ? parts.slice(times + 1) : parts.slice(times);
-  if (old === '') return parts.slice(0, times + 1).join(by) + rest.join('');
-  return parts.slice(0, times).join(by) + (times > 0 ? by : '') + rest.join(old);
+  if (times < limit) return text.replaceAll(old, () => by);
+  let out = '';
+  let done = 0;
+  for (let i = 0; i < times; i++) {
+    const at = text.indexOf(old, done);
+    out += text.slice(done, at) + by;
+    done = at + old.length;
+  }
+  return out + text.slice(done);
+}
+
+function interspersed(text: string, by: string, limit: number, budget: Budget): string {
+  budget.list(text.length);
+  const parts = ['', ...characters(text), ''];
+  const times = Math.min(parts.length - 1, limit);
+  budget.text(text.length + times * by.length);
+  return parts.slice(0, times + 1).join(by) + parts.slice(times + 1).join('');
 }
 
 const replace: Method = (text, args, kwargs, { budget }) => {
@@ -330,6 +349,6 @@ export const TEXT_METHODS: ReadonlyMap<string, Method> = new Map<string, Method>
   ['encode', () => fail('TypeError', 'encode(): there are no bytes in templates')],
   ['maketrans', maketrans],
   ['translate', translate],
-  ['isspace', (text) => text !== '' && Array.from(text).every((one) => isSpace(one.charCodeAt(0)))],
+  ['isspace', (text) => text !== '' && stripped(text, null, true, false) === ''],
   ...classes,
 ]);

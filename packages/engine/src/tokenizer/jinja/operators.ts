@@ -1,6 +1,6 @@
 // Python's operators on values: arithmetic, comparison, membership, items and slices.
 
-import { characters, isPlain, lengthOf } from './characters.ts';
+import { characters, unitFromEnd, unitOf } from './characters.ts';
 import { fail } from './errors.ts';
 import { percentFormat } from './format-percent.ts';
 import { iterate } from './iterate.ts';
@@ -246,11 +246,12 @@ export function negative(value: Value, sign: '+' | '-'): Value {
 /** left == right */
 export function equal(left: Value, right: Value, budget: Budget): boolean {
   budget.spend(1);
+  const [s, t] = [textOf(left), textOf(right)];
+  if (s !== null && s.length === t?.length) budget.text(s.length);
   if (left === right) return true;
   const [a, b] = [numberOf(left), numberOf(right)];
   // int and float compare by value, which === does not.
   if (a !== null || b !== null) return a !== null && b !== null && a <= b && a >= b;
-  const [s, t] = [textOf(left), textOf(right)];
   if (s !== null || t !== null) return s === t;
   if (left instanceof Undefined) return right instanceof Undefined;
   if (Array.isArray(left) && Array.isArray(right)) return equalItems(left, right, budget);
@@ -283,7 +284,10 @@ export function order(left: Value, right: Value, operator: string, budget: Budge
   if (a !== null && b !== null)
     return a < b ? -1 : a > b ? 1 : Number.isNaN(a) || Number.isNaN(b) ? Number.NaN : 0;
   const [s, t] = [textOf(left), textOf(right)];
-  if (s !== null && t !== null) return orderTexts(s, t);
+  if (s !== null && t !== null) {
+    budget.text(Math.min(s.length, t.length));
+    return orderTexts(s, t);
+  }
   if (left instanceof Undefined) failUndefined(left);
   if (right instanceof Undefined) failUndefined(right);
   const lists = Array.isArray(left) && Array.isArray(right) ? [left, right] : null;
@@ -320,6 +324,7 @@ export function contains(holder: Value, item: Value, budget: Budget): boolean {
     budget.text(text.length);
     return text.includes(part);
   }
+  budget.text(textOf(item)?.length ?? 0);
   if (holder instanceof Dict) return dictHas(holder, item);
   if (holder instanceof DictView && holder.typeName === 'dict_keys') return dictHas(holder.dict, item);
   if (holder instanceof Range) {
@@ -353,15 +358,19 @@ function place(index: Value, size: number): number | null {
 const isIndex = (value: Value): boolean => typeof value === 'bigint' || typeof value === 'boolean';
 
 /** holder[index]; undefined for what Python refuses with a LookupError or TypeError. */
-export function item(holder: Value, index: Value): Value | undefined {
-  if (holder instanceof Dict) return holder.get(index);
+export function item(holder: Value, index: Value, budget: Budget): Value | undefined {
+  if (holder instanceof Dict) {
+    budget.text(textOf(index)?.length ?? 0);
+    return holder.get(index);
+  }
   if (!isIndex(index)) return undefined;
   const text = textOf(holder);
   if (text !== null) {
-    const plain = isPlain(text);
-    const at = place(index, plain ? text.length : lengthOf(text));
-    if (at === null) return undefined;
-    const letter = plain ? text[at]! : characters(text)[at]!;
+    budget.text(text.length);
+    const at = smallInteger(index);
+    const unit = at < 0 ? unitFromEnd(text, -at) : unitOf(text, at);
+    if (unit < 0 || unit >= text.length) return undefined;
+    const letter = String.fromCodePoint(text.codePointAt(unit)!);
     return holder instanceof Markup ? new Markup(letter) : letter;
   }
   if (holder instanceof Range) {
@@ -428,17 +437,18 @@ export function slice(holder: Value, start: Value, stop: Value, step: Value, bud
 }
 
 function sliceText(text: string, start: Value, stop: Value, step: Value, budget: Budget): string {
-  if (!isPlain(text)) {
-    budget.text(text.length);
+  budget.text(text.length);
+  if (step !== null && step !== 1n) {
+    budget.list(text.length);
     const all = characters(text);
     return Array.from(places(all.length, start, stop, step), (at) => all[at]!).join('');
   }
-  if (step !== null && step !== 1n) {
-    budget.text(text.length);
-    return Array.from(places(text.length, start, stop, step), (at) => text[at]!).join('');
-  }
-  const [from, to] = [start, stop].map((value) => (value === null ? undefined : sliceIndex(value)));
-  return text.slice(from, to);
+  const unit = (value: Value, fallback: number) => {
+    if (value === null) return fallback;
+    const at = sliceIndex(value);
+    return at < 0 ? Math.max(unitFromEnd(text, -at), 0) : unitOf(text, at);
+  };
+  return text.slice(unit(start, 0), Math.max(unit(start, 0), unit(stop, text.length)));
 }
 
 /** `a ~ b`: the texts of values, one after the other. */

@@ -58,13 +58,15 @@ function missing(value: Value, name: Value, runtime: Runtime): Undefined {
 export function getattr(value: Value, name: string, runtime: Runtime): Value {
   if (value instanceof Undefined) failUndefined(value);
   const found = attribute(value, name, runtime);
-  return orElse(found === undefined ? item(value, name) : found, () => missing(value, name, runtime));
+  return orElse(found === undefined ? item(value, name, runtime.budget) : found, () =>
+    missing(value, name, runtime),
+  );
 }
 
 /** `value[key]` */
 export function getitem(value: Value, key: Value, runtime: Runtime): Value {
   if (value instanceof Undefined) failUndefined(value);
-  const found = item(value, key);
+  const found = item(value, key, runtime.budget);
   if (found !== undefined) return found;
   const name = textOf(key);
   const own = name === null ? undefined : attribute(value, name, runtime);
@@ -102,7 +104,10 @@ function textMethod(value: string | Markup, text: string, name: string): Value |
     return new Callable(name, (args, kwargs, runtime) => finish(formatMap(text, args, kwargs, runtime)));
   const method = TEXT_METHODS.get(name);
   if (method === undefined) return undefined;
-  return new Callable(name, (args, kwargs, runtime) => finish(method(text, args, kwargs, runtime)));
+  return new Callable(name, (args, kwargs, runtime) => {
+    runtime.budget.text(text.length);
+    return finish(method(text, args, kwargs, runtime));
+  });
 }
 
 /** What goes into HTML is escaped. */

@@ -46,12 +46,12 @@ const compare =
   (value, other, { budget }) =>
     holds(order(value, other, operator, budget));
 
-const isSequence: Check = (value) =>
-  sizeOf(value) !== null && !(value instanceof DictView) && !(value instanceof Undefined && value.isUnsafe);
+const isSequence: Check = (value, { budget }) =>
+  sizeOf(value, budget) !== null &&
+  !(value instanceof DictView) &&
+  !(value instanceof Undefined && value.isUnsafe);
 
-function isIterable(value: Value): boolean {
-  return sizeOf(value) !== null || value instanceof Iter;
-}
+const isIterable: Check = (value, { budget }) => sizeOf(value, budget) !== null || value instanceof Iter;
 
 const isCallable: Check = (value) =>
   value instanceof Callable ||

@@ -1,6 +1,6 @@
 // Cases and classes of characters, as Python's str has them.
 
-import { characters } from './characters.ts';
+import { firstCharacters } from './characters.ts';
 
 const cased = /[\p{Uppercase}\p{Lowercase}\p{Lt}]/u;
 const upper = /\p{Uppercase}/u;
@@ -33,12 +33,14 @@ function titleOf(letter: string): string {
 export function folded(text: string): string {
   const fold = (letter: string) =>
     letter === 'ς' || letter.toUpperCase().length > letter.length ? letter.toUpperCase() : letter;
-  return Array.from(text, fold).join('').toLowerCase();
+  let out = '';
+  for (const letter of text) out += fold(letter);
+  return out.toLowerCase();
 }
 
 export function capitalized(text: string): string {
-  const [first = '', ...rest] = characters(text);
-  return titleOf(first) + rest.join('').toLowerCase();
+  const first = firstCharacters(text, 1);
+  return titleOf(first) + text.slice(first.length).toLowerCase();
 }
 
 /** str.title: a letter after something without case begins a word. */
@@ -53,9 +55,9 @@ export function titleCased(text: string): string {
 }
 
 export function swapCased(text: string): string {
-  return Array.from(text, (letter) =>
-    upper.test(letter) ? letter.toLowerCase() : letter.toUpperCase(),
-  ).join('');
+  let out = '';
+  for (const letter of text) out += upper.test(letter) ? letter.toLowerCase() : letter.toUpperCase();
+  return out;
 }
 
 /** Whether there is a cased letter, and every one satisfies `wanted`. */
@@ -83,8 +85,10 @@ export function isTitle(text: string): boolean {
   return any;
 }
 
-const every = (pattern: RegExp) => (text: string) =>
-  text !== '' && Array.from(text).every((one) => pattern.test(one));
+const every = (pattern: RegExp) => (text: string) => {
+  for (const letter of text) if (!pattern.test(letter)) return false;
+  return text !== '';
+};
 
 const digitLike =
   /[\p{Nd}\u00b2\u00b3\u00b9\u2070\u2074-\u2079\u2080-\u2089\u2460-\u2468\u2474-\u247c\u2488-\u2490]/u;
@@ -96,9 +100,7 @@ export const CLASSES: Readonly<Record<string, (text: string) => boolean>> = {
   isdigit: every(digitLike),
   isnumeric: every(/\p{N}/u),
   isascii: (text) => /^\p{ASCII}*$/u.test(text),
-  isprintable: (text) =>
-    !/[\p{C}\p{Zl}\p{Zp}]/u.test(text) &&
-    Array.from(text).every((one) => one === ' ' || !/\p{Zs}/u.test(one)),
+  isprintable: (text) => !/[\p{C}\p{Z}]/u.test(text.replaceAll(' ', '')),
   isidentifier: (text) => /^[\p{ID_Start}_][\p{ID_Continue}]*$/u.test(text),
   isupper: isUpper,
   islower: isLower,
