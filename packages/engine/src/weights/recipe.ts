@@ -65,7 +65,7 @@ interface Mix {
 const MIXES: { readonly [type in FileType]?: Mix } = {
   q2_K: { type: 'Q2_K', values: 'Q4_K', someDown: 'Q3_K', outputs: 'Q3_K' },
   q3_K_S: { type: 'Q3_K' },
-  q3_K: { type: 'Q3_K', values: 'Q5_K', someDown: 'Q4_K', outputs: 'Q4_K' },
+  q3_K: { type: 'Q3_K', values: 'Q5_K', earlyDown: 'Q5_K', someDown: 'Q4_K', outputs: 'Q4_K' },
   q3_K_L: { type: 'Q3_K', values: 'Q5_K', someDown: 'Q5_K', outputs: 'Q5_K' },
   q4_K_S: { type: 'Q4_K', values: 'Q5_K', earlyDown: 'Q5_K' },
   q4_K: { type: 'Q4_K', values: 'Q6_K', someDown: 'Q6_K' },

@@ -38,15 +38,19 @@ const weights = new Float64Array(32);
 
 /**
  * The scale s for which the codes −half … half − 1 times s come nearest to the values, weighted by their
- * squares. The extreme value gets the code −half (there is no +half), so s has the opposite sign.
+ * squares and the mean square: with the squares alone small values fare worse than large ones gain. The extreme
+ * value gets the code −half (there is no +half), so s has the opposite sign.
  */
 export function fitSymmetric(values: Float32Array, from: number, count: number, half: number): number {
   const extreme = extremeOf(values, from, count);
   if (extreme === 0) return 0;
+  let squares = 0;
+  for (let i = from; i < from + count; i++) squares += values[i]! * values[i]!;
+  const base = squares / count;
   for (let i = 0; i < count; i++) {
     const x = values[from + i]!;
     xs[i] = x;
-    weights[i] = x * x;
+    weights[i] = base + x * x;
   }
   let best = 0;
   let bestGain = 0;

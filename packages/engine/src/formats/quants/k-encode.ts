@@ -26,7 +26,8 @@ interface AffineFormat {
 
 const Q2: AffineFormat = { groups: 16, maxCode: 3, maxScaleCode: 15, stretchFrom: -5, steps: 16 };
 const Q4: AffineFormat = { groups: 8, maxCode: 15, maxScaleCode: 63, stretchFrom: -10, steps: 21 };
-const Q5: AffineFormat = { groups: 8, maxCode: 31, maxScaleCode: 63, stretchFrom: -5, steps: 16 };
+/** From a code fewer: values of 16 levels, such as of a file that was quantised before, are found again. */
+const Q5: AffineFormat = { groups: 8, maxCode: 31, maxScaleCode: 63, stretchFrom: -10, steps: 21 };
 
 /** Fills codes, scaleCodes and minCodes; writes d and dmin at `at`. */
 function affineBlock(

@@ -64,9 +64,12 @@ export function quantizeIQ4_XS(values: Float32Array, blocks: number, out: Uint8A
   }
 }
 
-/** As fitSymmetric, with the table's levels for codes: the extreme value starts at level −127. */
+/** As fitSymmetric, weights included, with the table's levels for codes: the extreme value starts at level −127. */
 function fitLevels(values: Float32Array, from: number): number {
   const extreme = extremeOf(values, from, 32);
+  let square = 0;
+  for (let i = from; i < from + 32; i++) square += values[i]! * values[i]!;
+  const base = square / 32;
   let best = 0;
   let bestGain = 0;
   for (let stretch = -9; stretch <= 9; stretch++) {
@@ -76,7 +79,7 @@ function fitLevels(values: Float32Array, from: number): number {
     for (let i = from; i < from + 32; i++) {
       const x = values[i]!;
       const level = IQ4_LEVELS[levelCode(x * inverse)]!;
-      const weighted = x * x * level;
+      const weighted = (base + x * x) * level;
       sumXL += weighted * x;
       sumLL += weighted * level;
     }
