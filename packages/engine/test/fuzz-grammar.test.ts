@@ -1,5 +1,5 @@
 // Expressions and grammars, mutated: each is an error of its own kind or an automaton within its bounds, and texts
-// that come of it are of its language by other means. GRAMMAR_FUZZ sets how many (default 3,000 of each).
+// that come of it are of its language by other means. GRAMMAR_FUZZ sets how many (default 5,000 of each).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GrammarError } from '../src/errors.ts';
@@ -7,7 +7,7 @@ import { createRandom } from '../src/generate/random.ts';
 import { DEAD, type Machine } from '../src/grammar/machine.ts';
 import { compileOutput, type OutputFormat } from '../src/grammar/output.ts';
 
-const ROUNDS = Number(process.env.GRAMMAR_FUZZ ?? 3000);
+const ROUNDS = Number(process.env.GRAMMAR_FUZZ ?? 5000);
 /** No single one may take longer: bounds are of states and terms, and these are seconds at the worst. */
 const WORST_MS = 20_000;
 

@@ -57,11 +57,20 @@ test('texts are accepted or not, with the place and what was expected', async ()
   );
   assert.match(report.results[1]!.why!, /expected .*"}".* found "1"/);
   assert.match(report.results[3]!.why!, /the text ends here/);
-  const compact = await check('--schema', schema, '--whitespace', 'compact', '--accepts', paths[0]!);
-  assert.equal(compact.report.results[0]!.rejectedAt, 8);
   const declared = await file('declared.txt', '{"age":1,"name":"x"}');
-  const ordered = await check('--schema', schema, '--order', 'declared', '--accepts', declared);
-  assert.ok(!ordered.report.results[0]!.accepted);
+  const strict = [
+    '--whitespace',
+    'compact',
+    '--order',
+    'declared',
+    '--accepts',
+    paths[0]!,
+    '--accepts',
+    declared,
+  ];
+  const { results } = (await check('--schema', schema, ...strict)).report;
+  assert.equal(results[0]!.rejectedAt, 8);
+  assert.ok(!results[1]!.accepted);
 });
 
 test('samples are whole texts, the same for the same seed', async () => {
@@ -113,9 +122,8 @@ test('the bundled model writes what it is held to', async () => {
   const args = ['generate', '--prompt', 'Abraham', '--max-tokens', '200', '--seed', '1'];
   const held = await marimba([...args, '--schema', schema, '--json']);
   const { value, text, finishReason } = JSON.parse(held.stdout) as Record<string, unknown>;
-  if (finishReason === 'stop') assert.deepEqual(value, JSON.parse(text as string));
-  const dated = await marimba([...args, '--regex', '1[789]\\d\\d']);
-  assert.match(dated.stdout, /^1[789]\d\d\n$/);
+  assert.equal(finishReason, 'stop');
+  assert.deepEqual(value, JSON.parse(text as string));
   const grammar = await file('yes.gbnf', 'root ::= "yes" | "no"');
   assert.match((await marimba([...args, '--grammar', grammar])).stdout, /^(yes|no)\n$/);
   assert.equal((await marimba([...args, '--grammar', grammar, '--regex', 'a'])).code, 2);

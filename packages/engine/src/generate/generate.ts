@@ -186,9 +186,12 @@ class TokenLoop implements EventSource {
     const forced = this.#forced.shift();
     // What must come needs no logits, unless they are reported; it is read with what comes after it.
     if (forced !== undefined && !this.#report) return { token: forced, report: {} };
-    logits ??= await this.#feedBack(this.#ready!);
+    // The threads read while the mask is computed here.
+    const reading = logits ?? this.#feedBack(this.#ready!);
+    const allowed = allowedBy(constraint);
+    logits = await reading;
     this.#throwIfStopped();
-    const allowed = constraint?.allowed() ?? null;
+    if (allowed instanceof Error) throw allowed;
     const token = forced ?? sampler.sample(logits, allowed).token;
     return { token, report: this.#report?.(logits, token, allowed) ?? {} };
   }
@@ -276,6 +279,15 @@ class TokenLoop implements EventSource {
       seed: this.seed,
       timings: this.timings,
     };
+  }
+}
+
+/** What may come next, or why that cannot be said: an error waits for the pass that is under way. */
+function allowedBy(constraint: Constraint | null): AllowedTokens | Error | null {
+  try {
+    return constraint?.allowed() ?? null;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
   }
 }
 
