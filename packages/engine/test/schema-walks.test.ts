@@ -34,6 +34,7 @@ function walk(machine: Machine, draw: (n: number) => number): Uint8Array | null 
     const ascii = draw(16) === 0 ? [] : ASCII.filter(lives);
     const live = ascii.length > 0 ? ascii : ALL.filter(lives);
     const ends = machine.accepts(state);
+    if (steps % 4 === 0) checkLexeme(machine, state);
     assert.ok(
       live.length > 0 || ends,
       `a dead end after ${new TextDecoder().decode(Uint8Array.from(bytes))}`,
@@ -50,6 +51,18 @@ function walk(machine: Machine, draw: (n: number) => number): Uint8Array | null 
     state = machine.step(state, byte);
   }
   return null;
+}
+
+/** What masks rely on: inside of a lexeme its automaton and the machine live and die together, up to its exits. */
+function checkLexeme(machine: Machine, state: number): void {
+  const lexeme = machine.lexeme(state);
+  if (lexeme === null) return;
+  for (let byte = 0; byte < 256; byte++) {
+    const inside = lexeme.dfa.step(lexeme.state, byte) !== DEAD;
+    const lives = machine.step(state, byte) !== DEAD;
+    assert.ok(lives || !inside, `the lexeme lives where the machine dies, byte ${byte}`);
+    if (lives && !inside) assert.ok(lexeme.dfa.exits(lexeme.state), `no exit before byte ${byte}`);
+  }
 }
 
 const ajv = new Ajv2020({ strict: false, validateFormats: true });

@@ -104,7 +104,7 @@ export class JsonMachine implements Machine {
 
   lexeme(state: number): Lexeme | null {
     const from = this.#states[state];
-    if (from.lexeme === undefined) from.lexeme = lexemeOf(from.threads);
+    if (from.lexeme === undefined) from.lexeme = lexemeOf(from.threads, this.#stepper);
     return from.lexeme;
   }
 }
@@ -126,7 +126,7 @@ function keep(from: State, byte: number, next: number): void {
  * Threads inside of strings are at the same place of the same string. Where one of them reads any text, the string may
  * go on in any way and only its end is in question, whatever the others read.
  */
-function lexemeOf(threads: readonly Thread[]): Lexeme | null {
+function lexemeOf(threads: readonly Thread[], stepper: Stepper): Lexeme | null {
   for (const thread of threads) {
     if (thread.kind === 'text' && thread.dfa === ANY_STRING_DFA)
       return { dfa: thread.dfa, state: thread.state, isQuoted: true };
@@ -138,6 +138,8 @@ function lexemeOf(threads: readonly Thread[]): Lexeme | null {
     if (free >= 0) return { dfa: ANY_STRING_DFA, state: thread.key.states[free], isQuoted: true };
   }
   const [only] = threads;
-  if (threads.length !== 1 || only.kind !== 'text' || only.except !== null) return null;
+  if (threads.length !== 1) return null;
+  if (only.kind === 'key') return stepper.keyLexeme(only);
+  if (only.kind !== 'text' || only.except !== null) return null;
   return { dfa: only.dfa, state: only.state, isQuoted: true };
 }

@@ -1,10 +1,12 @@
 // One byte further: what becomes of a thread.
-import type { Dfa } from '../regular/dfa.ts';
+import type { Lexeme } from '../machine.ts';
+import { Dfa } from '../regular/dfa.ts';
+import { either } from '../regular/regular.ts';
 import { type ArrayFrame, type Frame, type Frames, type ObjectFrame, wantsValue } from './frames.ts';
 import { NumberReader, type NumberSpelling } from './number-text.ts';
 import type { KeyClass, ValueRule } from './rules.ts';
-import { bytesAsText, unspell } from './spellings.ts';
-import { ANY_STRING_DFA, textsFrom } from './text-language.ts';
+import { bytesAsText, spelledText, unspell } from './spellings.ts';
+import { ANY_STRING_DFA, andTexts, regularOf, type TextLanguage, textsFrom } from './text-language.ts';
 import { CONSTANTS, type KeyPlace, type Thread, type ThreadPool, UNTRACKED } from './threads.ts';
 import { constantValue, numberValue, textValue } from './unique.ts';
 import { WordList, type WordPlace } from './words.ts';
@@ -27,6 +29,8 @@ export class Stepper {
   readonly #threads: ThreadPool;
   readonly #flexible: boolean;
   readonly #numbers: NumberSpelling;
+  /** The keys that may come next in an object, by what it holds. */
+  readonly #keys = new Map<string, Dfa>();
   /** The bytes of keys. */
   readonly #bytesOf = new Map<string, string>();
 
@@ -302,6 +306,34 @@ export class Stepper {
       key: { place: null, states, raw: UNTRACKED, next: null },
       frame,
     });
+  }
+
+  /**
+   * The place among all keys that may be written now, where patterns say which; null where none does. Its automaton is
+   * exact: it holds neither keys that were written nor those that cannot be.
+   */
+  keyLexeme({ key, frame }: Extract<Thread, { kind: 'key' }>): Lexeme | null {
+    if (!key.states.some((state) => state !== 0)) return null;
+    const { rule, written, open, passed } = frame;
+    const id = `${rule.id},${written.id},${open},${passed}`;
+    let dfa = this.#keys.get(id);
+    if (dfa === undefined) {
+      const free: TextLanguage = { kind: 'others', except: written.texts };
+      const classes = rule.classes.filter((one) => this.#frames.classIsAllowed(frame, one));
+      const names = [...rule.names.keys()].filter((name) => this.#frames.nameIsAllowed(frame, name));
+      dfa = new Dfa(
+        either(
+          ...classes.map((one) => regularOf(andTexts([one.language, free]))),
+          ...names.map((name) => spelledText(name)),
+        ),
+      );
+      this.#keys.set(id, dfa);
+    }
+    const state = dfa.run(
+      dfa.start,
+      Array.from(key.raw, (unit) => unit.charCodeAt(0)),
+    );
+    return { dfa, state, isQuoted: true };
   }
 
   #keyEnd({ place, states, raw }: KeyPlace, frame: ObjectFrame): readonly Thread[] {

@@ -180,6 +180,15 @@ export function isNoText(language: TextLanguage): boolean {
   }
 }
 
+/** The spellings of a language's texts. */
+export function regularOf(language: TextLanguage): Regular {
+  if (language.kind === 'regular') return language.regular;
+  const words = either(
+    ...Array.from(language.kind === 'words' ? language.words : language.except, spelledText),
+  );
+  return language.kind === 'words' ? words : difference(ANY_STRING, words);
+}
+
 /** Levels that are searched for texts; longer ones count as too many. */
 const MOST_LEVELS = 5000;
 
