@@ -34,7 +34,7 @@ async function check(...args: readonly string[]): Promise<{ report: Report; code
 
 const SCHEMA = JSON.stringify({
   type: 'object',
-  properties: { name: { type: 'string' }, age: { type: 'integer', minimum: 0, maximum: 120 } },
+  properties: { name: { type: 'string', maxLength: 20 }, age: { type: 'integer', minimum: 0, maximum: 120 } },
   required: ['name'],
   additionalProperties: false,
 });
@@ -123,7 +123,8 @@ test('the bundled model writes what it is held to', async () => {
   const held = await marimba([...args, '--schema', schema, '--json']);
   const { value, text, finishReason } = JSON.parse(held.stdout) as Record<string, unknown>;
   assert.equal(finishReason, 'stop');
-  assert.deepEqual(value, JSON.parse(text as string));
+  // Printed again: the report writes -0 as 0.
+  assert.equal(JSON.stringify(value), JSON.stringify(JSON.parse(text as string)));
   const grammar = await file('yes.gbnf', 'root ::= "yes" | "no"');
   assert.match((await marimba([...args, '--grammar', grammar])).stdout, /^(yes|no)\n$/);
   assert.equal((await marimba([...args, '--grammar', grammar, '--regex', 'a'])).code, 2);
