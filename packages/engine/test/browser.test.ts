@@ -86,10 +86,13 @@ interface StoredResult {
   readonly limit: number;
 }
 
-/** Runs in the page: saves to and restores from the page's own files, then generates until a timer aborts. */
+/**
+ * Runs in the page: saves to and restores from the page's own files, then generates until a timer aborts. The
+ * model is cut over two memories.
+ */
 async function storeInPage(task: { url: string; prompt: number[] }): Promise<StoredResult> {
   const { loadModel } = (globalThis as unknown as { engine: typeof import('../src/index.ts') }).engine;
-  const model = await loadModel(task.url, { threads: 2 });
+  const model = await loadModel(task.url, { threads: 2, cuts: [1] });
   const session = model.createSession();
   await session.prefill(task.prompt);
   const folder = await navigator.storage.getDirectory();
@@ -116,10 +119,15 @@ async function storeInPage(task: { url: string; prompt: number[] }): Promise<Sto
   return { same, timers, tokens, limit };
 }
 
-/** Runs in the page: goes on with a session that was saved elsewhere, and saves it again. */
+/** Runs in the page: goes on, over three memories, with a session that was saved elsewhere, and saves it again. */
 async function continueInPage(task: { url: string; saved: number[]; tokens: number[] }) {
   const { loadModel } = (globalThis as unknown as { engine: typeof import('../src/index.ts') }).engine;
-  const model = await loadModel(task.url, { threads: 2, activations: 'f32', cacheType: 'f32' });
+  const model = await loadModel(task.url, {
+    threads: 2,
+    activations: 'f32',
+    cacheType: 'f32',
+    cuts: [1, 2],
+  });
   const session = model.restoreSession(Uint8Array.from(task.saved));
   const logits = [...(await session.prefill(task.tokens))];
   const saved = [...session.save()];
