@@ -87,7 +87,10 @@ class Reader {
   texts(): string[] {
     const list = this.list('tokens', null);
     if (list === null || list.length === 0)
-      throw this.at('tokens').expected('a list of texts', this.get('tokens'));
+      throw this.at('tokens').expected(
+        `a list of texts, as tokenizer.ggml.model ${this.get('model')} needs`,
+        this.get('tokens'),
+      );
     return list.map((text, i) => {
       if (typeof text !== 'string') throw this.at('tokens').at(i).expected('a text', text);
       return text;
