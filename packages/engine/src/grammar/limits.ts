@@ -22,3 +22,16 @@ export function tooLarge({ subject }: GrammarLimits, what: string, bound: number
     { code: 'grammar-limit' },
   );
 }
+
+/** Runs work on terms, which is recursive: terms that are nested too deep for it are an error like any other bound. */
+export function withinStack<T>({ subject }: GrammarLimits, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof RangeError && /call stack/i.test(error.message))) throw error;
+    throw new GrammarError(`${subject}: expected parts that are nested less deep. Simplify it.`, {
+      code: 'grammar-limit',
+      cause: error,
+    });
+  }
+}

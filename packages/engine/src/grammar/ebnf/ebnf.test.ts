@@ -127,6 +127,8 @@ test('what is broken says where; what is not supported is refused by name', () =
   assert.match(message('root ::= <think> "a"'), /token reference .* not supported/);
   assert.match(message('root ::= root "a"'), /expected rule root to derive a text/);
   assert.match(message(`root ::= ${'('.repeat(5000)}`), /at most 200 levels/);
+  const doubled = Array.from({ length: 60 }, (_, i) => `a${i} ::= a${i + 1} a${i + 1}`).join('\n');
+  assert.match(message(`root ::= a0\n${doubled}\na60 ::= "x"`), /nested less deep|distinct parts/);
 });
 
 type Shape =

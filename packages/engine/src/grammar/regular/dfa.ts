@@ -3,7 +3,7 @@
 // states never meets a dead end.
 
 import { GrammarError } from '../../errors.ts';
-import { DEFAULT_LIMITS, type GrammarLimits, tooLarge } from '../limits.ts';
+import { DEFAULT_LIMITS, type GrammarLimits, tooLarge, withinStack } from '../limits.ts';
 import type { Regular } from './regular.ts';
 import { ALL_TERM, EMPTY_TERM, type Term, Terms } from './terms.ts';
 
@@ -48,7 +48,7 @@ export class Dfa {
     this.#rows = new Int32Array(this.classCount * 16).fill(UNKNOWN).fill(DEAD, 0, this.classCount);
     this.#hasCalls = this.#terms.hasCalls;
     if (this.#hasCalls) refuseHiddenCalls(trees);
-    this.starts = trees.map((tree) => this.#intern(this.#terms.add(tree)));
+    this.starts = withinStack(limits, () => trees.map((tree) => this.#intern(this.#terms.add(tree))));
     this.start = this.starts[0];
   }
 
@@ -130,7 +130,9 @@ export class Dfa {
   }
 
   #compute(state: number, byteClass: number): number {
-    const next = this.#intern(this.#terms.derive(this.#termOf[state], byteClass));
+    const next = withinStack(this.#limits, () =>
+      this.#intern(this.#terms.derive(this.#termOf[state], byteClass)),
+    );
     this.#rows[state * this.classCount + byteClass] = next;
     return next;
   }
