@@ -3,6 +3,7 @@
 // terms into a normal form (flat, sorted alternatives; concatenation to the right and distributed over
 // alternatives, as in Antimirov 1996), so that a language has few derivatives. Bytes that no set of the
 // language tells apart are one class.
+// One file, since constructors and derivatives call each other.
 
 import { GrammarError } from '../../errors.ts';
 import { type GrammarLimits, tooLarge } from '../limits.ts';
