@@ -60,6 +60,7 @@ test('rows that are not whole blocks get the nearest smaller block, then 16 bits
   assert.equal(storedType(weight('gate', 160), 'q2_K'), 'Q4_0');
   assert.equal(storedType(weight('gate', 160), 'q6_K'), 'Q8_0');
   assert.equal(storedType(weight('gate', 160), 'iq4_xs'), 'IQ4_NL');
+  assert.equal(storedType(weight('v', 160), 'q4_K'), 'Q8_0');
   assert.equal(storedType(weight('gate', 48), 'q4_K'), 'F16');
   assert.equal(storedType(weight('dtProj', 3), 'q8_0'), 'F16');
 });

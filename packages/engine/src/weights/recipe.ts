@@ -117,7 +117,7 @@ export function storedType(weight: RecipeWeight, type: FileType): TensorType {
   if (weight.precision === 'f32') return 'F32';
   if (TENSOR_TYPES[mix.type].blockLength === 1) return mix.type;
   const { length, [length - 1]: columns = 1 } = weight.shape;
-  return fitting(mixed(weight, mix), columns);
+  return fitting(mixed(weight, mix), columns, weight.precision === 'moreBits');
 }
 
 function mixed({ precision, moreBits, early, experts }: RecipeWeight, mix: Mix): TensorType {
@@ -144,9 +144,10 @@ function mixed({ precision, moreBits, early, experts }: RecipeWeight, mix: Mix):
   }
 }
 
-function fitting(type: TensorType, columns: number): TensorType {
+/** Attention's values, which are small, get 8 bits where rows do not fit: Q5_1 is no better than Q5_0 for many weights. */
+function fitting(type: TensorType, columns: number, isValues: boolean): TensorType {
   const fits = (candidate: TensorType) => columns % TENSOR_TYPES[candidate].blockLength === 0;
   if (fits(type)) return type;
-  const narrow = NARROW[type] ?? 'Q8_0';
+  const narrow = (isValues ? null : NARROW[type]) ?? 'Q8_0';
   return fits(narrow) ? narrow : 'F16';
 }
