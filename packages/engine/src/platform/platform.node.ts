@@ -3,9 +3,12 @@
 import { randomUUID } from 'node:crypto';
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { availableParallelism, freemem, totalmem } from 'node:os';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { parentPort, Worker } from 'node:worker_threads';
 import { crc32 as nativeCrc32 } from 'node:zlib';
+import { ModelError } from '../errors.ts';
 import { ThreadFailure } from './thread-failure.ts';
 import type { MachineMemory, WideSimd, WorkerThread } from './types.ts';
 
@@ -13,7 +16,15 @@ export { openHandle } from '../formats/byte-source.node.ts';
 
 /** A file that ships with this package. */
 export async function readAsset(url: URL): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await readFile(url));
+  const bytes = await readFile(url).catch((cause: unknown) => {
+    const code = cause instanceof Error && 'code' in cause ? `${cause.code}` : `${cause}`;
+    throw new ModelError(
+      `${basename(fileURLToPath(url))}: expected the kernels of @marimba/engine, found ${code === 'ENOENT' ? 'no such file' : code}. ` +
+        'Run npm run build:kernels in a checkout; elsewhere install @marimba/engine again.',
+      { code: 'missing-kernels', cause },
+    );
+  });
+  return new Uint8Array(bytes);
 }
 
 /** System calls take so many parts at most. */
