@@ -23,6 +23,7 @@ interface Report {
   readonly compileMs: number | null;
   readonly results: readonly { accepted: boolean; rejectedAt: number | null; why: string | null }[];
   readonly samples: readonly string[];
+  readonly unfinished?: number;
   readonly mask: { meanUs: number; p50Us: number; p99Us: number; maxUs: number } | null;
 }
 
@@ -88,6 +89,29 @@ test('samples are whole texts, the same for the same seed', async () => {
     (await check('--schema', schema, '--sample', '5', '--seed', '7')).report.samples,
     report.samples,
   );
+});
+
+test('samples of long texts, and of objects with many names to write, come to an end', async () => {
+  const names = Array.from({ length: 12 }, (_, i) => `name ${i}`);
+  const object = await file('names.json', JSON.stringify({ type: 'object', required: names }));
+  const { samples } = (await check('--schema', object, '--sample', '2')).report;
+  assert.equal(samples.length, 2);
+  for (const sample of samples)
+    assert.deepEqual(
+      names.filter((name) => !Object.hasOwn(JSON.parse(sample) as object, name)),
+      [],
+    );
+  // With a mark of byte order, as some editors write it.
+  const long = await file('long.json', '\ufeff{"type":"string","minLength":9000}');
+  const { report } = await check('--schema', long, '--sample', '1');
+  assert.ok(Array.from(JSON.parse(report.samples[0]!) as string).length >= 9000);
+});
+
+test('samples without an end in time are counted', async () => {
+  const { report, code } = await check('--regex', '(ab){30000}', '--sample', '1');
+  assert.equal(code, 0);
+  assert.deepEqual(report.samples, []);
+  assert.equal(report.unfinished, 1);
 });
 
 test('expressions and grammars; bytes that are no text', async () => {

@@ -124,7 +124,14 @@ function expected(machine: Machine, state: number): string {
 /** Tokens of a sample after which it is led to its end: shorter ways are then preferred. */
 const FREE_TOKENS = 60;
 /** Tokens of a sample, at most. */
-const MOST_TOKENS = 4000;
+const MOST_TOKENS = 20_000;
+
+/** How samples are drawn. */
+export interface SampleOptions {
+  /** Words that may have to be written before an end: the strings of a schema, names of properties among them. */
+  readonly words?: readonly string[] | undefined;
+  readonly onMask?: MaskTimer | undefined;
+}
 
 /**
  * A text that random logits choose token by token through the masks; null where none of `MOST_TOKENS` ended
@@ -135,22 +142,31 @@ export function sampleText(
   masks: Masks,
   machine: Machine,
   random: () => number,
-  onMask?: MaskTimer,
+  { words = [], onMask }: SampleOptions = {},
 ): string | null {
+  const quoted = words.map((word) => encoder.encode(JSON.stringify(word).slice(1)));
   const bytes: number[] = [];
   let state = machine.start;
   for (let count = 0; count < MOST_TOKENS; count++) {
     const mask = timedMask(masks, machine, state, onMask);
     const ends = machine.accepts(state);
     if (ends && (count > FREE_TOKENS || random() < 0.2 || mask.every((word) => word === 0))) break;
-    const token = count > FREE_TOKENS ? closing(masks, mask, random) : drawn(masks, mask, random);
-    if (token < 0) return null;
-    const piece = masks.vocabulary.bytesOf(token)!;
+    let piece: Uint8Array | null = null;
+    if (count > FREE_TOKENS) {
+      const live = bytes.at(-1) === QUOTE ? quoted.filter((word) => run(machine, state, word) !== DEAD) : [];
+      piece = live.length > 0 ? picked(live, random) : closing(masks, mask, random, machine, state);
+    }
+    piece ??= drawn(masks, mask, random);
+    if (piece === null) return null;
     state = run(machine, state, piece);
-    bytes.push(...piece);
+    for (const byte of piece) bytes.push(byte);
   }
   return machine.accepts(state) ? decoder.decode(Uint8Array.from(bytes)) : null;
 }
+
+const QUOTE = 0x22;
+
+const picked = <T>(list: readonly T[], random: () => number): T => list[Math.floor(random() * list.length)];
 
 function tokensOf(mask: Mask): number[] {
   const tokens: number[] = [];
@@ -160,30 +176,41 @@ function tokensOf(mask: Mask): number[] {
   return tokens;
 }
 
-/** The likeliest under random logits, or one of a random first byte. */
-function drawn(masks: Masks, mask: Mask, random: () => number): number {
-  const tokens = tokensOf(mask);
-  if (tokens.length === 0) return -1;
-  if (random() < 0.5) return tokens[Math.floor(random() * tokens.length)];
-  const byByte = new Map<number, number[]>();
-  for (const token of tokens) {
-    const [first] = masks.vocabulary.bytesOf(token)!;
-    const group = byByte.get(first);
-    if (group === undefined) byByte.set(first, [token]);
-    else group.push(token);
+/** The likeliest under random logits, or one of a random first byte; null where there is no token. */
+function drawn(masks: Masks, mask: Mask, random: () => number): Uint8Array | null {
+  const pieces = tokensOf(mask).map((token) => masks.vocabulary.bytesOf(token)!);
+  if (pieces.length === 0) return null;
+  if (random() < 0.5) return picked(pieces, random);
+  const byByte = new Map<number, Uint8Array[]>();
+  for (const piece of pieces) {
+    const group = byByte.get(piece[0]);
+    if (group === undefined) byByte.set(piece[0], [piece]);
+    else group.push(piece);
   }
-  const groups = [...byByte.values()];
-  const group = groups[Math.floor(random() * groups.length)];
-  return group[Math.floor(random() * group.length)];
+  return picked(picked([...byByte.values()], random), random);
 }
 
-/** Of a few draws the one that closes what is open: a bracket, a quote, else the shortest. */
-function closing(masks: Masks, mask: Mask, random: () => number): number {
-  const tokens = tokensOf(mask).filter((token) => masks.vocabulary.bytesOf(token)?.length === 1);
-  if (tokens.length === 0) return drawn(masks, mask, random);
-  const closers = tokens.filter((token) => CLOSERS.has(masks.vocabulary.bytesOf(token)![0]));
-  const choice = closers.length > 0 && random() < 0.9 ? closers : tokens;
-  return choice[Math.floor(random() * choice.length)];
+/** Tokens of a mask from which on it is taken for one inside of a string. */
+const MANY = 1000;
+
+/**
+ * The token that closes what is open, a bracket or a quote, else a single byte that leads on (whitespace often
+ * does not), or the longest of a few where there is a length to reach. Null where there is none of these.
+ */
+function closing(
+  masks: Masks,
+  mask: Mask,
+  random: () => number,
+  machine: Machine,
+  state: number,
+): Uint8Array | null {
+  const pieces = tokensOf(mask).map((token) => masks.vocabulary.bytesOf(token)!);
+  const singles = pieces.filter((piece) => piece.length === 1 && machine.step(state, piece[0]) !== state);
+  const closers = singles.filter(([byte]) => CLOSERS.has(byte));
+  if (closers.length > 0 && random() < 0.9) return picked(closers, random);
+  if (pieces.length < MANY) return singles.length > 0 ? picked(singles, random) : null;
+  const few = Array.from({ length: 16 }, () => picked(pieces, random));
+  return few.reduce((longest, piece) => (piece.length > longest.length ? piece : longest));
 }
 
 /** ) ] } > " and the line end. */

@@ -46,6 +46,8 @@ interface Report {
   readonly results: readonly TextVerdict[];
   /** Whole texts. */
   readonly samples: readonly string[];
+  /** How many of the wanted samples found no end in time; absent where all did. */
+  readonly unfinished?: number;
   /** Of the first mask and of all tokens of the texts and samples; null where it is refused. */
   readonly mask: MaskTimes | null;
 }
@@ -113,7 +115,8 @@ async function readInputs(flags: CheckFlags): Promise<{ format: () => OutputForm
     throw new UsageError(
       `grammar check: expected one of --schema, --regex and --ebnf, found ${given.length}`,
     );
-  const source = regex ?? (await readText((schema ?? ebnf)!));
+  // A mark of byte order is none of a schema's or grammar's characters. In a text it is one.
+  const source = regex ?? (await readText((schema ?? ebnf)!)).replace(/^\ufeff/, '');
   const texts: string[] = [];
   for (const path of flags.accepts ?? []) texts.push(await readText(path));
   const format = (): OutputFormat => {
@@ -177,8 +180,11 @@ function makeReport(
   const times: number[] = [];
   const onMask = (microseconds: number) => void times.push(microseconds);
   let compiled: CompiledOutput;
+  let words: readonly string[];
   try {
-    compiled = compileOutput(format());
+    const output = format();
+    compiled = compileOutput(output);
+    words = 'schema' in output ? stringsIn(output.schema) : [];
     const compiledAt = performance.now();
     masks.of(compiled.machine, compiled.machine.start);
     onMask((performance.now() - compiledAt) * 1000);
@@ -188,14 +194,44 @@ function makeReport(
       error.refused.length > 0
         ? error.refused
         : [{ keyword: error.code, pointer: '', reason: error.message }];
-    return { supported: false, refused, compileMs: null, results: [], samples: [], mask: null };
+    return {
+      supported: false,
+      refused,
+      compileMs: null,
+      results: [],
+      samples: [],
+      unfinished: 0,
+      mask: null,
+    };
   }
   const compileMs = performance.now() - began;
   const { machine } = compiled;
   const results = texts.map((text) => checkText(masks, machine, text, encode, onMask));
-  const samples = drawSamples(sample, seed, (random) => sampleText(masks, machine, random, onMask));
-  return { supported: true, refused: [], compileMs, results, samples, mask: summary(times) };
+  const samples = drawSamples(sample, seed, (random) =>
+    sampleText(masks, machine, random, { words, onMask }),
+  );
+  const unfinished = sample - samples.length;
+  const missing = unfinished > 0 ? { unfinished } : {};
+  return { supported: true, refused: [], compileMs, results, samples, ...missing, mask: summary(times) };
 }
+
+/** Names and other strings of a schema that was compiled, so is not deep. */
+function stringsIn(schema: unknown): string[] {
+  const strings = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (strings.size >= MOST_WORDS) return;
+    if (typeof value === 'string') strings.add(value);
+    if (typeof value !== 'object' || value === null) return;
+    for (const [key, inner] of Object.entries(value)) {
+      if (!Array.isArray(value)) strings.add(key);
+      visit(inner);
+    }
+  };
+  visit(schema);
+  return [...strings];
+}
+
+const MOST_WORDS = 2000;
 
 /** As many whole texts as are wanted; fewer where the tries for them run out. */
 function drawSamples(count: number, seed: number, draw: (random: () => number) => string | null): string[] {
@@ -215,7 +251,7 @@ function summary(times: number[]): MaskTimes {
 }
 
 function print(
-  { supported, refused, compileMs, results, samples, mask }: Report,
+  { supported, refused, compileMs, results, samples, unfinished = 0, mask }: Report,
   files: readonly string[],
 ): void {
   const lines: string[] = [];
@@ -227,6 +263,7 @@ function print(
     lines.push(`${files[i]}: ${verdict}`);
   });
   lines.push(...samples);
+  if (unfinished > 0) lines.push(dim(`${unfinished} more samples found no end in time`));
   if (mask)
     lines.push(
       dim(

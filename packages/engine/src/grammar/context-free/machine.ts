@@ -17,6 +17,8 @@ const SELF = -1;
 const UNKNOWN = -1;
 /** Items that one state may have: ambiguous grammars stay polynomial, but not cheap. */
 const MOST_ITEMS = 20_000;
+/** Items that are looked at, in all states together: some seconds. Nested counts of what recurs make many. */
+const MOST_WORK = 20_000_000;
 
 /**
  * Inside a rule: the automaton's state, the rule that is complete at its end, and where that rule was called.
@@ -52,6 +54,7 @@ class ContextFreeMachine implements Machine {
   readonly start: number;
   readonly #dfa: Dfa;
   readonly #limits: GrammarLimits;
+  readonly #work: Work = { done: 0 };
   readonly #nullable: readonly boolean[];
   /** State 0 is DEAD. */
   readonly #states: State[] = [{ kernel: [], closure: null, next: new Int32Array(0) }];
@@ -92,7 +95,7 @@ class ContextFreeMachine implements Machine {
       const { at, rule, parent } = items[i];
       const to = this.#dfa.stepClass(at, byteClass);
       if (to === DEAD) continue;
-      moved ??= new ItemSet(this.#limits);
+      moved ??= new ItemSet(this.#limits, this.#work);
       moved.add({ at: to, rule, parent: parent === SELF ? state : parent });
     }
     if (moved === null) return DEAD;
@@ -149,7 +152,7 @@ class ContextFreeMachine implements Machine {
 
   #close(kernel: readonly Item[]): Closure {
     const dfa = this.#dfa;
-    const set = new ItemSet(this.#limits);
+    const set = new ItemSet(this.#limits, this.#work);
     const waiting = new Map<number, Item[]>();
     let accepts = false;
     for (const item of kernel) set.add(item);
@@ -182,17 +185,25 @@ class ContextFreeMachine implements Machine {
 const keyOf = ({ at, rule, parent }: Item): number => (at * MOST_RULES + rule) * 2 ** 20 + parent + 1;
 const MOST_RULES = 2 ** 12;
 
+/** Items that all states of a machine have looked at. */
+interface Work {
+  done: number;
+}
+
 /** Items in the order in which they came, each once; may grow while it is walked. */
 class ItemSet {
   readonly items: Item[] = [];
   readonly #seen = new Set<number>();
   readonly #limits: GrammarLimits;
+  readonly #work: Work;
 
-  constructor(limits: GrammarLimits) {
+  constructor(limits: GrammarLimits, work: Work) {
     this.#limits = limits;
+    this.#work = work;
   }
 
   add(item: Item): void {
+    if (++this.#work.done > MOST_WORK) throw tooLarge(this.#limits, 'steps to read texts', MOST_WORK);
     const key = keyOf(item);
     if (this.#seen.has(key)) return;
     if (this.items.length >= MOST_ITEMS) throw tooLarge(this.#limits, 'ways to read a text', MOST_ITEMS);

@@ -236,6 +236,16 @@ test('random grammars hold what a plain recogniser finds', () => {
   assert.ok(empty < 100);
 });
 
+test('rules that double, and counts of what recurs, meet a bound', () => {
+  const isLimit = { name: 'GrammarError', code: 'grammar-limit' };
+  const limits = { ...DEFAULT_LIMITS, terms: 100_000 };
+  const doubled = Array.from({ length: 30 }, (_, i) => `r${i} ::= r${i + 1} r${i + 1}`);
+  const source = ['root ::= r0', ...doubled, 'r30 ::= "x"'].join('\n');
+  assert.throws(() => contextFreeMachine(parseEbnf(source, limits), limits), isLimit);
+  const machine = compile('root ::= a{0,50}\na ::= b{0,50}\nb ::= "x"{0,50} root?');
+  assert.throws(() => accepts(machine, 'x'.repeat(300)), isLimit);
+});
+
 /** A state that is not DEAD has a text ahead: a breadth-first search finds one. */
 function assertLive(machine: Machine, text: string, source: string): void {
   const state = run(machine, machine.start, bytes(text));

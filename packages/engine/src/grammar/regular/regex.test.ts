@@ -245,3 +245,14 @@ test('expressions that ruin a backtracking engine are walked in one pass', () =>
     assert.ok(dfa.stateCount < 12_000, `${source}: ${dfa.stateCount}`);
   }
 });
+
+test('expressions whose parts multiply meet a bound', () => {
+  const wants = [...'abcdefghijkl'].map((letter) => `(?=.*${letter})`);
+  for (const source of ['(a*b*)'.repeat(8000), `${wants.join('')}.{12}`]) {
+    const read = () => {
+      const dfa = new Dfa(regexLanguage(source));
+      return dfa.run(dfa.start, encoder.encode('ab'));
+    };
+    assert.throws(read, { name: 'GrammarError', code: 'grammar-limit' });
+  }
+});

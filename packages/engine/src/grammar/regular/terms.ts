@@ -33,6 +33,8 @@ export const LONG = 255;
 
 /** Trees nested deeper are refused: nobody writes them, and they are walked recursively. */
 const DEEPEST = 1000;
+/** Parts that are put together, in all: some seconds. `(a*b*)` in a row is quadratic, and few terms. */
+const MOST_WORK = 12_000_000;
 
 export class Terms {
   /** The class of each byte. */
@@ -54,6 +56,7 @@ export class Terms {
   readonly #trees = new Map<Regular, Term>();
   readonly #reaches = new Map<Term, { readonly reach: number; readonly alike: Term }>();
   readonly #ordinary = new Map<Term, 'none' | 'some' | 'each'>();
+  #work = 0;
 
   /** Terms over the byte classes that these trees need; only their parts may be added. */
   constructor(trees: readonly Regular[], limits: GrammarLimits) {
@@ -187,7 +190,7 @@ export class Terms {
     if (head === NOTHING_TERM || tail === NOTHING_TERM) return NOTHING_TERM;
     if (head === EMPTY_TERM) return tail;
     if (tail === EMPTY_TERM) return head;
-    const key = head * 0x2000000 + tail;
+    const key = concatKey(head, tail);
     const known = this.#concats.get(key);
     if (known !== undefined) return known;
     const term = this.#concat(head, tail);
@@ -197,12 +200,38 @@ export class Terms {
 
   #concat(head: Term, tail: Term): Term {
     const node = this.#nodes[head];
-    if (node.kind === 'concat') return this.concat(node.head, this.concat(node.tail, tail));
+    if (node.kind === 'concat') return this.#concatLong(head, tail);
     if (node.kind === 'either') return this.either(node.parts.map((part) => this.concat(part, tail)));
     const joined = this.#joined(head, tail);
     if (joined !== null) return joined;
     const nullable = this.#nullable[head] && this.#nullable[tail];
     return this.#push({ kind: 'concat', head, tail }, nullable, this.#boolean[head] || this.#boolean[tail]);
+  }
+
+  /** A head of many parts, from its last part on: in a loop, since rules that double make millions of them. */
+  #concatLong(head: Term, tail: Term): Term {
+    const ends: { readonly term: Term; readonly head: Term }[] = [];
+    let term: Term | undefined;
+    for (let rest = head; term === undefined; ) {
+      term = this.#concats.get(concatKey(rest, tail));
+      const node = this.#nodes[rest];
+      if (term !== undefined) break;
+      if (node.kind === 'concat') {
+        this.#spend(1);
+        ends.push({ term: rest, head: node.head });
+        rest = node.tail;
+      } else term = this.concat(rest, tail);
+    }
+    for (let end = ends.pop(); end !== undefined; end = ends.pop()) {
+      term = this.concat(end.head, term);
+      this.#concats.set(concatKey(end.term, tail), term);
+    }
+    return term;
+  }
+
+  #spend(work: number): void {
+    this.#work += work;
+    if (this.#work > MOST_WORK) throw tooLarge(this.#limits, 'parts put together', MOST_WORK);
   }
 
   /** x{a,b}x{c,d} is x{a+c,b+d}, and all·all is all. Null where nothing joins. */
@@ -222,6 +251,7 @@ export class Terms {
     let classes: Uint8Array | null = null;
     const take = (term: Term): void => {
       const node = this.#nodes[term];
+      this.#spend(1);
       if (node.kind === 'either') for (const part of node.parts) take(part);
       else if (node.kind === 'set') classes = classes === null ? node.classes : union(classes, node.classes);
       else if (term !== NOTHING_TERM) parts.add(term);
@@ -285,6 +315,7 @@ export class Terms {
     const parts = new Set<Term>();
     const take = (term: Term): void => {
       const node = this.#nodes[term];
+      this.#spend(1);
       if (node.kind === 'both') for (const part of node.parts) take(part);
       else if (term !== ALL_TERM) parts.add(term);
     };
@@ -569,6 +600,9 @@ const ordinarySequences = (): readonly (readonly (readonly [number, number])[])[
   [[0xf4, 0xf4], [0x80, 0x8f], CONTINUATION, CONTINUATION],
 ];
 const CONTINUATION = [0x80, 0xbf] as const;
+
+/** Different for different pairs: terms are fewer than 2^25. */
+const concatKey = (head: Term, tail: Term): number => head * 0x2000000 + tail;
 
 const first = (parts: ReadonlySet<Term>): Term => parts.values().next().value as Term;
 
