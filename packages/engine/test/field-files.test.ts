@@ -37,6 +37,9 @@ const refused = async (path: string | Promise<string>, words: RegExp) => {
   });
 };
 
+const integer = (value: number | bigint) =>
+  typeof value === 'bigint' ? ({ type: 'u64', value } as const) : u32(value);
+
 /** GGUF metadata of the small vocabulary. */
 function vocabulary() {
   const { model, added_tokens: added } = smallTokenizer();
@@ -111,11 +114,12 @@ describe('GGUF files of the field', () => {
     for (const [key, id, noted] of [
       ['eos', 32_000, true],
       ['eos', 0xffffffff, false],
+      ['eos', 2n ** 64n - 1n, false],
       ['bos', 99_999, true],
     ] as const) {
       const path = await changedGguf(
         LLAMA,
-        { ...keys, [`tokenizer.ggml.${key}_token_id`]: u32(id), 'llama.vocab_size': u32(rows) },
+        { ...keys, [`tokenizer.ggml.${key}_token_id`]: integer(id), 'llama.vocab_size': u32(rows) },
         withRows(rows),
       );
       await using model = await loadModel(path, { backend: 'reference' });
@@ -134,6 +138,12 @@ describe('GGUF files of the field', () => {
     assert.ok(largestDifference(await logitsOf(linear), await logitsOf(fixturePath(LLAMA))) > 1e-3);
     await same(changedGguf(LLAMA, { 'llama.rope.scaling.factor': f32(4) }), linear);
     await same(changedGguf(LLAMA, { 'llama.rope.scale_linear': f32(4) }), linear);
+    const factors = [{ 'llama.rope.scaling.factor': f32(0) }, {}];
+    for (const factor of factors)
+      await same(
+        changedGguf(LLAMA, { 'llama.rope.scaling.type': text('linear'), ...factor }),
+        fixturePath(LLAMA),
+      );
     await same(
       changedGguf(LLAMA, { 'llama.rope.scaling.type': text('none'), 'llama.rope.scaling.factor': f32(4) }),
       fixturePath(LLAMA),
@@ -239,7 +249,12 @@ describe('folders of the field', () => {
       );
     await refused(
       changedFolder(FOLDER, { tensors: asType('F64') }),
-      /model\.norm\.weight: expected a dtype of F32, F16 or BF16, found F64/,
+      /model\.norm\.weight: expected a dtype of F32, F16 or BF16, found F64\. /,
+    );
+    const config = { quantization_config: { quant_method: 'bitsandbytes' } };
+    await refused(
+      changedFolder(FOLDER, { config, tensors: asType('F64') }),
+      /F64 \(quantisation "bitsandbytes"\)/,
     );
     for (const [config, words] of [
       [
@@ -247,6 +262,7 @@ describe('folders of the field', () => {
         /quantisation that is not read \(gptq, 4 bits\)/,
       ],
       [{ quantization_config: { quant_method: 'bitsandbytes', load_in_4bit: true } }, /bitsandbytes, 4 bits/],
+      [{ quantization_config: { load_in_8bit: true } }, /bitsandbytes, 8 bits/],
       [{ quantization: { group_size: 64, bits: 4 } }, /mlx, 4 bits/],
       [{ quantization_config: { quant_method: 'fp8' } }, /fp8/],
     ] as const)

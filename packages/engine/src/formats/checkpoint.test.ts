@@ -209,6 +209,16 @@ test('the tokenizer is read on demand; a template file wins over the one in the 
     ],
   );
   await checkpoint.close();
+  await writeFile(join(folder, 'tokenizer_config.json'), '{"chat_template": {"default": "D", "rag": "R"}}');
+  const mapped = await openCheckpointPath(folder);
+  assert(mapped.kind === 'huggingface');
+  assert.deepEqual([...(await mapped.chatTemplates())].flat(), ['default', 'D', 'rag', 'R']);
+  await mapped.close();
+  await writeFile(join(folder, 'tokenizer_config.json'), '{"chat_template": 5}');
+  const number = await openCheckpointPath(folder);
+  assert(number.kind === 'huggingface');
+  await refused(number.chatTemplates(), /^chat_template: expected a text/);
+  await number.close();
   await writeFile(join(folder, 'tokenizer_config.json'), '{"chat_template": "S"}');
   await writeFile(join(folder, 'chat_template.jinja'), 'J');
   const again = await openCheckpointPath(folder);

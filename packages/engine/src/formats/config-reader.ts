@@ -172,12 +172,15 @@ export class ConfigReader {
 
   /**
    * A token id, a list of them, or nothing. Ids outside the vocabulary mean none, with a note; −1 and its
-   * unsigned form (GGUF) without.
+   * unsigned forms (GGUF) without.
    */
   tokens(field: string, vocabularySize: number): number[] {
     const value = this.#get(field);
     if (value === undefined || value === null) return [];
-    return (Array.isArray(value) ? value : [value]).filter((v: unknown): v is number => {
+    const numbers = (Array.isArray(value) ? value : [value]).map((v: unknown) =>
+      typeof v === 'bigint' ? Number(BigInt.asIntN(64, v)) : v,
+    );
+    return numbers.filter((v): v is number => {
       if (typeof v !== 'number' || !Number.isInteger(v))
         this.fail(field, `token ids below the vocabulary size ${vocabularySize}`, v);
       if (v >= 0 && v < vocabularySize) return true;

@@ -173,7 +173,7 @@ async function readTemplates(
     : templatesOf(await readJson(folder, 'chat_template.json', MAX_TEMPLATE));
 }
 
-/** Either a template, or a list of named ones. */
+/** Either a template, or named ones as a list or an object. */
 function templatesOf(config: JsonObject | null): ReadonlyMap<string, string> {
   const value = config?.chat_template;
   if (typeof value === 'string') return new Map([['default', value]]);
@@ -181,6 +181,11 @@ function templatesOf(config: JsonObject | null): ReadonlyMap<string, string> {
   for (const entry of Array.isArray(value) ? value.filter(isJsonObject) : [])
     if (typeof entry.name === 'string' && typeof entry.template === 'string')
       templates.set(entry.name, entry.template);
+  for (const [name, template] of isJsonObject(value) ? Object.entries(value) : [])
+    if (typeof template === 'string') templates.set(name, template);
+  const isEmpty = value === undefined || value === null || (Array.isArray(value) && value.length === 0);
+  if (templates.size === 0 && !isEmpty)
+    throw new FormatError('chat_template: expected a text, or texts with their names, found another value');
   return templates;
 }
 

@@ -21,6 +21,7 @@ const impostors: [what: string, bytes: Uint8Array, found: RegExp, remedy: RegExp
   ['an annex pointer', latin1('/annex/objects/SHA256E-s9--aa.gguf\n'), /git-annex pointer/, /annex get/],
   ['a login page', latin1('\n<!DOCTYPE html><html><head>'), /a web page/, /marimba pull/],
   ['a refusal', latin1('Entry not found\n'), /answer of a server: "Entry not found"/, /HF_TOKEN/],
+  ['gzip', latin1('\x1f\x8b\x08\x00'), /found an archive \(gzip\)/, /Unpack it/],
   ['AppleDouble', latin1(`\x00\x05\x16\x07\x00\x02${'\0'.repeat(90)}`), /AppleDouble/, /without "\._"/],
   ['a pickle', latin1('PK\x03\x04archive/data.pkl'), /PyTorch checkpoint/, /GGUF/],
   ['a GGML file', latin1('tjgg\x03\x00\x00\x00and so on'), /GGML file/, /GGUF/],
@@ -56,6 +57,11 @@ test('each of the kinds in the place of another', async () => {
   );
   await assert.rejects(readGguf(bytesSource('m.gguf', safetensors)), /found a safetensors file/);
   await assert.rejects(readJsonObject(bytesSource('c.json', gguf), { maxBytes: 99 }), /found a GGUF file/);
+});
+
+test('the error that a server answers in JSON, in the place of weights', async () => {
+  const answer = bytesSource('m.gguf', latin1('{"error":"Repository not found"}'));
+  await assert.rejects(readGguf(answer), /found an answer of a server: "\{\\"error.*HF_TOKEN/);
 });
 
 test('a text that only begins like one is not taken for it', async () => {

@@ -30,6 +30,15 @@ const firstLine = (text: string) =>
 const FETCH = 'Fetch the file itself: marimba pull OWNER/NAME, or the download link of its page.';
 const CONVERT = 'Take a GGUF file or the safetensors files of the model, or convert it with llama.cpp.';
 
+const ARCHIVES = [
+  ['\x1f\x8b', 'gzip'],
+  ['BZh', 'bzip2'],
+  ['\xfd7zXZ', 'xz'],
+  ['7z\xbc\xaf', '7z'],
+  ['\x28\xb5\x2f\xfd', 'zstd'],
+  ['Rar!', 'rar'],
+] as const;
+
 /** In the order in which they are tried. */
 const SIGNS: readonly Sign[] = [
   {
@@ -53,7 +62,10 @@ const SIGNS: readonly Sign[] = [
     remedy: `A server sent it instead of the file. ${FETCH}`,
   },
   {
-    matches: starts('Entry not found', 'Repository not found', 'Invalid ', 'Unauthorized', 'Access to model'),
+    matches: (text) =>
+      /^(Entry not found|Repository not found|Invalid |Unauthorized|Access to model|\s*\{\s*"error")/.test(
+        text,
+      ),
     found: (text) => `an answer of a server: ${firstLine(text)}`,
     remedy: 'Check the address, and for a gated model the token (HF_TOKEN).',
   },
@@ -68,8 +80,8 @@ const SIGNS: readonly Sign[] = [
     remedy: CONVERT,
   },
   {
-    matches: starts('\x1f\x8b', 'BZh', '\xfd7zXZ', '7z\xbc\xaf'),
-    found: () => 'an archive',
+    matches: (text) => ARCHIVES.some(([start]) => text.startsWith(start)),
+    found: (text) => `an archive (${ARCHIVES.find(([start]) => text.startsWith(start))![1]})`,
     remedy: 'Unpack it.',
   },
   {

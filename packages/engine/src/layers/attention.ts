@@ -283,11 +283,10 @@ export function attentionFromGguf({
     const older = `${arch}.rope.scale_linear`;
     const field = [key('factor'), older].find((name) => c.has(name) && c.raw(name) !== 0);
     const type = c.text(key('type'), ['none', 'linear', 'yarn'], field === undefined ? 'none' : 'linear');
-    if (type === 'none') return shapeOf('rope_freqs.weight') ? { kind: 'tensor' } : null;
-    if (field === undefined)
+    if (field === undefined && type === 'yarn')
       return c.fail(key('factor'), `a number, as rope.scaling.type ${type} needs it`, c.raw(key('factor')));
-    const factor = c.number(field, 1e-3, 1e6);
-    if (type === 'linear' && factor === 1) return shapeOf('rope_freqs.weight') ? { kind: 'tensor' } : null;
+    const factor = field === undefined || type === 'none' ? 1 : c.number(field, 1e-3, 1e6);
+    if (type !== 'yarn' && factor === 1) return shapeOf('rope_freqs.weight') ? { kind: 'tensor' } : null;
     if (shapeOf('rope_freqs.weight')) c.fail(key('type'), 'none beside a tensor rope_freqs.weight', type);
     if (type === 'linear') return { kind: 'linear', factor };
     c.refuse({ [key('yarn_ext_factor')]: [1], [key('yarn_log_multiplier')]: [0], [key('attn_factor')]: [1] });

@@ -220,9 +220,11 @@ test('entries beyond the tokens are passed over, merges of unknown pieces left o
     ...(metadata.get('tokenizer.ggml.merges') as string[]),
     'nowhere x',
     'a b c',
+    'one',
+    '',
   ]);
   const tokenizer = tokenizerFromGguf(metadata, 'm')!;
-  assert.match(tokenizer.notes.join(), /2 of \d+ merges are of pieces that are not in the vocabulary/);
+  assert.match(tokenizer.notes.join(), /4 of \d+ merges are of pieces that are not in the vocabulary/);
   assert.deepEqual(
     tokenizer.encode(data.cases[3]!.text, { specialTokens: 'parse', addBos: false }),
     data.cases[3]!.tokens,

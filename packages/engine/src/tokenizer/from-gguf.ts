@@ -71,11 +71,12 @@ class Reader {
     return value ?? fallback;
   }
 
-  /** Ids outside the vocabulary mean none, −1 and its unsigned form without a note: as in llama.cpp. */
+  /** Ids outside the vocabulary mean none, −1 and its unsigned forms without a note: as in llama.cpp. */
   token(key: string, fallback: number | null, size: number, notes: string[] = []): number | null {
     const value = this.get(key) ?? fallback;
-    if (value === null || value === -1 || value === 0xffffffff) return null;
-    const number = typeof value === 'bigint' ? Number(value) : value;
+    if (value === null || value === 0xffffffff) return null;
+    const number = typeof value === 'bigint' ? Number(BigInt.asIntN(64, value)) : value;
+    if (number === -1) return null;
     if (typeof number !== 'number' || !Number.isInteger(number))
       throw this.at(key).expected('a token number', value);
     if (number >= 0 && number < size) return number;

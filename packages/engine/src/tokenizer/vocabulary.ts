@@ -155,12 +155,13 @@ export function readMerges(
   return merges;
 }
 
-/** `firstSpace`: a text with more than one space is cut at its first, as llama.cpp does. */
+/** `firstSpace`: a text is cut at its first space, and one without any names no pieces, as in llama.cpp. */
 function readPair(value: unknown, rank: number, place: Place, firstSpace: boolean): [string, string] {
   if (typeof value === 'string') {
     const space = value.indexOf(' ', 1);
     if (space > 0 && (firstSpace || space === value.lastIndexOf(' ')))
       return [value.slice(0, space), value.slice(space + 1)];
+    if (firstSpace) return ['', ''];
   } else if (Array.isArray(value) && value.length === 2) {
     const [left, right] = value as unknown[];
     if (typeof left === 'string' && typeof right === 'string') return [left, right];

@@ -146,7 +146,8 @@ function refuseQuantized(name: string, config: JsonObject): void {
   );
   const found = field === undefined ? undefined : config[field];
   if (field === undefined || !isJsonObject(found) || !Object.keys(found).length) return;
-  const method = found.quant_method ?? (field === 'quantization' ? 'mlx' : undefined);
+  const older = 'load_in_4bit' in found || 'load_in_8bit' in found ? 'bitsandbytes' : undefined;
+  const method = found.quant_method ?? (field === 'quantization' ? 'mlx' : older);
   const bits = found.load_in_4bit ? 4 : found.load_in_8bit ? 8 : (found.bits ?? found.w_bit);
   if (method === 'bitsandbytes' && !found.load_in_4bit && !found.load_in_8bit) return;
   const what = [
