@@ -120,6 +120,19 @@ test('parts reach templates that walk them, and are joined for those that do not
   assert.equal(render('{% for t in messages %}{{ t.content | upper }}{% endfor %}', [texts]), 'A\nB');
 });
 
+test('messages and calls print in the order that they came in; tokens that the model lacks are undefined', () => {
+  const call = { type: 'function', function: { arguments: { b: 1 }, name: 'f' }, id: 'c1' };
+  const messages = [
+    { name: 'x', content: 'a', role: 'user' },
+    { role: 'assistant', tool_calls: [call], content: null },
+    { role: 'tool', tool_call_id: 'c1', content: 'r' },
+  ];
+  assert.equal(render('{{ messages | tojson(separators=(",", ":")) }}', messages), JSON.stringify(messages));
+  assert.equal(render('{{ unk_token is defined or pad_token is defined }}', [user('a')]), 'False');
+  const named = createChatTemplate('{{ unk_token }}{{ pad_token }}', { unknown: '<u>', pad: '<p>' }, 'model');
+  assert.equal(named.render([user('a')]), '<u><p>');
+});
+
 test('any role and any field reaches the template; what is no message does not', () => {
   const messages: ChatMessage[] = [
     user('a'),

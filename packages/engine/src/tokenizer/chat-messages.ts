@@ -72,15 +72,7 @@ export interface MessageOptions {
 
 const ROLES: ReadonlySet<string> = new Set(['system', 'developer', 'user', 'assistant', 'tool']);
 
-/** Fields with a meaning of their own; the others are passed on as they are. */
-const OWN: ReadonlySet<string> = new Set([
-  'role',
-  'content',
-  'toolCalls',
-  'tool_calls',
-  'toolCallId',
-  'reasoning',
-]);
+const CALLS: ReadonlySet<string> = new Set(['toolCalls', 'tool_calls']);
 
 /** Throws UsageError for what is no message, or holds parts that the template cannot say. */
 export function messageValue(message: ChatMessage, options: MessageOptions): Dict {
@@ -97,19 +89,24 @@ export function messageValue(message: ChatMessage, options: MessageOptions): Dic
   const written = (text: string) => protect(text, 'written');
   const by: Author =
     role === 'assistant' ? 'assistant' : role === 'system' || role === 'developer' ? 'system' : 'written';
-  const dict = Dict.of([['role', ROLES.has(role) ? role : written(role)]]);
-  const content = contentValue(message, by, options);
-  if (content !== undefined) dict.set('content', content);
+  const dict = new Dict();
+  // In the order that they came in: templates print messages and calls whole.
   for (const [key, value] of Object.entries(message)) {
-    if (OWN.has(key) || value === undefined) continue;
-    const rewrite = THOUGHTS.includes(key) ? (text: string) => protect(text, by) : written;
-    dict.set(written(key), toValue(value, rewrite));
+    if (value === undefined) continue;
+    if (key === 'role') dict.set('role', ROLES.has(role) ? role : written(role));
+    else if (key === 'content') setContent(dict, contentValue(message, by, options));
+    else if (CALLS.has(key)) addCalls(dict, message.toolCalls ?? message.tool_calls, written);
+    else if (key === 'toolCallId') dict.set('tool_call_id', toValue(value, written));
+    else if (key !== 'reasoning')
+      dict.set(written(key), toValue(value, THOUGHTS.includes(key) ? (text) => protect(text, by) : written));
   }
-  if (message.toolCallId !== undefined) dict.set('tool_call_id', toValue(message.toolCallId, written));
+  if (!dict.has('content')) setContent(dict, contentValue(message, by, options));
   addThoughts(dict, message, (text) => protect(text, by));
-  const calls = message.toolCalls ?? message.tool_calls;
-  if (calls !== undefined) addCalls(dict, calls, written);
   return dict;
+}
+
+function setContent(dict: Dict, content: Value | undefined): void {
+  if (content !== undefined) dict.set('content', content);
 }
 
 // ---- content ----
@@ -178,10 +175,12 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 function callValue(call: unknown, rewrite: (text: string) => string): Value {
   if (!isObject(call)) return toValue(call, rewrite);
   if (isObject(call.function)) {
-    const { function: called, ...rest } = call;
-    const dict = toValue(rest, rewrite) as Dict;
-    if (!dict.has('type')) dict.set('type', 'function');
-    dict.set('function', functionValue(called as Readonly<Record<string, unknown>>, rewrite));
+    const dict = new Dict();
+    if (call.type === undefined) dict.set('type', 'function');
+    for (const [key, value] of Object.entries(call))
+      if (key === 'function')
+        dict.set(key, functionValue(value as Readonly<Record<string, unknown>>, rewrite));
+      else if (value !== undefined) dict.set(rewrite(key), toValue(value, rewrite));
     return dict;
   }
   const { id, name, arguments: args, ...rest } = call;
@@ -194,9 +193,10 @@ function callValue(call: unknown, rewrite: (text: string) => string): Value {
 }
 
 function functionValue(called: Readonly<Record<string, unknown>>, rewrite: (text: string) => string): Dict {
-  const { arguments: args, ...rest } = called;
-  const dict = toValue(rest, rewrite) as Dict;
-  if (args !== undefined) dict.set('arguments', argumentsValue(args, rewrite));
+  const dict = new Dict();
+  for (const [key, value] of Object.entries(called))
+    if (key === 'arguments' && value !== undefined) dict.set(key, argumentsValue(value, rewrite));
+    else if (value !== undefined) dict.set(rewrite(key), toValue(value, rewrite));
   return dict;
 }
 

@@ -224,8 +224,8 @@ class JinjaChatTemplate implements ChatTemplate {
     const tokens = this.#tokens;
     variables.set('bos_token', tokens.bos ?? '');
     variables.set('eos_token', tokens.eos ?? '');
-    variables.set('unk_token', tokens.unknown ?? '');
-    variables.set('pad_token', tokens.pad ?? '');
+    if (typeof tokens.unknown === 'string') variables.set('unk_token', tokens.unknown);
+    if (typeof tokens.pad === 'string') variables.set('pad_token', tokens.pad);
     variables.set('documents', null);
     for (const [key, value] of Object.entries(extra))
       if (value !== undefined) variables.set(key, toValue(value, written));
