@@ -60,6 +60,14 @@ test('prompts with a mark are read as those without, from files and pipes; chat 
   const [own, marked] = [await chat('Lincoln\r\n/exit\n'), await chat('\ufeffLincoln\n/exit')];
   assert.equal(own.code, 0, own.stderr);
   assert.equal(marked.stdout, own.stdout);
+  // U+0A0A and U+0A20 hold the bytes of a line's end; PowerShell writes pipes so.
+  const utf16 = Buffer.from('\ufeffLincoln\r\n\u0a0a\u200a\n/exit\n', 'utf16le');
+  const lines = [await chat(utf16), await chat(Buffer.from(utf16).swap16())];
+  const same = await chat('Lincoln\n\u0a0a\u200a\n/exit\n');
+  assert.deepEqual(
+    lines.map(({ stdout }) => stdout),
+    [same.stdout, same.stdout],
+  );
   const broken = await chat(Buffer.from('Un café\n', 'latin1'));
   assert.notEqual(broken.code, 0);
   assert.match(broken.stderr, /standard input, line 1: expected text in UTF-8/);

@@ -47,14 +47,18 @@ class PipeReader implements LineReader {
 async function* linesOf(input: NodeJS.ReadStream): AsyncGenerator<string, undefined> {
   let rest = Buffer.alloc(0);
   let count = 0;
-  const decode = (bytes: Uint8Array) =>
-    decodeText(bytes, `standard input, line ${++count}`).replace(/\r$/, '');
+  let mark = Buffer.alloc(0);
+  const decode = (bytes: Uint8Array) => {
+    const marked = count === 0 ? bytes : Buffer.concat([mark, bytes]);
+    return decodeText(marked, `standard input, line ${++count}`).replace(/\r$/, '');
+  };
   try {
     for await (const chunk of input) {
       rest = Buffer.concat([rest, chunk as Buffer]);
-      for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
-        const line = rest.subarray(0, end);
-        rest = rest.subarray(end + 1);
+      if (count === 0) mark = utf16Mark(rest);
+      for (let end = lineEnd(rest, mark); end !== null; end = lineEnd(rest, mark)) {
+        const line = rest.subarray(0, end.from);
+        rest = rest.subarray(end.to);
         yield decode(line);
       }
     }
@@ -65,6 +69,23 @@ async function* linesOf(input: NodeJS.ReadStream): AsyncGenerator<string, undefi
     return;
   }
   if (rest.length) yield decode(rest);
+}
+
+/** What text in UTF-16 begins with; empty for other texts. */
+const utf16Mark = (bytes: Buffer): Buffer<ArrayBuffer> =>
+  Buffer.from(['fffe', 'feff'].find((mark) => bytes.toString('hex', 0, 2) === mark) ?? '', 'hex');
+
+/** The end of the first line: one byte in UTF-8, a whole unit in UTF-16. Null while it has not come. */
+function lineEnd(bytes: Buffer, mark: Buffer): { from: number; to: number } | null {
+  const width = mark.length || 1;
+  const low = mark[0] === 0xfe ? 1 : 0;
+  for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) {
+    const from = at - low;
+    if (from % width !== 0) continue;
+    if (from + width > bytes.length) return null;
+    if (width === 1 || bytes[from + 1 - low] === 0) return { from, to: from + width };
+  }
+  return null;
 }
 
 const PASTE_ON = '\u001b[?2004h';
