@@ -229,7 +229,7 @@ export class ModelCore {
   generate(
     timeline: Timeline,
     prompt: Prompt,
-    options: GenerateOptions,
+    options: GenerateOptions = {},
     watch: GenerationWatch = {},
   ): Generation {
     this.assertOpen();

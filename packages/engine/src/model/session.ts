@@ -161,7 +161,7 @@ export class Session implements Disposable {
     prompt: Prompt,
     options?: Options,
   ): Generation<OutputValue<Options>> {
-    return this.#core.generate(this.#timeline, prompt, options ?? {}) as Generation<OutputValue<Options>>;
+    return this.#core.generate(this.#timeline, prompt, options) as Generation<OutputValue<Options>>;
   }
 
   /** `generate(prompt, options).result`: the whole answer at once. */
