@@ -35,6 +35,10 @@ export function decodeText(bytes: Uint8Array, what: string): string {
       : bytes[0] === 0xfe && bytes[1] === 0xff
         ? 'utf-16be'
         : 'utf-8';
+  if (encoding === 'utf-8' && isUnmarkedUtf16(bytes))
+    throw new UsageError(
+      `${what}: expected text in UTF-8, found text in UTF-16 without a byte order mark. Convert it to UTF-8.`,
+    );
   try {
     return new TextDecoder(encoding, { fatal: true }).decode(bytes);
   } catch (cause) {
@@ -45,6 +49,15 @@ export function decodeText(bytes: Uint8Array, what: string): string {
       { cause },
     );
   }
+}
+
+/** Its letters are valid UTF-8 with a zero beside each, which nobody means. */
+function isUnmarkedUtf16(bytes: Uint8Array): boolean {
+  const start = bytes.subarray(0, 64);
+  if (start.length < 4 || bytes.length % 2 !== 0) return false;
+  const [even, odd] = [0, 1].map((side) => start.filter((byte, at) => at % 2 === side && byte === 0).length);
+  const half = start.length / 2;
+  return (even === 0 && odd === half) || (odd === 0 && even === half);
 }
 
 /** Where the longest beginning that is UTF-8 ends. */

@@ -16,6 +16,7 @@ test('a byte order mark is dropped, and says which encoding follows', () => {
   const utf16 = Buffer.from(`\ufeff${TEXT}`, 'utf16le');
   for (const bytes of [Buffer.from(TEXT), Buffer.from(`\ufeff${TEXT}`), utf16, Buffer.from(utf16).swap16()])
     assert.equal(decodeText(bytes, 'x'), TEXT);
+  for (const text of ['', 'a', 'ab\0d', '\0\0\0\0']) assert.equal(decodeText(Buffer.from(text), 'x'), text);
 });
 
 test('bytes that are no text are refused with the offset of the first', () => {
@@ -26,6 +27,8 @@ test('bytes that are no text are refused with the offset of the first', () => {
     [Buffer.from([0x61, 0xe2, 0x82, 0x62]), /0xe2 at byte 1/],
     [Buffer.concat([Buffer.from('é'), Buffer.from([0xff])]), /0xff at byte 2/],
     [Buffer.from([0xff, 0xfe, 0x61]), /expected text in UTF-16LE/],
+    [Buffer.from('Lincoln', 'utf16le'), /found text in UTF-16 without a byte order mark\. Convert/],
+    [Buffer.from('Lincoln', 'utf16le').swap16(), /found text in UTF-16 without a byte order mark/],
   ] as const)
     assert.throws(
       () => decodeText(bytes, 'x'),
