@@ -129,12 +129,28 @@ async function readInputs(flags: CheckFlags): Promise<{ format: () => OutputForm
 
 /** What a file holds as JSON; what is none is refused as a schema, not as wrong usage. */
 export function parseSchemaFile(path: string, text: string): unknown {
+  let schema: unknown;
   try {
-    return JSON.parse(text);
+    schema = JSON.parse(text);
   } catch (cause) {
     throw new GrammarError(`${path}: expected a JSON Schema, found no JSON: ${(cause as Error).message}`, {
       cause,
     });
+  }
+  return /\d{16}/.test(text) ? withWholeNumbers(text, schema) : schema;
+}
+
+/** The value of a JSON text in which whole numbers that no double holds, such as bounds of 64 bits, are bigints. */
+function withWholeNumbers(text: string, parsed: unknown): unknown {
+  const revive = (_: string, value: unknown, { source }: { source?: string } = {}): unknown => {
+    if (typeof value !== 'number' || Number.isSafeInteger(value) || !Number.isFinite(value)) return value;
+    return source !== undefined && /^-?\d+$/.test(source) ? BigInt(source) : value;
+  };
+  try {
+    return JSON.parse(text, revive);
+  } catch {
+    // Nested too deep to be looked through, so beyond the bounds of a schema.
+    return parsed;
   }
 }
 

@@ -28,8 +28,8 @@ export function parseDecimal(text: string): Decimal {
   return decimal(sign === '-' ? -digits : digits, Number(exponent) - fraction.length);
 }
 
-/** The shortest decimal that reads back as the double, as JavaScript prints it. */
-export const decimalOf = (value: number): Decimal => parseDecimal(String(value));
+/** The shortest decimal that reads back as the double, as JavaScript prints it; of a bigint itself. */
+export const decimalOf = (value: number | bigint): Decimal => parseDecimal(String(value));
 
 export const negative = (a: Decimal): Decimal => ({ digits: -a.digits, exponent: a.exponent });
 

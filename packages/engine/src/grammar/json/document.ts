@@ -3,7 +3,8 @@
 import { GrammarError } from '../../errors.ts';
 
 export type JsonObject = { readonly [key: string]: Json };
-export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+/** Whole numbers that no double holds are bigints. */
+export type Json = null | boolean | number | bigint | string | readonly Json[] | JsonObject;
 
 /** Which reading of keywords `$schema` asks for. */
 export type Dialect =
@@ -56,7 +57,7 @@ export function parseSchema(schema: unknown): Json {
     if (depth > DEEPEST) throw tooLarge(`levels of nesting`, DEEPEST);
     if (++count > MOST_VALUES) throw tooLarge('values', MOST_VALUES);
     if (value === null || typeof value === 'boolean' || typeof value === 'string') return value;
-    if (typeof value === 'number' && Number.isFinite(value)) return value;
+    if (typeof value === 'bigint' || (typeof value === 'number' && Number.isFinite(value))) return value;
     if (Array.isArray(value)) return Array.from(value, (item) => copy(item, depth + 1));
     if (typeof value !== 'object') {
       throw new GrammarError(

@@ -28,7 +28,9 @@ export interface Context {
 export type Keyword = (value: Json, context: Context) => Expression;
 
 export function describe(value: Json): string {
-  const text = JSON.stringify(value);
+  const text = JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === 'bigint' ? Number(inner) : inner,
+  );
   return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }
 
@@ -40,7 +42,7 @@ export function malformed(context: Context, keyword: string, expected: string): 
 
 export function numberOf(context: Context, keyword: string): Decimal | null {
   const value = context.schema[keyword];
-  if (typeof value === 'number') return decimalOf(value);
+  if (typeof value === 'number' || typeof value === 'bigint') return decimalOf(value);
   malformed(context, keyword, 'a number');
   return null;
 }

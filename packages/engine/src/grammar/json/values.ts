@@ -21,7 +21,7 @@ export function oneOfValues(x: Expressions, values: readonly Json[]): Expression
   const texts: string[] = [];
   const others: Expression[] = [];
   for (const value of values) {
-    if (typeof value === 'number') numbers.push(decimalOf(value));
+    if (typeof value === 'number' || typeof value === 'bigint') numbers.push(decimalOf(value));
     else if (typeof value === 'string') texts.push(value);
     else others.push(valueExpression(x, value));
   }
