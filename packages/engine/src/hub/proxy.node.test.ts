@@ -72,6 +72,8 @@ describe('which proxy', () => {
       ],
       ['.example.com', ['https://example.com', 'https://a.b.example.com'], ['https://example.org']],
       ['*.example.com, other', ['https://x.example.com', 'https://other'], ['https://more']],
+      ['example.com.', ['https://example.com', 'https://a.example.com.'], ['https://example.org']],
+      ['example.com', ['https://example.com.'], []],
       ['example.com:8443', ['https://example.com:8443'], ['https://example.com']],
       [
         'localhost,127.0.0.1,::1',
@@ -108,6 +110,13 @@ describe('a request', () => {
     assert.deepEqual(await response.json(), { sha: hub.commit });
     assert.deepEqual(seen, [`GET ${url} Basic ${Buffer.from('user:p@ss').toString('base64')}`]);
     assert.equal(hub.seen[0]?.authorization, 'Bearer t');
+    for (const [given, read] of [
+      ['user:50%off', 'user:50%off'],
+      [':secret', ':secret'],
+    ]) {
+      await environmentFetch({ http_proxy: `http://${given}@${address}` })(url);
+      assert.equal(seen.at(-1), `GET ${url} Basic ${Buffer.from(read!).toString('base64')}`);
+    }
     const missing = await send(`${hub.endpoint}/nothing`);
     assert.equal(missing.status, 404);
     hub.close();

@@ -49,14 +49,14 @@ export function proxyFor(url: URL, environment: Environment): Proxy | null {
   return { url: proxy, variable };
 }
 
-/** NO_PROXY: names with all below them, with or without a dot or `*.` before; ports; IPv4 ranges; `*`. */
+/** NO_PROXY: names with all below them, a dot or `*.` before or a dot after or not; ports; IPv4 ranges; `*`. */
 function bypasses(url: URL, list: string): boolean {
-  const host = url.hostname.replace(/^\[|\]$/g, '').toLowerCase();
+  const host = url.hostname.replace(/^\[|\]$|\.$/g, '').toLowerCase();
   const port = url.port || (url.protocol === 'https:' ? '443' : '80');
   return list.split(/[\s,]+/).some((entry) => {
     if (entry === '*') return true;
     const [, name = '', wanted] = /^(\[[^\]]*\]|[^:]*|.*:.*:.*?)(?::(\d+))?$/.exec(entry.toLowerCase()) ?? [];
-    const plain = name.replace(/^\[|\]$/g, '').replace(/^\*?\.(?=.)/, '');
+    const plain = name.replace(/^\[|\]$|\.$/g, '').replace(/^\*?\.(?=.)/, '');
     if (plain === '' || (wanted !== undefined && wanted !== port)) return false;
     return host === plain || host.endsWith(`.${plain}`) || inRange(host, plain);
   });
@@ -113,9 +113,18 @@ const request = (to: URL, options: http.RequestOptions): http.ClientRequest =>
   });
 
 function authorization({ url }: Proxy): Record<string, string> {
-  if (!url.username) return {};
-  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  if (!url.username && !url.password) return {};
+  const pair = `${decoded(url.username)}:${decoded(url.password)}`;
   return { 'proxy-authorization': `Basic ${Buffer.from(pair).toString('base64')}` };
+}
+
+/** A password may hold a % that begins no escape. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function tunnel(proxy: Proxy, url: URL, signal: AbortSignal | undefined): Promise<Duplex> {
