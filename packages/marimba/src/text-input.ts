@@ -5,25 +5,19 @@ import { UsageError } from '@marimba/engine';
 
 /** The text of a file; `what` names it in messages. */
 export function readTextFile(path: string, what: string): string {
-  return decodeText(readBytes(path, `${what} ${path}`), `${what} ${path}`);
+  return decodeText(readBytes(path), `${what} ${path}`);
 }
 
-export const readStandardInput = (): string => decodeText(readBytes(0, 'standard input'), 'standard input');
+export const readStandardInput = (): string => decodeText(readBytes(0), 'standard input');
 
-function readBytes(path: string | 0, what: string): Uint8Array {
+/** What the operating system refuses is thrown as it is, with the path, which the last line of a command words. */
+function readBytes(path: string | 0): Uint8Array {
   try {
     return readFileSync(path);
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : '';
-    const found =
-      code === 'ENOENT'
-        ? 'none'
-        : code === 'EISDIR'
-          ? 'a folder'
-          : code === 'EACCES'
-            ? 'no permission'
-            : `${code}`;
-    throw new UsageError(`${what}: expected a file that can be read, found ${found}`, { cause });
+  } catch (error) {
+    // Node names no path where a folder was opened and could not be read.
+    if (path !== 0 && error instanceof Error) Object.assign(error, { path });
+    throw error;
   }
 }
 

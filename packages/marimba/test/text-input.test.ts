@@ -34,11 +34,11 @@ test('bytes that are no text are refused with the offset of the first', () => {
       () => decodeText(bytes, 'x'),
       (error: unknown) => error instanceof UsageError && found.test(error.message),
     );
-  assert.throws(
-    () => readTextFile(join(folder, 'none'), '--file'),
-    /--file .*none: expected a file that can be read, found none/,
-  );
-  assert.throws(() => readTextFile(folder, '--file'), /found a folder/);
+  assert.throws(() => readTextFile(join(folder, 'none'), '--file'), {
+    code: 'ENOENT',
+    path: join(folder, 'none'),
+  });
+  assert.throws(() => readTextFile(folder, '--file'), { code: 'EISDIR', path: folder });
 });
 
 test('prompts with a mark are read as those without, from files and pipes; chat reads its lines so too', async () => {

@@ -106,6 +106,12 @@ test('files that the operating system refuses are reported as all others', async
         /nosuch: expected a file, found nothing there/,
       ],
       [
+        ['quantize', MODEL, join(folder, 'never.gguf'), '--type', 'q4_0', '--text', join(folder, 'nosuch')],
+        '',
+        /nosuch: expected a file, found nothing there/,
+      ],
+      [['grammar', 'check', '--schema', missing, '--json'], '', /file: expected a folder .*none, found none/],
+      [
         ['logits', MODEL, '--tokens', '1', '--output', missing],
         '',
         /file: expected a folder .*none, found none/,
@@ -113,7 +119,7 @@ test('files that the operating system refuses are reported as all others', async
       [['plan', '--no-speed', '--svg', missing], '', /file: expected a folder .*none, found none/],
       [['chat', MODEL], `/load ${missing}\n`, /expected a readable file, found no such file .*none/],
       [['chat', MODEL], `1 2\n/save ${missing}\n`, /file: expected a folder .*none, found none/],
-      [['chat', MODEL, '--system-file', folder], '', /expected a file, found a folder/],
+      [['chat', MODEL, '--system-file', folder], '', /marimba-\w+: expected a file, found a folder/],
     ];
     for (const [args, input, message] of cases) {
       const { code, stderr } = await marimba(args, input);

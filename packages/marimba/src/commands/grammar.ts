@@ -63,7 +63,11 @@ export function register(program: Command): void {
   const command = program
     .command('grammar')
     .summary('check what output is held to')
-    .description('Check a JSON Schema, a regular expression or a grammar that output is to be held to.');
+    .description('Check a JSON Schema, a regular expression or a grammar that output is to be held to.')
+    .addHelpText(
+      'after',
+      examples([['marimba grammar check --schema order.json', 'can it be enforced, and what is refused?']]),
+    );
   command
     .command('check')
     .description('Say whether it can be enforced, which texts it accepts, and draw texts from it.')
