@@ -1,6 +1,6 @@
 // How a text fares with a machine, and texts that a machine allows: what people look at when they write a
 // schema or a grammar. Both go through the masks that decoding uses.
-import { UsageError } from '../errors.ts';
+import { GrammarError, UsageError } from '../errors.ts';
 import { DEAD, type Machine, run } from './machine.ts';
 import { allows, type Mask, type Masks } from './mask/masks.ts';
 
@@ -37,9 +37,29 @@ export function checkText(
     return { accepted: false, rejectedAt: 0, why: 'half of a surrogate pair is in no text' };
   const bytes = encoder.encode(text);
   const cuts = tokenCuts(masks, bytes, encode(text));
+  const place = { at: 0 };
+  try {
+    return follow(masks, machine, text, bytes, cuts, place, onMask);
+  } catch (error) {
+    if (!(error instanceof GrammarError)) throw error;
+    // The text needs more than the bounds allow: generating it would end in the same error.
+    const rejectedAt = decoder.decode(bytes.subarray(0, place.at)).length;
+    return { accepted: false, rejectedAt, why: error.message };
+  }
+}
+
+function follow(
+  masks: Masks,
+  machine: Machine,
+  text: string,
+  bytes: Uint8Array,
+  cuts: readonly (readonly [number | null, number])[],
+  place: { at: number },
+  onMask?: MaskTimer,
+): TextVerdict {
   let state = machine.start;
-  let at = 0;
   for (const [token, length] of cuts) {
+    const { at } = place;
     const piece = bytes.subarray(at, at + length);
     const mask = timedMask(masks, machine, state, onMask);
     const next = run(machine, state, piece);
@@ -49,7 +69,7 @@ export function checkText(
       );
     if (next === DEAD) return rejection(machine, state, bytes, at);
     state = next;
-    at += length;
+    place.at += length;
   }
   if (machine.accepts(state)) return { accepted: true, rejectedAt: null, why: null };
   return {

@@ -257,8 +257,13 @@ const MOST_WORDS = 2000;
 function drawSamples(count: number, seed: number, draw: (random: () => number) => string | null): string[] {
   const samples: string[] = [];
   for (let i = 0; i < 4 * count && samples.length < count; i++) {
-    const text = draw(createRandom(seed + i));
-    if (text !== null) samples.push(text);
+    try {
+      const text = draw(createRandom(seed + i));
+      if (text !== null) samples.push(text);
+    } catch (error) {
+      // A text beyond the bounds is one without an end.
+      if (!(error instanceof GrammarError)) throw error;
+    }
   }
   return samples;
 }

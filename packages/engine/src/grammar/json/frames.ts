@@ -1,6 +1,7 @@
 // What a machine remembers of the objects and arrays that it is inside of. Frames are interned: equal ones are one
 // object, so that ways that come to the same place become one.
 
+import { DEFAULT_LIMITS, tooLarge } from '../limits.ts';
 import type { ArrayRule, KeyClass, NamedKey, ObjectRule, ValueRule } from './rules.ts';
 import { type ArrayState, advance, choicesAt, countValues, finishes, mayEnd } from './rules-array.ts';
 import { classLives, nameLives } from './rules-object.ts';
@@ -58,6 +59,14 @@ export type Frame = ObjectFrame | ArrayFrame | null;
 /** Keys in the order in which the schema lists them, the free ones last; or in any order. */
 export type PropertyOrder = 'declared' | 'any';
 
+/** Keys of one object; each takes a copy of those before it. */
+const MOST_KEYS = 2000;
+/** Values of one array that must differ: each is read beside an exception for every other. */
+const MOST_DIFFERENT = 1000;
+/** Texts in all sets together, some 50 bytes each. */
+const MOST_REMEMBERED = 4_000_000;
+const SUBJECT = { ...DEFAULT_LIMITS, subject: 'text' };
+
 export class Frames {
   readonly #order: PropertyOrder;
   readonly #known = new Map<string, ObjectFrame | ArrayFrame>();
@@ -66,6 +75,8 @@ export class Frames {
   readonly #fresh = new Map<string, ValueRule>();
   #ids = 1;
   #freshIds = 0;
+  /** Texts of all sets. */
+  #remembered = 0;
 
   constructor(order: PropertyOrder) {
     this.#order = order;
@@ -82,9 +93,13 @@ export class Frames {
     return set;
   }
 
-  #with(set: TextSet, text: string): TextSet {
+  #with(set: TextSet, text: string, most: number): TextSet {
     let larger = set.larger.get(text);
     if (larger === undefined) {
+      this.#remembered += set.texts.size + 1;
+      if (set.texts.size >= most) throw tooLarge(SUBJECT, 'keys or different values in one place', most);
+      if (this.#remembered > MOST_REMEMBERED)
+        throw tooLarge(SUBJECT, 'keys and different values to remember', MOST_REMEMBERED);
       larger = this.#set([...set.texts, text].sort());
       set.larger.set(text, larger);
     }
@@ -136,7 +151,7 @@ export class Frames {
     const content = frame.content && [...frame.content, [key, null] as const];
     return this.#object({
       ...frame,
-      written: this.#with(frame.written, key),
+      written: this.#with(frame.written, key, MOST_KEYS),
       open: frame.open & ~meets,
       passed,
       content,
@@ -189,7 +204,7 @@ export class Frames {
     if (rule.unique && seen.texts.has(value)) return null;
     return this.#array({
       ...frame,
-      seen: rule.unique ? this.#with(seen, value) : seen,
+      seen: rule.unique ? this.#with(seen, value, MOST_DIFFERENT) : seen,
       content: content && [...content, value],
     });
   }

@@ -204,6 +204,14 @@ for (const [name, make] of Object.entries(HOSTILE)) {
   });
 }
 
+test('texts that must be remembered are bounded', () => {
+  const { machine } = compileSchema({ additionalProperties: { type: 'integer' } });
+  const keys = (count: number) =>
+    utf8.encode(`{${Array.from({ length: count }, (_, i) => `"k${i}":1`).join()}}`);
+  assert.ok(acceptsWhole(machine, keys(1000)));
+  assert.throws(() => acceptsWhole(machine, keys(3000)), { name: 'GrammarError', code: 'grammar-limit' });
+});
+
 test('what is large, but plain, compiles', () => {
   const words = Array.from({ length: 20_000 }, (_, i) => `word ${i} of many`);
   check({ enum: words }, ['"word 777 of many"', '"\\u0077ord 0 of many"'], ['"word 20000 of many"']);
