@@ -217,7 +217,7 @@ test('the tokenizer is read on demand; a template file wins over the one in the 
   await writeFile(join(folder, 'tokenizer_config.json'), '{"chat_template": 5}');
   const number = await openCheckpointPath(folder);
   assert(number.kind === 'huggingface');
-  await refused(number.chatTemplates(), /^chat_template: expected a text/);
+  await refused(number.chatTemplates(), /^tokenizer_config\.json: chat_template: expected a text/);
   await number.close();
   await writeFile(join(folder, 'tokenizer_config.json'), '{"chat_template": "S"}');
   await writeFile(join(folder, 'chat_template.jinja'), 'J');

@@ -166,15 +166,15 @@ async function readTemplates(
     if (text !== null) templates.set(name!, text);
   }
   if (templates.size > 0) return templates;
-  const configured = templatesOf(await tokenizerConfig());
+  const configured = templatesOf(await tokenizerConfig(), 'tokenizer_config.json');
   // What processors of several kinds of input have beside it.
   return configured.size > 0
     ? configured
-    : templatesOf(await readJson(folder, 'chat_template.json', MAX_TEMPLATE));
+    : templatesOf(await readJson(folder, 'chat_template.json', MAX_TEMPLATE), 'chat_template.json');
 }
 
 /** Either a template, or named ones as a list or an object. */
-function templatesOf(config: JsonObject | null): ReadonlyMap<string, string> {
+function templatesOf(config: JsonObject | null, file: string): ReadonlyMap<string, string> {
   const value = config?.chat_template;
   if (typeof value === 'string') return new Map([['default', value]]);
   const templates = new Map<string, string>();
@@ -185,7 +185,9 @@ function templatesOf(config: JsonObject | null): ReadonlyMap<string, string> {
     if (typeof template === 'string') templates.set(name, template);
   const isEmpty = value === undefined || value === null || (Array.isArray(value) && value.length === 0);
   if (templates.size === 0 && !isEmpty)
-    throw new FormatError('chat_template: expected a text, or texts with their names, found another value');
+    throw new FormatError(
+      `${file}: chat_template: expected a text, or texts with their names, found another value`,
+    );
   return templates;
 }
 
