@@ -17,15 +17,19 @@ const CASES: readonly EmbedCase[] = [1, 32].flatMap((batch) => LENGTHS.map((leng
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { threads: { type: 'string', default: '2' }, repeat: { type: 'string', default: '5' } },
+  options: {
+    threads: { type: 'string', default: '2' },
+    repeat: { type: 'string', default: '5' },
+    help: { type: 'boolean', short: 'h' },
+  },
 });
 const [model] = positionals;
-if (!model || !existsSync(join(model, 'onnx', 'model.onnx'))) {
+if (values.help || !model || !existsSync(join(model, 'onnx', 'model.onnx'))) {
   process.stderr.write(
     'Usage: npm run bench:embed -- FOLDER [--threads 2] [--repeat 5]\n' +
       'FOLDER: an encoder with onnx/model.onnx and onnx/model_quantized.onnx (python bench/export-onnx.py FOLDER)\n',
   );
-  process.exit(2);
+  process.exit(values.help ? 0 : 2);
 }
 installPeers();
 const task = {

@@ -31,15 +31,19 @@ type Side = (
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { repeat: { type: 'string', default: '5' }, peer: { type: 'boolean', default: true } },
+  options: {
+    repeat: { type: 'string', default: '5' },
+    peer: { type: 'boolean', default: true },
+    help: { type: 'boolean', short: 'h' },
+  },
   allowNegative: true,
 });
 const [model] = positionals;
-if (model === undefined) {
+if (values.help || model === undefined) {
   process.stderr.write(
     'Usage: npm run bench:grammar -- MODEL [--repeat 5] [--no-peer]\nMODEL gives the vocabulary.\n',
   );
-  process.exit(2);
+  process.exit(values.help ? 0 : 2);
 }
 const checkpoint = await openSource(model, {});
 const tokenizer = await readTokenizer(checkpoint);

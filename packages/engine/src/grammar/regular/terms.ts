@@ -1,5 +1,5 @@
 // Interned terms of a regular language and their derivatives (Brzozowski 1964; Owens, Reppy and Turon 2009,
-// "Regular- expression derivatives re-examined"). Equal terms have equal numbers, and constructors bring
+// "Regular-expression derivatives re-examined"). Equal terms have equal numbers, and constructors bring
 // terms into a normal form (flat, sorted alternatives; concatenation to the right and distributed over
 // alternatives, as in Antimirov 1996), so that a language has few derivatives. Bytes that no set of the
 // language tells apart are one class.
